@@ -1,0 +1,52 @@
+# Every target makes .venv on first use. PYTHON may name another interpreter, 3.11 or later.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup app test lint bench gallery
+
+help:
+	@echo "make setup    create .venv with everything, development tools included"
+	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
+	@echo "make test     run the test suite (at most 8 minutes on two cores)"
+	@echo "make lint     ruff and mypy"
+	@echo "make bench    measure every speed that the README claims"
+	@echo "make gallery  make results/gallery anew (about an hour on two cores)"
+
+setup: .venv/dev
+
+.venv/made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Espalier needs Python 3.11 or later; name one with make PYTHON=…"; exit 1; }
+	@echo "creating .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/app: requirements.txt .venv/made
+	@echo "installing what the dashboard needs (about 5 GB with torch, a few minutes)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev: requirements-dev.txt requirements.txt .venv/app
+	@echo "installing the development tools"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+app: .venv/app
+	@echo "serving the dashboard on http://127.0.0.1:8501 (Ctrl-C ends it; running jobs go on)"
+	@$(BIN)/python -m streamlit run app/main.py --server.address 127.0.0.1
+
+test: .venv/dev
+	@echo "running the tests"
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+
+lint: .venv/dev
+	@echo "ruff, then mypy"
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/dev
+	@echo "measuring; close other programs for steady numbers"
+	@$(BIN)/python -m benchmarks.solve
+
+gallery: .venv/app
+	@echo "making results/gallery anew"
+	@$(BIN)/python -m benchmarks.gallery

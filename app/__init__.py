@@ -1,0 +1,1 @@
+"""The dashboard's frame and what its pages share. No torch in here."""

@@ -1,0 +1,156 @@
+"""What the pages read: the store's runs and points, and model sheets from a child process. All cached.
+
+Every cached read takes the store's token, which changes whenever anything was written.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from app import points as tables
+from engine import paths
+from engine.errors import RequestError, WorkError
+from engine.graph.sheet import ModelSheet
+from engine.jobs.queue import Queue
+from engine.spec import RunSpec
+from engine.store import Run, Store
+
+ROOT = Path(__file__).resolve().parent.parent
+ACTIVE = ("running", "queued")
+_SHEET_SECONDS = 300
+
+
+def results_root() -> Path:
+    return paths.results().absolute()
+
+
+def store() -> Store:
+    """The store; RequestError when the results folder cannot be written to."""
+    return Store(results_root())
+
+
+def queue() -> Queue:
+    return Queue(store())
+
+
+def points(token: str) -> pd.DataFrame:
+    """All points of all runs, as `app.points.tidy` has them."""
+    return _points(str(results_root()), token)
+
+
+def runs(token: str) -> list[dict[str, Any]]:
+    """All runs as the index has them, newest first."""
+    return _runs(str(results_root()), token)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _points(root: str, token: str) -> pd.DataFrame:
+    return tables.tidy(Store(Path(root)).points())
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _runs(root: str, token: str) -> list[dict[str, Any]]:
+    return Store(Path(root)).runs()
+
+
+def run_or_none(run_id: str) -> Run | None:
+    """A run folder, or None when it is not there (any more)."""
+    try:
+        return store().run(run_id)
+    except RequestError:
+        return None
+
+
+@dataclass(frozen=True)
+class SheetFailure:
+    """Why no sheet could be made: one sentence."""
+
+    sentence: str
+
+
+def sheet(spec: RunSpec) -> ModelSheet | SheetFailure:
+    """The arithmetic of a run's network, from a child process: building it needs torch, and this process has none.
+
+    Made again when the weights or the data have changed on the disk; a failure is believed for a few seconds only.
+    """
+    source = spec.data.root or spec.data.name.partition(":")[2]
+    call = ["--model", spec.model, "--weights", spec.weights, "--data", spec.data.name]
+    call += ["--data-root", spec.data.root] if spec.data.root else []
+    call += ["--results", str(results_root())]
+    return _sheet_or_failure(tuple(call), (_stamp(spec.weights), _stamp(source)))
+
+
+Stamps = tuple[tuple[int, int] | None, ...]
+
+
+@st.cache_data(max_entries=64, ttl="15s", show_spinner=False)
+def _sheet_or_failure(call: tuple[str, ...], stamps: Stamps) -> ModelSheet | SheetFailure:
+    try:
+        return _sheet(call, stamps)
+    except WorkError as error:
+        return SheetFailure(str(error))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)
+def _sheet(call: tuple[str, ...], stamps: Stamps) -> ModelSheet:
+    """The child's answer; `stamps` only make the cache tell changed files from unchanged ones."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "engine", "sheet", *call, "--json"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SHEET_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise WorkError(f"building the network took longer than {_SHEET_SECONDS // 60} minutes") from None
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.strip().rsplit("\n", 1)[-1]
+        raise WorkError(f"building the network failed: {last or f'exit code {done.returncode}'}") from None
+    if "error" in answer:
+        raise WorkError(answer["error"])
+    return ModelSheet.from_json(answer)
+
+
+def _stamp(path: str) -> tuple[int, int] | None:
+    try:
+        seen = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return seen.st_mtime_ns, seen.st_size
+
+
+def expected_seconds(past: Sequence[Mapping[str, Any]], spec: RunSpec) -> float | None:
+    """How long such a run took on this machine before (the median of like ones); None when there is none to go by.
+
+    Alike is: the same model, weights, data, epochs and number of targets. Shipped runs are of another machine.
+    """
+    took = [run["finished"] - run["started"] for run in past if _alike(run, spec)]
+    return float(np.median(took)) if took else None
+
+
+def _alike(run: Mapping[str, Any], spec: RunSpec) -> bool:
+    return (
+        run["state"] == "done"
+        and not run["gallery"]
+        and bool(run["started"] and run["finished"])
+        and run["model"] == spec.model
+        and run["weights"] == spec.weights
+        and run["data"] == spec.data.name
+        and run["limit"] == spec.data.limit
+        and run["train_epochs"] == spec.train.epochs
+        and run["recover_epochs"] == spec.recover.epochs
+        and len(run["keep"]) == len(spec.target.keep)
+    )

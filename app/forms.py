@@ -1,0 +1,142 @@
+"""Between widgets and specs: what the launch form holds, the runs it asks for, and commands that do the same."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from engine import spec as specs
+from engine.catalog import CRITERIA
+from engine.errors import RequestError
+from engine.flags import command_line
+from engine.spec import RunSpec
+
+Section = Literal["network", "data", "remove", "target", "recover", "seeds"]
+
+# The first word of a spec's error sentence is the path of the field it concerns.
+_SECTIONS: dict[str, Section] = {
+    "model": "network",
+    "weights": "network",
+    "train": "network",
+    "data": "data",
+    "dataset": "data",
+    "imagenet": "data",
+    "criterion": "remove",
+    "order": "remove",
+    "width": "remove",
+    "depth": "remove",
+    "target": "target",
+    "recover": "recover",
+    "seed": "seeds",
+    "device": "seeds",
+}
+# What the form calls a spec's fields, and the criteria that sentences begin with.
+_FIELDS = {name: criterion.label for name, criterion in CRITERIA.items()} | {
+    "data.root": "the data folder",
+    "data.limit": "the number of images",
+    "data.val_fraction": "the validation share",
+    "train.epochs": "the number of epochs before pruning",
+    "train.lr": "the learning rate",
+    "train.batch_size": "the batch size",
+    "width.round_to": "the multiple to keep",
+    "target.keep": "the ratios to keep",
+    "target.depth_share": "the layers' share",
+    "recover.epochs": "the number of recovery epochs",
+    "recover.lr": "the learning rate of the recovery",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One launch: everything that its runs share, and the lists whose combinations they are."""
+
+    base: dict[str, Any]
+    criteria: tuple[str, ...]
+    ensemble: bool
+    seeds: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A request that cannot be met: where on the form to say so, and the sentence."""
+
+    section: Section
+    sentence: str
+
+
+def build(request: Request) -> list[RunSpec] | Refusal:
+    """The runs of a request, one per criterion (or one for the ensemble) and seed; or the first thing wrong with it."""
+    if not request.base.get("weights", "none"):
+        return Refusal("network", "Give the path of a weights file.")
+    if not request.criteria:
+        return Refusal("remove", "Choose at least one criterion.")
+    if not request.seeds:
+        return Refusal("seeds", "Choose at least one seed.")
+    criteria = ("+".join(request.criteria),) if request.ensemble else request.criteria
+    try:
+        return [
+            specs.parse({**request.base, "criterion": criterion, "seed": seed})
+            for criterion in criteria
+            for seed in request.seeds
+        ]
+    except RequestError as error:
+        return Refusal(section_of(str(error)), sentence(str(error)))
+
+
+def section_of(message: str) -> Section:
+    """The part of the form that an error sentence of the engine concerns."""
+    head = message.removeprefix("unknown ").split(" ", 1)[0].split(".", 1)[0]
+    return _SECTIONS.get(head, "network")
+
+
+def section_of_sheet(message: str, spec: RunSpec) -> Section:
+    """Where to say that the network could not be built: beside the data when the sentence names it."""
+    source = spec.data.name.partition(":")[2] or spec.data.root
+    words = ("dataset", "npz", "train_images", "test_images", "class folder", "image folder", "images in")
+    about_data = (source and source in message) or any(word in message for word in words)
+    return "data" if about_data else "network"
+
+
+def section_of_forecast(message: str) -> Section:
+    """Where to say that a target cannot be met: beside the targets, or beside what to remove when no target can."""
+    return "target" if message.startswith("keep ") else "remove"
+
+
+def sentence(message: str) -> str:
+    """An error as the page says it: its field or criterion by the form's name, with a capital and a full stop."""
+    path, space, rest = message.strip().partition(" ")
+    text = _FIELDS.get(path, path) + space + rest
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+
+
+def ratios(chosen: Iterable[float | str]) -> tuple[float, ...]:
+    """Ratios to keep from a list that may hold typed text, largest first; RequestError names what is not a number."""
+    return tuple(sorted({_ratio(item) for item in chosen}, reverse=True))
+
+
+def seeds(chosen: Iterable[int | str]) -> tuple[int, ...]:
+    """Seeds from a list that may hold typed text, in order; RequestError names what is not a whole number."""
+    out = set()
+    for item in chosen:
+        try:
+            out.add(int(item))
+        except ValueError:
+            raise RequestError(f"seed {item!r} is not a whole number") from None
+    return tuple(sorted(out))
+
+
+def commands(runs: Sequence[RunSpec]) -> str:
+    """The command lines that submit the same runs, one a line; runs that differ in their seed alone share one."""
+    by_group: dict[str, list[RunSpec]] = {}
+    for run in runs:
+        by_group.setdefault(run.group(), []).append(run)
+    return "\n".join(
+        command_line("submit", same[0], [run.seed for run in same] if len(same) > 1 else None)
+        for same in by_group.values()
+    )
+
+
+def _ratio(item: float | str) -> float:
+    try:
+        return float(str(item).strip().rstrip("×x").replace(",", "."))
+    except ValueError:
+        raise RequestError(f"target {item!r} is not a number; write a ratio such as 0.5") from None

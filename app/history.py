@@ -1,0 +1,130 @@
+"""The runs that have ended: a table, and for the selected one its curves and what can be done about it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import data, guard, live, points, theme
+from engine.jobs import worker
+
+_RESUMABLE = ("interrupted", "failed", "cancelled")
+
+
+def show(runs: Sequence[Mapping[str, Any]]) -> None:
+    """The table; choosing a row opens that run below it."""
+    rows = pd.DataFrame([_row(run) for run in runs])
+    if rows["where"].nunique() < 2:
+        rows = rows.drop(columns="where")
+    ids = [run["run_id"] for run in runs]
+    chosen = st.query_params.get("run")
+    st.dataframe(
+        rows,
+        hide_index=True,
+        placeholder=theme.MISSING,
+        key="history",
+        on_select=_take_row,
+        selection_mode="single-row",
+        height=min(352, 38 + 35 * len(rows)),
+        column_config={
+            "baseline": st.column_config.NumberColumn(format="%.1f %%"),
+            "best so far": st.column_config.NumberColumn(format="%.1f %%", help="Best top-1 of a pruned model."),
+            "created": st.column_config.DatetimeColumn("when", format="distance"),
+        },
+        alt="Runs that are not active, newest first",
+    )
+    st.session_state["history_ids"] = ids
+    if chosen in ids:
+        with st.container(border=True), guard.told():
+            _details(runs[ids.index(chosen)])
+    else:
+        st.caption("Choose a row to see its curves and log, or to resume, repeat or delete it.")
+
+
+def _row(run: Mapping[str, Any]) -> dict[str, Any]:
+    baseline, best = run["baseline_top1"], run["best_top1"]
+    readable = run["model"] is not None
+    return {
+        "state": theme.STATE_LOOK[run["state"]][0],
+        "where": "gallery" if run["gallery"] else "yours",
+        "what": live.what(run) if readable else run["run_id"],
+        "targets": ", ".join(theme.ratio(keep) for keep in run["keep"]) if readable else theme.MISSING,
+        "baseline": None if baseline is None else 100 * baseline,
+        "best so far": None if best is None else 100 * best,
+        "created": pd.Timestamp(run["created"], unit="s", tz="UTC"),
+    }
+
+
+def _take_row() -> None:
+    rows = st.session_state["history"]["selection"]["rows"]
+    if rows:
+        st.query_params["run"] = st.session_state["history_ids"][rows[0]]
+
+
+def _details(run: Mapping[str, Any]) -> None:
+    label, icon, colour = theme.STATE_LOOK[run["state"]]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.badge(label, icon=icon, color=colour)
+        st.markdown(f"**{live.what(run) if run['model'] else run['run_id']}**")
+    st.caption(f"{run['run_id']}" + (f" · {run['points']} models measured" if run["points"] else ""))
+    if run["error"]:
+        st.error(run["error"])
+    _actions(run)
+    folder = data.run_or_none(run["run_id"])
+    if folder is None:
+        return
+    epochs = [event for event in folder.events() if event["kind"] == "epoch"]
+    if epochs:
+        live.curves(epochs, key=run["run_id"])
+    live.log(folder, ended=True)
+
+
+def _actions(run: Mapping[str, Any]) -> None:
+    run_id = run["run_id"]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if run["points"]:
+            st.page_link(
+                "../pages/explore.py",
+                label="Open in Explore",
+                icon=":material/scatter_plot:",
+                query_params={"exp": points.experiment(run)},
+            )
+        if run["state"] in _RESUMABLE and not run["gallery"]:
+            st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(run_id,))
+        if run["model"]:
+            st.button(
+                "Run again", icon=":material/replay:", on_click=_again, args=(run_id,), help="With the same settings."
+            )
+        if not run["gallery"] and st.button("Delete", icon=":material/delete:"):
+            _confirm_delete(run_id, live.what(run) if run["model"] else run_id)
+
+
+@st.dialog("Delete this run?", icon=":material/delete:")
+def _confirm_delete(run_id: str, what: str) -> None:
+    st.markdown(f"{what}  \nIts measurements, weights and log are removed. This cannot be undone.")
+    with st.container(horizontal=True):
+        sure = st.button("Delete", type="primary", key="delete-confirmed", on_click=_delete, args=(run_id,))
+        if sure or st.button("Keep"):
+            st.rerun()
+
+
+def _delete(run_id: str) -> None:
+    if live.attempt(lambda: data.store().delete(run_id), "Run deleted"):
+        st.query_params.pop("run", None)
+
+
+def _resume(run_id: str) -> None:
+    def act() -> None:
+        data.queue().resume(run_id)
+        worker.start_detached(data.store())
+
+    live.attempt(act, "Resumed; it goes on from its last finished step")
+
+
+def _again(run_id: str) -> None:
+    def act() -> None:
+        data.queue().submit(data.store().run(run_id).spec())
+        worker.start_detached(data.store())
+
+    live.attempt(act, "Submitted again with the same settings")

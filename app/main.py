@@ -1,0 +1,23 @@
+"""The dashboard's entry: `python -m streamlit run app/main.py`. Navigation only; the pages are in pages/."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import guard
+
+ICON = str(Path(__file__).with_name("icon.svg"))  # a Material icon here would be fetched from the internet
+
+st.set_page_config(page_title="Espalier", page_icon=ICON, layout="wide")
+st.logo(ICON, size="large")
+
+page = st.navigation(
+    [
+        st.Page("../pages/explore.py", title="Explore", icon=":material/scatter_plot:", default=True),
+        st.Page("../pages/launch.py", title="Launch", icon=":material/content_cut:"),
+        st.Page("../pages/runs.py", title="Runs", icon=":material/list_alt:"),
+    ],
+    position="top",
+)
+with guard.told():
+    page.run()

@@ -1,0 +1,136 @@
+"""The skyline: a network as one bar per convolution, its outline the original width, its filling the kept one.
+
+Bars stand in order of depth; a removed block's layers are hatched; a thin gap separates stages. A bar's height goes
+with the square root of its original width, so that a stem of 64 and a last stage of 2,048 can both be seen, and the
+filled share of a bar is exactly the share of its channels that is kept.
+"""
+
+import base64
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+from app.theme import NEUTRAL, translucent
+
+_GAP = 0.6  # between stages, in bar widths
+_MARGIN = 3  # px around the small picture, clear of rounded corners
+_CONTAINERS = ("features", "trunk_output")  # modules that hold stages instead of being one
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One convolution: where it stands, how wide it was and is, and whether its block is gone."""
+
+    name: str
+    at: float
+    height: float  # 0..1
+    original: int
+    kept: int
+    removed: bool
+
+    @property
+    def share(self) -> float:
+        return 0.0 if self.removed else self.kept / self.original
+
+
+def bars(widths: Mapping[str, Sequence[int]], blocks_removed: Iterable[str] = ()) -> tuple[Bar, ...]:
+    """The bars of a point's `widths` ({layer: (original, kept)}, in order of depth)."""
+    gone = tuple(f"{block}." for block in blocks_removed)
+    tallest = max((original for original, _ in widths.values()), default=1)
+    out: list[Bar] = []
+    at, stage = 0.0, None
+    for name, (original, kept) in widths.items():
+        if stage not in (None, stage_of(name)):
+            at += _GAP
+        stage = stage_of(name)
+        removed = kept == 0 or f"{name}.".startswith(gone)
+        out.append(Bar(name, at, math.sqrt(original / tallest), original, kept, removed))
+        at += 1
+    return tuple(out)
+
+
+def stage_of(layer: str) -> str:
+    """The stage that a layer's name tells: `layer1` of `layer1.0.conv1`, `denseblock2` of `features.denseblock2.…`."""
+    first, _, rest = layer.partition(".")
+    second = rest.partition(".")[0]
+    return second if first in _CONTAINERS and second and not second[0].isdigit() else first
+
+
+def describe(drawn: Sequence[Bar]) -> str:
+    """The picture in one sentence, for those who cannot see it."""
+    channels = sum(bar.original for bar in drawn)
+    kept = sum(0 if bar.removed else bar.kept for bar in drawn)
+    gone = sum(bar.removed for bar in drawn)
+    layers = f"{len(drawn) - gone} of {len(drawn)} convolutions" if gone else f"all {len(drawn)} convolutions"
+    return f"Skyline: {layers} and {kept:,} of {channels:,} channels are kept."
+
+
+def figure(drawn: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
+    """The skyline as a chart whose bars name their layer on hover."""
+    at = [bar.at for bar in drawn]
+    hover = [_hover(bar) for bar in drawn]
+    fig = go.Figure()
+    fig.add_bar(
+        x=at,
+        y=[bar.height * bar.share for bar in drawn],
+        marker={"color": colour, "line": {"width": 0}},
+        hoverinfo="skip",
+    )
+    fig.add_bar(
+        x=at,
+        y=[bar.height for bar in drawn],
+        marker={
+            "color": [translucent(NEUTRAL, 0.25) if bar.removed else "rgba(0,0,0,0)" for bar in drawn],
+            "line": {"width": 1, "color": NEUTRAL},
+            "pattern": {"shape": ["/" if bar.removed else "" for bar in drawn], "fgcolor": NEUTRAL, "size": 4},
+        },
+        customdata=hover,
+        hovertemplate="%{customdata}<extra></extra>",
+    )
+    fig.update_layout(
+        barmode="overlay",
+        bargap=0.25,
+        height=height,
+        margin={"l": 0, "r": 0, "t": 4, "b": 2},
+        showlegend=False,
+        dragmode=False,
+        xaxis={"visible": False, "fixedrange": True},
+        yaxis={"visible": False, "fixedrange": True, "range": [0, 1.04]},
+    )
+    return fig
+
+
+def svg(drawn: Sequence[Bar], colour: str, *, width: int = 180, height: int = 32) -> str:
+    """The same picture as a small SVG, for previews and table cells."""
+    step = (width - 2 * _MARGIN) / (drawn[-1].at + 1) if drawn else width
+    bar_width, ground = step * 0.75, height - _MARGIN
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
+        '<defs><pattern id="gone" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+        f'<rect width="1.4" height="4" fill="{NEUTRAL}"/></pattern></defs>',
+    ]
+    for bar in drawn:
+        left, tall = _MARGIN + bar.at * step, bar.height * (ground - _MARGIN)
+        box = f'x="{left:.2f}" width="{bar_width:.2f}"'
+        outline = "url(#gone)" if bar.removed else "none"
+        if bar.share:
+            filled = tall * bar.share
+            parts.append(f'<rect {box} y="{ground - filled:.2f}" height="{filled:.2f}" fill="{colour}"/>')
+        parts.append(
+            f'<rect {box} y="{ground - tall:.2f}" height="{tall:.2f}" fill="{outline}" stroke="{NEUTRAL}" '
+            'stroke-width="0.7"/>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def data_uri(picture: str) -> str:
+    """An SVG as the URI that an image column takes."""
+    return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()
+
+
+def _hover(bar: Bar) -> str:
+    return f"{bar.name}<br>" + (
+        f"removed ({bar.original})" if bar.removed else f"{bar.kept} of {bar.original} channels"
+    )

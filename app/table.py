@@ -1,0 +1,81 @@
+"""The table beside the chart, with only the settings that differ, and its CSV."""
+
+import pandas as pd
+import streamlit as st
+
+from app import points, skyline, theme, view
+
+_PICTURES = 300  # rows; above it the table goes without thumbnails
+
+
+def show(frame: pd.DataFrame, timing: str | None) -> None:
+    """One row a point, its latency under the conditions `timing`; choosing a row selects its point."""
+    rows = readable(frame)
+    st.dataframe(
+        rows,
+        hide_index=True,
+        placeholder=theme.MISSING,
+        key="table",
+        on_select=_take_row,
+        selection_mode="single-row",
+        height=min(420, 38 + 35 * len(rows)),
+        column_config={
+            "point": None,
+            "skyline": st.column_config.ImageColumn("skyline", width="medium"),
+            "top-1": st.column_config.NumberColumn(format="%.1f %%"),
+            "change": st.column_config.NumberColumn(
+                format="%+.1f", help="Percentage points from the run's own baseline."
+            ),
+            "MACs": st.column_config.NumberColumn(format="compact"),
+            "parameters": st.column_config.NumberColumn(format="compact"),
+            "size": st.column_config.NumberColumn(format="bytes"),
+            "kept": st.column_config.NumberColumn(
+                format="%.2f×", help="Share of the baseline's MACs or parameters asked for."
+            ),
+            "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=timing),
+        },
+        alt="The models in the chart with the settings in which they differ",
+    )
+    st.session_state["table_ids"] = list(rows["point"])
+
+
+def readable(frame: pd.DataFrame) -> pd.DataFrame:
+    """The tidy rows as the table shows them."""
+    out = pd.DataFrame({"point": frame["id"]})
+    for key in points.differing(frame):
+        out[points.SETTINGS[key]] = frame[key].map(theme.NAMES[key]) if key in theme.NAMES else frame[key]
+    out["kept"] = frame["keep"]
+    out["measured"] = [
+        "baseline" if base else "recovered" if stage == "recovered" else f"{stage}, {phase}"
+        for base, stage, phase in zip(frame["baseline"], frame["stage"], frame["phase"], strict=True)
+    ]
+    out["top-1"] = 100 * frame["top1"]
+    out["change"] = 100 * (frame["top1"] - frame["base_top1"])
+    out["MACs"] = frame["macs"]
+    out["parameters"] = frame["params"]
+    out["size"] = frame["bytes"]
+    out["latency"] = frame["latency"]
+    if len(frame) <= _PICTURES:
+        out["skyline"] = [
+            skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
+            for widths, removed, criterion in zip(
+                frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True
+            )
+        ]
+    return out
+
+
+def csv(frame: pd.DataFrame, timing: str | None) -> bytes:
+    """The shown points with all their settings and raw values, and the conditions of their latencies."""
+    columns = ["run_id", "point", "gallery", "group", "host", *points.SETTINGS, "stage", "phase", "keep", "final"]
+    columns += [*points.METRICS, "flops", "latency", "created"]
+    out = frame[columns].rename(columns={"latency": "latency_p50_ms"})
+    out["latency_conditions"] = frame["latency"].notna().map({True: timing, False: None})
+    text: str = out.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
+    return text.encode()
+
+
+def _take_row() -> None:
+    rows = st.session_state["table"]["selection"]["rows"]
+    if rows:
+        view.choose(st.session_state["table_ids"][rows[0]])

@@ -1,0 +1,57 @@
+"""Makes results/gallery anew: ResNet-20 on clutter, four criteria, both orders, five targets.
+
+    python -m benchmarks.gallery
+
+Everything is trained and measured here, one run after the other; small files only are kept.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from engine import pipeline, report, spec
+from engine.files import read_lines
+from engine.jobs.child import execute
+from engine.store import GALLERY, Store
+
+CRITERIA = ("random", "l1", "bn_scale", "taylor")
+ORDERS = ("layers-channels", "channels-layers")
+KEEP = (0.8, 0.65, 0.5, 0.35, 0.2)
+KEPT = ("spec.json", "status.json", "env.json", "events.jsonl", "points.jsonl")
+LARGEST = 1_000_000  # bytes of one file
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        store = Store(Path(scratch), gallery=Path(scratch) / "none")
+        for criterion in CRITERIA:
+            for order in ORDERS:
+                asked = spec.parse(
+                    {"criterion": criterion, "order": order, "target": {"keep": KEEP}, "recover": {"epochs": 3}}
+                )
+                folder = store.create(asked, foreground=True)
+                with report.progress(folder):
+                    if execute(folder, pipeline.run) != "done":
+                        raise SystemExit(f"{criterion}, {order}: {folder.status()['message']}")
+                print(f"{criterion}, {order}: {folder.points()[-1]['top1']:.1%} at {KEEP[-1]}×", flush=True)
+        _replace(store.folder, GALLERY)
+
+
+def _replace(made: Path, gallery: Path) -> None:
+    """Keep what a visitor looks at, and for the models at the end of each target what they may want to take along."""
+    shutil.rmtree(gallery, ignore_errors=True)
+    for run in sorted(path for path in made.iterdir() if not path.name.startswith(".")):
+        kept = gallery / run.name
+        (kept / "models").mkdir(parents=True)
+        for name in KEPT:
+            shutil.copyfile(run / name, kept / name)
+        final = [point["point"] for point in read_lines(run / "points.jsonl")[0] if point["final"]]
+        for file in [
+            run / "models" / f"p{n}.{suffix}" for n in final for suffix in ("plan.json", "onnx", "safetensors")
+        ]:
+            if file.stat().st_size <= LARGEST:
+                shutil.copyfile(file, kept / "models" / file.name)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Everything that is not a screen; usable without the dashboard."""

@@ -1,0 +1,56 @@
+"""How the command line speaks: an answer on stdout, or one sentence that says what is wrong."""
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from engine.errors import WorkError
+
+LONGEST_SENTENCE = 1000
+
+
+def complain(sentence: str, as_json: bool, code: int) -> int:
+    """Say what is wrong: one line on stderr, or with --json the one document on stdout. Returns `code`."""
+    sentence = "".join(c if c.isprintable() else "?" for c in " ".join(sentence.split()))
+    if len(sentence) > LONGEST_SENTENCE:  # somebody's megabyte is quoted in it
+        sentence = f"{sentence[: LONGEST_SENTENCE // 2]} … {sentence[-LONGEST_SENTENCE // 2 :]}"
+    if as_json:
+        with _reader():
+            print(json.dumps({"error": sentence}))
+    else:
+        print(sentence, file=sys.stderr)
+    return code
+
+
+def unexpected(error: Exception) -> str:
+    """A mistake of the program: what a report of it needs, on one line."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{Path(last.filename).name}:{last.lineno}"
+    return f"this should not have happened, please report it: {type(error).__name__} in {where}: {error}"
+
+
+def answer(document: Any, as_json: bool, show: Callable[[Any], None]) -> None:
+    """Print a command's result on stdout: as JSON, or as `show` prints it for people."""
+    with _reader():
+        if as_json:
+            print(json.dumps(document, allow_nan=False))
+        else:
+            show(document)
+
+
+@contextmanager
+def _reader() -> Iterator[None]:
+    """What is printed inside reaches whoever reads it; a reader who has seen enough and left is fine."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        # What could not be written would be tried again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise WorkError(f"the answer could not be written: {error.strerror or error}") from None

@@ -1,0 +1,70 @@
+"""Scores by name: the registry of criteria, alone or joined by + into a rank ensemble."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+import numpy as np
+from scipy.stats import rankdata
+
+from engine.catalog import check_criterion
+from engine.criteria import activations, gradients, weights
+from engine.criteria.subject import Criterion, Scores, Subject, block_scores, identity_scores
+from engine.errors import WorkError
+from engine.graph.sheet import Block
+
+REGISTRY: dict[str, Criterion] = {
+    "random": weights.random,
+    "l1": weights.l1,
+    "l2": weights.l2,
+    "bn_scale": weights.bn_scale,
+    "fpgm": weights.fpgm,
+    "lamp": weights.lamp,
+    "taylor": gradients.taylor,
+    "obd": gradients.obd,
+    "activation": activations.activation,
+    "feature_rank": activations.feature_rank,
+}
+K = TypeVar("K")
+
+
+def score_channels(subject: Subject, criterion: str) -> dict[int, float]:
+    """Scores of channel identities by one criterion or an ensemble `a+b`."""
+    return _mean_rank([identity_scores(subject.trace, filters) for filters in _each(subject, criterion)])
+
+
+def score_blocks(subject: Subject, blocks: Iterable[Block], criterion: str) -> dict[str, float]:
+    """Scores of blocks by one criterion or an ensemble `a+b`."""
+    chosen = list(blocks)
+    return _mean_rank([block_scores(chosen, filters) for filters in _each(subject, criterion)])
+
+
+def score_filters(subject: Subject, criterion: str) -> Scores:
+    """One number per output channel of each layer: the criterion's own; for an ensemble the channel's mean rank."""
+    if "+" not in criterion:
+        return _each(subject, criterion)[0]
+    ranks = score_channels(subject, criterion)
+    return {
+        name: np.array([ranks[int(i)] for i in layer.outs])
+        for name, layer in subject.trace.layers.items()
+        if all(int(i) in ranks for i in layer.outs)
+    }
+
+
+def _each(subject: Subject, criterion: str) -> list[Scores]:
+    return [_finite(name, REGISTRY[name](subject)) for name in check_criterion(criterion).split("+")]
+
+
+def _finite(criterion: str, scores: Scores) -> Scores:
+    for layer, values in scores.items():
+        if not np.isfinite(values).all():
+            raise WorkError(f"{criterion} gives scores for {layer} that are not finite; its weights or images are not")
+    return scores
+
+
+def _mean_rank(scores: list[dict[K, float]]) -> dict[K, float]:
+    """One criterion's scores as they are; several as the mean of their percentile ranks (ties share the mean rank)."""
+    if len(scores) == 1:
+        return scores[0]
+    common = [key for key in scores[0] if all(key in s for s in scores)]
+    ranks = [rankdata([s[key] for key in common]) / len(common) for s in scores]
+    return dict(zip(common, np.mean(ranks, axis=0).tolist(), strict=True))

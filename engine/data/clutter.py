@@ -1,0 +1,143 @@
+"""Real handwritten digits: as they are (`digits`), or each among pieces of others (`clutter`, the embedded default).
+
+Both are made from scikit-learn's 1,797 scanned digits of 8×8 px (Alpaydin & Kaynak 1998), with no download. Train and
+test are made from different originals, the same ones on every machine.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.datasets import load_digits
+from torch import Tensor
+
+from engine.data.split import Parts, Split, in_memory
+
+_SIDE = 8  # px of an original
+_CLASSES = tuple(map(str, range(10)))
+_TEST_FRACTION = 0.2  # of the originals
+_SPLIT_SEED = 0
+_CHUNK = 1000  # images rendered at a time
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Generator = np.random.Generator
+
+
+@dataclass(frozen=True)
+class Difficulty:
+    """What makes clutter hard. Ranges are drawn from uniformly."""
+
+    image: int = 24  # px, both sides
+    train: int = 6000  # images
+    test: int = 1000
+    distractors: int = 6  # pieces of other digits in an image
+    piece: tuple[float, float] = (2.0, 3.75)  # side of a piece, in px of an original
+    scale: tuple[float, float] = (1.5, 2.1)  # px of the image for one of an original
+    angle: float = 25.0  # degrees, to either side
+    contrast: tuple[float, float] = (0.6, 1.0)  # brightness of the digit and of each piece
+    noise: float = 0.05  # standard deviation, of the full range
+    seed: int = 2509
+
+
+def digits() -> Parts:
+    """The 1,797 digits as they are, enlarged to 16×16 px; a fifth is the test split."""
+    train, test = _originals()
+    return Parts(_enlarged(train), None, _enlarged(test), _CLASSES, (2 * _SIDE, 2 * _SIDE))
+
+
+def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
+    """Each digit at a random place, size and angle, among pieces of other digits and noise."""
+    rng = np.random.default_rng(difficulty.seed)
+    train, test = _originals()
+    return Parts(
+        _cluttered(train, difficulty.train, difficulty, rng),
+        None,
+        _cluttered(test, difficulty.test, difficulty, rng),
+        _CLASSES,
+        (difficulty.image, difficulty.image),
+        (f"clutter: {difficulty.distractors} pieces of other digits in each image",),
+    )
+
+
+@dataclass(frozen=True)
+class _Originals:
+    images: Tensor  # float32 N×8×8 in 0..1
+    labels: Tensor  # int64 N
+
+
+def _originals() -> tuple[_Originals, _Originals]:
+    bunch: Any = load_digits()
+    images = torch.from_numpy(bunch.images).float() / 16
+    labels = torch.from_numpy(bunch.target).long()
+    test, train = Split(None, labels).representative(round(_TEST_FRACTION * len(labels)), _SPLIT_SEED)
+    return _Originals(images[train], labels[train]), _Originals(images[test], labels[test])
+
+
+def _enlarged(part: _Originals) -> Split:
+    images = F.interpolate(part.images[:, None], scale_factor=2, mode="bicubic", align_corners=False)
+    return in_memory(_bytes(images), part.labels)
+
+
+def _cluttered(part: _Originals, count: int, difficulty: Difficulty, rng: Generator) -> Split:
+    chosen = torch.from_numpy(rng.integers(len(part.labels), size=count))
+    images = [_scene(part, chosen[start : start + _CHUNK], difficulty, rng) for start in range(0, count, _CHUNK)]
+    return in_memory(torch.cat(images), part.labels[chosen])
+
+
+def _scene(part: _Originals, ids: Tensor, difficulty: Difficulty, rng: Generator) -> Tensor:
+    """uint8 N×H×W: the digits `ids` and their distractors, the brighter of two where they overlap, and noise."""
+    count, pieces = len(ids), difficulty.distractors
+    scene = _placed(part.images[ids], np.zeros((count, 2)), difficulty, rng, whole=True)
+    if pieces:
+        others = torch.from_numpy(_of_other_classes(part.labels.numpy(), ids.numpy().repeat(pieces), rng))
+        cut, centre = _pieces(part.images[others], difficulty, rng)
+        drawn = _placed(cut, centre, difficulty, rng, whole=False)
+        scene = torch.maximum(scene, drawn.view(count, pieces, difficulty.image, difficulty.image).amax(1))
+    noise = torch.from_numpy(rng.standard_normal(scene.shape, dtype=np.float32)) * difficulty.noise
+    return _bytes(scene + noise)
+
+
+def _of_other_classes(labels: Array, ids: Array, rng: Generator) -> Array:
+    """For each of `ids` an original of another class."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels, minlength=10)
+    starts = np.cumsum(counts) - counts
+    own = labels[ids]
+    # skip the own class: an offset past its end leads round to the others
+    offset = rng.integers(len(labels) - counts[own])
+    others: Array = order[(starts[own] + counts[own] + offset) % len(labels)]
+    return others
+
+
+def _pieces(images: Tensor, difficulty: Difficulty, rng: Generator) -> tuple[Tensor, Array]:
+    """Each original with all but a random square blanked out, and the square's centre from the original's, in px."""
+    half = rng.uniform(*difficulty.piece, size=(len(images), 1)) / 2
+    centre = rng.uniform(-1, 1, size=(len(images), 2)) * (_SIDE / 2 - half)
+    pixel = np.arange(_SIDE) - (_SIDE - 1) / 2
+    inside_x = np.abs(pixel - centre[:, :1]) <= half
+    inside_y = np.abs(pixel - centre[:, 1:]) <= half
+    return images * torch.from_numpy(inside_y[:, :, None] & inside_x[:, None, :]), centre
+
+
+def _placed(images: Tensor, centre: Array, difficulty: Difficulty, rng: Generator, *, whole: bool) -> Tensor:
+    """float32 N×H×W: each original turned, enlarged and moved, `centre` to a random place; `whole` keeps it inside."""
+    count, side = len(images), difficulty.image
+    scale = rng.uniform(*difficulty.scale, size=count)
+    angle = np.radians(rng.uniform(-difficulty.angle, difficulty.angle, size=count))
+    contrast = rng.uniform(*difficulty.contrast, size=count)
+    margin = scale * _SIDE / 2 if whole else np.zeros(count)
+    place = rng.uniform(-1, 1, size=(count, 2)) * np.maximum(side / 2 - margin, 0)[:, None]
+    # grid_sample asks where in the original each pixel of the image lies, both in units of half a side
+    turn = np.stack([np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)], 1).reshape(-1, 2, 2)
+    matrix = turn * (side / _SIDE / scale)[:, None, None]
+    shift = centre / (_SIDE / 2) - np.einsum("nij,nj->ni", matrix, place / (side / 2))
+    theta = torch.from_numpy(np.concatenate([matrix, shift[:, :, None]], 2)).float()
+    grid = F.affine_grid(theta, [count, 1, side, side], align_corners=False)
+    drawn = F.grid_sample(images[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return drawn[:, 0] * torch.from_numpy(contrast).float().view(-1, 1, 1)
+
+
+def _bytes(images: Tensor) -> Tensor:
+    return images.mul(255).round().clamp(0, 255).to(torch.uint8)

@@ -1,0 +1,102 @@
+"""Batches of normalised images: from memory in one indexing operation each, from disk through a DataLoader."""
+
+import os
+from collections.abc import Iterator
+from weakref import WeakKeyDictionary
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from engine.data.split import Data, Split
+from engine.errors import WorkError
+
+_MOST_WORKERS = 8
+
+# Images of a split on an accelerator: sent once, gone with the split.
+_resident: WeakKeyDictionary[Split, dict[torch.device, Tensor]] = WeakKeyDictionary()
+
+
+def batches(
+    split: Split,
+    data: Data,
+    batch_size: int,
+    device: torch.device | str,
+    *,
+    augment: bool = False,
+    seed: int | None = None,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Normalised float32 N×3×H×W images and int64 labels on `device`, every image of the split once.
+
+    With `seed` the order is shuffled, and no batch has one image: a single one left over joins the batch before it
+    (batch normalisation cannot train on one). `augment` takes random crops and flips as `data` allows; it needs a seed.
+    """
+    if augment and seed is None:
+        raise ValueError("augmentation needs a seed")
+    device = torch.device(device)
+    generator = torch.Generator()
+    if seed is None:
+        order = torch.arange(len(split))
+    else:
+        order = torch.randperm(len(split), generator=generator.manual_seed(seed))
+    chunks = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    if seed is not None and len(chunks) > 1 and len(chunks[-1]) == 1:
+        chunks[-2:] = [torch.cat(chunks[-2:])]
+    raw = _from_disk(split, chunks) if split.images is None else _from_memory(split.images, split, chunks, device)
+    for found, labels in raw:
+        sent = found.to(device, non_blocking=True)
+        images = _augmented(sent, data, generator) if augment else sent
+        yield normalise(images, data), labels.to(device, non_blocking=True)
+
+
+def normalise(images: Tensor, data: Data) -> Tensor:
+    """uint8 N×3×H×W images as float32 with `data`'s mean taken off and its deviation divided out."""
+    mean = torch.tensor(data.mean, device=images.device).mul_(255).view(1, 3, 1, 1)
+    scale = torch.tensor(data.std, device=images.device).mul_(255).reciprocal_().view(1, 3, 1, 1)
+    return images.float().sub_(mean).mul_(scale)
+
+
+def _from_memory(
+    images: Tensor, split: Split, chunks: list[Tensor], device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    if device.type != "cpu":
+        held = _resident.setdefault(split, {})
+        images = held[device] if device in held else held.setdefault(device, images.to(device))
+    for chunk in chunks:
+        yield images[chunk.to(images.device)], split.labels[chunk]
+
+
+def _from_disk(split: Split, chunks: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    assert split.disk is not None
+    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
+        split.disk,  # type: ignore[arg-type]  # items are collated into batches
+        batch_sampler=[chunk.tolist() for chunk in chunks],
+        num_workers=min(_MOST_WORKERS, os.cpu_count() or 1, len(chunks)),
+        generator=torch.Generator(),  # its own, or starting workers would advance the global random state
+    )
+    try:
+        yield from loader
+        return
+    except WorkError as error:  # a worker process sends its whole traceback as the text
+        sentence = str(error).strip().splitlines()[-1].removeprefix("engine.errors.WorkError: ")
+        # it is in a cycle with the loader's iterator; left to the collector, workers would be waited for in vain
+        error.__traceback__ = None
+    raise WorkError(sentence)
+
+
+def _augmented(images: Tensor, data: Data, generator: torch.Generator) -> Tensor:
+    """A random crop of each zero-padded image, mirrored half of the time where `data` allows it."""
+    count, channels, height, width = images.shape
+    device = images.device
+    offset = torch.randint(0, 2 * data.crop + 1, (2, count, 1), generator=generator).to(device)
+    flip = (torch.rand(count, 1, generator=generator) < 0.5).to(device)
+    rows = torch.arange(height, device=device) + offset[0]
+    columns = torch.arange(width, device=device).expand(count, width)
+    if data.flip:
+        columns = torch.where(flip, columns.flip(1), columns)
+    columns = columns + offset[1]
+    padded = F.pad(images, (data.crop,) * 4)
+    image = torch.arange(count, device=device).view(-1, 1, 1, 1)
+    channel = torch.arange(channels, device=device).view(1, -1, 1, 1)
+    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]

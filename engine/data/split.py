@@ -1,0 +1,89 @@
+"""What a dataset is to the rest of the engine: three splits, their classes and how to normalise them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Subset
+
+Item = tuple[Tensor, int]
+Triple = tuple[float, float, float]
+
+LIMIT_SEED = 0  # which images a limit keeps must not depend on the run, or runs would be tested on different images
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One part of a dataset, in memory or on disk. Compared and hashed by identity."""
+
+    images: Tensor | None  # uint8 N×3×H×W on the CPU, grey repeated to 3 channels; None when they are on disk
+    labels: Tensor  # int64 N
+    disk: Dataset[Item] | None = None  # gives (uint8 3×H×W, label) where the images do not fit in memory
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: Tensor) -> "Split":
+        """The images at `indices`, in that order."""
+        images = None if self.images is None else self.images[indices]
+        disk = None if self.disk is None else Subset(self.disk, indices.tolist())
+        return Split(images, self.labels[indices], disk)
+
+    def representative(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Indices of a seeded choice of `size` images with the classes in proportion, and of all the others."""
+        order = _mixed(self.labels, seed)
+        return order[:size], order[size:]
+
+    def limited(self, size: int | None) -> "Split":
+        """At most `size` images, the same ones for every run."""
+        return self if size is None or size >= len(self) else self.take(self.representative(size, LIMIT_SEED)[0])
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A dataset as its source gives it; `val` is None where the source has none."""
+
+    train: Split
+    val: Split | None
+    test: Split
+    classes: tuple[str, ...]
+    image: tuple[int, int]  # height, width
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A dataset ready for training and measuring."""
+
+    name: str
+    train: Split
+    val: Split
+    test: Split
+    classes: tuple[str, ...]
+    image: tuple[int, int, int]  # (3, height, width)
+    mean: Triple  # of values in 0..1
+    std: Triple
+    flip: bool  # may a training image be mirrored?
+    crop: int  # px of padding that a training image's random crop has on each side
+    notes: tuple[str, ...]  # what was decided on the way
+
+
+def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:
+    """A split of uint8 N×H×W, N×1×H×W or N×3×H×W images; grey is repeated to three channels."""
+    if images.ndim == 3:
+        images = images.unsqueeze(1)
+    count, _, height, width = images.shape
+    return Split(images.expand(count, 3, height, width).contiguous(), torch.as_tensor(labels, dtype=torch.int64))
+
+
+def _mixed(labels: Tensor, seed: int) -> Tensor:
+    """A seeded permutation of which every beginning holds the classes in proportion."""
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    counts = torch.bincount(labels)
+    present = counts[counts > 0]
+    place = torch.cat([(torch.arange(int(n), dtype=torch.float64) + 0.5) / int(n) for n in present])
+    # equal places are taken in a seeded order, so that no class comes first by its number
+    tie = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    return by_class[tie][torch.argsort(place[tie], stable=True)]

@@ -1,0 +1,91 @@
+"""Parameters and MACs of any plan, by arithmetic on the model sheet. No torch.
+
+MACs are the multiply–accumulates of convolutions and linear layers for one image; FLOPs = 2 × MACs.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from engine.graph.sheet import ModelSheet, Uses
+
+
+@dataclass(frozen=True)
+class Cost:
+    params: int
+    macs: int
+
+    def of(self, metric: str) -> int:
+        """The value of a target metric: "macs" or "params"."""
+        return {"macs": self.macs, "params": self.params}[metric]
+
+
+class CostModel:
+    """The cost of a sheet with some blocks removed, as a function of the kept channels per cell."""
+
+    def __init__(self, sheet: ModelSheet, removed: Collection[str] = ()) -> None:
+        gone = removed_modules(sheet, removed)
+        route = _routes(sheet, removed)
+        self.full = [cell.size for cell in sheet.cells]
+        self.layers = [
+            (_rerouted(x.ins, route), _rerouted(x.outs, route), x) for x in sheet.layers if not is_inside(x.name, gone)
+        ]
+        self.affines = [(_rerouted(a.channels, route), a.params) for a in sheet.affines if not is_inside(a.name, gone)]
+        self.present = {cell for ins, outs, _ in self.layers for cell, _ in (*ins, *outs)}
+
+    def __call__(self, kept: list[int] | None = None) -> Cost:
+        """The cost when `kept[c]` channels of cell c remain (all of them by default)."""
+        kept = self.full if kept is None else kept
+        params = sum(each * _count(channels, kept) for channels, each in self.affines)
+        macs = 0
+        for ins, outs, layer in self.layers:
+            produced = _count(outs, kept)
+            fan_in = 1 if layer.kind == "depthwise" else _count(ins, kept) // layer.groups
+            weights = produced * fan_in * layer.kernel
+            macs += weights * layer.positions
+            params += weights + produced * layer.bias
+        return Cost(params, macs)
+
+
+def cost(sheet: ModelSheet, kept: list[int] | None = None, removed: Collection[str] = ()) -> Cost:
+    """The cost of one plan; build a CostModel to ask for many."""
+    return CostModel(sheet, removed)(kept)
+
+
+def widths(
+    sheet: ModelSheet, kept: list[int] | None = None, removed: Collection[str] = ()
+) -> dict[str, tuple[int, int]]:
+    """Original and kept output channels of every convolution in order of depth; 0 in removed blocks."""
+    counts = [cell.size for cell in sheet.cells] if kept is None else kept
+    gone, route = removed_modules(sheet, removed), _routes(sheet, removed)
+    return {
+        layer.name: (layer.width, 0 if is_inside(layer.name, gone) else _count(_rerouted(layer.outs, route), counts))
+        for layer in sheet.layers
+        if layer.kind != "linear"
+    }
+
+
+def removed_modules(sheet: ModelSheet, removed: Collection[str]) -> tuple[str, ...]:
+    """The modules that go with the removed blocks."""
+    return tuple(module for block in sheet.blocks if block.name in removed for module in block.modules)
+
+
+def is_inside(name: str, modules: Collection[str]) -> bool:
+    """Whether the module `name` is one of `modules` or lies inside one."""
+    return any(name == module or name.startswith(module + ".") for module in modules)
+
+
+def _routes(sheet: ModelSheet, removed: Collection[str]) -> Mapping[int, int]:
+    """Cells that vanish with a block, each with the cell that its readers read instead."""
+    route: dict[int, int] = {}
+    for block in sheet.blocks:  # in order of depth, so that what a block reads is already resolved
+        if block.name in removed:
+            route |= {written: route.get(read, read) for written, read in block.reroute}
+    return route
+
+
+def _rerouted(uses: Uses, route: Mapping[int, int]) -> Uses:
+    return tuple((route.get(cell, cell), times) for cell, times in uses)
+
+
+def _count(uses: Uses, kept: list[int]) -> int:
+    return sum(kept[cell] * times for cell, times in uses)

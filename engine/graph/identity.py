@@ -1,0 +1,133 @@
+"""Which channels are one and the same.
+
+Instead of activations, a tensor whose every element *is the identity of the channel it belongs to*
+flows through the network. Convolutions and linear layers give out fresh identities, additions and
+products join them, and whatever only moves data (`cat`, `view`, `transpose`, …) is executed on the
+identities themselves. What remains is set arithmetic: a cut is a set of identities to drop.
+This file holds the identities and what a trace records; `rules.py` says what each operation does
+to them and `trace.py` sends them through a model.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor, fx
+
+from engine.errors import RequestError
+
+Ids = NDArray[np.int64]
+
+
+class UnsupportedOperation(RequestError):
+    """The model does something that no rule knows; guessing would cut it wrongly."""
+
+
+@dataclass
+class Layer:
+    """A convolution or linear layer: the identity of every input and output channel."""
+
+    name: str
+    kind: str  # "conv" | "depthwise" | "linear"
+    ins: Ids
+    outs: Ids
+    groups: int
+    kernel: int  # weights per (input, output) channel pair
+    positions: int  # output positions per image
+    bias: bool
+
+
+@dataclass
+class Affine:
+    """A norm, PReLU or bare parameter that holds one number or a few per channel."""
+
+    name: str
+    kind: str  # "batch_norm" | "layer_norm" | "prelu" | "parameter"
+    ids: Ids
+    dim: int  # the channel axis: of the activation for layer norms, of the tensor for parameters
+    params: int  # learned parameters per channel
+
+
+@dataclass
+class Padding:
+    """A shortcut padded with zero channels: the identities that those zeros are added to."""
+
+    name: str
+    before: Ids
+    after: Ids
+
+
+@dataclass(frozen=True)
+class Trace:
+    """All that a cut needs to know about a model at one image size. Identities are canonical."""
+
+    graph: fx.GraphModule
+    layers: dict[str, Layer]
+    affines: dict[str, Affine]
+    paddings: dict[str, Padding]
+    frozen: frozenset[int]  # the image's own channels and the classes: never dropped
+    added: frozenset[int]  # channels that are summed up, as in the stream of a residual network
+    values: dict[str, Tensor]  # graph node → identities of its output, in the output's shape
+
+
+class Identities:
+    """Hands out identities and remembers which of them are one and the same (a union–find in one go)."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._pairs: list[Tensor] = []
+        self.frozen: list[Tensor] = []
+        self.added: list[Tensor] = []
+
+    def fresh(self, count: int) -> Tensor:
+        """`count` new identities."""
+        self._count += count
+        return torch.arange(self._count - count, self._count)
+
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        """State that `a` and `b` (broadcast together) are elementwise the same channels."""
+        a, b = torch.broadcast_tensors(a, b)  # type: ignore[no-untyped-call]
+        self._pairs.append(torch.stack([compact(a, b).flatten(), compact(b, a).flatten()]))
+        return a
+
+    def tie(self, pieces: Iterable[Tensor]) -> None:
+        """Join pieces that must stay equal in size, position by position."""
+        first, *rest = pieces
+        for piece in rest:
+            self.join(first, piece)
+
+    def canonical(self) -> Tensor:
+        """For each identity handed out, the smallest one that is the same channel."""
+        if not self._pairs:
+            return torch.arange(self._count)
+        rows, columns = torch.unique(torch.cat(self._pairs, dim=1), dim=1).numpy()
+        links = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(self._count, self._count))
+        count, label = connected_components(links, directed=False)
+        smallest = np.full(count, self._count)
+        np.minimum.at(smallest, label, np.arange(self._count))
+        return torch.from_numpy(smallest[label])
+
+
+def compact(ids: Tensor, like: Tensor | None = None) -> Tensor:
+    """A view of `ids` without the repeats along axes that were only expanded (in `like`, too)."""
+    for dim in range(ids.dim()):
+        if ids.stride(dim) == 0 and (like is None or like.stride(dim) == 0):
+            ids = ids.narrow(dim, 0, 1)
+    return ids
+
+
+def varies(ids: Tensor, dim: int) -> bool:
+    """Whether identities differ along `dim`, that is, whether it carries channels."""
+    if ids.shape[dim] == 1 or ids.stride(dim) == 0:
+        return False
+    small = compact(ids)
+    return not bool((small == small.narrow(dim, 0, 1)).all())
+
+
+def distinct(ids: Tensor) -> set[int]:
+    """The identities that occur."""
+    return set(compact(ids).flatten().tolist())

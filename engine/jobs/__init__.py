@@ -1,0 +1,1 @@
+"""The queue, its worker, and the one child process of each run."""

@@ -1,0 +1,1 @@
+"""Measuring: multiply–accumulates, ONNX files and latency on this host."""

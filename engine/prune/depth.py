@@ -1,0 +1,47 @@
+"""Which blocks go: one-shot depth pruning (Sadaqa & Liu 2025). No torch."""
+
+from collections.abc import Mapping
+
+from engine.graph.cost import CostModel
+from engine.graph.sheet import Block, ModelSheet
+from engine.prune.target import CannotMeet
+
+
+def candidates(sheet: ModelSheet, kept: list[int] | None = None) -> list[Block]:
+    """The blocks that may go when `kept` channels per cell remain: as wide where they read as where they write."""
+    return [
+        block
+        for block in sheet.blocks
+        if block.removable and (kept is None or all(kept[written] == kept[read] for written, read in block.reroute))
+    ]
+
+
+def choose(
+    sheet: ModelSheet,
+    scores: Mapping[str, float],
+    metric: str,
+    limit: float,
+    *,
+    not_below: float = 0.0,
+    kept: list[int] | None = None,
+) -> list[str]:
+    """Blocks with the lowest scores, until the cost is at most `limit`.
+
+    Ties go to the larger saving, then by name. A block that would take the network below `not_below` is
+    passed over, so that channels can meet that target exactly. CannotMeet when no block is left and nothing
+    smaller follows (`not_below` = 0).
+    """
+    whole = CostModel(sheet)(kept).of(metric)
+    saving = {b.name: whole - CostModel(sheet, [b.name])(kept).of(metric) for b in candidates(sheet, kept)}
+    removed: list[str] = []
+    now = whole
+    for name in sorted(saving, key=lambda n: (scores[n], -saving[n], n)):
+        if now <= limit:
+            break
+        then = CostModel(sheet, [*removed, name])(kept).of(metric)
+        if then >= not_below:
+            removed.append(name)
+            now = then
+    if now > limit and not not_below:
+        raise CannotMeet(now, f"without all {len(saving)} removable blocks")
+    return removed

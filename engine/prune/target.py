@@ -1,0 +1,121 @@
+"""How much: plans that meet a target in parameters or MACs, by bisection over `graph.cost`. No torch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.errors import RequestError
+from engine.graph.cost import CostModel
+from engine.graph.sheet import ModelSheet
+
+Chunk = tuple[int, int]  # (cell, how many of its channels go)
+
+
+class CannotMeet(RequestError):
+    """The target lies below what the rules allow: `least`, in units of the metric, is what remains."""
+
+    def __init__(self, least: int, how: str) -> None:
+        super().__init__(how)
+        self.least, self.how = least, how
+
+    def told(self, keep: float, metric: str, order: str, base: int) -> RequestError:
+        """The sentence for the one who asked to keep `keep` of `base`."""
+        share = math.ceil(1000 * self.least / base) / 1000
+        return RequestError(
+            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.how}"
+        )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each phase of an order is asked for, in units of the metric."""
+
+    layers: float
+    channels: float
+    total: float
+
+
+def split(base: int, keep: float, depth_share: float, order: str) -> Shares:
+    """Split keep = k in log space: layers answer for k^s, channels for k^(1−s) (compound scaling in reverse)."""
+    total = float(math.floor(keep * base + 1e-6))  # what 0.58 of 2950 is, floats aside
+    if "-" not in order:
+        return Shares(total, total, total)
+    return Shares(keep**depth_share * base, keep ** (1 - depth_share) * base, total)
+
+
+def chain(
+    sheet: ModelSheet, keys: Mapping[int, Sequence[float]], round_to: int = 1, *, shared_last: bool = False
+) -> list[Chunk]:
+    """The order in which channels go, cell by cell, lowest key first.
+
+    `keys[c]` holds an ascending number for each channel of cell c; cells without keys stay whole. Channels go
+    in chunks that leave multiples of `round_to`, and never the last chunk of a cell. With `shared_last` channels
+    that several layers add up go only when no other is left (Li et al. 2017 leave them alone altogether).
+    """
+    entries: list[tuple[bool, float, int, int, Chunk]] = []
+    for cell, ascending in keys.items():
+        size, start, key = sheet.cells[cell].size, 0, -math.inf
+        while size - start > round_to:
+            take = (size - start) % round_to or round_to
+            # Within a cell never below the chunk before it: a mean of equal keys may round either way.
+            key = max(key, sum(ascending[start : start + take]) / take)
+            entries.append((shared_last and sheet.cells[cell].shared, key, cell, start, (cell, take)))
+            start += take
+    return [chunk for *_, chunk in sorted(entries)]
+
+
+def uniform_keys(sheet: ModelSheet, present: set[int]) -> dict[int, list[float]]:
+    """Keys that cut the same share of every cell."""
+    cells = ((c, cell.size) for c, cell in enumerate(sheet.cells) if cell.removable and c in present)
+    return {c: [(i + 0.5) / size for i in range(size)] for c, size in cells}
+
+
+def solve(model: CostModel, order: Sequence[Chunk], metric: str, limit: float) -> list[int]:
+    """Kept channels per cell with a cost of at most `limit`, as close below it as single chunks allow.
+
+    Monotone: a larger limit never gives a smaller network. Bisection finds the shortest prefix of `order`
+    that fits; where its last chunk is large, smaller chunks from further on stand in for it.
+    """
+
+    def size(kept: list[int]) -> int:
+        return model(kept).of(metric)
+
+    low, high = 0, len(order)
+    if size(_after(model, order[:high])) > limit:
+        raise CannotMeet(size(_after(model, order)), "when every layer keeps as few channels as it may")
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if size(_after(model, order[:middle])) <= limit else (middle + 1, high)
+    fits = _after(model, order[:low])
+    return _fill(model, order, low, fits, metric, limit) if low else fits
+
+
+def _fill(
+    model: CostModel, order: Sequence[Chunk], first: int, fits: list[int], metric: str, limit: float
+) -> list[int]:
+    """Between the last prefix that is too large and the first that fits, remove later, smaller chunks instead.
+
+    The candidates depend on the prefix alone, not on `limit`, and never cost less than the prefix that fits:
+    that keeps `solve` monotone.
+    """
+    lowest = model(fits).of(metric)
+    closed = {order[first - 1][0]}
+    kept = _after(model, order[: first - 1])
+    for cell, take in order[first:]:
+        if cell in closed:
+            continue
+        kept[cell] -= take
+        now = model(kept).of(metric)
+        if now < lowest:
+            kept[cell] += take
+            closed.add(cell)
+        elif now <= limit:
+            return kept
+    return fits
+
+
+def _after(model: CostModel, chunks: Sequence[Chunk]) -> list[int]:
+    kept = list(model.full)
+    for cell, take in chunks:
+        kept[cell] -= take
+    return kept

@@ -1,0 +1,40 @@
+"""Which channels go: one-shot width pruning, global or uniform."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from engine.graph.cost import CostModel
+from engine.graph.describe import Described
+from engine.graph.identity import Ids
+from engine.prune.target import chain, solve, uniform_keys
+
+
+def choose(
+    described: Described, scores: Mapping[int, float], metric: str, limit: float, scope: str, round_to: int
+) -> frozenset[int]:
+    """The identities that go so that `metric` costs at most `limit`.
+
+    Within a cell (interchangeable channels) the lowest scores go first, ties by identity. `scope` "global" ranks
+    the scores of the whole network together, "uniform" cuts the same share everywhere. Identities without a
+    score stay. Globally, channels of a residual stream go last: one of them is read by every block, while its score,
+    a mean over many layers, says little about it. CannotMeet when the rules do not allow the target.
+    """
+    ranked = {c: _ranked(ids, scores) for c, ids in enumerate(described.members) if _scored(described, c, scores)}
+    if scope == "uniform":
+        uniform = uniform_keys(described.sheet, set(ranked))
+        keys = {c: uniform[c] for c in ranked}
+    else:
+        keys = {c: [scores[int(i)] for i in described.members[c][order]] for c, order in ranked.items()}
+    model = CostModel(described.sheet)
+    kept = solve(model, chain(described.sheet, keys, round_to, shared_last=scope == "global"), metric, limit)
+    return described.drop({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
+
+
+def _scored(described: Described, cell: int, scores: Mapping[int, float]) -> bool:
+    return described.sheet.cells[cell].removable and all(int(i) in scores for i in described.members[cell])
+
+
+def _ranked(ids: Ids, scores: Mapping[int, float]) -> Ids:
+    """Positions within the cell, lowest score first."""
+    return np.lexsort((ids, np.array([scores[int(i)] for i in ids])))

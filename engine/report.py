@@ -1,0 +1,178 @@
+"""What the command line shows to people: tables on stdout, progress on stderr."""
+
+import io
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from engine.folder import Run
+from engine.units import si
+
+WIDTH = 100  # columns, where no terminal says how many it has
+_REFRESH_SECONDS = 0.5
+
+
+def models(listed: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("model", "input", ">params", ">MACs", ">removable blocks")
+    for m in listed:
+        removable = sum(block["removable"] for block in m["blocks"])
+        size = "×".join(map(str, m["input"]))
+        table.add_row(m["name"], size, si(m["params"]), si(m["macs"]), f"{removable} of {len(m['blocks'])}")
+    _print(table)
+
+
+def datasets(listed: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("dataset", "image", ">classes", "what")
+    for d in listed:
+        size = "×".join(map(str, d["image"])) if d["image"] else "any"
+        table.add_row(d["name"], size, str(d["classes"] or "any"), d["summary"])
+    _print(table)
+
+
+def criteria(listed: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("criterion", "score of channel c", "looks at", "source")
+    for c in listed:
+        table.add_row(c["name"], c["formula"], c["needs"], c["source"])
+    _print(table)
+
+
+def sheet(described: Mapping[str, Any]) -> None:
+    table = _table("layer", "kind", ">width", ">positions", "block")
+    block_of = {layer: b["name"] for b in described["blocks"] for layer in b["layers"]}
+    for layer in described["layers"]:
+        row = (layer["name"], layer["kind"], str(layer["width"]), str(layer["positions"]))
+        table.add_row(*row, block_of.get(layer["name"], ""))
+    _print(table)
+    _print(f"{described['model']}: {si(described['params'])} params, {si(described['macs'])} MACs")
+
+
+def run(document: Mapping[str, Any]) -> None:
+    status = document["status"]
+    asked = document["spec"]
+    _print(f"{document['run_id']}  {status['state']}  {status['message']}")
+    _print(f"{asked['model']} on {asked['data']['name']}, {asked['criterion']}, {asked['order']}, seed {asked['seed']}")
+    if not document["points"]:
+        return
+    columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", ">top-1", ">p50 ms", ">blocks out", "")
+    table = _table(*columns)
+    for p in document["points"]:
+        table.add_row(
+            str(p["point"]),
+            p["stage"] if p["stage"] == "baseline" else f"{p['phase']}, {p['stage']}",
+            f"{p['keep']:g}× {p['asked']['metric']}" if p["asked"] else "",
+            si(p["macs"]),
+            f"{p['got']['macs']:.3f}×",
+            si(p["params"]),
+            f"{p['got']['params']:.3f}×",
+            f"{p['top1']:.1%}",
+            f"{p['latency'][0]['p50_ms']:.3f}",
+            str(len(p["blocks_removed"])),
+            " ".join(filter(None, ("final" if p["final"] else "", p.get("note", "")))),
+        )
+    _print(table)
+
+
+def runs(listed: Sequence[Mapping[str, Any]]) -> None:
+    if not listed:
+        _print("no runs yet; `python -m engine submit` starts one")
+        return
+    table = _table("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
+    for r in listed:
+        name = str(r["data"])
+        data = name if len(name) <= 16 else "…" + name[-15:]
+        settings = (r["model"], data, r["criterion"], r["order"], str(r["seed"]))
+        table.add_row(r["run_id"], r["state"], f"{100 * r['progress']:.0f}", *settings)
+    _print(table)
+
+
+def scores(found: Mapping[str, Any]) -> None:
+    if found["scope"] == "blocks":
+        table = _table("block", ">score")
+        for entry in found["scores"]:
+            table.add_row(entry["name"], f"{entry['score']:.4g}")
+    else:
+        table = _table("layer", ">channels", ">mean score", ">lowest", ">highest")
+        for entry in found["scores"]:
+            values = entry["score"]
+            numbers = (sum(values) / len(values), min(values), max(values))
+            table.add_row(entry["name"], str(len(values)), *(f"{number:.4g}" for number in numbers))
+    _print(table)
+
+
+def submitted(document: Mapping[str, Any]) -> None:
+    for run_id in document["run_ids"]:
+        _print(run_id)
+
+
+def state(document: Mapping[str, Any]) -> None:
+    _print(f"{document['run_id']}  {document['state']}")
+
+
+def counts(document: Mapping[str, Any]) -> None:
+    _print(" · ".join(f"{number} {name}" for name, number in document.items()))
+
+
+def indexed(document: Mapping[str, Any]) -> None:
+    _print(f"runs in the index: {document['runs']}")
+
+
+def written(document: Mapping[str, Any]) -> None:
+    _print(f"{document['out']}: {document['bytes']:,} bytes")
+
+
+def latency(document: Mapping[str, Any]) -> None:
+    t = document["latency"]
+    tail = "".join(f", {name[:3]} {t[name]:.3f} ms" for name in ("p90_ms", "p99_ms") if t[name] is not None)
+    threads = "1 thread" if t["threads"] == 1 else f"{t['threads']} threads"
+    _print(f"p50 {t['p50_ms']:.3f} ms{tail}  ({t['provider']}, {threads}, batch {t['batch']}, n = {t['n']})")
+
+
+@contextmanager
+def progress(folder: Run) -> Iterator[None]:
+    """A live bar on stderr from the run's own status, while the block runs; only where stderr is a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+        stop = threading.Event()
+
+        def follow() -> None:
+            while not stop.wait(_REFRESH_SECONDS):
+                status = folder.status()
+                bar.update(task, completed=status["progress"], description=status["message"])
+
+        watcher = threading.Thread(target=follow, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            status = folder.status()
+            bar.update(task, completed=status["progress"], description=status["message"])
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        right = column.startswith(">")
+        # Names in the first column are for copying, so they stay in one piece.
+        table.add_column(
+            column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=number == 0
+        )
+    return table
+
+
+def _print(what: Any) -> None:
+    """Rendered first and then written in one piece, so that whoever reads us meets no half of it."""
+    terminal = sys.stdout.isatty()
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH)
+    console.print(what, highlight=False, markup=False, soft_wrap=isinstance(what, str))
+    sys.stdout.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")

@@ -1,0 +1,231 @@
+"""What a user may ask for: the run specification, checked before anything is written. No torch.
+
+`parse` turns a mapping into a frozen `RunSpec` or raises one `RequestError` sentence. A spec's
+canonical JSON gives its digest (the end of the run id) and, without `seed`, its group: the
+repetitions of one experiment over seeds.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from engine import catalog, refusal
+from engine.errors import RequestError
+
+SCHEMA_VERSION = 1
+ORDERS = ("layers-channels", "channels-layers", "layers", "channels")
+Order = Literal["layers-channels", "channels-layers", "layers", "channels"]
+
+MOST_TARGETS = 100
+_LONGEST_NAME = 255  # bytes that file systems take for one name
+
+
+def _readable(text: str) -> str:
+    try:
+        names = text.encode().split(b"/")
+    except UnicodeEncodeError:
+        raise ValueError("holds characters that are not text; rename the file") from None
+    if "\0" in text or max(map(len, names)) > _LONGEST_NAME:
+        raise ValueError(f"holds a zero byte or a name of more than {_LONGEST_NAME} bytes, which no file has")
+    return text
+
+
+def _only(default: float | bool, owner: str) -> BeforeValidator:
+    """For a field of a method that is not here: it may be written out, at its default."""
+
+    def check(value: Any) -> Any:
+        if value != default or isinstance(value, bool) != isinstance(default, bool):
+            raise ValueError(
+                f"belongs to {owner}, which this version does not have; leave it at {refusal.shown(default)}"
+            )
+        return value
+
+    return BeforeValidator(check)
+
+
+# No number is read from text, no whole number from true or 1.0: what is stored is what was written.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Text = Annotated[str, AfterValidator(_readable)]
+Three = tuple[Number, Number, Number]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSpec(_Part):
+    name: Text = "clutter"
+    root: Text | None = None
+    limit: Annotated[Whole, Field(ge=1)] | None = None
+    val_fraction: Number = Field(0.1, gt=0, lt=1)
+    normalize: Literal["imagenet", "cifar10", "cifar100"] | tuple[Three, Three] | None = Field(
+        None, description="imagenet, cifar10, cifar100 or [[3 means], [3 deviations above 0]]"
+    )
+
+    @field_validator("normalize")
+    @classmethod
+    def _deviations_above_zero(cls, value: Any) -> Any:
+        if isinstance(value, tuple) and min(value[1]) <= 0:
+            raise ValueError("must be a name or [[3 means], [3 deviations above 0]]")
+        return value
+
+
+class TrainSpec(_Part):
+    epochs: Whole = Field(20, ge=0, le=100_000)
+    lr: Number = Field(0.1, gt=0)
+    batch_size: Whole = Field(128, ge=2, le=65_536)
+    weight_decay: Number = Field(0.0005, ge=0)
+    label_smoothing: Number = Field(0.0, ge=0, lt=1)
+
+
+class DepthSpec(_Part):
+    method: Literal["one-shot"] = "one-shot"
+
+
+class WidthSpec(_Part):
+    method: Literal["one-shot"] = "one-shot"
+    scope: Literal["global", "uniform"] = "global"
+    round_to: Whole = Field(1, ge=1, le=256)
+    attempt_fraction: Annotated[float, _only(0.1, "progressive width pruning")] = 0.1
+    layers_per_step: Annotated[float, _only(0.25, "progressive width pruning")] = 0.25
+
+
+class TargetSpec(_Part):
+    metric: Literal["macs", "params"] = "macs"
+    keep: tuple[Annotated[Number, Field(gt=0, le=1)], ...] = (0.8, 0.6, 0.4)
+    depth_share: Number = Field(0.5, ge=0, le=1)
+
+    @field_validator("keep")
+    @classmethod
+    def _some_and_different(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not 1 <= len(value) <= MOST_TARGETS:
+            raise ValueError(f"must name 1 to {MOST_TARGETS} ratios to keep (got {len(value)})")
+        twice = next((ratio for n, ratio in enumerate(value) if ratio in value[:n]), None)
+        if twice is not None:
+            raise ValueError(f"names {twice:g} twice; each ratio to keep may stand only once")
+        return value
+
+
+class RecoverSpec(_Part):
+    epochs: Whole = Field(5, ge=0, le=100_000)
+    lr: Number = Field(0.01, gt=0)
+    distil: Annotated[Literal[False], _only(False, "distillation")] = False
+    between_phases: Flag = True
+    reestimate_bn: Flag = False  # measure batch norm statistics anew before fine-tuning; a recovery by itself
+    between_steps_batches: Annotated[Literal[0], _only(0, "progressive width pruning")] = 0
+
+
+class RunSpec(_Part):
+    """One run: one model, one criterion, one order, one or more targets (Sadaqa & Liu 2025)."""
+
+    schema_version: Literal[1] = 1
+    model: str = "resnet20"
+    weights: Text = "none"
+    data: DataSpec = DataSpec()
+    train: TrainSpec = TrainSpec()
+    order: Order = "layers-channels"
+    criterion: str = "bn_scale"
+    depth: DepthSpec = DepthSpec()
+    width: WidthSpec = WidthSpec()
+    target: TargetSpec = TargetSpec()
+    recover: RecoverSpec = RecoverSpec()
+    seed: Whole = Field(0, ge=0, lt=2**31)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+
+    @model_validator(mode="after")
+    def _names_are_known(self) -> Self:
+        catalog.check_model(self.model)
+        catalog.check_dataset(self.data.name)
+        catalog.check_criterion(self.criterion)
+        return self
+
+    def canonical(self) -> str:
+        """The one JSON text of this spec: sorted keys, no spaces, every default written out."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+
+    def digest(self) -> str:
+        """First 8 hex digits of the SHA-256 of the canonical JSON."""
+        return _digest(self.model_dump(mode="json"))
+
+    def group(self) -> str:
+        """The digest of everything but the seed."""
+        return _digest(self.model_dump(mode="json", exclude={"seed"}))
+
+    def phases(self) -> tuple[Literal["layers", "channels"], ...]:
+        """The order as the phases a target passes through."""
+        return tuple(self.order.split("-"))  # type: ignore[arg-type]
+
+
+def parse(raw: Mapping[str, Any]) -> RunSpec:
+    """The spec that `raw` asks for; RequestError with one sentence when it may not be asked for."""
+    if not isinstance(raw, Mapping):
+        raise RequestError("a spec is one JSON object; see the README for its keys")
+    version = raw.get("schema_version", SCHEMA_VERSION)
+    if type(version) is not int or version != SCHEMA_VERSION:
+        raise RequestError(f"the spec has schema_version {refusal.shown(version)}; this version reads {SCHEMA_VERSION}")
+    try:
+        return RunSpec.model_validate(_absolute_paths(raw))
+    except ValidationError as error:
+        raise RequestError(refusal.sentence(error, RunSpec)) from None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The JSON object in a spec file, not yet checked."""
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"cannot read the spec file {path}: {error.strerror or error}") from None
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the spec file {path} is not JSON: {error}") from None
+    if not isinstance(raw, dict):
+        raise RequestError(f"the spec file {path} holds {refusal.shown(raw)}; a spec is one JSON object")
+    return raw
+
+
+def _digest(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _absolute_paths(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Paths as the worker will find them, whatever folder it was started in."""
+    out = dict(raw)
+    weights = out.get("weights")
+    if isinstance(weights, str) and weights not in ("none", "hub"):
+        if not weights:
+            raise RequestError("weights is empty; give none, hub or the path of a checkpoint")
+        out["weights"] = _absolute("weights", weights)
+    data = out.get("data")
+    if isinstance(data, Mapping):
+        data = dict(data)
+        name, root = data.get("name"), data.get("root")
+        for prefix in catalog.DATASET_PREFIXES:
+            if isinstance(name, str) and name.startswith(prefix) and name != prefix:
+                data["name"] = prefix + _absolute("data.name", name[len(prefix) :])
+        if isinstance(root, str):
+            data["root"] = _absolute("data.root", root)
+        out["data"] = data
+    return out
+
+
+def _absolute(field: str, text: str) -> str:
+    try:
+        return str(Path(text).expanduser().absolute())
+    except (RuntimeError, ValueError):  # ~somebody, who has no home here
+        raise RequestError(f"{field} {refusal.shown(text)} names no home folder of this computer") from None

@@ -1,0 +1,52 @@
+"""Arithmetic over points: which are not beaten, and how sure a mean over seeds is. No torch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The mean of `n` values and its 95 % Student-t interval; `low` and `high` are None when n < 2."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
+    """Which points nothing beats: none has at most their cost and at least their value, and is better in one of both.
+
+    `cost` (lower is better) and `value` (higher is better) have shape (n,), as has the mask. Equal points stand or fall
+    together; a point with a NaN is never on the front. Sorts once, O(n log n).
+    """
+    costs, values = np.asarray(cost, dtype=float), np.asarray(value, dtype=float)
+    if costs.ndim != 1 or costs.shape != values.shape:
+        raise ValueError(f"cost and value need one shape (n,), not {costs.shape} and {values.shape}")
+    front = np.zeros(costs.size, dtype=bool)
+    known = np.flatnonzero(~(np.isnan(costs) | np.isnan(values)))
+    if known.size == 0:
+        return front
+    order = known[np.lexsort((-values[known], costs[known]))]
+    c, v = costs[order], values[order]
+    best = np.maximum.accumulate(v)
+    rises = np.r_[True, v[1:] > best[:-1]]
+    cheapest = np.maximum.accumulate(np.where(rises, np.arange(v.size), 0))
+    front[order] = (v == best) & (c == c[cheapest])
+    return front
+
+
+def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean and Student-t interval of independent repetitions, shape (n,) with n >= 1."""
+    x = np.asarray(values, dtype=float)
+    if x.ndim != 1 or x.size == 0:
+        raise ValueError("an interval needs a flat list of at least one value")
+    mean = float(x.mean())
+    if x.size < 2:
+        return Interval(mean, None, None, 1)
+    t = float(stdtrit(x.size - 1, 0.5 + confidence / 2))
+    half = t * float(x.std(ddof=1)) / float(np.sqrt(x.size))
+    return Interval(mean, mean - half, mean + half, int(x.size))

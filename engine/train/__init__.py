@@ -1,0 +1,1 @@
+"""Training: fit a network to data, and evaluate it."""

@@ -1,0 +1,111 @@
+"""How good a network is on a split, and its batch norms' statistics measured anew."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from engine.data.load import Data, Split
+from engine.data.loader import batches as split_batches
+from engine.errors import WorkError
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Counts over one split; `top5` counts the labels among the five largest logits (all, where classes are fewer).
+
+    `loss` is the mean cross-entropy in nats.
+    """
+
+    correct: int
+    total: int
+    top5: int
+    loss: float
+
+    @property
+    def top1(self) -> float:
+        return self.correct / self.total
+
+    @property
+    def top5_share(self) -> float:
+        return self.top5 / self.total
+
+
+def evaluate(
+    module: nn.Module, split: Split, data: Data, device: str | torch.device, batch_size: int = 128
+) -> Evaluation:
+    """One pass over `split` in evaluation mode, in float32; leaves each module's mode as it was.
+
+    Raises WorkError when the split is empty or the network's outputs are not finite.
+    """
+    correct = top5 = torch.zeros((), dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    total = 0
+    module.to(device)
+    with modes_kept(module), torch.no_grad():
+        module.eval()
+        for images, labels in split_batches(split, data, batch_size, device):
+            logits = module(images.contiguous(memory_format=torch.channels_last)).float()
+            best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+            top5 = top5 + (best == labels[:, None]).sum()
+            correct = correct + (logits.argmax(dim=1) == labels).sum()
+            loss = loss + F.cross_entropy(logits, labels, reduction="sum").double()
+            total += len(labels)
+    if not total:
+        raise WorkError(f"there is nothing to evaluate on: this split of {data.name} has no images")
+    if not torch.isfinite(loss):
+        raise WorkError("the network's outputs are not finite numbers, so its accuracy cannot be measured")
+    return Evaluation(correct=int(correct), total=total, top5=int(top5), loss=float(loss) / total)
+
+
+def reestimate_bn(
+    module: nn.Module,
+    split: Split,
+    data: Data,
+    device: str | torch.device,
+    *,
+    batches: int = 20,
+    batch_size: int = 128,
+) -> None:
+    """Replaces the running mean and variance of every batch norm by their averages over `batches` batches of `split`.
+
+    The batches are the first of a fixed shuffle, without augmentation. Everything but the batch norms stays in
+    evaluation mode meanwhile (no dropout); modes and momenta are left as they were. Raises WorkError when the split
+    has no batch to measure on.
+    """
+    norms = [m for m in module.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+    if not norms:
+        return
+    if len(split) < 2 or batches < 1:
+        raise WorkError("batch norm statistics need at least one batch of two images")
+    momenta = [norm.momentum for norm in norms]
+    module.to(device)
+    with modes_kept(module), torch.no_grad():
+        module.eval()
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.momentum = None  # a cumulative average: every batch counts the same
+            norm.train()
+        try:
+            for done, (images, _) in enumerate(split_batches(split, data, batch_size, device, seed=0), start=1):
+                module(images.contiguous(memory_format=torch.channels_last))
+                if done == batches:
+                    break
+        finally:
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
+
+
+@contextmanager
+def modes_kept(module: nn.Module) -> Iterator[None]:
+    """Gives every submodule its own train/eval mode back at the end."""
+    modes = [(m, m.training) for m in module.modules()]
+    try:
+        yield
+    finally:
+        for m, training in modes:
+            m.training = training

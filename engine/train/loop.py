@@ -1,0 +1,197 @@
+"""Training and fine-tuning: one loop, repeatable on the CPU for a seed and a number of threads."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from engine.data.load import Data
+from engine.data.loader import batches
+from engine.errors import WorkError
+from engine.train import checkpoint as kept
+from engine.train.evaluate import evaluate
+
+CHECKPOINT_SECONDS = 2.0  # at most one checkpoint in this time: tiny networks would spend theirs waiting for the disk
+_FINITE_CHECK_STEPS = 20  # reading the loss waits for the GPU, so not after every step
+
+_DECAYED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """SGD with Nesterov momentum. `step` divides the rate by 10 after 1/2 and after 3/4 of the epochs.
+
+    `weight_decay` acts on the weights of convolutions and linear layers only, never on norms and biases.
+    """
+
+    epochs: int
+    lr: float
+    batch_size: int = 128
+    weight_decay: float = 5e-4
+    schedule: Literal["cosine", "step"] = "cosine"
+    label_smoothing: float = 0.0
+    momentum: float = 0.9
+
+    @property
+    def warmup_epochs(self) -> int:
+        """A linear warm-up of one epoch, when there are five or more."""
+        return 1 if self.epochs >= 5 else 0
+
+    def lr_at(self, epoch: float) -> float:
+        """The learning rate at a moment counted in epochs, 0 ≤ `epoch` ≤ `epochs`, fractions of epochs included."""
+        if epoch < self.warmup_epochs:
+            return self.lr * epoch / self.warmup_epochs
+        done = (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
+        if self.schedule == "step":
+            return self.lr * (0.01 if done >= 0.75 else 0.1 if done >= 0.5 else 1.0)
+        return self.lr * 0.5 * (1 + math.cos(math.pi * done))
+
+
+@dataclass(frozen=True)
+class EpochResult:
+    """One finished epoch, 1 ≤ `epoch` ≤ `epochs`: mean training loss, shares correct, the last rate, wall seconds.
+
+    `train_top1` is counted on the augmented training batches as they pass, `val_top1` after the epoch.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    train_top1: float
+    val_top1: float
+    lr: float
+    seconds: float
+
+
+def fit(
+    module: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    device: str | torch.device,
+    seed: int,
+    *,
+    on_epoch: Callable[[EpochResult], None],
+    checkpoint: Path | None = None,
+) -> None:
+    """Trains `module` in place on `data.train`; it ends on `device`, in evaluation mode.
+
+    On the CPU the result depends on the weights, the data, the recipe, `seed` and the number of threads only: each
+    epoch's order, augmentation and dropout come from (`seed`, epoch). With `checkpoint` a training that was stopped
+    goes on after the last epoch written there and ends with the same weights, bit for bit; `on_epoch` may then hear of
+    an epoch again, as it is called before the file is written. The file is left to the caller, who records the result
+    and deletes it. On CUDA the forward pass runs in bfloat16 where the GPU has it.
+
+    Raises WorkError when the loss is not finite, there are fewer than two images, or the checkpoint is of another
+    training.
+    """
+    if len(data.train) < 2:
+        raise WorkError(f"training needs at least two images; {data.name} has {len(data.train)} for training")
+    device = torch.device(device)
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    training = _Training(module, sgd(module, recipe), data, recipe, device, seed)
+    identity = {"recipe": asdict(recipe), "seed": seed, "data": data.name, "images": len(data.train)}
+    start = kept.restore(checkpoint, module, training.optimizer, identity) if checkpoint else 0
+    written = time.monotonic()
+    try:
+        for epoch in range(start, recipe.epochs):
+            on_epoch(training.epoch(epoch))
+            due = time.monotonic() - written >= CHECKPOINT_SECONDS and epoch + 1 < recipe.epochs
+            if checkpoint and due:
+                kept.save(checkpoint, module, training.optimizer, epoch + 1, identity)
+                written = time.monotonic()
+    finally:
+        module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        module.eval()
+
+
+def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """The optimizer of a recipe: weight decay on convolution and linear weights, none on the rest."""
+    decayed = {id(m.weight) for m in module.modules() if isinstance(m, _DECAYED)}
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trainable if id(p) in decayed], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in trainable if id(p) not in decayed], "weight_decay": 0.0},
+    ]
+    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """The seed of one epoch's order, augmentation and dropout: 63 bits, unrelated between epochs and between seeds."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8]) >> 1
+
+
+@dataclass(frozen=True)
+class _Training:
+    """What stays the same from epoch to epoch."""
+
+    module: nn.Module
+    optimizer: torch.optim.SGD
+    data: Data
+    recipe: Recipe
+    device: torch.device
+    seed: int
+
+    def epoch(self, epoch: int) -> EpochResult:
+        """Trains for the epoch with this index, from 0, and evaluates on the validation split."""
+        started = time.perf_counter()
+        order = epoch_seed(self.seed, epoch)
+        accelerators = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=accelerators, device_type="cuda"):
+            torch.manual_seed(order)  # dropout and stochastic depth draw from the global generator
+            loss, top1, lr = self._pass(epoch, order)
+        val = evaluate(self.module, self.data.val, self.data, self.device)
+        return EpochResult(
+            epoch=epoch + 1,
+            epochs=self.recipe.epochs,
+            loss=loss,
+            train_top1=top1,
+            val_top1=val.top1,
+            lr=lr,
+            seconds=time.perf_counter() - started,
+        )
+
+    def _pass(self, epoch: int, order: int) -> tuple[float, float, float]:
+        """One pass over the training split: mean loss, share correct, last learning rate."""
+        train, recipe, device = self.data.train, self.recipe, self.device
+        loss_sum = torch.zeros((), device=device)
+        correct = torch.zeros((), dtype=torch.int64, device=device)
+        seen, lr = 0, recipe.lr
+        self.module.train()
+        passing = batches(train, self.data, recipe.batch_size, device, augment=True, seed=order)
+        for step, (images, labels) in enumerate(passing, start=1):
+            count = len(labels)
+            # The middle of the batch: neither a warm-up's first step nor a cosine's last is lost to a rate of 0.
+            lr = recipe.lr_at(epoch + (seen + count / 2) / len(train))
+            loss, logits = self._step(images, labels, lr)
+            loss_sum += loss * count
+            correct += (logits.argmax(dim=1) == labels).sum()
+            seen += count
+            if step % _FINITE_CHECK_STEPS == 0 or seen == len(train):
+                _require_finite(loss_sum, epoch, lr)
+        return float(loss_sum) / seen, int(correct) / seen, lr
+
+    def _step(self, images: Tensor, labels: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+        bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
+            logits = self.module(images.contiguous(memory_format=torch.channels_last))
+            loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        return loss.detach(), logits.detach()
+
+
+def _require_finite(loss_sum: Tensor, epoch: int, lr: float) -> None:
+    if not torch.isfinite(loss_sum):
+        raise WorkError(
+            f"training diverged in epoch {epoch + 1}: the loss is not finite at learning rate {lr:.3g}; lower it"
+        )

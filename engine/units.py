@@ -1,0 +1,19 @@
+"""Numbers as people read them. No torch."""
+
+import math
+
+
+def si(number: float, unit: str = "") -> str:
+    """Three significant figures with an SI prefix: 20300000 → 20.3 M; a whole number below 1000 as it is: 16."""
+    for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(number) >= 0.9995 * factor:  # from here on three figures round up to the next prefix
+            return f"{three(number / factor)} {prefix}{unit}"
+    shown = f"{number:.0f}" if number == int(number) else three(number)
+    return f"{shown} {unit}".rstrip()
+
+
+def three(number: float) -> str:
+    """Three significant figures, without an exponent: 0.492, 9.50, 99.9, 1234."""
+    rounded = float(f"{number:.3g}")
+    whole_digits = math.floor(math.log10(abs(rounded))) + 1 if rounded else 1
+    return f"{number if whole_digits > 3 else rounded:.{max(0, 3 - whole_digits)}f}"

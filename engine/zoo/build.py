@@ -1,0 +1,141 @@
+"""A model by name: built for a number of classes and an image size, with fresh, published or given weights."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+from torchvision import models
+
+from engine import catalog
+from engine.errors import RequestError
+from engine.zoo import cifar, hub
+from engine.zoo.weights import State, fetch, load_into, mismatch, plain_keys, read_state_dict
+
+_LARGEST_TRIED = 512  # px; every network of the catalogue takes that
+
+
+@dataclass(frozen=True)
+class Built:
+    """A network on the CPU, in eval mode, every parameter trainable."""
+
+    module: nn.Module
+    notes: tuple[str, ...]  # what was decided on the way
+    normalize: hub.Normalization | None  # hub weights bring theirs
+    pretrained: bool  # and complete: a replaced head has still to be trained
+    name: str  # the catalogue model that was built, such as resnet20-a for a checkpoint with padded shortcuts
+
+
+def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "none", seed: int = 0) -> Built:
+    """The catalogue model `name` for `classes` classes and images of (3, height, width).
+
+    `weights` is "none" (initialised from `seed`), "hub" (downloaded once) or the path of a file.
+    RequestError: an unknown name, too small an image, or weights that are missing, unsafe or of another network.
+    """
+    catalog.check_model(name)
+    if classes < 1:
+        raise RequestError(f"a model needs at least one class, got {classes}")
+    _check_image(name, image)
+    if weights == "none":
+        return _built(_fresh(name, classes, seed), (), None, pretrained=False, name=name)
+    normalize = None
+    if weights == "hub":
+        source = hub.published(name)
+        path, normalize = fetch(source.url, source.sha256), source.normalize
+    else:
+        path = Path(weights)
+    state = plain_keys(read_state_dict(path))
+    variant, notes = _as_in_checkpoint(name, state)
+    module = _fresh(variant, classes, seed)
+    if problem := mismatch(module, state):
+        raise RequestError(f"weights {path} do not fit {name}: {problem}{_hint(name, state)}")
+    replaced = load_into(module, state)
+    notes += replaced
+    if weights != "hub" and name.removeprefix("torchvision/") in hub.TRANSFORM_INPUT:
+        notes += (f"{name}'s own weights expect mean and deviation 0.5 (data.normalize)",)
+    return _built(module, notes, normalize, pretrained=not replaced, name=variant)
+
+
+def construct(name: str, classes: int) -> nn.Module:
+    """The bare network of the catalogue model `name`, initialised from torch's current random state."""
+    if name.startswith("torchvision/"):
+        name = name.removeprefix("torchvision/")
+        extra = {"aux_logits": False, "init_weights": True} if name in hub.TRANSFORM_INPUT else {}
+        module: nn.Module = models.get_model(name, weights=None, num_classes=classes, **extra)
+        return module
+    if name.startswith("resnet"):
+        depth, _, option = name.removeprefix("resnet").partition("-")
+        return cifar.resnet(int(depth), classes, "padded" if option else "projection")
+    small: dict[str, Callable[[int], nn.Module]] = {"vgg16_bn": cifar.vgg16_bn, "mobilenet_v2": cifar.mobilenet_v2}
+    return small[name](classes)
+
+
+def on_meta(name: str, classes: int) -> nn.Module:
+    """The network's shapes only, in eval mode: no memory, no initialisation."""
+    with _ShapesOnly():
+        return construct(name, classes).eval()
+
+
+class _ShapesOnly(TorchFunctionMode):
+    """Puts what layers allocate on the meta device, and nothing else: RegNet computes its widths with tensors."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.empty, torch.zeros, torch.ones):
+            kwargs = {**(kwargs or {}), "device": "meta"}
+        return func(*args, **(kwargs or {}))
+
+
+def _fresh(name: str, classes: int, seed: int) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return construct(name, classes)
+
+
+def _built(
+    module: nn.Module, notes: tuple[str, ...], normalize: hub.Normalization | None, *, pretrained: bool, name: str
+) -> Built:
+    return Built(module.requires_grad_(True).eval(), notes, normalize, pretrained, name)
+
+
+def _check_image(name: str, image: tuple[int, int, int]) -> None:
+    channels, height, width = image
+    if channels != 3:
+        raise RequestError(f"models take images of 3 channels, these have {channels}")
+    shapes = on_meta(name, 2)
+    if _accepts(shapes, height, width):
+        return
+    low, high = min(height, width), _LARGEST_TRIED
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _accepts(shapes, middle, middle) else (middle, high)
+    raise RequestError(f"{name} needs images of at least {high}×{high} px, these are {height}×{width}")
+
+
+def _accepts(shapes: nn.Module, height: int, width: int) -> bool:
+    try:
+        with torch.no_grad():
+            shapes(torch.empty(1, 3, height, width, device="meta"))
+    except RuntimeError:  # an intermediate size of zero, or a kernel larger than its input
+        return False
+    return True
+
+
+def _as_in_checkpoint(name: str, state: State) -> tuple[str, tuple[str, ...]]:
+    """The variant of a CIFAR ResNet that the checkpoint's shortcuts ask for."""
+    if name.endswith("-a") or f"{name}-a" not in catalog.CIFAR_MODELS or any(".shortcut." in key for key in state):
+        return name, ()
+    return f"{name}-a", ("option A shortcuts, as in the checkpoint",)
+
+
+def _hint(name: str, state: State) -> str:
+    """Names a relative of `name` that the weights do fit, if there is one."""
+    family = re.match(r"torchvision/[a-z]+", name)
+    relatives = [n for n in catalog.MODELS if n.startswith(family[0])] if family else catalog.CIFAR_MODELS
+    for other in relatives:
+        if other != name and mismatch(on_meta(other, 10), state) is None:
+            return f"; they fit {other}"
+    return ""

@@ -1,0 +1,198 @@
+"""Weights files: fetched whole with the right hash, read without running code, loaded strictly."""
+
+import hashlib
+import http.client
+import os
+import pickle
+import re
+import ssl
+import struct
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from engine import paths
+from engine.errors import RequestError, WorkError
+
+State = dict[str, Tensor]
+
+TIMEOUT = 30.0  # seconds without a byte
+_CHUNK = 1 << 20
+_PLAIN = "give a state dict saved by torch.save, or safetensors"
+_AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")  # GoogLeNet's and Inception's, which are built without
+# What the readers raise on a file that is not what its name says.
+_BROKEN = (
+    SafetensorError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    struct.error,
+)
+_OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\..*)$")
+
+
+def fetch(url: str, sha256: str) -> Path:
+    """The file at `url` in the cache, downloaded once. `sha256` is the whole hash or its first 8 digits or more.
+
+    WorkError, and no file, when it cannot be had whole or has another hash.
+    """
+    folder = paths.cache() / "weights"
+    target = folder / url.rsplit("/", 1)[-1]
+    try:
+        if target.is_file() and _hash_of(target).startswith(sha256):
+            return target
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=folder)
+    except OSError as error:
+        raise WorkError(f"cannot use the cache folder {folder}: {error.strerror or error}") from None
+    part = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            found = _download(url, file)
+        if not found.startswith(sha256):
+            raise WorkError(f"{url} has the SHA-256 {found[: max(8, len(sha256))]}, not {sha256}, and is refused")
+        part.replace(target)
+    except OSError as error:
+        raise WorkError(f"cannot write {target}: {error.strerror or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def read_state_dict(path: Path) -> State:
+    """The tensors by name in a weights file; no code in it ever runs.
+
+    Takes a state dict or a checkpoint that holds one under `state_dict` or `model`, pickled by torch.save or as
+    safetensors. RequestError: the file is missing, corrupt, holds anything else, or would run code.
+    """
+    if not path.exists():
+        raise RequestError(f"there is no weights file {path}")
+    if path.is_dir():
+        raise RequestError(f"weights {path} is a folder; {_PLAIN}")
+    raw = _read(path)
+    state = raw
+    for key in ("state_dict", "model"):
+        if isinstance(raw, Mapping) and isinstance(raw.get(key), Mapping):
+            state = raw[key]
+            break
+    if not isinstance(state, Mapping) or not state or not all(isinstance(key, str) for key in state):
+        raise RequestError(f"weights {path} hold no state dict; {_PLAIN}")
+    for key, value in state.items():
+        if not isinstance(value, Tensor):
+            raise RequestError(f"weights {path} hold no state dict ({key} is a {type(value).__name__}); {_PLAIN}")
+        if value.layout != torch.strided or value.is_meta:
+            raise RequestError(f"weights {path} hold a sparse or empty tensor in {key}; {_PLAIN}")
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise RequestError(f"weights {path} hold a value that is not finite in {key}")
+    return dict(state)
+
+
+def plain_keys(state: State) -> State:
+    """The same tensors under the names that the networks here use."""
+    if all(key.startswith("module.") for key in state):
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    out: State = {}
+    for key, value in state.items():
+        if not key.startswith(_AUXILIARY):
+            name = _OLD_DENSENET.sub(r"\1\2", key)
+            out[f"fc.{name.removeprefix('linear.')}" if name.startswith("linear.") else name] = value
+    return out
+
+
+def head_of(module: nn.Module) -> str:
+    """The name of the layer that gives the logits: the last linear layer, or the last convolution without one."""
+    for kind in (nn.Linear, nn.Conv2d):
+        names: list[str] = [name for name, part in module.named_modules() if isinstance(part, kind)]
+        if names:
+            return names[-1]
+    raise ValueError("the network has no classifier")
+
+
+def mismatch(module: nn.Module, state: State) -> str | None:
+    """The first difference between a network and a state dict, in words. The head may have other classes."""
+    head = head_of(module)
+    expected = module.state_dict()
+    for key, tensor in expected.items():
+        if key not in state:
+            if not key.endswith(".num_batches_tracked"):
+                return f"{key} is missing"
+            continue
+        got, want = tuple(state[key].shape), tuple(tensor.shape)
+        if key.startswith(f"{head}."):
+            want = (*state[f"{head}.weight"].shape[:1], *want[1:])
+        if got != want:
+            return f"{key} has shape {_shape(got)} instead of {_shape(want)}"
+        if state[key].is_floating_point() != tensor.is_floating_point():
+            return f"{key} holds {state[key].dtype} instead of {tensor.dtype}"
+    extra = next((key for key in state if key not in expected), None)
+    return f"{extra} is not part of it" if extra else None
+
+
+def load_into(module: nn.Module, state: State) -> tuple[str, ...]:
+    """Loads a state dict that fits (`mismatch` is None); notes say whether the head was left fresh."""
+    expected = module.state_dict()
+    head = head_of(module)
+    theirs, ours = state[f"{head}.weight"].shape[0], expected[f"{head}.weight"].shape[0]
+    for key, value in state.items():
+        if theirs == ours or not key.startswith(f"{head}."):
+            expected[key] = value
+    module.load_state_dict(expected)
+    return (f"head replaced: {theirs} → {ours} classes",) if theirs != ours else ()
+
+
+def _read(path: Path) -> Any:
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        named = re.search(r"GLOBAL:? ([\w.]+)", str(error))
+        if named:
+            raise RequestError(f"weights {path} would run code ({named[1]}) and are not loaded; {_PLAIN}") from None
+        raise RequestError(f"weights {path} are corrupt or no weights file; {_PLAIN}") from None
+    except _BROKEN:
+        raise RequestError(f"weights {path} are corrupt or no weights file; {_PLAIN}") from None
+    except OSError as error:
+        raise RequestError(f"cannot read weights {path}: {error.strerror or error}") from None
+
+
+def _download(url: str, file: BinaryIO) -> str:
+    """Streams `url` into `file`; the SHA-256 of what came."""
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
+            total = response.headers.get("Content-Length")
+            digest, size = hashlib.sha256(), 0
+            while chunk := response.read(_CHUNK):
+                file.write(chunk)
+                digest.update(chunk)
+                size += len(chunk)
+    except urllib.error.HTTPError as error:
+        raise WorkError(f"cannot download {url}: the server answers {error.code} {error.reason}") from None
+    except urllib.error.URLError as error:
+        raise WorkError(f"cannot download {url} ({error.reason}); is this machine online?") from None
+    except (TimeoutError, ConnectionError, ssl.SSLError, http.client.HTTPException) as error:
+        raise WorkError(f"the download of {url} broke off ({error or type(error).__name__}); try again") from None
+    if total is not None and size != int(total):
+        raise WorkError(f"the download of {url} broke off after {size:,} of {int(total):,} bytes; try again")
+    return digest.hexdigest()
+
+
+def _hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "()"

@@ -1,0 +1,90 @@
+"""Explore: accuracy against cost for every model measured, the front, one model's card, and a link to the view."""
+
+import streamlit as st
+
+from app import card, charts, data, live, points, table, theme, view
+
+token = data.store().token()
+frame = data.points(token)
+
+header = st.container(horizontal=True, vertical_alignment="center")
+header.title("What does it cost to make this network smaller?", width="stretch")
+
+if frame.empty:
+    view.empty("Every model that you prune appears here: its accuracy against what it costs.")
+    st.stop()
+
+if not frame["gallery"].eq(False).any():
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.markdown(
+            "These are runs shipped with Espalier: each point is one pruned network, measured on real images; "
+            "further left is cheaper, further up is better.",
+            width="stretch",
+        )
+        if st.button("Try your own", icon=":material/content_cut:", type="primary"):
+            st.switch_page("../pages/launch.py")
+
+with st.container(horizontal=True, gap="small"):
+    shown = view.filtered(frame)
+live.news(token)
+
+left, right = st.columns([7, 3], gap="medium")
+with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    x, log = view.x_axis()
+    y = view.y_axis()
+    before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
+    steps = st.toggle("All steps", key="steps", bind="query-params", help="Also what was measured between phases.")
+    timing = view.timing(shown)
+
+shown = points.with_latency(points.of_kind(shown, before=before, steps=steps), timing)
+drawn = shown.dropna(subset=[x.column, y.column])
+pruned = drawn[~drawn["baseline"]]
+
+with left:
+    canvas = st.container()
+    budget = view.budget(pruned, x, y)
+
+chosen = view.chosen_point(shown)
+with canvas:
+    if drawn.empty:
+        st.info(f"None of the chosen runs has both {y.label} and {x.label} yet.", icon=":material/scatter_plot:")
+    else:
+        marks = charts.Marks(
+            front=points.front(drawn, x.column, y.column, y_better=y.better),
+            selected=chosen,
+            best=budget.best,
+            at_most=budget.at_most,
+            at_least=budget.at_least,
+        )
+        st.plotly_chart(
+            charts.tradeoff(
+                drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=timing or "" if x.column == "latency" else ""
+            ),
+            key="tradeoff",
+            on_select=view.take_click,
+            selection_mode="points",
+            config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
+            alt=charts.tradeoff_alt(drawn, x, y, budget.best),
+        )
+
+with right, st.container(border=True):
+    if chosen is None:
+        st.markdown("**No model selected**")
+        st.caption("Click a point, or a row of the table, to see its layers, what it gains and loses, and its files.")
+    else:
+        card.show(*points.timed_row(shown, chosen, timing))
+
+with header:
+    with st.popover("Link", icon=":material/link:"):
+        st.caption("Opens this view: filters, axes, budget and the selected model.")
+        st.code(view.link(), language=None, wrap_lines=True)
+    st.download_button(
+        "CSV",
+        table.csv(shown, timing),
+        file_name="espalier-points.csv",
+        mime="text/csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
+
+table.show(shown.sort_values(["baseline", x.column], ascending=[True, True]), timing)

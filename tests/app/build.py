@@ -1,0 +1,112 @@
+"""Builds run folders for tests: a small residual network's points, made up but consistent. Test-only."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from engine.spec import RunSpec
+from engine.store import Run, Store
+
+WIDTHS = {"conv1": 16} | {
+    f"layer{stage}.{block}.conv{conv}": 8 * 2**stage for stage in (1, 2, 3) for block in (0, 1, 2) for conv in (1, 2)
+}
+BASE_MACS, BASE_PARAMS, BASE_TOP1 = 40_000_000, 270_000, 0.90
+
+
+def widths(keep: float, removed: tuple[str, ...] = ()) -> dict[str, list[int]]:
+    """Every convolution's [original, kept]; 0 inside removed blocks."""
+    gone = tuple(f"{name}." for name in removed)
+    return {
+        name: [width, 0 if gone and name.startswith(gone) else max(1, round(width * keep))]
+        for name, width in WIDTHS.items()
+    }
+
+
+def point(number: int, stage: str, keep: float, top1: float, **more: Any) -> dict[str, Any]:
+    removed = () if stage == "baseline" else ("layer2.1",)
+    return {
+        "point": number,
+        "stage": stage,
+        "phase": "" if stage == "baseline" else "channels",
+        "keep": keep,
+        "final": stage == "recovered",
+        "top1": top1,
+        "top5": min(1.0, top1 + 0.08),
+        "loss": 1.2 - top1,
+        "val_top1": top1 + 0.01,
+        "params": round(BASE_PARAMS * keep),
+        "macs": round(BASE_MACS * keep),
+        "bytes": round(BASE_PARAMS * keep) * 4 + 4096,
+        "asked": {"metric": "macs", "keep": keep},
+        "got": {"macs": keep, "params": keep},
+        "blocks_removed": list(removed),
+        "widths": widths(1.0 if stage == "baseline" else keep, removed),
+        "latency": [
+            {"where": "host", "tool": "onnxruntime", "provider": "CPUExecutionProvider", "threads": 1, "batch": 1,
+             "n": 200, "p50_ms": 0.2 + keep, "p90_ms": 0.25 + keep, "p99_ms": None}
+        ],
+        "seconds": 4.0,
+    } | more  # fmt: skip
+
+
+def epoch(number: int, epochs: int, **more: Any) -> dict[str, Any]:
+    return {
+        "stage": "train",
+        "phase": "train",
+        "keep": 1.0,
+        "epoch": number,
+        "epochs": epochs,
+        "loss": 2.3 / number,
+        "train_top1": 1 - 0.8 / number,
+        "val_top1": 1 - 0.9 / number,
+        "lr": 0.1,
+        "seconds": 1.0,
+    } | more
+
+
+def finished(store: Store, spec: RunSpec, *, loss: float = 0.06, files: bool = True, cpu: str | None = None) -> Run:
+    """A run that is done: a baseline, and for each target a point before and one after recovery."""
+    run = store.create(spec)
+    if cpu is not None:
+        run.write_env({"cpu": cpu})
+    for number in range(1, 4):
+        run.event("epoch", **epoch(number, 3))
+    run.append_point(point(0, "baseline", 1.0, BASE_TOP1))
+    for index, keep in enumerate(spec.target.keep):
+        after = BASE_TOP1 - loss * (1 - keep) - 0.002 * spec.seed
+        run.append_point(point(2 * index + 1, "pruned", keep, after - 0.15))
+        run.append_point(point(2 * index + 2, "recovered", keep, after))
+        if files:
+            run.model_file(2 * index + 2, "onnx").write_bytes(b"onnx " + run.id.encode())
+            run.model_file(2 * index + 2, "plan.json").write_text(json.dumps({"blocks": ["layer2.1"]}))
+    run.update(state="done", progress=1.0, message="done", times={"started": 1000.0, "finished": 1090.0})
+    return run
+
+
+def underway(store: Store, spec: RunSpec, *, epochs: int = 5) -> Run:
+    """A run in the middle of its training."""
+    run = store.create(spec)
+    for number in range(1, epochs + 1):
+        run.event("epoch", **epoch(number, 20))
+        run.log(f"epoch {number}/20")
+    run.update(
+        state="running", progress=0.2, phase="train", message=f"training, epoch {epochs}/20", times={"started": 1.0}
+    )
+    return run
+
+
+def demo(root: Path) -> Store:
+    """A results folder with four criteria, two orders, three seeds of one of them, and a running and a queued run."""
+    store = Store(root, gallery=root / "gallery")
+    for criterion, loss in (("random", 0.4), ("l1", 0.22), ("bn_scale", 0.15), ("taylor", 0.11)):
+        for order in ("layers-channels", "channels-layers"):
+            for seed in (0, 1, 2) if criterion == "taylor" else (0,):
+                spec = RunSpec.model_validate(
+                    {"criterion": criterion, "order": order, "seed": seed, "target": {"keep": [0.8, 0.6, 0.45, 0.3]}}
+                )
+                finished(store, spec, loss=loss + (0.03 if order == "channels-layers" else 0))
+    underway(store, RunSpec(criterion="fpgm"))
+    store.create(RunSpec(criterion="lamp", seed=3))
+    failed = store.create(RunSpec(criterion="obd"))
+    failed.end("failed", "the loss is not finite at epoch 2; try a lower learning rate")
+    return store

@@ -1,0 +1,142 @@
+import pandas as pd
+import pytest
+
+from app import axes, charts, learning, points, theme
+from engine.catalog import CRITERIA
+from engine.spec import ORDERS, RunSpec
+from engine.store import Store
+from tests.app import build
+
+X, Y = axes.X_AXES["macs"], axes.Y_AXES["top1"]
+
+
+@pytest.fixture
+def frame(results: Store) -> pd.DataFrame:
+    for seed in (0, 1, 2):
+        build.finished(results, RunSpec.model_validate({"seed": seed, "criterion": "taylor"}))
+    build.finished(results, RunSpec.model_validate({"criterion": "l1", "order": "channels-layers"}))
+    return points.tidy(results.points())
+
+
+def traces(fig: object, **wanted: object) -> list[object]:
+    return [t for t in fig.data if all(t[key] == value for key, value in wanted.items())]  # type: ignore[attr-defined]
+
+
+def draw(frame: pd.DataFrame, **more: object) -> object:
+    return charts.tradeoff(frame, X, Y, ink=theme.LIGHT, **more)  # type: ignore[arg-type]
+
+
+def test_every_criterion_and_order_has_its_own_look() -> None:
+    assert set(theme.CRITERION_COLOURS) == set(CRITERIA)
+    assert len(set(theme.CRITERION_COLOURS.values())) == len(CRITERIA)
+    assert set(theme.ORDER_SYMBOLS) == set(theme.ORDER_LABELS) == set(ORDERS)
+
+
+def test_an_ensemble_mixes_its_members_colours() -> None:
+    assert theme.criterion_colour("l1") == theme.CRITERION_COLOURS["l1"]
+    assert theme.criterion_colour("l1+bn_scale") not in theme.CRITERION_COLOURS.values()
+    assert theme.criterion_colour("l1+bn_scale") == theme.criterion_colour("bn_scale+l1")
+
+
+def test_points_are_coloured_by_criterion_and_shaped_by_order(frame: pd.DataFrame) -> None:
+    fig = draw(points.of_kind(frame, before=True, steps=False))
+    (cell,) = traces(fig, name="L1 norm, channels → layers")
+    assert cell.marker.color == theme.CRITERION_COLOURS["l1"]
+    assert set(cell.marker.symbol) == {"diamond", "diamond-open"}
+
+
+def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
+    shown = points.of_kind(frame, before=True, steps=False)
+    (cell,) = traces(draw(shown), name="L1 norm, channels → layers")
+    stages = shown.set_index("id")["stage"]
+    for symbol, (point, _) in zip(cell.marker.symbol, cell.customdata, strict=True):
+        assert symbol.endswith("-open") == (stages[point] == "pruned")
+
+
+def test_what_hollow_means_is_in_the_legend_where_it_is_shown(frame: pd.DataFrame) -> None:
+    for before in (False, True):
+        fig = draw(points.of_kind(frame, before=before, steps=False))
+        assert len(traces(fig, name="hollow: before recovery")) == int(before)
+
+
+def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
+    shown = points.of_kind(frame, before=False, steps=False)
+    front = points.front(shown, "macs", "top1", y_better="high")
+    fig = draw(shown, marks=charts.Marks(front=front))
+    for cell in traces(fig, mode="markers"):
+        if cell.customdata is not None and cell.name != "baseline":
+            for opacity, (point, _) in zip(cell.marker.opacity, cell.customdata, strict=True):
+                assert opacity == (1.0 if point in front else charts.FADED)
+    (step,) = traces(fig, name="Pareto front")
+    assert step.line.shape == "hv" and len(step.x) == len(front)
+
+
+def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.DataFrame) -> None:
+    fig = draw(points.of_kind(frame, before=False, steps=False))
+    lines = [t for t in fig.data if t.mode == "lines" and t.fill is None and t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
+    assert [(line.name, len(line.x)) for line in lines] == [("Taylor", 3), ("L1 norm", 3)]
+    (band,) = traces(fig, fill="toself")
+    assert band.legendgroup == "taylor" and len(band.x) == 2 * 3  # type: ignore[attr-defined]
+
+
+def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: Store) -> None:
+    for order in ("layers-channels", "channels-layers"):
+        build.finished(results, RunSpec.model_validate({"order": order}))
+    (line,) = traces(draw(points.tidy(results.points())), mode="lines", name="BN scale")
+    assert [x is None for x in line.x] == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
+
+
+def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
+    fig = draw(frame)
+    dashed = [shape for shape in fig.layout.shapes if shape.line.dash == "dash"]  # type: ignore[attr-defined]
+    assert [shape.y0 for shape in dashed] == [pytest.approx(100 * build.BASE_TOP1)]
+
+
+def test_shares_are_drawn_in_per_cent_and_the_log_axis_is_one(frame: pd.DataFrame) -> None:
+    fig = draw(frame, log=True)
+    assert fig.layout.xaxis.type == "log"  # type: ignore[attr-defined]
+    assert max(max(t.y) for t in fig.data if t.name == "baseline") == pytest.approx(90)  # type: ignore[attr-defined]
+
+
+def test_the_selected_and_the_best_point_are_ringed(frame: pd.DataFrame) -> None:
+    final = frame[frame["final"]]["id"].iloc[0]
+    fig = draw(frame, marks=charts.Marks(selected=final, best=final))
+    assert [t.name for t in fig.data if t.name in ("best", "selected")] == ["best", "selected"]  # type: ignore[attr-defined]
+
+
+def test_a_chart_without_points_is_empty_and_not_an_error(frame: pd.DataFrame) -> None:
+    assert not traces(draw(frame[frame["id"] == ""]), mode="lines")
+
+
+def test_the_alternative_text_names_the_best_model(frame: pd.DataFrame) -> None:
+    best = frame[frame["final"]]["id"].iloc[0]
+    text = charts.tradeoff_alt(frame, X, Y, best)
+    assert text.startswith("Top-1 against MACs for") and "Taylor, layers → channels" in text
+
+
+def test_learning_curves_have_a_line_where_a_stage_begins() -> None:
+    epochs = [build.epoch(1, 2), build.epoch(2, 2), build.epoch(1, 1, stage="recover", keep=0.5)]
+    fig = learning.figure(epochs, "accuracy", ink=theme.LIGHT)
+    assert [shape.x0 for shape in fig.layout.shapes] == [2.5]
+    assert fig.data[1].y[0] == pytest.approx(10)
+    assert "3 epochs" in learning.describe(epochs, "loss")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (20_300_000, "20.3 M"),
+        (999_999, "1.00 M"),
+        (999_700, "1.00 M"),
+        (9_996, "10.0 k"),
+        (10, "10"),
+        (0, "0"),
+        (0.351, "0.351"),
+        (99.96, "100"),
+        (272_474, "272 k"),
+        (512, "512"),
+        (None, "–"),
+    ],
+)
+def test_numbers_have_three_figures_and_a_prefix(value: float | None, said: str) -> None:
+    assert theme.si(value) == said

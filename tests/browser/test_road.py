@@ -1,0 +1,173 @@
+"""The whole road in a real browser: launch, watch, cancel one, see the curve, click a point, download its ONNX."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from engine.jobs.worker import worker_of
+from engine.store import Store
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+SECOND = 1000  # Playwright counts milliseconds
+
+pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed (Debian: chromium)")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Iterator[Store]:
+    """An empty results folder; whoever still works on it at the end is stopped."""
+    store = Store(tmp_path / "results")
+    yield store
+    worker = worker_of(store)
+    if worker is not None:
+        worker.signal(15)
+        deadline = time.monotonic() + 30
+        while worker.alive() and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+@pytest.fixture
+def address(results: Store, tmp_path: Path) -> Iterator[str]:
+    """The address of a dashboard of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    environment = {**os.environ, "ESPALIER_RESULTS": str(results.root)}
+    with (tmp_path / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture
+def page() -> Iterator[Page]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = browser.new_page(viewport={"width": 1280, "height": 800})
+        opened.set_default_timeout(30 * SECOND)
+        expect.set_options(timeout=30 * SECOND)
+        yield opened
+        browser.close()
+
+
+@pytest.mark.timeout(240)
+def test_the_road_from_a_click_to_a_downloaded_network(
+    results: Store, address: str, page: Page, tmp_path: Path
+) -> None:
+    page.goto(f"{address}/launch")
+    _choose(page, "Order", "channels")
+    _keep_only_the_first_target(page)
+    _fill_in_popover(page, "Training", "Epochs before pruning", "1")
+    _fill_in_popover(page, "Fewer images", "Use only the first", "300")
+    _fill(page, "Epochs", "1")
+    expect(page.get_by_text("parameters").first).to_be_visible()
+    page.get_by_role("button", name="Prune", exact=True).click()
+
+    expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+    expect(page.get_by_text(re.compile("1 running"))).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible()
+    expect(page.get_by_text(re.compile("1 done"))).to_be_visible(timeout=120 * SECOND)
+    (finished,) = [run for run in results.runs() if not run["gallery"]]
+    assert finished["state"] == "done" and finished["points"] == 3
+
+    _cancel_one(page, address, results)
+    _click_a_point_and_download(page, address, results, finished["run_id"], tmp_path)
+
+
+def _cancel_one(page: Page, address: str, results: Store) -> None:
+    page.goto(f"{address}/launch")
+    page.get_by_role("button", name="Prune", exact=True).click()
+    expect(page.get_by_text(re.compile("resnet20 on clutter")).first).to_be_visible()
+    expect(page.get_by_role("progressbar")).to_be_visible(timeout=60 * SECOND)
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.get_by_text(re.compile("1 cancelled"))).to_be_visible(timeout=60 * SECOND)
+    assert sorted(run["state"] for run in results.runs() if not run["gallery"]) == ["cancelled", "done"]
+
+
+def _click_a_point_and_download(page: Page, address: str, results: Store, run_id: str, folder: Path) -> None:
+    page.goto(address)
+    _pick_own_experiment(page)
+    expect(page.get_by_role("figure", name=re.compile("for 2 models"))).to_be_visible()
+    _click_until_selected(page)
+    link = page.url
+    with page.expect_download() as download:
+        page.get_by_role("button", name="ONNX").click()
+    number = re.search(r"point=[^&]*\.(\d+)", link)
+    assert number is not None
+    saved = folder / "saved.onnx"
+    download.value.save_as(saved)
+    assert saved.read_bytes() == (results.run(run_id).path / "models" / f"p{number[1]}.onnx").read_bytes()
+
+    top1 = page.get_by_test_id("stMetricValue").first.inner_text()
+    page.goto(link)
+    expect(page.get_by_test_id("stMetricValue").first).to_have_text(top1)
+
+
+def _click_until_selected(page: Page) -> None:
+    """Clicks the second point; the chart may be drawn anew between looking where it is and clicking."""
+    deadline = time.monotonic() + 30
+    while "point=" not in page.url:
+        assert time.monotonic() < deadline, "no click on a point was taken"
+        box = page.locator("path.point").nth(1).bounding_box()
+        if box is not None:
+            page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        page.wait_for_timeout(SECOND)
+
+
+def _pick_own_experiment(page: Page) -> None:
+    page.get_by_role("combobox", name=re.compile("Experiment")).click()
+    page.get_by_role("option", name=re.compile("resnet20 bn_scale")).first.click()
+    page.keyboard.press("Escape")
+
+
+def _choose(page: Page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=re.compile(label)).click()
+    page.get_by_role("option", name=option, exact=True).click()
+
+
+def _keep_only_the_first_target(page: Page) -> None:
+    page.get_by_role("combobox", name=re.compile("Keep")).click()
+    for _ in range(2):
+        page.keyboard.press("Backspace")
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("0.40×")).to_have_count(0)
+
+
+def _fill_in_popover(page: Page, button: str, label: str, value: str) -> None:
+    page.get_by_role("button", name=button).click()
+    _fill(page, label, value)
+    page.keyboard.press("Escape")
+
+
+def _fill(page: Page, label: str, value: str) -> None:
+    field = page.get_by_label(label, exact=True)
+    field.fill(value)
+    field.press("Enter")
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=2):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise RuntimeError("the dashboard did not start; see server.log")

@@ -1,0 +1,89 @@
+"""Submitting: what the queue holds afterwards, and the sheet that makes the next submission quick."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import sheets
+from engine.errors import WorkError
+from engine.jobs import worker
+from engine.spec import DataSpec
+
+Espalier = Callable[..., Any]
+ASKED = ("submit", "--data", "digits", "--keep", "0.5")
+
+
+def test_a_submission_is_in_the_queue_with_its_spec(espalier: Espalier) -> None:
+    said = espalier(*ASKED, "--no-worker", "--criterion", "l1+taylor", "--no-recover-between", "--json")
+    assert list(said.json()) == ["run_ids"]
+    (run_id,) = said.json()["run_ids"]
+    document = espalier("show", run_id, "--json").json()
+    assert document["status"]["state"] == "queued" and document["points"] == []
+    assert document["spec"]["criterion"] == "l1+taylor"
+    assert document["spec"]["recover"]["between_phases"] is False
+
+
+def test_several_seeds_are_several_runs_of_one_group(espalier: Espalier) -> None:
+    run_ids = espalier(*ASKED, "--no-worker", "--seed", "0,1,2", "--json").json()["run_ids"]
+    listed = {run["run_id"]: run for run in espalier("runs", "--json").json()}
+    assert [listed[run_id]["seed"] for run_id in run_ids] == [0, 1, 2]
+    assert len({listed[run_id]["group"] for run_id in run_ids}) == 1
+
+
+def test_a_spec_file_is_taken_and_flags_override_it(espalier: Espalier, tmp_path: Path) -> None:
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps({"data": {"name": "digits", "limit": 100}, "target": {"keep": [0.9]}, "seed": 4}))
+    (run_id,) = espalier("submit", "--spec", str(file), "--limit", "50", "--no-worker", "--json").json()["run_ids"]
+    asked = espalier("show", run_id, "--json").json()["spec"]
+    assert (asked["data"]["name"], asked["data"]["limit"], asked["target"]["keep"], asked["seed"]) == (
+        "digits",
+        50,
+        [0.9],
+        4,
+    )
+
+
+def test_a_worker_is_started_unless_told_otherwise(espalier: Espalier, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[Path] = []
+    monkeypatch.setattr(worker, "start_detached", lambda store: started.append(store.root))
+    espalier(*ASKED, "--no-worker")
+    assert started == []
+    espalier(*ASKED)
+    assert len(started) == 1
+
+
+def test_when_no_worker_can_start_the_sentence_says_what_waits(
+    espalier: Espalier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(store: Any) -> None:
+        raise WorkError("the worker could not start: no more processes")
+
+    monkeypatch.setattr(worker, "start_detached", fail)
+    said = espalier(*ASKED)
+    (run,) = [run for run in espalier("runs", "--json").json() if not run["gallery"]]
+    assert said.code == 1 and said.out == ""
+    assert said.err == f"the worker could not start: no more processes (in the queue already: {run['run_id']})\n"
+
+
+def test_two_that_keep_the_same_sheet_at_once_do_not_disturb_each_other(results: Path) -> None:
+    def sheet(_: int) -> Any:
+        return sheets.sheet("resnet20", "none", DataSpec(name="digits"), results)
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(sheet, range(8)))
+    assert all(one == told[0] for one in told)
+    assert [path.name for path in (results / "sheets").iterdir()] == ["resnet20-none-digits.json"]
+
+
+def test_a_kept_sheet_does_without_torch(espalier: Espalier, monkeypatch: pytest.MonkeyPatch) -> None:
+    espalier("sheet", "--data", "digits")
+
+    def build(*_: Any) -> Any:
+        raise AssertionError("the sheet is there")
+
+    monkeypatch.setattr(sheets, "_described", build)
+    assert espalier(*ASKED, "--no-worker").code == 0

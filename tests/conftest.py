@@ -1,0 +1,36 @@
+"""Fixtures for every room, and the rule that a check run may not skip a test for want of a tool."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# One thread a process: the tests run side by side, and threads of several processes would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+ROOT = Path(__file__).parents[1]
+SHARED = ROOT.parent / "shared"
+_ABSENT = "real images and weights are not part of the project; absent here: "
+
+
+@pytest.fixture
+def shared() -> Callable[[str], Path]:
+    """The path of a file of real images or weights that lies beside the project, where there is one."""
+
+    def find(name: str) -> Path:
+        path = SHARED / name
+        if not path.exists():
+            pytest.skip(_ABSENT + name)
+        return path
+
+    return find
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]):  # type: ignore[no-untyped-def]
+    """With ESPALIER_FORBID_SKIPS a skip is a failure, unless it is for data that the project does not ship."""
+    report = (yield).get_result()
+    if os.environ.get("ESPALIER_FORBID_SKIPS") and report.skipped and _ABSENT not in str(report.longrepr):
+        report.outcome = "failed"
+        report.longrepr = f"skipping is forbidden here: {report.longrepr}"

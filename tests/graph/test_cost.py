@@ -1,0 +1,40 @@
+"""The cost of every model of the catalogue, told by arithmetic, is what torch counts."""
+
+import json
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine import catalog
+from engine.graph.cost import cost
+from engine.graph.describe import describe
+from engine.graph.sheet import ModelSheet
+from engine.zoo.build import on_meta
+
+CLASSES = 10
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_macs_and_parameters_are_those_that_torch_counts(name: str) -> None:
+    size = 32 if name in catalog.CIFAR_MODELS else 128
+    module = on_meta(name, CLASSES)
+    sheet = describe(module, (3, size, size), name).sheet
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module(torch.empty(1, 3, size, size, device="meta"))
+    assert sheet.macs == counter.get_total_flops() // 2
+    assert sheet.params == sum(p.numel() for p in module.parameters())
+
+
+def test_published_sizes_of_option_a_resnets() -> None:
+    for name, macs, removable in (("resnet20-a", 40.55e6, 7), ("resnet56-a", 125.5e6, 25)):
+        sheet = describe(on_meta(name, 10), (3, 32, 32), name).sheet
+        assert sheet.macs == pytest.approx(macs, rel=1e-3)
+        assert sum(block.removable for block in sheet.blocks) == removable
+
+
+def test_a_sheet_survives_json() -> None:
+    sheet = describe(on_meta("mobilenet_v2", 10), (3, 32, 32), "mobilenet_v2").sheet
+    again = ModelSheet.from_json(json.loads(json.dumps(sheet.to_json())))
+    assert again == sheet
+    assert cost(again, removed=["features.3"]) == cost(sheet, removed=["features.3"])

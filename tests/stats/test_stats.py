@@ -1,0 +1,59 @@
+"""The Pareto front against its definition, and intervals against numbers from tables."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.stats import mean_interval, pareto
+
+few = st.integers(0, 5).map(float)
+
+
+def front_by_definition(cost: list[float], value: list[float]) -> list[bool]:
+    points = list(zip(cost, value, strict=True))
+    return [not any(c <= a and v >= b and (c, v) != (a, b) for c, v in points) for a, b in points]
+
+
+@given(st.lists(st.tuples(few, few), max_size=40))
+def test_front_is_what_the_definition_says_ties_and_copies_included(points: list[tuple[float, float]]) -> None:
+    cost, value = [p[0] for p in points], [p[1] for p in points]
+    assert pareto(cost, value).tolist() == front_by_definition(cost, value)
+
+
+def test_a_point_that_was_not_measured_is_never_on_the_front_and_hides_nothing() -> None:
+    assert pareto([1, float("nan"), 2], [0.5, 0.9, float("nan")]).tolist() == [True, False, False]
+
+
+def test_front_of_many_points_equals_a_plain_sweep() -> None:
+    rng = np.random.default_rng(0)
+    cost, value = rng.random(20_000), rng.random(20_000)
+    best, expected = -1.0, set()
+    for i in np.argsort(cost):
+        if value[i] > best:
+            best = value[i]
+            expected.add(int(i))
+    assert set(np.flatnonzero(pareto(cost, value)).tolist()) == expected
+
+
+def test_front_refuses_unequal_lengths() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        pareto([1, 2], [1])
+
+
+def test_interval_uses_student_t_and_not_the_normal_distribution() -> None:
+    # t(0.975, 2) = 4.302653; the deviation of 1, 2, 3 is 1
+    interval = mean_interval([1, 2, 3])
+    assert (interval.mean, interval.n) == (2.0, 3)
+    assert interval.high == pytest.approx(2 + 4.302653 / np.sqrt(3), abs=1e-6)
+    assert interval.low == pytest.approx(2 - 4.302653 / np.sqrt(3), abs=1e-6)
+
+
+def test_one_value_has_a_mean_and_no_interval() -> None:
+    interval = mean_interval([0.9])
+    assert (interval.mean, interval.low, interval.high, interval.n) == (0.9, None, None, 1)
+
+
+def test_no_value_is_refused() -> None:
+    with pytest.raises(ValueError, match="at least one"):
+        mean_interval([])

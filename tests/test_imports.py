@@ -1,0 +1,128 @@
+"""Who imports whom: torch stays out of the dashboard's process, and the engine's rooms point one way."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WITHOUT_TORCH = [
+    "engine.spec",
+    "engine.refusal",
+    "engine.store",
+    "engine.stats",
+    "engine.catalog",
+    "engine.errors",
+    "engine.units",
+    "engine.flags",
+    "engine.preflight",
+    "engine.sheets",
+    "engine.report",
+    "engine.console",
+    "engine.cli",
+    "engine.graph.cost",
+    "engine.graph.sheet",
+    "engine.prune.target",
+    "engine.prune.depth",
+    "engine.prune.forecast",
+    "engine.jobs.queue",
+    "engine.jobs.worker",
+    "engine.jobs.child",
+]
+# From the bottom up: a room may import what stands below it, and beside it in its own line.
+LEVELS = (
+    "errors paths units",
+    "catalog files",
+    "refusal locks stats",
+    "spec",
+    "folder hardware",
+    "index",
+    "store",
+    "data zoo",
+    "measure",
+    "train",
+    "graph",
+    "criteria",
+    "prune",
+    "recorder sheets",
+    "preflight",
+    "pipeline",
+    "jobs tools",
+    "flags report console",
+    "cli",
+    "__main__",
+)
+LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms.split()}
+
+
+def modules(package: str) -> list[str]:
+    """Every module of a package that may be imported by itself."""
+    names = []
+    for path in sorted((ROOT / package).rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        names.append(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+    return names
+
+
+def packages() -> list[str]:
+    return [
+        ".".join(path.relative_to(ROOT).parent.parts)
+        for top in ("app", "engine", "pages")
+        for path in sorted((ROOT / top).rglob("__init__.py"))
+    ]
+
+
+def at_import(path: Path) -> list[str]:
+    """The modules that importing a file imports: its imports, but for those inside functions."""
+    found: list[str] = []
+    open_nodes: list[ast.AST] = [ast.parse(path.read_text())]
+    while open_nodes:
+        node = open_nodes.pop()
+        if isinstance(node, ast.Import):
+            found += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            found += [f"{node.module}.{alias.name}" for alias in node.names]
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            open_nodes += ast.iter_child_nodes(node)
+    return found
+
+
+def test_what_the_dashboard_imports_leaves_torch_out() -> None:
+    """In one fresh interpreter, module by module, so that the first to bring torch in is named."""
+    names = [*WITHOUT_TORCH, *packages(), *[name for name in modules("app") if name != "app.main"]]
+    code = f"""
+import importlib, sys
+for name in {names!r}:
+    importlib.import_module(name)
+    brought = {{"torch", "torchvision", "onnxruntime"}} & set(sys.modules)
+    if brought:
+        sys.exit(f"{{name}} imports {{sorted(brought)}}")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "engine").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_rooms_of_the_engine_import_downwards_only(path: Path) -> None:
+    room = path.relative_to(ROOT / "engine").with_suffix("").parts[0]
+    if room == "__init__":
+        assert at_import(path) == []
+        return
+    for imported in at_import(path):
+        top, *rest = imported.split(".")
+        assert top not in ("app", "pages"), f"the engine does without screens, and {path} imports {imported}"
+        if top == "engine" and rest:
+            assert LEVEL[rest[0]] <= LEVEL[room], f"engine.{room} may not import {imported}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "app").rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_what_pages_share_imports_no_page(path: Path) -> None:
+    assert not [name for name in at_import(path) if name.split(".")[0] == "pages"]
+
+
+def test_the_queue_knows_no_pipeline() -> None:
+    for name in ("queue", "worker", "process"):
+        assert not [n for n in at_import(ROOT / f"engine/jobs/{name}.py") if n.startswith("engine.pipeline")]
