@@ -1,6 +1,5 @@
 """Send channel identities through a model and record what each layer reads and writes."""
 
-from threading import Lock
 from typing import Any
 
 import torch
@@ -9,9 +8,6 @@ from torch import Tensor, fx, nn
 from engine.graph import rules
 from engine.graph.identity import Trace, UnsupportedOperation, compact
 from engine.graph.propagation import Propagation
-
-# Symbolic tracing replaces nn.Module.__call__ for the whole process, so two threads must not trace at once.
-_TRACING = Lock()
 
 
 def trace(model: nn.Module, image: tuple[int, int, int]) -> Trace:
@@ -22,7 +18,7 @@ def trace(model: nn.Module, image: tuple[int, int, int]) -> Trace:
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:
-        with _TRACING, torch.no_grad():
+        with torch.no_grad():
             return _propagated(_symbolic(model), image)
     finally:
         for module in training:

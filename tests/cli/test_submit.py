@@ -1,8 +1,9 @@
 """Submitting: what the queue holds afterwards, and the sheet that makes the next submission quick."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ import pytest
 from engine import sheets
 from engine.errors import WorkError
 from engine.jobs import worker
-from engine.spec import DataSpec
 
 Espalier = Callable[..., Any]
 ASKED = ("submit", "--data", "digits", "--keep", "0.5")
@@ -70,12 +70,11 @@ def test_when_no_worker_can_start_the_sentence_says_what_waits(
 
 
 def test_two_that_keep_the_same_sheet_at_once_do_not_disturb_each_other(results: Path) -> None:
-    def sheet(_: int) -> Any:
-        return sheets.sheet("resnet20", "none", DataSpec(name="digits"), results)
-
-    with ThreadPoolExecutor(4) as pool:
-        told = list(pool.map(sheet, range(8)))
-    assert all(one == told[0] for one in told)
+    command = [sys.executable, "-m", "engine", "sheet", "--data", "digits", "--results", str(results), "--json"]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [process.communicate(timeout=120)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert told[0] == told[1] != ""
     assert [path.name for path in (results / "sheets").iterdir()] == ["resnet20-none-digits.json"]
 
 
