@@ -23,7 +23,7 @@ X_AXES: dict[str, Axis] = {
     "macs": Axis("macs", "MACs", "MACs (multiply–accumulates of convolutions and linear layers)", "low", "~s"),
     "flops": Axis("flops", "FLOPs", "FLOPs (2 × MACs)", "low", "~s"),
     "params": Axis("params", "Parameters", "parameters", "low", "~s"),
-    "bytes": Axis("bytes", "Size", "size of the float32 weights", "low", "~s", "B"),
+    "bytes": Axis("bytes", "Size", "size of the stored weights", "low", "~s", "B"),
     "latency": Axis("latency", "Latency", "latency p50", "low", "~g", " ms"),
 }
 Y_AXES: dict[str, Axis] = {

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import data, skyline, theme
+from app import data, skyline, theme, words
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,14 @@ def show(point: Mapping[str, Any], measured: str | None) -> None:
         st.markdown(f"**{_title(point)}**", width="stretch")
         if point["baseline"]:
             st.badge("baseline", color="gray")
+        elif point["int8"]:
+            st.badge("INT8", color="blue")
         elif point["stage"] == "pruned":
             st.badge("before recovery", color="orange")
+    step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
     st.caption(
-        f"{point['model']} on {theme.data_label(point['data'])}, {theme.order_label(point['order'])}, "
-        f"seed {point['seed']}"
+        f"{point['model']} on {theme.data_label(point['data'])}, {words.way(point)}{step}, seed {point['seed']}"
+        + (f"  \n{point['note']}" if point["note"] else "")
     )
     _metrics(point, measured)
     drawn = skyline.bars(point["widths"], point["blocks_removed"])

@@ -7,12 +7,13 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import theme
+from app import legend, theme, words
 from app.axes import Axis, say
-from app.curves import Curve, curves
+from app.curves import Curve, curves, trails
 from app.points import SAME_IMAGES
 
 FADED = 0.45  # opacity of a point that another one beats on both axes
+_SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
 _SVG_POINTS = 1000  # more are drawn by the graphics card
 _MAX_BASELINES = 4  # more dashed lines than this say nothing
 
@@ -56,13 +57,14 @@ def tradeoff(
     dots = go.Scattergl if len(drawn) > _SVG_POINTS else go.Scatter
     canvas = _Canvas(go.Figure(), x, y, ink, marks, dots)
     _add_baselines(canvas, drawn)
+    _add_trails(canvas, drawn)
     _add_curves(canvas, drawn)
     _add_front(canvas, drawn)
     for (criterion, order), cell in drawn[~drawn["baseline"]].groupby(["criterion", "order"], sort=False):
         _add_points(canvas, cell, str(criterion), str(order))
     _add_rings(canvas, drawn)
     _add_budget(canvas)
-    _add_keys(canvas.fig, drawn)
+    legend.add_keys(canvas.fig, drawn)
     _lay_out(canvas, log, note)
     return canvas.fig
 
@@ -76,7 +78,7 @@ def tradeoff_alt(points: pd.DataFrame, x: Axis, y: Axis, best: str | None) -> st
     row = drawn.set_index("id").loc[best]
     return (
         f"{text}; the best within the budget is {theme.criterion_label(row['criterion'])}, "
-        f"{theme.order_label(row['order'])}, with "
+        f"{words.way(row)}{', INT8' if row['int8'] else ''}, with "
         f"{y.label} {say(row[y.column], y)} at {x.label} {say(row[x.column], x)}."
     )
 
@@ -111,6 +113,23 @@ def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
         name="baseline",
         showlegend=False,
     )
+
+
+def _add_trails(c: _Canvas, drawn: pd.DataFrame) -> None:
+    """One thin trace per criterion through the steps of its runs."""
+    found = trails(drawn, c.x.column, c.y.column)
+    for criterion in dict.fromkeys(trail.criterion for trail in found):
+        xs, ys = _parted([(trail.x, trail.y) for trail in found if trail.criterion == criterion])
+        c.fig.add_scatter(
+            x=[None if x is None else x * c.x.factor for x in xs],
+            y=[None if y is None else y * c.y.factor for y in ys],
+            mode="lines",
+            line={"color": theme.translucent(theme.criterion_colour(criterion), 0.5), "width": 1},
+            hoverinfo="skip",
+            legendgroup=criterion,
+            showlegend=False,
+            name=f"{theme.criterion_label(criterion)}, steps",
+        )
 
 
 def _add_curves(c: _Canvas, drawn: pd.DataFrame) -> None:
@@ -184,14 +203,18 @@ def _add_front(c: _Canvas, drawn: pd.DataFrame) -> None:
 def _add_points(c: _Canvas, cell: pd.DataFrame, criterion: str, order: str) -> None:
     symbol = theme.ORDER_SYMBOLS.get(order, "x")
     hollow = cell["stage"].eq("pruned")
+    on_the_way = cell["trail"].notna() & ~cell["final"]
     opacity = [1.0 if i in c.marks.front or not c.marks.front else FADED for i in cell["id"]]
     colour = theme.criterion_colour(criterion)
     trace = c.dots(
         **c.at(cell),
         mode="markers",
         marker={
-            "symbol": [symbol + "-open" if h else symbol for h in hollow],
-            "size": 10,
+            "symbol": [
+                theme.INT8_SYMBOL if q else symbol + "-open" if h else symbol
+                for h, q in zip(hollow, cell["int8"], strict=True)
+            ],
+            "size": [_STEP_SIZE if step else _SIZE for step in on_the_way],
             "color": colour,
             "opacity": opacity,
             "line": {
@@ -235,39 +258,6 @@ def _add_budget(c: _Canvas) -> None:
         c.fig.add_vline(x=c.marks.at_most, line=line)
     if c.marks.at_least is not None:
         c.fig.add_hline(y=c.marks.at_least, line=line)
-
-
-def _add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
-    """The legend: one entry per criterion (its colour), one per order (its symbol), and what hollow means."""
-    shown = drawn[~drawn["baseline"]]
-    for criterion in dict.fromkeys(shown["criterion"]):
-        fig.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": "circle", "size": 10, "color": theme.criterion_colour(criterion)},
-            legendgroup=criterion,
-            name=theme.criterion_label(criterion),
-        )
-    orders = list(dict.fromkeys(shown["order"]))
-    for order in orders:
-        fig.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": theme.ORDER_SYMBOLS.get(order, "x"), "size": 9, "color": theme.NEUTRAL},
-            legend="legend2",
-            name=theme.order_label(order),
-        )
-    if shown["stage"].eq("pruned").any():
-        fig.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": "circle-open", "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.8}},
-            legend="legend2",
-            name="hollow: before recovery",
-        )
 
 
 def _lay_out(c: _Canvas, log: bool, note: str) -> None:

@@ -1,4 +1,4 @@
-"""The line of an experiment: its points averaged over seeds, with a 95 % interval from three seeds on."""
+"""Lines through points: an experiment's over its targets, averaged over seeds, and a run's over its steps."""
 
 from dataclasses import dataclass
 from statistics import fmean
@@ -31,6 +31,16 @@ def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
         cells.setdefault(group, {}).setdefault(keep, []).append((cost, value))
         criteria[group] = criterion
     return [_curve(criteria[group], list(targets.values())) for group, targets in cells.items() if len(targets) > 1]
+
+
+def trails(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
+    """One curve for each iterative phase of each run, through its steps in order of x; columns as in `tidy`."""
+    steps = points[points["trail"].notna()].sort_values([x, "step"])
+    return [
+        Curve(str(trail["criterion"].iloc[0]), tuple(trail[x]), tuple(trail[y]), None, None)
+        for _, trail in steps.groupby("trail", sort=False)
+        if len(trail) > 1
+    ]
 
 
 def _curve(criterion: str, targets: list[list[tuple[float, float]]]) -> Curve:

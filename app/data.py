@@ -135,7 +135,7 @@ def _stamp(path: str) -> tuple[int, int] | None:
 def expected_seconds(past: Sequence[Mapping[str, Any]], spec: RunSpec) -> float | None:
     """How long such a run took on this machine before (the median of like ones); None when there is none to go by.
 
-    Alike is: the same model, weights, data, epochs and number of targets. Shipped runs are of another machine.
+    Alike is: the same model, weights, data, methods, epochs and number of targets. Shipped runs are of another machine.
     """
     took = [run["finished"] - run["started"] for run in past if _alike(run, spec)]
     return float(np.median(took)) if took else None
@@ -152,5 +152,21 @@ def _alike(run: Mapping[str, Any], spec: RunSpec) -> bool:
         and run["limit"] == spec.data.limit
         and run["train_epochs"] == spec.train.epochs
         and run["recover_epochs"] == spec.recover.epochs
+        and _same_methods(run, spec)
         and len(run["keep"]) == len(spec.target.keep)
     )
+
+
+def _same_methods(run: Mapping[str, Any], spec: RunSpec) -> bool:
+    """Whether what costs time besides the epochs is the same."""
+    asked = {
+        "depth_method": spec.depth.method,
+        "width_method": spec.width.method,
+        "measure": spec.attempt.measure,
+        "race": spec.attempt.race,
+        "distil": spec.recover.distil,
+        "between_steps_batches": spec.recover.between_steps_batches,
+        "int8": spec.int8,
+    }
+    alternates = (run["order"] == "alternate") == (spec.order == "alternate")
+    return alternates and all(run[key] == value for key, value in asked.items())

@@ -5,11 +5,10 @@ from typing import Any
 
 import streamlit as st
 
-from app import forms, theme
+from app import forms, methods, theme
 from engine import spec as specs
-from engine.catalog import CRITERIA, DATASETS, MODELS
+from engine.catalog import DATASETS, MODELS
 from engine.errors import RequestError
-from engine.spec import ORDERS
 
 _DEFAULT = specs.parse({})
 _FOLDER, _NPZ = "folder:", "npz:"
@@ -45,17 +44,24 @@ def form() -> Asked:
         base["data"] = _data(section.head)
     section = _section(grid, "3 · What to remove", "remove", slots)
     with section.fields:
-        criteria, ensemble, removal = _removal(section.head)
-        base |= removal
-    with _section(grid, "4 · How far", "target", slots).fields:
-        keep, target = _target(base["order"])
-    with _section(grid, "5 · Recovery", "recover", slots).fields:
-        base["recover"] = _recovery()
+        removal = methods.removal(section.head)
+        base |= removal.asked
+    section = _section(grid, "4 · How far", "target", slots)
+    with section.fields:
+        keep, target = _target(section.head, removal.order)
+        base["int8"] = section.head.toggle(
+            "INT8 too", key="launch_int8", persist_state="session", help="Each model once more, in 8-bit integers."
+        )
+    section = _section(grid, "5 · Recovery", "recover", slots)
+    with section.fields:
+        base["recover"] = methods.recovery(section.head, removal)
     with _section(grid, "6 · Seeds", "seeds", slots).fields:
         typed, base["device"] = _seeds()
     try:
         base["target"] = {**target, "keep": forms.ratios(keep)}
-        request: forms.Request | forms.Refusal = forms.Request(base, tuple(criteria), ensemble, forms.seeds(typed))
+        request: forms.Request | forms.Refusal = forms.Request(
+            base, removal.criteria, removal.ensemble, forms.seeds(typed)
+        )
     except RequestError as error:
         request = forms.Refusal(forms.section_of(str(error)), forms.sentence(str(error)))
     return Asked(request, slots)
@@ -155,47 +161,7 @@ def _data(head: Any) -> dict[str, Any]:
     return out
 
 
-def _removal(head: Any) -> tuple[list[str], bool, dict[str, Any]]:
-    criteria = st.multiselect(
-        "Criteria",
-        list(CRITERIA),
-        default=[_DEFAULT.criterion],
-        format_func=theme.criterion_label,
-        key="launch_criteria",
-        persist_state="session",
-        help="What decides how much a channel or a layer matters. One run each.",
-    )
-    order = st.selectbox(
-        "Order",
-        ORDERS,
-        format_func=theme.order_label,
-        key="launch_order",
-        persist_state="session",
-        help="Whole layers, channels, or one after the other.",
-    )
-    ensemble = False
-    if len(criteria) > 1:
-        ensemble = st.toggle(
-            "Join them into one",
-            key="launch_ensemble",
-            persist_state="session",
-            help="One run that ranks by all of them together.",
-        )
-    with head.popover("Channels", icon=":material/tune:", type="tertiary", disabled=order == "layers"):
-        scope = st.segmented_control(
-            "Compare channels",
-            ["global", "uniform"],
-            default="global",
-            required=True,
-            key="launch_scope",
-            persist_state="session",
-            format_func={"global": "Across layers", "uniform": "Within each layer"}.__getitem__,
-        )
-        multiple = st.number_input("Keep multiples of", 1, 256, 1, key="launch_round", persist_state="session")
-    return criteria, ensemble, {"order": order, "width": {"scope": scope, "round_to": multiple}}
-
-
-def _target(order: str) -> tuple[list[float | str], dict[str, Any]]:
+def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
     keep = st.multiselect(
         "Keep",
         _RATIOS,
@@ -208,15 +174,24 @@ def _target(order: str) -> tuple[list[float | str], dict[str, Any]]:
     )
     metric = st.segmented_control(
         "Of the",
-        ["macs", "params"],
+        ["macs", "params", "latency"],
         default="macs",
         required=True,
         key="launch_metric",
         persist_state="session",
-        format_func={"macs": "MACs", "params": "Parameters"}.__getitem__,
+        format_func={"macs": "MACs", "params": "Parameters", "latency": "Latency"}.__getitem__,
         width="stretch",
     )
     out: dict[str, Any] = {"metric": metric}
+    if metric == "latency":
+        with head.popover("Machine", icon=":material/tune:", type="tertiary"):
+            table = st.text_input(
+                "Table of another machine's layer latencies",
+                placeholder="none: this computer's are measured",
+                key="launch_table",
+                persist_state="session",
+            )
+        out["latency_table"] = table.strip() or None
     if "-" in order:
         out["depth_share"] = st.slider(
             "Layers' share of the cut",
@@ -229,24 +204,6 @@ def _target(order: str) -> tuple[list[float | str], dict[str, Any]]:
             help="0: channels do it all; 1: layers do it all.",
         )
     return keep, out
-
-
-def _recovery() -> dict[str, Any]:
-    with st.container(horizontal=True, gap="small"):
-        epochs = st.number_input(
-            "Epochs", 0, 1000, _DEFAULT.recover.epochs, key="launch_recover", persist_state="session"
-        )
-        rate = st.number_input(
-            "Learning rate", 0.0, 10.0, _DEFAULT.recover.lr, format="%g", key="launch_rlr", persist_state="session"
-        )
-    between = st.toggle(
-        "Also between phases",
-        _DEFAULT.recover.between_phases,
-        key="launch_between",
-        persist_state="session",
-        help="Recover after the layers, too, before the channels go (or the other way round).",
-    )
-    return {"epochs": epochs, "lr": rate, "between_phases": between}
 
 
 def _seeds() -> tuple[list[int | str], str]:

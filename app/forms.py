@@ -1,6 +1,6 @@
 """Between widgets and specs: what the launch form holds, the runs it asks for, and commands that do the same."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,7 +24,9 @@ _SECTIONS: dict[str, Section] = {
     "order": "remove",
     "width": "remove",
     "depth": "remove",
+    "attempt": "remove",
     "target": "target",
+    "int8": "target",
     "recover": "recover",
     "seed": "seeds",
     "device": "seeds",
@@ -37,11 +39,22 @@ _FIELDS = {name: criterion.label for name, criterion in CRITERIA.items()} | {
     "train.epochs": "the number of epochs before pruning",
     "train.lr": "the learning rate",
     "train.batch_size": "the batch size",
+    "depth.floor": "the accuracy to stop below",
     "width.round_to": "the multiple to keep",
+    "width.attempt_fraction": "the share of channels tried",
+    "width.layers_per_step": "the share of layers cut in a step",
+    "width.least_share": "the share always kept",
+    "attempt.measure": "the measure of attempts",
+    "attempt.race": "the race",
     "target.keep": "the ratios to keep",
     "target.depth_share": "the layers' share",
+    "target.latency_table": "the table of layer latencies",
     "recover.epochs": "the number of recovery epochs",
     "recover.lr": "the learning rate of the recovery",
+    "recover.distil": "distillation",
+    "recover.temperature": "the temperature",
+    "recover.distil_weight": "the teacher's part of the loss",
+    "recover.between_steps_batches": "the number of batches after each step",
 }
 
 
@@ -68,7 +81,7 @@ def build(request: Request) -> list[RunSpec] | Refusal:
     if not request.base.get("weights", "none"):
         return Refusal("network", "Give the path of a weights file.")
     if not request.criteria:
-        return Refusal("remove", "Choose at least one criterion.")
+        return Refusal("remove", f"Choose at least one {_chooses_by(request.base)}.")
     if not request.seeds:
         return Refusal("seeds", "Choose at least one seed.")
     criteria = ("+".join(request.criteria),) if request.ensemble else request.criteria
@@ -80,6 +93,12 @@ def build(request: Request) -> list[RunSpec] | Refusal:
         ]
     except RequestError as error:
         return Refusal(section_of(str(error)), sentence(str(error)))
+
+
+def _chooses_by(base: Mapping[str, Any]) -> str:
+    """What decides what goes: direct removal of layers alone has a measure in place of a criterion."""
+    measured = base.get("order") == "layers" and base.get("depth", {}).get("method") == "direct"
+    return "measure" if measured else "criterion"
 
 
 def section_of(message: str) -> Section:
@@ -98,7 +117,8 @@ def section_of_sheet(message: str, spec: RunSpec) -> Section:
 
 def section_of_forecast(message: str) -> Section:
     """Where to say that a target cannot be met: beside the targets, or beside what to remove when no target can."""
-    return "target" if message.startswith("keep ") else "remove"
+    head = message.split(" ", 1)[0].split(".", 1)[0]
+    return "target" if head == "keep" else _SECTIONS.get(head, "remove")
 
 
 def sentence(message: str) -> str:

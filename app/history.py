@@ -74,9 +74,7 @@ def _details(run: Mapping[str, Any]) -> None:
     folder = data.run_or_none(run["run_id"])
     if folder is None:
         return
-    epochs = [event for event in folder.events() if event["kind"] == "epoch"]
-    if epochs:
-        live.curves(epochs, key=run["run_id"])
+    live.what_happened(run, folder)
     live.log(folder, ended=True)
 
 

@@ -10,6 +10,7 @@ from app import data, forms, live, skyline, theme
 from app.fields import Asked
 from engine import preflight
 from engine.errors import RequestError, WorkError
+from engine.graph.cost import widths
 from engine.graph.sheet import ModelSheet
 from engine.jobs import worker
 from engine.prune.forecast import Forecast, forecast
@@ -50,15 +51,16 @@ def _preview(spec: RunSpec) -> forms.Refusal | None:
         targets = forecast(sheet, spec)
     except RequestError as error:
         return forms.Refusal(forms.section_of_forecast(str(error)), forms.sentence(str(error)))
-    _row(_untouched(sheet, targets[0]), theme.NEUTRAL)
+    _row(_untouched(sheet), theme.NEUTRAL)
     for target in targets:
         _row(target, theme.criterion_colour(spec.criterion))
+    if not targets:
+        st.caption("What each target will cost is known once this computer's layer latencies are measured.")
     return None
 
 
-def _untouched(sheet: ModelSheet, like: Forecast) -> Forecast:
-    whole = {name: (original, original) for name, (original, _) in like.widths.items()}
-    return Forecast(keep=1.0, params=sheet.params, macs=sheet.macs, removed=(), widths=whole)
+def _untouched(sheet: ModelSheet) -> Forecast:
+    return Forecast(keep=1.0, params=sheet.params, macs=sheet.macs, removed=(), widths=widths(sheet))
 
 
 def _row(target: Forecast, colour: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import data, guard, learning, points, theme
+from app import data, guard, learning, points, theme, trying, words
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 from engine.store import Run
@@ -108,9 +108,7 @@ def _working(run: Mapping[str, Any]) -> None:
     folder = data.run_or_none(run["run_id"])
     if folder is None:
         return
-    epochs = [event for event in folder.events() if event["kind"] == "epoch"]
-    if epochs:
-        curves(epochs, key=run["run_id"])
+    what_happened(run, folder)
     log(folder, ended=False)
 
 
@@ -135,8 +133,19 @@ def what(run: Mapping[str, Any]) -> str:
     """A run in a few words."""
     return (
         f"{run['model']} on {theme.data_label(run['data'])} · {theme.criterion_label(run['criterion'])} · "
-        f"{theme.order_label(run['order'])} · seed {run['seed']}"
+        f"{words.way(run)} · seed {run['seed']}"
     )
+
+
+def what_happened(run: Mapping[str, Any], folder: Run) -> None:
+    """The learning curves of a run, and what it attempted where it did."""
+    events = folder.events()
+    epochs = [event for event in events if event["kind"] == "epoch"]
+    if epochs:
+        curves(epochs, key=run["run_id"])
+    attempted = [event for event in events if event["kind"] == "attempts"]
+    if attempted:
+        trying.show(run, folder, attempted)
 
 
 def curves(epochs: Sequence[Mapping[str, Any]], *, key: str) -> None:

@@ -1,13 +1,12 @@
 """The points of all runs as one tidy table, and what is asked of it. Pure functions, nothing here reads a file."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from app import theme
+from app import words
 from engine import stats
 
 METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
@@ -22,6 +21,15 @@ SETTINGS: dict[str, str] = {
     "seed": "seed",
     "metric": "target",
     "depth_share": "depth share",
+    "depth_method": "depth method",
+    "floor": "accuracy floor",
+    "width_method": "width method",
+    "attempt_fraction": "channels tried",
+    "layers_per_step": "layers cut a step",
+    "select": "ranked by",
+    "least_share": "always kept",
+    "measure": "attempts judged by",
+    "race": "race",
     "scope": "scope",
     "round_to": "round to",
     "limit": "limit",
@@ -33,33 +41,41 @@ SETTINGS: dict[str, str] = {
     "recover_epochs": "recovery epochs",
     "recover_lr": "recovery rate",
     "between_phases": "recovery between phases",
+    "between_steps_batches": "batches after each step",
+    "distil": "distilled",
+    "temperature": "temperature",
+    "distil_weight": "teacher's part",
     "reestimate_bn": "batch norm re-estimated",
     "val_fraction": "validation share",
+    "int8": "INT8 too",
 }
 SAME_IMAGES = ["data", "limit"]  # accuracies on other images are not to be compared
 _RUN = ("run_id", "group", "gallery", "state", "created", "host")
-_DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
-_POINT = ("point", "stage", "phase", "keep", "final", *METRICS, "seconds")
+_POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
+_NUMBERS = (*METRICS, "keep", "step", "predicted_ms", "seconds")
 
 
 def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Points joined with their run's settings → one row a point, with its run's baseline beside it.
 
-    `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target) and `final`
-    say what kind of point it is. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
+    `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
+    `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trail` tells its steps
+    from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
     """
     frame = pd.DataFrame([_flat(row) for row in rows])
     if frame.empty:
         return frame
-    frame = frame.astype(dict.fromkeys((*METRICS, "keep", "seconds"), float))
+    frame = frame.astype(dict.fromkeys(_NUMBERS, float))
     frame["flops"] = 2 * frame["macs"]
     frame["baseline"] = frame["stage"].eq("baseline")
-    frame["before"] = frame["stage"].eq("pruned") & ~frame["final"] & _ends_a_target(frame)
+    frame["int8"] = frame["stage"].eq("quantized")
+    frame["trail"] = [_trail(row) for row in frame.to_dict("records")]
+    frame["before"] = _is_before(frame)
     base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
     for metric in (*METRICS, "flops"):
         frame[f"base_{metric}"] = frame["run_id"].map(base[metric]).astype(float)
     frame["experiment"] = [experiment(row) for row in frame.to_dict("records")]
-    frame["hover"] = [_hover(row) for row in frame.to_dict("records")]
+    frame["hover"] = [words.hover(row) for row in frame.to_dict("records")]
     return frame
 
 
@@ -68,26 +84,31 @@ def experiment(run: Mapping[str, Any]) -> str:
     return "Gallery" if run["gallery"] else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
 
 
-def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool) -> pd.DataFrame:
-    """Baselines and final points; with `before` those before recovery too, with `steps` those between phases too."""
+def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
+    """Baselines, final points and their INT8 twins.
+
+    With `before` those before recovery too, with `steps` those between phases and of every step of an iterative one.
+    """
     keep = frame["baseline"] | frame["final"]
     if before:
         keep |= frame["before"]
     if steps:
-        keep |= ~frame["before"]
+        keep |= ~frame["int8"] & (~frame["before"] | frame["trail"].notna())
+    if int8:
+        keep |= frame["int8"]
     return frame[keep]
 
 
 def timings(frame: pd.DataFrame) -> list[str]:
     """The conditions under which the points were timed, the most frequent first."""
-    names = pd.Series([conditions(entry) for entries in frame["latencies"] for entry in entries], dtype=object)
+    names = pd.Series([words.conditions(entry) for entries in frame["latencies"] for entry in entries], dtype=object)
     return list(names.value_counts().index)
 
 
 def with_latency(frame: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
     """`frame` with `latency` and `base_latency` (p50, ms) under the conditions that `timings` names."""
     values = [
-        next((entry["p50_ms"] for entry in entries if conditions(entry) == chosen), np.nan)
+        next((entry["p50_ms"] for entry in entries if words.conditions(entry) == chosen), np.nan)
         for entries in frame["latencies"]
     ]
     frame = frame.assign(latency=pd.Series(values, index=frame.index, dtype=float))
@@ -99,30 +120,11 @@ def timed_row(frame: pd.DataFrame, point: str, chosen: str | None) -> tuple[dict
     """The row of one point, and how its latency was measured: as `chosen`, or else the way this point was."""
     row = frame[frame["id"] == point]
     entries = row.iloc[0]["latencies"]
-    entry = next((e for e in entries if conditions(e) == chosen), next(iter(entries), None))
+    entry = next((e for e in entries if words.conditions(e) == chosen), next(iter(entries), None))
     if entry is None:
         return row.iloc[0].to_dict(), None
-    own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], conditions(entry))
-    return own_run[own_run["id"] == point].iloc[0].to_dict(), measured(entry)
-
-
-def measured(entry: Mapping[str, Any]) -> str:
-    """How a latency was measured: its conditions, the number of repetitions and, where there were enough, its p90."""
-    p90 = f", p90 {theme.milliseconds(entry['p90_ms'])}" if entry.get("p90_ms") is not None else ""
-    return f"{conditions(entry)}, n = {entry['n']}{p90}"
-
-
-def conditions(entry: Mapping[str, Any]) -> str:
-    """Under what a latency was measured: on which machine, by what, with how many threads and images at a time."""
-    where = entry["host"] if entry["where"] == "host" else str(entry["where"])
-    provider = str(entry["provider"]).removesuffix("ExecutionProvider")
-    threads = f"{entry['threads']} thread" + ("s" if entry["threads"] != 1 else "")
-    return f"{where}, {provider}, {threads}, batch {entry['batch']}"
-
-
-def host_label(cpu: str | None) -> str:
-    """A processor's name without its trade marks; runs that did not note theirs share one name."""
-    return " ".join(_DECORATION.sub(" ", cpu).split()) if cpu else "unnamed host"
+    own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], words.conditions(entry))
+    return own_run[own_run["id"] == point].iloc[0].to_dict(), words.measured(entry)
 
 
 def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Literal["high", "low"]) -> frozenset[str]:
@@ -178,10 +180,39 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     out["id"] = f"{row['run_id']}.{row['point']}"
     out["final"] = bool(row.get("final"))
     out["gallery"] = bool(row.get("gallery"))
-    out["latencies"] = [entry | {"host": host_label(row.get("host"))} for entry in row.get("latency") or ()]
+    out["note"] = row.get("note") or ""
+    out["latencies"] = [entry | {"host": words.host_label(row.get("host"))} for entry in row.get("latency") or ()]
     out["widths"] = row.get("widths") or {}
     out["blocks_removed"] = list(row.get("blocks_removed") or ())
     return out
+
+
+def _trail(row: Mapping[str, Any]) -> str | None:
+    """What the steps of one iterative phase share: a first phase passes all its targets, a later one starts anew."""
+    if pd.isna(row["step"]):
+        return None
+    first = row["phase"] == str(row["order"]).split("-", 1)[0]
+    return f"{row['run_id']} {row['phase']}" + ("" if first else f" {row['keep']}")
+
+
+def _is_before(frame: pd.DataFrame) -> pd.Series:
+    """Whether each point is the last one before the recovery that ends its target.
+
+    Where a step ends its target there is no such recovery, nor where direct removal recovers in every step.
+    """
+    within = ~frame["final"] & _ends_a_target(frame)
+    at_once = within & frame["stage"].eq("pruned") & frame["trail"].isna()
+    in_steps = frame["depth_method"].eq("direct") & frame["phase"].eq("layers") & ~frame["between_steps_batches"].gt(0)
+    steps = frame[within & frame["trail"].notna() & ~in_steps & ~_ended_by_a_step(frame)]
+    last = steps.sort_values("step").drop_duplicates(["run_id", "keep", "phase"], keep="last").index
+    return at_once | frame.index.isin(last)
+
+
+def _ended_by_a_step(frame: pd.DataFrame) -> pd.Series:
+    """Whether each point's target was finished by a step of an iterative phase."""
+    finals = frame[frame["final"] & frame["trail"].notna()]
+    ended = set(zip(finals["run_id"], finals["keep"], strict=True))
+    return pd.Series([key in ended for key in zip(frame["run_id"], frame["keep"], strict=True)], index=frame.index)
 
 
 def _ends_a_target(frame: pd.DataFrame) -> pd.Series:
@@ -190,42 +221,3 @@ def _ends_a_target(frame: pd.DataFrame) -> pd.Series:
     last = dict(zip(zip(finals["run_id"], finals["keep"], strict=True), finals["phase"], strict=True))
     keys = zip(frame["run_id"], frame["keep"], frame["phase"], strict=True)
     return pd.Series([last.get((run, keep)) == phase for run, keep, phase in keys], index=frame.index)
-
-
-def _hover(row: Mapping[str, Any]) -> str:
-    """Everything about one point, a line per topic."""
-    if row["baseline"]:
-        title = f"<b>{row['model']}, not pruned</b>"
-    else:
-        title = f"<b>{theme.criterion_label(row['criterion'])} · {theme.ratio(row['keep'])} {row['metric']}</b>"
-    stage = {"pruned": "before recovery", "recovered": "after recovery"}.get(row["stage"], row["stage"])
-    lines = [
-        title,
-        f"{row['model']} on {theme.data_label(row['data'])}, {theme.order_label(row['order'])}, seed {row['seed']}",
-        "" if row["baseline"] else f"{stage}" + ("" if row["final"] else f", {row['phase']}"),
-        f"top-1 {theme.percent(row['top1'])}{_apart(row)} · top-5 {theme.percent(row['top5'])} "
-        f"· validation {theme.percent(row['val_top1'])}",
-        f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {theme.si(row['bytes'], 'B')}",
-        *(f"p50 {theme.milliseconds(entry['p50_ms'])} ({measured(entry)})" for entry in row["latencies"]),
-        f"weights {_file(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}",
-        f"scope {row['scope']}, depth share {row['depth_share']:g}, rounded to {row['round_to']}"
-        + (f", first {row['limit']:,} images" if row["limit"] and not pd.isna(row["limit"]) else ""),
-        f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
-    ]
-    return "<br>".join(line for line in lines if line)
-
-
-def _file(weights: str) -> str:
-    return weights.rsplit("/", 1)[-1]
-
-
-def _apart(row: Mapping[str, Any]) -> str:
-    if row["baseline"] or pd.isna(row["base_top1"]) or pd.isna(row["top1"]):
-        return ""
-    return f" ({theme.points_apart(row['top1'], row['base_top1'])})"
-
-
-def _with_ratio(row: Mapping[str, Any], key: str) -> str:
-    base = row[f"base_{key}"]
-    shown = theme.si(row[key])
-    return shown if row["baseline"] or pd.isna(base) or not base else f"{shown} ({theme.ratio(row[key] / base)})"

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from app import points, skyline, theme, view
+from app import points, skyline, theme, view, words
 
 _PICTURES = 300  # rows; above it the table goes without thumbnails
 
@@ -30,7 +30,7 @@ def show(frame: pd.DataFrame, timing: str | None) -> None:
             "parameters": st.column_config.NumberColumn(format="compact"),
             "size": st.column_config.NumberColumn(format="bytes"),
             "kept": st.column_config.NumberColumn(
-                format="%.2f×", help="Share of the baseline's MACs or parameters asked for."
+                format="%.2f×", help="Share of the baseline's MACs, parameters or latency asked for."
             ),
             "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=timing),
         },
@@ -45,10 +45,7 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     for key in points.differing(frame):
         out[points.SETTINGS[key]] = frame[key].map(theme.NAMES[key]) if key in theme.NAMES else frame[key]
     out["kept"] = frame["keep"]
-    out["measured"] = [
-        "baseline" if base else "recovered" if stage == "recovered" else f"{stage}, {phase}"
-        for base, stage, phase in zip(frame["baseline"], frame["stage"], frame["phase"], strict=True)
-    ]
+    out["measured"] = ["baseline" if row["baseline"] else words.measured_when(row) for row in frame.to_dict("records")]
     out["top-1"] = 100 * frame["top1"]
     out["change"] = 100 * (frame["top1"] - frame["base_top1"])
     out["MACs"] = frame["macs"]
@@ -67,7 +64,19 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
 
 def csv(frame: pd.DataFrame, timing: str | None) -> bytes:
     """The shown points with all their settings and raw values, and the conditions of their latencies."""
-    columns = ["run_id", "point", "gallery", "group", "host", *points.SETTINGS, "stage", "phase", "keep", "final"]
+    columns = [
+        "run_id",
+        "point",
+        "gallery",
+        "group",
+        "host",
+        *points.SETTINGS,
+        "stage",
+        "phase",
+        "keep",
+        "step",
+        "final",
+    ]
     columns += [*points.METRICS, "flops", "latency", "created"]
     out = frame[columns].rename(columns={"latency": "latency_p50_ms"})
     out["latency_conditions"] = frame["latency"].notna().map({True: timing, False: None})

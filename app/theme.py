@@ -3,14 +3,14 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import streamlit as st
 
 from engine import units
 from engine.catalog import CRITERIA
 
-# Okabe & Ito's palette without its black, then two that stay apart from it, grey for the control.
+# Okabe & Ito's palette without its black, then others that stay apart from it, grey for the control.
 CRITERION_COLOURS: dict[str, str] = {
     "random": "#8C8C8C",
     "l1": "#E69F00",
@@ -22,18 +22,32 @@ CRITERION_COLOURS: dict[str, str] = {
     "obd": "#F0E442",
     "activation": "#9A6A3A",
     "feature_rank": "#7A6FD0",
+    "accuracy": "#C2185B",
+    "loss": "#7D8F00",
+    "divergence": "#D400D4",
+    "cka": "#00A3AD",
 }
 ORDER_SYMBOLS: dict[str, str] = {
     "layers-channels": "circle",
     "channels-layers": "diamond",
     "layers": "square",
     "channels": "triangle-up",
+    "alternate": "star",
 }
+INT8_SYMBOL = "cross"
 ORDER_LABELS: dict[str, str] = {
     "layers-channels": "layers → channels",
     "channels-layers": "channels → layers",
     "layers": "layers",
     "channels": "channels",
+    "alternate": "alternate",
+}
+# What an attempt is judged by.
+MEASURE_LABELS: dict[str, str] = {
+    "accuracy": "accuracy",
+    "loss": "loss",
+    "divergence": "divergence",
+    "cka": "CKA",
 }
 STATE_LOOK: dict[str, tuple[str, str, Literal["blue", "gray", "green", "red", "orange"]]] = {
     "running": ("running", ":material/play_arrow:", "blue"),
@@ -85,6 +99,17 @@ def order_label(order: str) -> str:
     return ORDER_LABELS.get(order, order)
 
 
+def measure_label(measure: str | None) -> str:
+    return MISSING if measure is None else MEASURE_LABELS.get(measure, measure)
+
+
+def way_label(order: str, depth_method: str | None, width_method: str | None) -> str:
+    """The order with the method of each phase that is not done at once: `direct layers → channels`."""
+    methods = {"layers": depth_method, "channels": width_method}
+    iterative = {phase: f"{method} " for phase, method in methods.items() if method not in (None, "one-shot")}
+    return " → ".join(iterative.get(phase, "") + order_label(phase) for phase in order.split("-"))
+
+
 def data_label(name: str) -> str:
     """A dataset's name, with only the last part of a path."""
     kind, colon, path = name.partition(":")
@@ -92,7 +117,12 @@ def data_label(name: str) -> str:
 
 
 # Settings whose stored values have names of their own.
-NAMES: dict[str, Callable[[str], str]] = {"data": data_label, "criterion": criterion_label, "order": order_label}
+NAMES: dict[str, Callable[[Any], str]] = {
+    "data": data_label,
+    "criterion": criterion_label,
+    "order": order_label,
+    "measure": measure_label,
+}
 
 
 def si(value: float | None, unit: str = "") -> str:

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from app import axes, points, theme
+from app import axes, points, theme, words
 
 # In what unit a budget on x is typed: the unit's words, and how many of the stored unit it is.
 _UNITS: dict[str, tuple[str, float]] = {
@@ -118,9 +118,8 @@ def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
         if best is not None:
             row = pruned.set_index("id").loc[best]
             where = f" on {theme.data_label(row['data'])}" if pruned["data"].nunique() > 1 else ""
-            what = f"{theme.criterion_label(row['criterion'])} {theme.ratio(row['keep'])}{where}"
             st.button(
-                f"{what}, {axes.say(row[y.column], y)}",
+                f"{words.title(row)}{where}, {axes.say(row[y.column], y)}",
                 icon=":material/star:",
                 help="The best model within the budget, ringed in the chart. Click to see it.",
                 on_click=choose,

@@ -25,6 +25,7 @@ from engine.catalog import TORCHVISION_FAMILIES
 from engine.criteria.ensemble import score_channels
 from engine.criteria.subject import Subject
 from engine.graph.describe import describe
+from engine.graph.metric import Metric
 from engine.graph.trace import trace
 from engine.hardware import cpu_model
 from engine.measure.counters import count
@@ -40,7 +41,7 @@ def ours(module: nn.Module) -> nn.Module:
     described = describe(module, IMAGE)
     subject = Subject(module, described.trace, lambda: iter(()), torch.device("cpu"), 0)
     scores = score_channels(subject, "l1")
-    gone = width.choose(described, scores, "macs", described.sheet.macs / 2, "global", 1)
+    gone = width.choose(described, scores, Metric("macs"), described.sheet.macs / 2, "global", 1)
     plan.apply(plan.channel_step(described.trace, gone), module, described)
     return module
 

@@ -17,9 +17,10 @@ class Criterion:
 
     name: str
     label: str
-    needs: str  # "nothing" | "weights" | "gradients" | "activations"
+    needs: str  # "nothing" | "weights" | "gradients" | "activations" | "attempts"
     formula: str
     source: str
+    scope: str = "both"  # "both": channels and blocks | "blocks"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,10 @@ CRITERIA: dict[str, Criterion] = {
         Criterion("obd", "Optimal brain damage", "gradients", "½ Σ w²·E[(∂L/∂w)²]", "LeCun et al. 1990"),
         Criterion("activation", "Mean activation", "activations", "mean |a_c|", "Molchanov et al. 2017"),
         Criterion("feature_rank", "Feature rank", "activations", "mean rank of a_c", "Lin et al. 2020"),
+        Criterion("accuracy", "Exact accuracy", "attempts", "accuracy lost without it", "Wu et al. 2023", "blocks"),
+        Criterion("loss", "Exact loss", "attempts", "loss gained without it", "Wu et al. 2023", "blocks"),
+        Criterion("divergence", "Divergence", "attempts", "KL of outputs at T = 4", "Hinton et al. 2015", "blocks"),
+        Criterion("cka", "CKA", "attempts", "1 − CKA of features", "Kornblith et al. 2019", "blocks"),
     )
 }
 

@@ -275,11 +275,30 @@ def scores(
             "model": model,
             "weights": weights,
             "criterion": criterion,
+            "order": "layers" if scope == "blocks" else "channels",
             "data": {"name": data, "root": data_root, "limit": limit},
             "seed": seed,
         }
     )
     answer(tools.scores(asked, scope, split), as_json, report.scores)
+
+
+@app.command()
+def table(
+    *,
+    out: Annotated[Path, typer.Option("--out", help="JSON file to write")],
+    model: Model = "resnet20",
+    weights: Weights = "none",
+    data: DataName = "clutter",
+    data_root: DataRoot = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Measure a network's layers on this machine, for --latency-table on another; takes about a minute."""
+    from engine import tools
+
+    asked = spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
+    answer(tools.table(asked, out, _store(results).root), as_json, report.written)
 
 
 @app.command()
@@ -302,15 +321,18 @@ def export(
     run_id: RunId,
     point: Point,
     opset: Annotated[int, typer.Option("--opset", help="ONNX operator set")] = 13,
-    out: Annotated[Path | None, typer.Option("--out", help="file to write; RUN-pN.onnx by default")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="in 8 bit, calibrated on the run's training images")] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="file to write; RUN-pN.onnx or RUN-pN-int8.onnx by default")
+    ] = None,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """Write a point's network as ONNX, checked against torch."""
     from engine import tools
 
-    target = out or Path(f"{run_id}-p{point}.onnx")
-    answer(tools.export(_store(results).run(run_id), point, opset, target), as_json, report.written)
+    target = out or Path(f"{run_id}-p{point}{'-int8' if int8 else ''}.onnx")
+    answer(tools.export(_store(results).run(run_id), point, opset, target, int8=int8), as_json, report.written)
 
 
 @app.command()

@@ -19,7 +19,7 @@ from engine.folder import Run
 from engine.locks import Lock
 
 T = TypeVar("T")
-VERSION = 2
+VERSION = 3
 BUSY_SECONDS = 30.0
 _SCHEMA = (
     "CREATE TABLE runs (run_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, gallery INTEGER NOT NULL, state TEXT NOT NULL,"
@@ -43,6 +43,13 @@ _SETTINGS = {
     "width_method": "width.method",
     "scope": "width.scope",
     "round_to": "width.round_to",
+    "attempt_fraction": "width.attempt_fraction",
+    "layers_per_step": "width.layers_per_step",
+    "select": "width.select",
+    "least_share": "width.least_share",
+    "measure": "attempt.measure",
+    "race": "attempt.race",
+    "floor": "depth.floor",
     "train_epochs": "train.epochs",
     "train_lr": "train.lr",
     "batch_size": "train.batch_size",
@@ -52,6 +59,11 @@ _SETTINGS = {
     "recover_lr": "recover.lr",
     "between_phases": "recover.between_phases",
     "reestimate_bn": "recover.reestimate_bn",
+    "between_steps_batches": "recover.between_steps_batches",
+    "distil": "recover.distil",
+    "temperature": "recover.temperature",
+    "distil_weight": "recover.distil_weight",
+    "int8": "int8",
     "val_fraction": "data.val_fraction",
     "seed": "seed",
 }

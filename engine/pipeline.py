@@ -1,34 +1,36 @@
 """The main road: a spec in, a trajectory of measured points out.
 
-Train or load the baseline. For each target start from it again: for each phase of the order choose what
-matters least, cut it, check the cut against the masked network, fine-tune, measure (Sadaqa & Liu 2025).
+Train or load the baseline. For each target, for each phase of the order: choose what matters least, cut it, check the
+cut against the masked network, fine-tune, measure. One-shot methods choose everything at once from the baseline
+(Sadaqa & Liu 2025); iterative ones take a little, recover and look again (Wu et al. 2023, Guo et al. 2020).
 """
 
 import copy
 import dataclasses
-import hashlib
+import itertools
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
-from engine import hardware
-from engine.criteria.ensemble import score_blocks, score_channels
-from engine.criteria.subject import Subject
-from engine.criteria.subject import subject as look
+from engine import choosing, hardware, recovery
+from engine.choosing import Aim, Untouched
+from engine.criteria import race
 from engine.data.load import Data, load
 from engine.data.loader import batches
+from engine.errors import RequestError
 from engine.folder import Run
-from engine.graph.describe import Described
-from engine.prune import depth, plan, surgery, target, width
+from engine.graph.metric import Metric
+from engine.prune import plan, surgery
 from engine.prune.forecast import forecast
 from engine.recorder import Key, Network, Recorder, same_baseline
 from engine.spec import RunSpec
-from engine.train.evaluate import reestimate_bn
-from engine.train.loop import Recipe, fit
+from engine.train.distil import Teacher
 from engine.zoo.build import Built, build
 
 CHECK_IMAGES = 16
+STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in epochs
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,24 @@ class Prepared:
     built: Built
     network: Network
     device: str
+
+
+@dataclass(frozen=True)
+class Course:
+    """One run on its way: where it records, and the baseline that it compares with and learns from."""
+
+    road: Recorder
+    base: Untouched
+    teacher: Teacher | None
+    floor: float | None  # on validation accuracy, for direct removal
+
+
+@dataclass
+class Trail:
+    """How far an iterative phase has come: the next target goes on from there, unless a floor has closed it."""
+
+    network: Network
+    open: bool = True
 
 
 def load_network(spec: RunSpec) -> Prepared:
@@ -55,9 +75,11 @@ def load_network(spec: RunSpec) -> Prepared:
 
 
 def prepare(spec: RunSpec) -> Prepared:
-    """`load_network`, and RequestError when a target cannot be met: before anything is written or trained."""
+    """`load_network`, and RequestError when the request cannot be met: before anything is written or trained."""
     ready = load_network(spec)
     forecast(ready.network.describe().sheet, spec)
+    if spec.attempt.race:
+        race.check(len(ready.data.val))
     return ready
 
 
@@ -66,22 +88,48 @@ def run(spec: RunSpec, folder: Run, prepared: Prepared | None = None) -> None:
     ready = prepared or prepare(spec)
     folder.write_env(hardware.environment(torch.get_num_threads(), spec.seed, ready.device))
     folder.event("start", notes=[*ready.data.notes, *ready.built.notes], device=ready.device)
-    road = Recorder(spec, folder, ready.data, ready.device, _units(spec, ready.built))
+    metric = Metric(spec.target.metric)
+    road = Recorder(spec, folder, ready.data, ready.device, metric, _units(spec, ready.built))
 
     baseline = _baseline(road, ready.network, ready.built)
-    for keep in spec.target.keep:
-        network = baseline
-        for phase in spec.phases():
-            network = _pruned(road, network, phase, keep)
-            if _recovers(spec, phase):
-                network = _recovered(road, network, phase, keep)
+    course = Course(
+        road, choosing.untouched(road, baseline), recovery.teacher(spec, baseline, ready.device), spec.depth.floor
+    )
+    trail = Trail(baseline)
+    for keep in _targets(spec):
+        network = _shrunk(course, trail, keep)
+        if spec.int8:
+            road.step(Key("quantized", spec.phases()[-1], keep), 1, _as_it_is(network))
+        if not trail.open and len(spec.phases()) == 1:
+            road.note("the floor ended removal, so smaller targets are left out")
+            break
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     folder.event("done")
 
 
+def _shrunk(course: Course, trail: Trail, keep: float) -> Network:
+    """The network that meets one target, phase by phase."""
+    road, spec = course.road, course.road.spec
+    network = trail.network
+    for phase in spec.phases():
+        to = choosing.aim(road, course.base, phase, keep)
+        if spec.iterates(phase):
+            network = _stepwise(course, trail if phase == spec.phases()[0] else Trail(network), to)
+        else:
+            network = _pruned(course, network, to)
+        if recovery.ends_with_recovery(spec, phase):
+            network = _recovered(course, network, to)
+    return network
+
+
+def _targets(spec: RunSpec) -> list[float]:
+    """The targets as they are worked on: an iterative first phase passes the larger ones on its way to the smaller."""
+    keep = list(spec.target.keep)
+    return sorted(keep, reverse=True) if spec.iterates(spec.phases()[0]) else keep
+
+
 def _baseline(road: Recorder, untouched: Network, built: Built) -> Network:
     """The network that everything is compared with: as its weights are, or trained from scratch."""
-    recipe = Recipe(**road.spec.train.model_dump())
     key = Key("baseline", "train", 1.0)
 
     def work(number: int) -> Network:
@@ -91,59 +139,77 @@ def _baseline(road: Recorder, untouched: Network, built: Built) -> Network:
             other, network = found
             road.folder.event("note", text=f"baseline taken from run {other}, which trained the same one")
             return network
-        _fit(road, key, untouched, road.data, recipe, number, "training")
+        recovery.train_baseline(road, key, untouched, number)
         return untouched
 
-    return road.step(key, 1 + (0 if built.pretrained else recipe.epochs), work)
+    network = road.step(key, 1 + (0 if built.pretrained else road.spec.train.epochs), work)
+    floor, reached = road.spec.depth.floor, road.point(key)["val_top1"]
+    if floor is not None and floor >= reached:
+        raise RequestError(
+            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {reached:.4f}"
+        )
+    return network
 
 
-def _pruned(road: Recorder, network: Network, phase: str, keep: float) -> Network:
-    """Choose, cut and check one phase of one target."""
-    spec = road.spec
-    last = phase == spec.phases()[-1]
-    key = Key("pruned", phase, keep, final=last and not _recovers(spec, phase))
+def _pruned(course: Course, network: Network, to: Aim) -> Network:
+    """One-shot: choose, cut and check one phase of one target."""
+    road = course.road
+    final = to.last and not recovery.ends_with_recovery(road.spec, to.phase)
+    key = Key("pruned", to.phase, to.keep, final=final)
 
     def work(_: int) -> Network:
-        road.say(key, f"scoring by {spec.criterion}")
-        described = network.describe()
-        subject = look(network.module, described.trace, road.data.val, road.data, road.device, spec.seed)
-        base = road.base(spec.target.metric)
-        shares = target.split(base, keep, spec.target.depth_share, spec.order)
-        choose = _choose_blocks if phase == "layers" else _choose_channels
-        try:
-            step = choose(road, subject, described, shares, last)
-        except target.CannotMeet as error:
-            raise error.told(keep, spec.target.metric, spec.order, base) from None
-        return _cut(road, key, network, described, step)
+        road.say(key, f"scoring by {road.spec.criterion}")
+        return _cut(road, key, network, choosing.at_once(road, network, course.base, to))
 
     return road.step(key, 1, work)
 
 
-def _choose_blocks(
-    road: Recorder, subject: Subject, described: Described, shares: target.Shares, last: bool
-) -> plan.Step:
-    scores = score_blocks(subject, depth.candidates(described.sheet), road.spec.criterion)
-    road.folder.event("scores", scope="blocks", scores=scores)
-    limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
-    return plan.Step(
-        blocks=tuple(depth.choose(described.sheet, scores, road.spec.target.metric, limit, not_below=floor))
-    )
+def _stepwise(course: Course, trail: Trail, to: Aim) -> Network:
+    """Iterative: attempt, select, cut, recover a little, measure; until the target is met or a floor ends it."""
+    road = course.road
+    start = road.cost(trail.network)
+    for number in itertools.count(1):
+        if not trail.open or not choosing.goes_on(road, trail.network, to):
+            break
+        key = Key(recovery.stage_of_steps(road.spec, to.phase), to.phase, to.keep, step=number)
+        then = _step(course, trail.network, to, key, start)
+        if course.floor is not None and to.phase == "layers" and road.point(key)["val_top1"] < course.floor:
+            road.note(f"{key.label()}: validation accuracy fell below {course.floor:g}, so removal ends before it")
+            trail.open = False
+        else:
+            trail.network = then
+    ends = to.last and not recovery.ends_with_recovery(road.spec, to.phase)
+    if ends and not road.is_final(to.keep):
+        key = Key(recovery.stage_of_steps(road.spec, to.phase), to.phase, to.keep, final=True)
+        return road.step(key, 0, _as_it_is(trail.network))
+    return trail.network
 
 
-def _choose_channels(
-    road: Recorder, subject: Subject, described: Described, shares: target.Shares, last: bool
-) -> plan.Step:
-    scores = score_channels(subject, road.spec.criterion)
-    how, limit = road.spec.width, shares.total if last else shares.channels
-    dropped = width.choose(described, scores, road.spec.target.metric, limit, how.scope, how.round_to)
-    return plan.channel_step(described.trace, dropped)
+def _step(course: Course, network: Network, to: Aim, key: Key, start: float) -> Network:
+    """One step of an iterative method, from the first attempt to the measured point."""
+    road = course.road
+    ends = to.last and not recovery.ends_with_recovery(road.spec, to.phase)
+
+    def work(number: int) -> Network:
+        road.say(key, "attempting")
+        choice = choosing.a_little(road, network, course.base, to)
+        road.folder.event("attempts", phase=key.phase, keep=key.keep, step=key.step, **choice.record)
+        smaller = _cut(road, key, network, choice.step)
+        recovery.after_step(road, key, smaller, number, course.teacher)
+        return smaller
+
+    def units(then: Network) -> float:
+        return STEPWISE_UNITS * (road.cost(network) - road.cost(then)) / (start - to.limit)
+
+    return road.step(key, units, work, ends=lambda then: ends and road.cost(then) <= to.limit)
 
 
-def _cut(road: Recorder, key: Key, network: Network, described: Described, step: plan.Step) -> Network:
+def _cut(road: Recorder, key: Key, network: Network, step: plan.Step) -> Network:
     """The network after `step`, proven equal to the masked network on real images."""
     if not step.blocks and not step.channels:
-        road.folder.event("note", text=f"{key.label()}: nothing to remove, the target is met already")
+        road.note(f"{key.label()}: nothing to remove, the target is met already")
         return network
+    described = network.describe()
     module = copy.deepcopy(network.module.cpu())
     plan.apply(step, module, described)
     if step.blocks:
@@ -158,49 +224,25 @@ def _cut(road: Recorder, key: Key, network: Network, described: Described, step:
     return Network(module, network.plan.then(step))
 
 
-def _recovered(road: Recorder, network: Network, phase: str, keep: float) -> Network:
-    """Fine-tune what is left, without crops: few epochs are better spent on images as they are."""
-    how, train = road.spec.recover, road.spec.train
-    recipe = Recipe(how.epochs, how.lr, train.batch_size, train.weight_decay)
-    key = Key("recovered", phase, keep, final=phase == road.spec.phases()[-1])
-
-    data = dataclasses.replace(road.data, crop=0)
+def _recovered(course: Course, network: Network, to: Aim) -> Network:
+    """Fine-tune what is left."""
+    key = Key("recovered", to.phase, to.keep, final=to.last)
 
     def work(number: int) -> Network:
-        if how.reestimate_bn:
-            reestimate_bn(network.module, data.train, data, road.device)
-        _fit(road, key, network, data, recipe, number, "recovering")
+        recovery.after_phase(course.road, key, network, number, course.teacher)
         return network
 
-    return road.step(key, recipe.epochs, work)
+    return course.road.step(key, course.road.spec.recover.epochs, work)
 
 
-def _fit(road: Recorder, key: Key, network: Network, data: Data, recipe: Recipe, number: int, doing: str) -> None:
-    road.say(key, doing)
-    fit(
-        network.module,
-        data,
-        recipe,
-        road.device,
-        _seed(road.spec.seed, number),
-        on_epoch=road.epochs(key, doing, recipe.epochs),
-        checkpoint=road.checkpoint(number),
-    )
-
-
-def _recovers(spec: RunSpec, phase: str) -> bool:
-    something = spec.recover.epochs > 0 or spec.recover.reestimate_bn
-    return something and (spec.recover.between_phases or phase == spec.phases()[-1])
+def _as_it_is(network: Network) -> Callable[[int], Network]:
+    """The work of a step that changes nothing."""
+    return lambda _: network
 
 
 def _units(spec: RunSpec, built: Built) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
-    recovering = sum(spec.recover.epochs for phase in spec.phases() if _recovers(spec, phase))
-    return (
-        1 + (0 if built.pretrained else spec.train.epochs) + len(spec.target.keep) * (recovering + len(spec.phases()))
-    )
-
-
-def _seed(seed: int, number: int) -> int:
-    """The seed of a step's training: another for every step and every run's seed."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")
+    recovering = sum(spec.recover.epochs for phase in spec.phases() if recovery.ends_with_recovery(spec, phase))
+    choosing_ = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
+    each = recovering + choosing_ + spec.int8
+    return 1 + (0 if built.pretrained else spec.train.epochs) + len(spec.target.keep) * each

@@ -1,5 +1,6 @@
 """Measured points and how a run resumes from them: the side effects of `pipeline`, kept out of its sight."""
 
+import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,16 +11,19 @@ import torch
 from torch import nn
 
 from engine import catalog
-from engine.data.load import Data
+from engine.data.load import Data, Split
 from engine.errors import RequestError, WorkError
 from engine.folder import Run
+from engine.graph.cost import CostModel
 from engine.graph.describe import Described, describe
-from engine.measure import latency, onnx
+from engine.graph.metric import Metric
+from engine.measure import latency, onnx, quantize
 from engine.measure.counters import count
 from engine.prune import saved
 from engine.prune.plan import Plan
 from engine.spec import RunSpec
-from engine.train.evaluate import evaluate
+from engine.train.evaluate import Evaluation, evaluate
+from engine.train.evaluate_onnx import evaluate_onnx
 from engine.train.loop import EpochResult
 
 TIGHT = 0.02  # how far below its target a point may land without a note
@@ -41,43 +45,69 @@ class Network:
 class Key:
     """Which step a point is the result of; a run has one point for each."""
 
-    stage: str  # "baseline" | "pruned" | "recovered"
-    phase: str  # "train" | "layers" | "channels"
+    stage: str  # "baseline" | "pruned" | "recovered" | "quantized"
+    phase: str  # "train" | "layers" | "channels" | "alternate"
     keep: float
     final: bool = False
+    step: int | None = None  # of an iterative method, from 1
 
     def label(self) -> str:
-        return "baseline" if self.stage == "baseline" else f"{self.keep:g}×: {self.phase}"
+        if self.stage == "baseline":
+            return "baseline"
+        return f"{self.keep:g}×: {self.phase}" + (f" step {self.step}" if self.step else "")
 
     def of(self, point: dict[str, Any]) -> bool:
-        return (point["stage"], point["phase"], point["keep"]) == (self.stage, self.phase, self.keep)
+        told = (point["stage"], point["phase"], point["keep"], point.get("step"))
+        return told == (self.stage, self.phase, self.keep, self.step)
 
 
 class Recorder:
     """Runs each step at most once: a step whose point is in the folder is read back, not done again."""
 
-    def __init__(self, spec: RunSpec, folder: Run, data: Data, device: str, units: float) -> None:
-        self.spec, self.folder, self.data, self.device = spec, folder, data, device
+    def __init__(self, spec: RunSpec, folder: Run, data: Data, device: str, metric: Metric, units: float) -> None:
+        self.spec, self.folder, self.data, self.device, self.metric = spec, folder, data, device, metric
         self._points = folder.points()
-        self._units, self._done = units, 0.0
+        self._units, self._done, self._progress = units, 0.0, 0.0
         self._started = time.monotonic()
 
-    def step(self, key: Key, units: float, work: Callable[[int], Network]) -> Network:
+    def step(
+        self,
+        key: Key,
+        units: float | Callable[[Network], float],
+        work: Callable[[int], Network],
+        *,
+        ends: Callable[[Network], bool] = lambda _: False,
+    ) -> Network:
         """The network of a step, in the form that was stored, whether it was made now or before an interruption.
 
-        `work` gets the step's number, `units` is its share of the run's progress.
+        `work` gets the step's number, `units` is its share of the run's progress; `ends` says of the network that was
+        made whether it is its target's last one.
         """
         number = next((p["point"] for p in self._points if key.of(p)), None)
         if number is None:
             number = len(self._points)
             self._started = time.monotonic()
-            self._record(key, number, work(number), units)
-        self._done += units
-        return Network(*saved.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
+            made = work(number)
+            self._record(dataclasses.replace(key, final=key.final or ends(made)), number, made)
+        network = Network(*saved.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
+        self._done += units if isinstance(units, int | float) else units(network)
+        return network
 
-    def base(self, metric: str) -> int:
-        """The baseline's value of a target metric."""
-        return int(self._points[0][metric])
+    def point(self, key: Key) -> dict[str, Any]:
+        """The point of a step that was made."""
+        return next(p for p in self._points if key.of(p))
+
+    def is_final(self, keep: float) -> bool:
+        """Whether a target has its last point."""
+        return any(p["final"] and p["keep"] == keep for p in self._points)
+
+    def cost(self, network: Network) -> float:
+        """What a network costs, in units of the target's metric."""
+        return self.metric.of(CostModel(network.describe().sheet))
+
+    def note(self, text: str) -> None:
+        """Tell the run's record what a reader of its points should know."""
+        self.folder.event("note", text=text)
 
     def checkpoint(self, number: int) -> Path:
         """Where the training of a step keeps what it resumes from."""
@@ -85,7 +115,8 @@ class Recorder:
 
     def say(self, key: Key, message: str, part: float = 0.0) -> None:
         """Tell the folder what is going on; `part` is what of the step's units is done."""
-        progress = min((self._done + part) / self._units, 0.999)
+        self._progress = max(self._progress, min((self._done + part) / self._units, 0.999))
+        progress = self._progress
         self.folder.update(phase=key.phase, message=f"{key.label()}, {message}", progress=round(progress, 4))
         self.folder.event(
             "phase", phase=key.phase, keep=key.keep, stage=key.stage, message=message, progress=round(progress, 4)
@@ -103,12 +134,17 @@ class Recorder:
     def _weights(self, number: int) -> Path:
         return self.folder.model_file(number, "safetensors")
 
-    def _record(self, key: Key, number: int, network: Network, units: float) -> None:
+    def _record(self, key: Key, number: int, network: Network) -> None:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
-        self.say(key, "measuring", units)
+        self.say(key, "measuring")
         network.module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         saved.write(network.module, network.plan, self.folder.model_file(number, "plan.json"), self._weights(number))
-        onnx.export(network.module, self.data.image, self.folder.model_file(number, "onnx"))
+        file = self.folder.model_file(number, "onnx")
+        if key.stage == "quantized":
+            of = next(p["point"] for p in self._points if p["final"] and p["keep"] == key.keep)
+            quantize.quantized(self.folder.model_file(of, "onnx"), file, self.data)
+        else:
+            onnx.export(network.module, self.data.image, file)
         point = self._measure(key, number, network)
         self.folder.append_point(point)
         self._points.append(point)
@@ -121,19 +157,18 @@ class Recorder:
         counted, predicted = (counts.macs, counts.params), (described.sheet.macs, described.sheet.params)
         if counted != predicted:
             raise WorkError(f"two ways of counting MACs and parameters disagree: {counted} and {predicted}")
-        timed = latency.time_onnx(self.folder.model_file(number, "onnx"), self.data.image)
-        test = evaluate(network.module, self.data.test, self.data, self.device)
-        val = evaluate(network.module, self.data.val, self.data, self.device)
+        file = self.folder.model_file(number, "onnx")
+        timed = latency.time_onnx(file, self.data.image)
+        test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
         network.module.cpu()
-        base = self._points[0] if self._points else vars(counts)
         asked = None if key.stage == "baseline" else {"metric": self.spec.target.metric, "keep": key.keep}
-        got = {"macs": counts.macs / base["macs"], "params": counts.params / base["params"]}
         point = {
             "point": number,
             "stage": key.stage,
             "phase": key.phase,
             "keep": key.keep,
             "final": key.final,
+            **({} if key.step is None else {"step": key.step}),
             "top1": test.top1,
             "top5": test.top5_share,
             "loss": test.loss,
@@ -143,22 +178,41 @@ class Recorder:
             "val_total": val.total,
             "params": counts.params,
             "macs": counts.macs,
-            "bytes": counts.bytes,
+            "bytes": quantize.stored_bytes(file) if key.stage == "quantized" else counts.bytes,
             "asked": asked,
-            "got": got,
             "blocks_removed": [block for step in network.plan.steps for block in step.blocks],
             "widths": self._widths(described),
             "latency": [timed.as_json()],
             "seconds": round(time.monotonic() - self._started, 2),
         }
-        return point | self._note(key, got)
+        return point | self._reached(key, described, point, timed.p50_ms)
 
-    def _note(self, key: Key, got: dict[str, float]) -> dict[str, str]:
-        """Blocks are large: where they go last a point may land lower than asked, and says so."""
-        metric = self.spec.target.metric
-        if key.final and key.phase == "layers" and got[metric] < (1 - TIGHT) * key.keep:
-            return {"note": f"the last block takes the {metric} to {got[metric]:.3f}×, below the {key.keep:g}× asked"}
-        return {}
+    def _accuracy(self, key: Key, file: Path, network: Network, split: Split) -> Evaluation:
+        """What the stored network does on a split: int8 ones are files only."""
+        if key.stage == "quantized":
+            return evaluate_onnx(file, split, self.data)
+        return evaluate(network.module, split, self.data, self.device)
+
+    def _reached(self, key: Key, described: Described, point: dict[str, Any], p50_ms: float) -> dict[str, Any]:
+        """What came out, as shares of the baseline, and a note where it is not what was asked."""
+        base, metric = self._points[0] if self._points else point, self.spec.target.metric
+        got = {name: point[name] / base[name] for name in ("macs", "params")}
+        out: dict[str, Any] = {"got": got}
+        if metric == "latency":
+            base_ms = base["latency"][0]["p50_ms"]
+            out["predicted_ms"] = round(self.metric.of(CostModel(described.sheet)), 4)
+            got["latency"] = p50_ms / base_ms
+        reached = got[metric] if metric in ("macs", "params") else out["predicted_ms"] / self._predicted_base(out)
+        if key.final and reached < (1 - TIGHT) * key.keep and key.phase == "layers":
+            # Blocks are large: where they go last a point may land lower than asked.
+            out["note"] = f"the last block takes the {metric} to {reached:.3f}×, below the {key.keep:g}× asked"
+        if key.final and reached > key.keep * (1 + 1e-6):
+            floor = self.spec.depth.floor
+            out["note"] = f"the floor of {floor} ended removal at {reached:.3f}×, above the {key.keep:g}× asked"
+        return out
+
+    def _predicted_base(self, out: dict[str, Any]) -> float:
+        return float(self._points[0]["predicted_ms"] if self._points else out["predicted_ms"])
 
     def _widths(self, described: Described) -> dict[str, list[int]]:
         """Original and kept output channels of every convolution, in order of depth; 0 kept in removed blocks."""

@@ -91,7 +91,8 @@ def _allowed(field: FieldInfo, *, finite: bool) -> str:
 
 
 def _choices(field: FieldInfo) -> list[str]:
-    return [str(choice) for choice in get_args(field.annotation)] if get_origin(field.annotation) is Literal else []
+    kinds = (field.annotation, *get_args(field.annotation))
+    return [str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
 
 
 def _bounds(field: FieldInfo) -> str:

@@ -7,14 +7,13 @@ repetitions of one experiment over seeds.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Field,
     Strict,
@@ -27,8 +26,10 @@ from engine import catalog, refusal
 from engine.errors import RequestError
 
 SCHEMA_VERSION = 1
-ORDERS = ("layers-channels", "channels-layers", "layers", "channels")
-Order = Literal["layers-channels", "channels-layers", "layers", "channels"]
+ORDERS = ("layers-channels", "channels-layers", "layers", "channels", "alternate")
+Order = Literal["layers-channels", "channels-layers", "layers", "channels", "alternate"]
+Phase = Literal["layers", "channels", "alternate"]
+Measure = Literal["accuracy", "loss", "divergence", "cka"]
 
 MOST_TARGETS = 100
 _LONGEST_NAME = 255  # bytes that file systems take for one name
@@ -42,19 +43,6 @@ def _readable(text: str) -> str:
     if "\0" in text or max(map(len, names)) > _LONGEST_NAME:
         raise ValueError(f"holds a zero byte or a name of more than {_LONGEST_NAME} bytes, which no file has")
     return text
-
-
-def _only(default: float | bool, owner: str) -> BeforeValidator:
-    """For a field of a method that is not here: it may be written out, at its default."""
-
-    def check(value: Any) -> Any:
-        if value != default or isinstance(value, bool) != isinstance(default, bool):
-            raise ValueError(
-                f"belongs to {owner}, which this version does not have; leave it at {refusal.shown(default)}"
-            )
-        return value
-
-    return BeforeValidator(check)
 
 
 # No number is read from text, no whole number from true or 1.0: what is stored is what was written.
@@ -95,21 +83,32 @@ class TrainSpec(_Part):
 
 
 class DepthSpec(_Part):
-    method: Literal["one-shot"] = "one-shot"
+    method: Literal["one-shot", "direct"] = "one-shot"
+    floor: Number | None = Field(None, gt=0, lt=1)  # direct ends before validation accuracy would fall below it
 
 
 class WidthSpec(_Part):
-    method: Literal["one-shot"] = "one-shot"
+    method: Literal["one-shot", "progressive"] = "one-shot"
     scope: Literal["global", "uniform"] = "global"
     round_to: Whole = Field(1, ge=1, le=256)
-    attempt_fraction: Annotated[float, _only(0.1, "progressive width pruning")] = 0.1
-    layers_per_step: Annotated[float, _only(0.25, "progressive width pruning")] = 0.25
+    attempt_fraction: Number = Field(0.1, gt=0, lt=1)  # of a layer's channels, in one attempt
+    layers_per_step: Number = Field(0.25, gt=0, le=1)  # share of the layers that a step prunes
+    select: Literal["per-saving", "rise"] = "per-saving"  # smallest rise per unit saved, or smallest rise
+    least_share: Number = Field(0.0, ge=0, lt=1)  # of a layer's original channels, which always stay
+
+
+class AttemptSpec(_Part):
+    """How direct, progressive and alternate look for what to remove next."""
+
+    measure: Measure | None = None  # the method's own: accuracy for direct, loss for progressive and alternate
+    race: Flag = False  # drop early what can no longer be among the best
 
 
 class TargetSpec(_Part):
-    metric: Literal["macs", "params"] = "macs"
+    metric: Literal["macs", "params", "latency"] = "macs"
     keep: tuple[Annotated[Number, Field(gt=0, le=1)], ...] = (0.8, 0.6, 0.4)
     depth_share: Number = Field(0.5, ge=0, le=1)
+    latency_table: Text | None = None  # of another machine; without one, this machine's is measured
 
     @field_validator("keep")
     @classmethod
@@ -125,14 +124,16 @@ class TargetSpec(_Part):
 class RecoverSpec(_Part):
     epochs: Whole = Field(5, ge=0, le=100_000)
     lr: Number = Field(0.01, gt=0)
-    distil: Annotated[Literal[False], _only(False, "distillation")] = False
+    distil: Flag = False  # the untouched baseline teaches
+    temperature: Number = Field(4.0, gt=0)
+    distil_weight: Number = Field(0.9, gt=0, le=1)  # of the teacher's part of the loss
     between_phases: Flag = True
     reestimate_bn: Flag = False  # measure batch norm statistics anew before fine-tuning; a recovery by itself
-    between_steps_batches: Annotated[Literal[0], _only(0, "progressive width pruning")] = 0
+    between_steps_batches: Whole = Field(0, ge=0, le=1_000_000)  # after each step of an iterative method
 
 
 class RunSpec(_Part):
-    """One run: one model, one criterion, one order, one or more targets (Sadaqa & Liu 2025)."""
+    """One run: one model, one criterion, one order, one or more targets."""
 
     schema_version: Literal[1] = 1
     model: str = "resnet20"
@@ -143,8 +144,10 @@ class RunSpec(_Part):
     criterion: str = "bn_scale"
     depth: DepthSpec = DepthSpec()
     width: WidthSpec = WidthSpec()
+    attempt: AttemptSpec = AttemptSpec()
     target: TargetSpec = TargetSpec()
     recover: RecoverSpec = RecoverSpec()
+    int8: Flag = False  # quantise each target's network as one more point
     seed: Whole = Field(0, ge=0, lt=2**31)
     device: Literal["auto", "cpu", "cuda"] = "auto"
 
@@ -153,6 +156,12 @@ class RunSpec(_Part):
         catalog.check_model(self.model)
         catalog.check_dataset(self.data.name)
         catalog.check_criterion(self.criterion)
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_asked_is_ignored(self) -> Self:
+        for problem in (*_unused(self), *_contradictions(self)):
+            raise RequestError(problem)
         return self
 
     def canonical(self) -> str:
@@ -167,9 +176,61 @@ class RunSpec(_Part):
         """The digest of everything but the seed."""
         return _digest(self.model_dump(mode="json", exclude={"seed"}))
 
-    def phases(self) -> tuple[Literal["layers", "channels"], ...]:
+    def phases(self) -> tuple[Phase, ...]:
         """The order as the phases a target passes through."""
         return tuple(self.order.split("-"))  # type: ignore[arg-type]
+
+    def iterates(self, phase: Phase) -> bool:
+        """Whether a phase removes a little at a time, with a look at the network after each step."""
+        methods = {"layers": self.depth.method == "direct", "channels": self.width.method == "progressive"}
+        return methods.get(phase, True)
+
+    def measure(self, phase: Phase) -> Measure:
+        """What an attempt of this phase is judged by."""
+        return self.attempt.measure or ("accuracy" if phase == "layers" else "loss")
+
+
+def _unused(spec: RunSpec) -> Iterator[str]:
+    """What was asked for and would do nothing."""
+    phases = spec.phases()
+    if spec.depth.method == "direct" and "layers" not in phases:
+        yield f"depth.method direct removes layers, and the order {spec.order} has no phase for them"
+    if spec.width.method == "progressive" and "channels" not in phases:
+        yield f"width.method progressive removes channels, and the order {spec.order} has no phase for them"
+    if spec.target.latency_table is not None and spec.target.metric != "latency":
+        yield "target.latency_table is read for the metric latency only; give it with target.metric latency"
+    if spec.width.method != "progressive":
+        for name in ("attempt_fraction", "layers_per_step", "select", "least_share"):
+            if getattr(spec.width, name) != WidthSpec.model_fields[name].default:
+                yield f"width.{name} belongs to width.method progressive; give it with that"
+    if spec.depth.floor is not None and spec.depth.method != "direct":
+        yield "depth.floor ends direct removal; give it with depth.method direct"
+    if not any(map(spec.iterates, phases)):
+        for name, asked in (
+            ("recover.between_steps_batches", spec.recover.between_steps_batches),
+            ("attempt.measure", spec.attempt.measure),
+            ("attempt.race", spec.attempt.race),
+        ):
+            if asked:
+                yield f"{name} needs depth.method direct, width.method progressive or the order alternate"
+    if spec.recover.distil and not (spec.recover.epochs or spec.recover.between_steps_batches):
+        yield "recover.distil needs recover.epochs or recover.between_steps_batches above 0"
+
+
+def _contradictions(spec: RunSpec) -> Iterator[str]:
+    blocks_only = [name for name in spec.criterion.split("+") if catalog.CRITERIA[name].scope == "blocks"]
+    if blocks_only and spec.order != "layers":
+        yield (
+            f"criterion {blocks_only[0]} scores whole blocks; take it with the order layers, "
+            "or measure channels with width.method progressive"
+        )
+    if spec.attempt.race and spec.attempt.measure == "cka":
+        yield "attempt.race needs a measure that is a mean over images: accuracy, loss or divergence, not cka"
+    if spec.order == "layers" and spec.depth.method == "direct" and spec.criterion != spec.measure("layers"):
+        yield (
+            f"criterion {spec.criterion} has no part in direct removal alone, which measures "
+            f"{spec.measure('layers')}; give that as the criterion"
+        )
 
 
 def parse(raw: Mapping[str, Any]) -> RunSpec:
@@ -180,7 +241,7 @@ def parse(raw: Mapping[str, Any]) -> RunSpec:
     if type(version) is not int or version != SCHEMA_VERSION:
         raise RequestError(f"the spec has schema_version {refusal.shown(version)}; this version reads {SCHEMA_VERSION}")
     try:
-        return RunSpec.model_validate(_absolute_paths(raw))
+        return RunSpec.model_validate(_direct_measure(_absolute_paths(raw)))
     except ValidationError as error:
         raise RequestError(refusal.sentence(error, RunSpec)) from None
 
@@ -203,6 +264,20 @@ def _digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:
+    """Direct removal alone has no criterion but its measure: each stands for the other where one is left out."""
+    depth, attempt = raw.get("depth"), raw.get("attempt", {})
+    alone = raw.get("order") == "layers" and isinstance(depth, Mapping) and depth.get("method") == "direct"
+    if not alone or not isinstance(attempt, Mapping):
+        return raw
+    measure = attempt.get("measure")
+    if "criterion" not in raw:
+        return {**raw, "criterion": measure or "accuracy"}
+    if measure is None and raw["criterion"] in get_args(Measure):
+        return {**raw, "attempt": {**attempt, "measure": raw["criterion"]}}
+    return raw
+
+
 def _absolute_paths(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Paths as the worker will find them, whatever folder it was started in."""
     out = dict(raw)
@@ -221,6 +296,9 @@ def _absolute_paths(raw: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(root, str):
             data["root"] = _absolute("data.root", root)
         out["data"] = data
+    target = out.get("target")
+    if isinstance(target, Mapping) and isinstance(target.get("latency_table"), str):
+        out["target"] = {**target, "latency_table": _absolute("target.latency_table", target["latency_table"])}
     return out
 
 

@@ -1,20 +1,27 @@
 """Single steps of the road by themselves: list, score, replay, export, time. What the command line answers with."""
 
+import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import save
 
-from engine import hardware, pipeline
-from engine.criteria.ensemble import score_blocks, score_filters
-from engine.criteria.subject import subject
+from engine import hardware, pipeline, timetable
+from engine.criteria.ensemble import EXACT, score_blocks, score_filters
+from engine.criteria.subject import Subject, subject
+from engine.criteria.verdict import judge
+from engine.criteria.walk import Attempt
+from engine.data.load import Data, load
 from engine.errors import RequestError
-from engine.files import whole
+from engine.files import whole, write_json
 from engine.folder import Run
-from engine.measure import latency, onnx
+from engine.graph.sheet import Block
+from engine.measure import latency, onnx, quantize
 from engine.prune import saved
 from engine.prune.plan import replay
 from engine.spec import RunSpec
+from engine.zoo import hub
 from engine.zoo.build import build
 
 OPSETS = range(9, 18)  # what the exporter writes with an IR version that old runtimes read
@@ -32,11 +39,30 @@ def scores(asked: RunSpec, scope: str, split: str) -> dict[str, Any]:
         removable = [block for block in described.sheet.blocks if block.removable]
         if not removable:
             raise RequestError(f"{asked.model} has no removable block; use --scope channels")
-        found: dict[str, Any] = score_blocks(look, removable, asked.criterion)
+        listed = _block_scores(look, removable, asked.criterion)
     else:
-        found = {name: values.tolist() for name, values in score_filters(look, asked.criterion).items()}
-    listed = [{"name": name, "score": score} for name, score in found.items()]
+        found = score_filters(look, asked.criterion)
+        listed = [{"name": name, "score": values.tolist()} for name, values in found.items()]
     return {"criterion": asked.criterion, "scope": scope, "split": split, "scores": listed}
+
+
+def _block_scores(look: Subject, blocks: list[Block], criterion: str) -> list[dict[str, Any]]:
+    """A score for each block; what was attempted comes with what the network did without it."""
+    if criterion not in EXACT:
+        return [{"name": name, "score": score} for name, score in score_blocks(look, blocks, criterion).items()]
+    attempts = [Attempt(block.name, block.modules) for block in blocks]
+    verdict = judge(look, attempts, EXACT[criterion])
+    tallies = [after.to_json() for after in verdict.after] or [{}] * len(attempts)
+    told = zip(attempts, verdict.rises, tallies, strict=True)
+    return [{"name": attempt.name, "score": rise, **tally} for attempt, rise, tally in told]
+
+
+def table(asked: RunSpec, out: Path, results: Path) -> dict[str, Any]:
+    """Measure the layers of the untouched network on this machine, and write the table that predicts latency."""
+    _check_out(out)
+    ready = pipeline.load_network(asked)
+    write_json(out, timetable.table(ready.network.module, ready.network.describe(), results).to_json())
+    return {"out": str(out), "bytes": out.stat().st_size}
 
 
 def apply(plan_file: Path, weights: Path, out: Path) -> dict[str, Any]:
@@ -54,14 +80,25 @@ def apply(plan_file: Path, weights: Path, out: Path) -> dict[str, Any]:
     return {"out": str(out), "bytes": out.stat().st_size}
 
 
-def export(run: Run, point: int, opset: int, out: Path) -> dict[str, Any]:
-    """Write a point's network as ONNX."""
+def export(run: Run, point: int, opset: int, out: Path, *, int8: bool = False) -> dict[str, Any]:
+    """Write a point's network as ONNX; with `int8` in 8 bit, calibrated on the run's training images."""
     if opset not in OPSETS:
         raise RequestError(f"opset must be {OPSETS[0]} to {OPSETS[-1]} (got {opset})")
+    if int8 and opset != onnx.OPSET:
+        raise RequestError(f"--int8 writes opset {onnx.OPSET} only (got {opset}); leave --opset out")
     _check_out(out)
     module, plan = saved.read(_file(run, point, "plan.json"), _file(run, point, "safetensors"))
-    onnx.export(module, plan.image, out, opset)
-    return {"out": str(out), "bytes": out.stat().st_size, "opset": opset}
+    if not int8:
+        onnx.export(module, plan.image, out, opset)
+        return {"out": str(out), "bytes": out.stat().st_size, "opset": opset}
+    data = _data(run.spec())
+    if data.image != plan.image:
+        raise RequestError(f"{data.name} has images of another size by now than run {run.id} was made with")
+    with tempfile.TemporaryDirectory(prefix="espalier-export-") as scratch:
+        exact = Path(scratch) / "float.onnx"
+        onnx.export(module, plan.image, exact)
+        quantize.quantized(exact, out, data)
+    return {"out": str(out), "bytes": out.stat().st_size, "opset": opset, "int8": True}
 
 
 def time(run: Run, point: int, provider: str, threads: int, batch: int) -> dict[str, Any]:
@@ -74,6 +111,15 @@ def time(run: Run, point: int, provider: str, threads: int, batch: int) -> dict[
     onnx_file = _file(run, point, "onnx")
     timed = latency.time_onnx(onnx_file, image, provider=provider, threads=threads, batch=batch)
     return {"run_id": run.id, "point": point, "latency": timed.as_json()}
+
+
+def _data(asked: RunSpec) -> Data:
+    """The run's dataset, normalised as its networks expect, without building one."""
+    data = load(asked.data, asked.seed)
+    if asked.weights == "hub" and asked.data.normalize is None:
+        mean, std = hub.published(asked.model).normalize
+        return dataclasses.replace(data, mean=mean, std=std)
+    return data
 
 
 def _file(run: Run, point: int, suffix: str) -> Path:

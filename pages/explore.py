@@ -33,10 +33,16 @@ with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small
     x, log = view.x_axis()
     y = view.y_axis()
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
-    steps = st.toggle("All steps", key="steps", bind="query-params", help="Also what was measured between phases.")
+    steps = st.toggle(
+        "All steps",
+        key="steps",
+        bind="query-params",
+        help="Also what was measured between phases, and after each step of an iterative one.",
+    )
+    int8 = shown["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
     timing = view.timing(shown)
 
-shown = points.with_latency(points.of_kind(shown, before=before, steps=steps), timing)
+shown = points.with_latency(points.of_kind(shown, before=before, steps=steps, int8=int8), timing)
 drawn = shown.dropna(subset=[x.column, y.column])
 pruned = drawn[~drawn["baseline"]]
 

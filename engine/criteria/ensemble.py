@@ -1,7 +1,7 @@
 """Scores by name: the registry of criteria, alone or joined by + into a rank ensemble."""
 
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import TypeVar, get_args
 
 import numpy as np
 from scipy.stats import rankdata
@@ -9,8 +9,11 @@ from scipy.stats import rankdata
 from engine.catalog import check_criterion
 from engine.criteria import activations, gradients, weights
 from engine.criteria.subject import Criterion, Scores, Subject, block_scores, identity_scores
+from engine.criteria.verdict import judge
+from engine.criteria.walk import Attempt
 from engine.errors import WorkError
 from engine.graph.sheet import Block
+from engine.spec import Measure
 
 REGISTRY: dict[str, Criterion] = {
     "random": weights.random,
@@ -24,6 +27,7 @@ REGISTRY: dict[str, Criterion] = {
     "activation": activations.activation,
     "feature_rank": activations.feature_rank,
 }
+EXACT: dict[str, Measure] = {name: name for name in get_args(Measure)}  # criteria that score blocks by attempts
 K = TypeVar("K")
 
 
@@ -33,9 +37,16 @@ def score_channels(subject: Subject, criterion: str) -> dict[int, float]:
 
 
 def score_blocks(subject: Subject, blocks: Iterable[Block], criterion: str) -> dict[str, float]:
-    """Scores of blocks by one criterion or an ensemble `a+b`."""
+    """Scores of blocks by one criterion or an ensemble `a+b`; exact ones are what is lost without the block."""
     chosen = list(blocks)
-    return _mean_rank([block_scores(chosen, filters) for filters in _each(subject, criterion)])
+    return _mean_rank([_of_blocks(subject, chosen, name) for name in check_criterion(criterion).split("+")])
+
+
+def _of_blocks(subject: Subject, blocks: list[Block], name: str) -> dict[str, float]:
+    if name not in EXACT:
+        return block_scores(blocks, _finite(name, REGISTRY[name](subject)))
+    rises = judge(subject, [Attempt(block.name, block.modules) for block in blocks], EXACT[name]).rises
+    return {block.name: rise for block, rise in zip(blocks, rises, strict=True)}
 
 
 def score_filters(subject: Subject, criterion: str) -> Scores:

@@ -16,19 +16,41 @@ from engine.graph.identity import Trace
 from engine.graph.sheet import Block
 
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 640, 64
+EVALUATION_BATCH = 128  # as in `train.evaluate`: batches of another size may round differently
 
 Scores = dict[str, NDArray[np.float64]]  # layer → one number per output channel
 
 
 @dataclass(frozen=True)
+class Images:
+    """The images of a split, as a device sees them."""
+
+    split: Split
+    data: Data
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def take(self, indices: Tensor) -> "Images":
+        """The images at `indices`, in that order."""
+        return Images(self.split.take(indices), self.data, self.device)
+
+    def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised images and labels, in order."""
+        return batches(self.split, self.data, size, self.device)
+
+
+@dataclass(frozen=True)
 class Subject:
-    """A traced network in eval mode and the calibration images that criteria may use."""
+    """A traced network in eval mode, the calibration images that criteria may use, and all images to attempt it on."""
 
     module: nn.Module
     trace: Trace
     batches: Callable[[], Iterator[tuple[Tensor, Tensor]]]  # the same batches at every call
     device: torch.device
     seed: int
+    images: Images | None = None  # None where nothing is attempted
 
 
 Criterion = Callable[[Subject], Scores]
@@ -38,12 +60,9 @@ def subject(module: nn.Module, trace: Trace, split: Split, data: Data, device: s
     """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion."""
     place = torch.device(device)
     chosen, _ = split.representative(min(len(split), CALIBRATION_IMAGES), seed=0)
-    images = split.take(chosen)
-
-    def calibration() -> Iterator[tuple[Tensor, Tensor]]:
-        return batches(images, data, CALIBRATION_BATCH, place)
-
-    return Subject(module.to(place).eval(), trace, calibration, place, seed)
+    images = Images(split, data, place)
+    calibration = images.take(chosen)
+    return Subject(module.to(place).eval(), trace, lambda: calibration.batches(CALIBRATION_BATCH), place, seed, images)
 
 
 def identity_scores(trace: Trace, filters: Scores) -> dict[int, float]:

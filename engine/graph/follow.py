@@ -1,5 +1,8 @@
 """What directly follows a layer: its norm and its activation, each fed by nothing else and read alone."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import fx, nn
@@ -18,6 +21,31 @@ def layer_nodes(trace: Trace) -> dict[str, fx.Node]:
         if node.op == "call_module" and node.target in trace.layers:
             nodes.setdefault(str(node.target), node)
     return nodes
+
+
+@dataclass(frozen=True)
+class Span:
+    """The nodes of a module with one input and one output: `entry` lies before it, `exit` is its last."""
+
+    inside: frozenset[fx.Node]
+    entry: fx.Node
+    exit: fx.Node
+
+
+def span(nodes: Iterable[fx.Node], path: str) -> Span:
+    """Where the module at `path` begins and ends; ValueError when more than one value flows in or out."""
+    inside = frozenset(node for node in nodes if is_within(node, path))
+    entries = {n for node in inside for n in node.all_input_nodes if n not in inside and n.op != "get_attr"}
+    exits = {node for node in inside if any(user not in inside for user in node.users)}
+    if len(entries) != 1 or len(exits) != 1:
+        raise ValueError(f"{path} has {len(entries)} inputs and {len(exits)} outputs")
+    return Span(inside, entries.pop(), exits.pop())
+
+
+def is_within(node: fx.Node, path: str) -> bool:
+    """Whether a node is a call of the module at `path` or of something in its forward."""
+    stack = (node.meta.get("nn_module_stack") or {}).values()
+    return any(name == path for name, _ in stack) or (node.op == "call_module" and node.target == path)
 
 
 def unit(trace: Trace, node: fx.Node) -> tuple[fx.Node, fx.Node | None, fx.Node | None]:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from torch import nn
@@ -16,15 +15,16 @@ from torch.jit._trace import TracerWarning
 from engine.errors import WorkError
 from engine.files import whole
 from engine.measure.pools import with_exportable_pools
-from engine.measure.runtime import ORT_ERRORS, first_line
+from engine.measure.runtime import ORT_ERRORS, first_line, session
 
 OPSET = 13  # the newest that TensorRT 8.2, the last one for a Jetson TX2, reads
 NEWEST_IR = 8  # the newest that ONNX Runtime 1.11, the last one for a Jetson TX2, reads
 TOLERANCE = 1e-3  # of the largest logit
 
-_INPUT, _OUTPUT = "input", "logits"
+INPUT, OUTPUT = "input", "logits"
+
 _TRACED_BATCH, _CHECKED_BATCH = 2, 3  # different, so that a batch size frozen into the file is noticed
-_STANDARD = ("", "ai.onnx")  # the two names of ONNX's own operators
+STANDARD = ("", "ai.onnx")  # the two names of ONNX's own operators
 
 
 def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: int = OPSET) -> None:
@@ -46,13 +46,13 @@ def verify(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
     Raises WorkError when the file is not valid ONNX, needs another opset, a domain beside ONNX's own or an IR version
     above 8, or when its logits for a fixed random batch differ by more than 1e-3 of torch's largest.
     """
-    _check_versions(path, opset)
+    check_versions(path, opset)
     shape = (_CHECKED_BATCH, *image)
     images = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = module(images).numpy()
     try:
-        got = _session(path).run([_OUTPUT], {_INPUT: images.numpy()})[0]
+        got = session(path).run([OUTPUT], {INPUT: images.numpy()})[0]
     except ORT_ERRORS as error:
         raise WorkError(f"ONNX Runtime cannot run the exported network: {first_line(error)}") from None
     if got.shape != expected.shape:
@@ -66,9 +66,30 @@ def verify(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
         )
 
 
+def check_versions(path: Path, opset: int = OPSET) -> onnx.ModelProto:
+    """The model in a file that holds everything and needs `opset` alone, with an IR version of at most 8.
+
+    Raises WorkError for any other.
+    """
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
+            raise WorkError("the exported file keeps weights outside of itself; one file was asked for")
+        onnx.checker.check_model(model, full_check=True)
+    except (DecodeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError, OSError) as error:
+        raise WorkError(f"the exported file is not valid ONNX: {first_line(error)}") from None
+    imports = {entry.domain: entry.version for entry in model.opset_import}
+    if set(imports) - set(STANDARD) or set(imports.values()) != {opset}:
+        shown = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in imports.items())
+        raise WorkError(f"the exported file needs {shown or 'no opset'} where opset {opset} alone was asked for")
+    if model.ir_version > NEWEST_IR:
+        raise WorkError(f"the exported file has IR version {model.ir_version}; at most {NEWEST_IR} is allowed")
+    return model
+
+
 def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> bytes:
     buffer = io.BytesIO()
-    free = {_INPUT: {0: "N"}, _OUTPUT: {0: "N"}}
+    free = {INPUT: {0: "N"}, OUTPUT: {0: "N"}}
     example = torch.zeros(_TRACED_BATCH, *image)
     with warnings.catch_warnings():
         # Only this exporter writes opset 13; the newer one writes 18 whatever is asked for.
@@ -82,8 +103,8 @@ def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> b
                 module,
                 (example,),
                 buffer,  # type: ignore[arg-type]  # the exporter for opset 13 takes one
-                input_names=[_INPUT],
-                output_names=[_OUTPUT],
+                input_names=[INPUT],
+                output_names=[OUTPUT],
                 opset_version=opset,
                 dynamo=False,
                 dynamic_axes=free,
@@ -95,27 +116,3 @@ def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> b
                 f"this network cannot be written as ONNX opset {opset} for {size} images: {first_line(error)}"
             ) from None
     return buffer.getvalue()
-
-
-def _check_versions(path: Path, opset: int) -> None:
-    try:
-        model = onnx.load(str(path), load_external_data=False)
-        if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
-            raise WorkError("the exported file keeps weights outside of itself; one file was asked for")
-        onnx.checker.check_model(model, full_check=True)
-    except (DecodeError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError, OSError) as error:
-        raise WorkError(f"the exported file is not valid ONNX: {first_line(error)}") from None
-    imports = {entry.domain: entry.version for entry in model.opset_import}
-    if set(imports) - set(_STANDARD) or set(imports.values()) != {opset}:
-        shown = ", ".join(f"{domain or 'ai.onnx'} {version}" for domain, version in imports.items())
-        raise WorkError(f"the exported file needs {shown or 'no opset'} where opset {opset} alone was asked for")
-    if model.ir_version > NEWEST_IR:
-        raise WorkError(f"the exported file has IR version {model.ir_version}; at most {NEWEST_IR} is allowed")
-
-
-def _session(path: Path) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from engine.graph.cost import CostModel
+from engine.graph.metric import Metric
 from engine.graph.sheet import Block, ModelSheet
 from engine.prune.target import CannotMeet
 
@@ -19,7 +20,7 @@ def candidates(sheet: ModelSheet, kept: list[int] | None = None) -> list[Block]:
 def choose(
     sheet: ModelSheet,
     scores: Mapping[str, float],
-    metric: str,
+    metric: Metric,
     limit: float,
     *,
     not_below: float = 0.0,
@@ -31,14 +32,14 @@ def choose(
     passed over, so that channels can meet that target exactly. CannotMeet when no block is left and nothing
     smaller follows (`not_below` = 0).
     """
-    whole = CostModel(sheet)(kept).of(metric)
-    saving = {b.name: whole - CostModel(sheet, [b.name])(kept).of(metric) for b in candidates(sheet, kept)}
+    whole = metric.of(CostModel(sheet), kept)
+    saving = {b.name: whole - metric.of(CostModel(sheet, [b.name]), kept) for b in candidates(sheet, kept)}
     removed: list[str] = []
     now = whole
     for name in sorted(saving, key=lambda n: (scores[n], -saving[n], n)):
         if now <= limit:
             break
-        then = CostModel(sheet, [*removed, name])(kept).of(metric)
+        then = metric.of(CostModel(sheet, [*removed, name]), kept)
         if then >= not_below:
             removed.append(name)
             now = then

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.errors import WorkError
 from engine.graph.identity import Affine, Ids, Layer, Trace
+from engine.graph.masking import MaskedLayerNorm
 
 TOLERANCE = 1e-4  # of the largest logit
 
@@ -49,7 +49,7 @@ def masked(module: nn.Module, trace: Trace, dropped: frozenset[int]) -> nn.Modul
             if affine.kind == "layer_norm" and len(kept) < len(affine.ids):
                 parent, _, name = affine.name.rpartition(".")
                 norm: Any = twin.get_submodule(affine.name)
-                setattr(twin.get_submodule(parent), name, _MaskedLayerNorm(norm, kept, affine.dim))
+                setattr(twin.get_submodule(parent), name, MaskedLayerNorm(norm, kept, affine.dim))
     return twin
 
 
@@ -69,21 +69,6 @@ def check_equal(reference: nn.Module, cut: nn.Module, images: Tensor) -> float:
     if not error <= TOLERANCE:  # nan fails, too
         raise WorkError(f"the cut network differs from the masked one by {error:.1e} of its largest output")
     return error
-
-
-class _MaskedLayerNorm(nn.Module):
-    """Normalises over the kept channels only, as the cut network does."""
-
-    def __init__(self, norm: nn.LayerNorm, kept: Tensor, dim: int) -> None:
-        super().__init__()
-        self.norm, self.kept, self.dim = norm, kept, dim
-
-    def forward(self, x: Tensor) -> Tensor:
-        part = x.index_select(self.dim, self.kept).movedim(self.dim, -1)
-        weight = None if self.norm.weight is None else self.norm.weight[self.kept]
-        bias = None if self.norm.bias is None else self.norm.bias[self.kept]
-        part = F.layer_norm(part, (len(self.kept),), weight, bias, self.norm.eps).movedim(-1, self.dim)
-        return torch.zeros_like(x).index_copy(self.dim, self.kept, part)
 
 
 def _kept(ids: Ids, gone: Ids) -> Tensor:

@@ -1,4 +1,4 @@
-"""How much: plans that meet a target in parameters or MACs, by bisection over `graph.cost`. No torch."""
+"""How much: plans that meet a target in parameters, MACs or milliseconds, by arithmetic on the sheet. No torch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from engine.errors import RequestError
 from engine.graph.cost import CostModel
+from engine.graph.latency import LatencyTable
+from engine.graph.metric import Metric
 from engine.graph.sheet import ModelSheet
 
 Chunk = tuple[int, int]  # (cell, how many of its channels go)
@@ -14,11 +16,11 @@ Chunk = tuple[int, int]  # (cell, how many of its channels go)
 class CannotMeet(RequestError):
     """The target lies below what the rules allow: `least`, in units of the metric, is what remains."""
 
-    def __init__(self, least: int, how: str) -> None:
+    def __init__(self, least: float, how: str) -> None:
         super().__init__(how)
         self.least, self.how = least, how
 
-    def told(self, keep: float, metric: str, order: str, base: int) -> RequestError:
+    def told(self, keep: float, metric: str, order: str, base: float) -> RequestError:
         """The sentence for the one who asked to keep `keep` of `base`."""
         share = math.ceil(1000 * self.least / base) / 1000
         return RequestError(
@@ -35,28 +37,40 @@ class Shares:
     total: float
 
 
-def split(base: int, keep: float, depth_share: float, order: str) -> Shares:
-    """Split keep = k in log space: layers answer for k^s, channels for k^(1−s) (compound scaling in reverse)."""
-    total = float(math.floor(keep * base + 1e-6))  # what 0.58 of 2950 is, floats aside
+def split(base: float, keep: float, depth_share: float, order: str) -> Shares:
+    """Split keep = k in log space: layers answer for k^s, channels for k^(1−s) (compound scaling in reverse).
+
+    MACs and parameters are whole numbers, and so is the total that they are asked for; milliseconds are not.
+    """
+    whole = isinstance(base, int)
+    total = float(math.floor(keep * base + 1e-6)) if whole else keep * base  # what 0.58 of 2950 is, floats aside
     if "-" not in order:
         return Shares(total, total, total)
     return Shares(keep**depth_share * base, keep ** (1 - depth_share) * base, total)
 
 
 def chain(
-    sheet: ModelSheet, keys: Mapping[int, Sequence[float]], round_to: int = 1, *, shared_last: bool = False
+    sheet: ModelSheet,
+    keys: Mapping[int, Sequence[float]],
+    round_to: int = 1,
+    *,
+    shared_last: bool = False,
+    least_share: float = 0.0,
 ) -> list[Chunk]:
     """The order in which channels go, cell by cell, lowest key first.
 
     `keys[c]` holds an ascending number for each channel of cell c; cells without keys stay whole. Channels go
-    in chunks that leave multiples of `round_to`, and never the last chunk of a cell. With `shared_last` channels
-    that several layers add up go only when no other is left (Li et al. 2017 leave them alone altogether).
+    in chunks that leave multiples of `round_to`, never the last chunk of a cell, nor what `least_share` of it keeps.
+    With `shared_last` channels that several layers add up go only when no other is left (Li et al. 2017 leave them
+    alone altogether).
     """
     entries: list[tuple[bool, float, int, int, Chunk]] = []
     for cell, ascending in keys.items():
         size, start, key = sheet.cells[cell].size, 0, -math.inf
         while size - start > round_to:
             take = (size - start) % round_to or round_to
+            if size - start - take < math.ceil(least_share * size):
+                break
             # Within a cell never below the chunk before it: a mean of equal keys may round either way.
             key = max(key, sum(ascending[start : start + take]) / take)
             entries.append((shared_last and sheet.cells[cell].shared, key, cell, start, (cell, take)))
@@ -70,15 +84,18 @@ def uniform_keys(sheet: ModelSheet, present: set[int]) -> dict[int, list[float]]
     return {c: [(i + 0.5) / size for i in range(size)] for c, size in cells}
 
 
-def solve(model: CostModel, order: Sequence[Chunk], metric: str, limit: float) -> list[int]:
+def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float) -> list[int]:
     """Kept channels per cell with a cost of at most `limit`, as close below it as single chunks allow.
 
     Monotone: a larger limit never gives a smaller network. Bisection finds the shortest prefix of `order`
-    that fits; where its last chunk is large, smaller chunks from further on stand in for it.
+    that fits; where its last chunk is large, smaller chunks from further on stand in for it. Milliseconds may rise
+    where channels go, so there the first prefix that fits is looked for from the start, and nothing stands in.
     """
+    if metric.table is not None:
+        return _first(model, order, metric.table, limit)
 
-    def size(kept: list[int]) -> int:
-        return model(kept).of(metric)
+    def size(kept: list[int]) -> float:
+        return metric.of(model, kept)
 
     low, high = 0, len(order)
     if size(_after(model, order[:high])) > limit:
@@ -90,22 +107,32 @@ def solve(model: CostModel, order: Sequence[Chunk], metric: str, limit: float) -
     return _fill(model, order, low, fits, metric, limit) if low else fits
 
 
+def _first(model: CostModel, order: Sequence[Chunk], table: LatencyTable, limit: float) -> list[int]:
+    """After the shortest prefix that takes at most `limit`: a larger limit is met by the same one or a shorter."""
+    least = math.inf
+    for taken, now in enumerate(table.along(model, order)):
+        if now <= limit:
+            return _after(model, order[:taken])
+        least = min(least, now)
+    raise CannotMeet(least, "however many channels go")
+
+
 def _fill(
-    model: CostModel, order: Sequence[Chunk], first: int, fits: list[int], metric: str, limit: float
+    model: CostModel, order: Sequence[Chunk], first: int, fits: list[int], metric: Metric, limit: float
 ) -> list[int]:
     """Between the last prefix that is too large and the first that fits, remove later, smaller chunks instead.
 
     The candidates depend on the prefix alone, not on `limit`, and never cost less than the prefix that fits:
     that keeps `solve` monotone.
     """
-    lowest = model(fits).of(metric)
+    lowest = metric.of(model, fits)
     closed = {order[first - 1][0]}
     kept = _after(model, order[: first - 1])
     for cell, take in order[first:]:
         if cell in closed:
             continue
         kept[cell] -= take
-        now = model(kept).of(metric)
+        now = metric.of(model, kept)
         if now < lowest:
             kept[cell] += take
             closed.add(cell)

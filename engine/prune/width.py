@@ -7,11 +7,12 @@ import numpy as np
 from engine.graph.cost import CostModel
 from engine.graph.describe import Described
 from engine.graph.identity import Ids
+from engine.graph.metric import Metric
 from engine.prune.target import chain, solve, uniform_keys
 
 
 def choose(
-    described: Described, scores: Mapping[int, float], metric: str, limit: float, scope: str, round_to: int
+    described: Described, scores: Mapping[int, float], metric: Metric, limit: float, scope: str, round_to: int
 ) -> frozenset[int]:
     """The identities that go so that `metric` costs at most `limit`.
 
@@ -20,7 +21,7 @@ def choose(
     score stay. Globally, channels of a residual stream go last: one of them is read by every block, while its score,
     a mean over many layers, says little about it. CannotMeet when the rules do not allow the target.
     """
-    ranked = {c: _ranked(ids, scores) for c, ids in enumerate(described.members) if _scored(described, c, scores)}
+    ranked = ranked_cells(described, scores)
     if scope == "uniform":
         uniform = uniform_keys(described.sheet, set(ranked))
         keys = {c: uniform[c] for c in ranked}
@@ -31,10 +32,14 @@ def choose(
     return described.drop({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
 
 
+def ranked_cells(described: Described, scores: Mapping[int, float]) -> dict[int, Ids]:
+    """For each cell that may lose channels and has scores: positions in it, lowest score first, ties by identity."""
+    return {c: _ranked(ids, scores) for c, ids in enumerate(described.members) if _scored(described, c, scores)}
+
+
 def _scored(described: Described, cell: int, scores: Mapping[int, float]) -> bool:
     return described.sheet.cells[cell].removable and all(int(i) in scores for i in described.members[cell])
 
 
 def _ranked(ids: Ids, scores: Mapping[int, float]) -> Ids:
-    """Positions within the cell, lowest score first."""
     return np.lexsort((ids, np.array([scores[int(i)] for i in ids])))

@@ -1,11 +1,11 @@
 """How good a network is on a split, and its batch norms' statistics measured anew."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -42,19 +42,35 @@ def evaluate(
 
     Raises WorkError when the split is empty or the network's outputs are not finite.
     """
-    correct = top5 = torch.zeros((), dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    total = 0
     module.to(device)
     with modes_kept(module), torch.no_grad():
         module.eval()
-        for images, labels in split_batches(split, data, batch_size, device):
-            logits = module(images.contiguous(memory_format=torch.channels_last)).float()
-            best = logits.topk(min(5, logits.shape[1]), dim=1).indices
-            top5 = top5 + (best == labels[:, None]).sum()
-            correct = correct + (logits.argmax(dim=1) == labels).sum()
-            loss = loss + F.cross_entropy(logits, labels, reduction="sum").double()
-            total += len(labels)
+        return tally(
+            lambda images: module(images.contiguous(memory_format=torch.channels_last)).float(),
+            split,
+            data,
+            device,
+            batch_size,
+        )
+
+
+def tally(
+    logits_of: Callable[[Tensor], Tensor], split: Split, data: Data, device: str | torch.device, batch_size: int = 128
+) -> Evaluation:
+    """What logits come to over `split`: `logits_of` takes normalised images on `device`, gives float32 N×classes there.
+
+    Raises WorkError when the split is empty or the logits are not finite.
+    """
+    correct = top5 = torch.zeros((), dtype=torch.int64, device=device)
+    loss = torch.zeros((), dtype=torch.float64, device=device)
+    total = 0
+    for images, labels in split_batches(split, data, batch_size, device):
+        logits = logits_of(images)
+        best = logits.topk(min(5, logits.shape[1]), dim=1).indices
+        top5 = top5 + (best == labels[:, None]).sum()
+        correct = correct + (logits.argmax(dim=1) == labels).sum()
+        loss = loss + F.cross_entropy(logits, labels, reduction="sum").double()
+        total += len(labels)
     if not total:
         raise WorkError(f"there is nothing to evaluate on: this split of {data.name} has no images")
     if not torch.isfinite(loss):

@@ -1,10 +1,12 @@
-"""Training and fine-tuning: one loop, repeatable on the CPU for a seed and a number of threads."""
+"""Training, fine-tuning, recovering: one loop, repeatable on the CPU for a seed and a number of threads."""
 
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import count, islice
 from pathlib import Path
 from typing import Literal
 
@@ -13,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from engine.data.load import Data
-from engine.data.loader import batches
+from engine.data.loader import batches as split_batches
 from engine.errors import WorkError
 from engine.train import checkpoint as kept
+from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
 
 CHECKPOINT_SECONDS = 2.0  # at most one checkpoint in this time: tiny networks would spend theirs waiting for the disk
@@ -79,36 +82,64 @@ def fit(
     *,
     on_epoch: Callable[[EpochResult], None],
     checkpoint: Path | None = None,
+    teacher: Teacher | None = None,
 ) -> None:
     """Trains `module` in place on `data.train`; it ends on `device`, in evaluation mode.
 
-    On the CPU the result depends on the weights, the data, the recipe, `seed` and the number of threads only: each
-    epoch's order, augmentation and dropout come from (`seed`, epoch). With `checkpoint` a training that was stopped
-    goes on after the last epoch written there and ends with the same weights, bit for bit; `on_epoch` may then hear of
-    an epoch again, as it is called before the file is written. The file is left to the caller, who records the result
-    and deletes it. On CUDA the forward pass runs in bfloat16 where the GPU has it.
+    The loss is the cross-entropy or, with a `teacher` (whose network is moved to `device`), the teacher's.
+
+    On the CPU the result depends on the weights, the data, the recipe, the teacher, `seed` and the number of threads
+    only: each epoch's order, augmentation and dropout come from (`seed`, epoch). With `checkpoint` a training that was
+    stopped goes on after the last epoch written there and ends with the same weights, bit for bit; `on_epoch` may then
+    hear of an epoch again, as it is called before the file is written. The file is left to the caller, who records the
+    result and deletes it. On CUDA the forward pass runs in bfloat16 where the GPU has it.
 
     Raises WorkError when the loss is not finite, there are fewer than two images, or the checkpoint is of another
     training.
     """
-    if len(data.train) < 2:
-        raise WorkError(f"training needs at least two images; {data.name} has {len(data.train)} for training")
-    device = torch.device(device)
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    training = _Training(module, sgd(module, recipe), data, recipe, device, seed)
     identity = {"recipe": asdict(recipe), "seed": seed, "data": data.name, "images": len(data.train)}
-    start = kept.restore(checkpoint, module, training.optimizer, identity) if checkpoint else 0
-    written = time.monotonic()
-    try:
+    if teacher:
+        identity["distil"] = teacher.settings
+    with _training(module, data, recipe, device, seed, recipe.lr_at, teacher) as training:
+        start = kept.restore(checkpoint, module, training.optimizer, identity) if checkpoint else 0
+        written = time.monotonic()
         for epoch in range(start, recipe.epochs):
             on_epoch(training.epoch(epoch))
             due = time.monotonic() - written >= CHECKPOINT_SECONDS and epoch + 1 < recipe.epochs
             if checkpoint and due:
                 kept.save(checkpoint, module, training.optimizer, epoch + 1, identity)
                 written = time.monotonic()
-    finally:
-        module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        module.eval()
+
+
+def fit_batches(
+    module: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    device: str | torch.device,
+    seed: int,
+    *,
+    batches: int,
+    teacher: Teacher | None = None,
+) -> float:
+    """Trains `module` in place on exactly `batches` ≥ 1 batches of `data.train`, at `recipe.lr` throughout, from rest.
+
+    Passes over the split follow one another until there are enough; of the recipe, epochs and schedule do not count.
+    The same `seed` means the same images again: repeated recoveries need one each. Returns the mean training loss of
+    an image. Where the network ends, what the result depends on and what is raised are as for `fit`; nothing is
+    evaluated, and there is no checkpoint.
+    """
+    if batches < 1:
+        raise ValueError("a recovery takes at least one batch")
+    left, loss_sum, images = batches, 0.0, 0
+    with _training(module, data, recipe, device, seed, lambda _: recipe.lr, teacher) as training:
+        for epoch in count():
+            passed = training.pass_through(epoch, most=left)
+            left -= passed.batches
+            loss_sum += passed.loss_sum
+            images += passed.images
+            if not left:
+                break
+    return loss_sum / images
 
 
 def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
@@ -127,9 +158,44 @@ def epoch_seed(seed: int, epoch: int) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}/{epoch}".encode()).digest()[:8]) >> 1
 
 
+@contextmanager
+def _training(
+    module: nn.Module,
+    data: Data,
+    recipe: Recipe,
+    device: str | torch.device,
+    seed: int,
+    rate: Callable[[float], float],
+    teacher: Teacher | None,
+) -> Iterator["_Training"]:
+    """Lays `module` out for training, and puts it into plain memory and evaluation mode at the end."""
+    if len(data.train) < 2:
+        raise WorkError(f"training needs at least two images; {data.name} has {len(data.train)} for training")
+    device = torch.device(device)
+    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if teacher:
+        teacher.module.to(device)
+    try:
+        yield _Training(module, sgd(module, recipe), data, recipe, device, seed, rate, teacher)
+    finally:
+        module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        module.eval()
+
+
+@dataclass(frozen=True)
+class _Pass:
+    """What a pass over the training split, or its beginning, came to."""
+
+    batches: int
+    images: int
+    loss_sum: float  # over images
+    correct: int
+    lr: float  # the last one
+
+
 @dataclass(frozen=True)
 class _Training:
-    """What stays the same from epoch to epoch."""
+    """What stays the same from epoch to epoch. `rate` is the learning rate at a moment counted in epochs."""
 
     module: nn.Module
     optimizer: torch.optim.SGD
@@ -137,57 +203,70 @@ class _Training:
     recipe: Recipe
     device: torch.device
     seed: int
+    rate: Callable[[float], float]
+    teacher: Teacher | None
 
     def epoch(self, epoch: int) -> EpochResult:
         """Trains for the epoch with this index, from 0, and evaluates on the validation split."""
         started = time.perf_counter()
-        order = epoch_seed(self.seed, epoch)
-        accelerators = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=accelerators, device_type="cuda"):
-            torch.manual_seed(order)  # dropout and stochastic depth draw from the global generator
-            loss, top1, lr = self._pass(epoch, order)
+        passed = self.pass_through(epoch)
         val = evaluate(self.module, self.data.val, self.data, self.device)
         return EpochResult(
             epoch=epoch + 1,
             epochs=self.recipe.epochs,
-            loss=loss,
-            train_top1=top1,
+            loss=passed.loss_sum / passed.images,
+            train_top1=passed.correct / passed.images,
             val_top1=val.top1,
-            lr=lr,
+            lr=passed.lr,
             seconds=time.perf_counter() - started,
         )
 
-    def _pass(self, epoch: int, order: int) -> tuple[float, float, float]:
-        """One pass over the training split: mean loss, share correct, last learning rate."""
+    def pass_through(self, epoch: int, most: int | None = None) -> _Pass:
+        """One pass over the training split, ended after `most` batches, with an order and draws of its own."""
+        order = epoch_seed(self.seed, epoch)
+        accelerators = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=accelerators, device_type="cuda"):
+            torch.manual_seed(order)  # dropout and stochastic depth draw from the global generator
+            return self._pass(epoch, order, most)
+
+    def _pass(self, epoch: int, order: int, most: int | None) -> _Pass:
         train, recipe, device = self.data.train, self.recipe, self.device
         loss_sum = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        seen, lr = 0, recipe.lr
+        step, seen, lr = 0, 0, recipe.lr
         self.module.train()
-        passing = batches(train, self.data, recipe.batch_size, device, augment=True, seed=order)
-        for step, (images, labels) in enumerate(passing, start=1):
-            count = len(labels)
+        passing = split_batches(train, self.data, recipe.batch_size, device, augment=True, seed=order)
+        for step, (images, labels) in enumerate(islice(passing, most), start=1):
+            size = len(labels)
             # The middle of the batch: neither a warm-up's first step nor a cosine's last is lost to a rate of 0.
-            lr = recipe.lr_at(epoch + (seen + count / 2) / len(train))
+            lr = self.rate(epoch + (seen + size / 2) / len(train))
             loss, logits = self._step(images, labels, lr)
-            loss_sum += loss * count
+            loss_sum += loss * size
             correct += (logits.argmax(dim=1) == labels).sum()
-            seen += count
-            if step % _FINITE_CHECK_STEPS == 0 or seen == len(train):
+            seen += size
+            if step % _FINITE_CHECK_STEPS == 0:
                 _require_finite(loss_sum, epoch, lr)
-        return float(loss_sum) / seen, int(correct) / seen, lr
+        _require_finite(loss_sum, epoch, lr)
+        return _Pass(batches=step, images=seen, loss_sum=float(loss_sum), correct=int(correct), lr=lr)
 
     def _step(self, images: Tensor, labels: Tensor, lr: float) -> tuple[Tensor, Tensor]:
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        images = images.contiguous(memory_format=torch.channels_last)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            logits = self.module(images.contiguous(memory_format=torch.channels_last))
-            loss = F.cross_entropy(logits, labels, label_smoothing=self.recipe.label_smoothing)
+            logits = self.module(images)
+            loss = self._loss(logits, images, labels)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach(), logits.detach()
+
+    def _loss(self, logits: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self.recipe.label_smoothing
+        if self.teacher:
+            return self.teacher.loss(logits, images, labels, smoothing)
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
 
 
 def _require_finite(loss_sum: Tensor, epoch: int, lr: float) -> None:

@@ -83,6 +83,57 @@ def finished(store: Store, spec: RunSpec, *, loss: float = 0.06, files: bool = T
     return run
 
 
+def attempts(phase: str, keep: float, step: int, names: tuple[str, ...], **more: Any) -> dict[str, Any]:
+    """The fields of an `attempts` event: the first of `names` was removed; the later a name, the more it hurts."""
+    total = 500
+    tried = [
+        {
+            "name": name,
+            "what": "block" if phase == "layers" else "channels",
+            "channels": 0 if phase == "layers" else 2,
+            "saved": 0.02 * (n + 1),
+            "rise": 0.01 * n - 0.002,
+            "selected": n == 0,
+            "correct": 450 - 5 * n,
+            "total": total,
+            "loss": 0.4 + 0.02 * n,
+            "divergence": 0.1 * n,
+        }
+        for n, name in enumerate(names)
+    ]
+    before = {"correct": 451, "total": total, "loss": 0.4, "divergence": 0.0}
+    return {
+        "phase": phase,
+        "keep": keep,
+        "step": step,
+        "measure": "accuracy",
+        "before": before,
+        "attempts": tried,
+    } | more
+
+
+def stepwise(store: Store, spec: RunSpec, *, steps: int = 2) -> Run:
+    """A run of one iterative phase that is done: `steps` steps and an INT8 point for each target, larger ones first."""
+    run = store.create(spec)
+    phase = spec.phases()[0]
+    names = ("layer1.1", "layer2.2", "layer3.1") if phase == "layers" else ("layer3.0.conv1", "conv1 (+6)")
+    run.append_point(point(0, "baseline", 1.0, BASE_TOP1))
+    number, cost = 1, 1.0
+    for keep in sorted(spec.target.keep, reverse=True):
+        start = cost
+        for step in range(1, steps + 1):
+            cost = start - (start - keep) * step / steps
+            run.event("attempts", **attempts(phase, keep, step, names))
+            more = {"phase": phase, "step": step, "final": step == steps, "macs": round(BASE_MACS * cost)}
+            run.append_point(point(number, "recovered", keep, BASE_TOP1 - 0.1 * (1 - cost), **more))
+            number += 1
+        more = {"phase": phase, "final": False, "bytes": round(BASE_PARAMS * keep)}
+        run.append_point(point(number, "quantized", keep, BASE_TOP1 - 0.1 * (1 - cost) - 0.004, **more))
+        number += 1
+    run.update(state="done", progress=1.0, message="done", times={"started": 1000.0, "finished": 1090.0})
+    return run
+
+
 def underway(store: Store, spec: RunSpec, *, epochs: int = 5) -> Run:
     """A run in the middle of its training."""
     run = store.create(spec)

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -5,7 +6,9 @@ import pytest
 import streamlit as st
 
 from app import data
+from engine.jobs import worker
 from engine.store import Store
+from tests.app.screen import small_sheet
 
 
 @pytest.fixture
@@ -15,3 +18,12 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     monkeypatch.setattr(data, "Store", partial(Store, gallery=tmp_path / "gallery"))
     st.cache_data.clear()
     return data.store()
+
+
+@pytest.fixture
+def submitted(results: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
+    """A launch page with a sheet at hand, whose runs nobody works on; the stores for which a worker was asked."""
+    asked: list[Store] = []
+    monkeypatch.setattr(data, "sheet", lambda *_: small_sheet())
+    monkeypatch.setattr(worker, "start_detached", lambda store: asked.append(store) or True)
+    yield asked

@@ -86,6 +86,24 @@ def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: 
     assert [x is None for x in line.x] == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
 
 
+def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
+    asked = {"order": "layers", "depth": {"method": "direct"}, "criterion": "accuracy", "int8": True}
+    build.stepwise(results, RunSpec.model_validate(asked | {"target": {"keep": [0.6, 0.3]}}), steps=2)
+    fig = draw(points.of_kind(points.tidy(results.points()), before=False, steps=True))
+    (line,) = traces(fig, name="Exact accuracy, steps")
+    assert len(line.x) == 4 and list(line.x) == sorted(line.x)  # type: ignore[attr-defined]
+    (cell,) = traces(fig, name="Exact accuracy, layers")
+    look = list(zip(cell.marker.symbol, cell.marker.size, strict=True))  # type: ignore[attr-defined]
+    assert look.count(("cross", 10)) == 2 and look.count(("square", 10)) == 2 and look.count(("square", 6)) == 2
+    assert traces(fig, name="INT8")
+
+
+def test_the_way_of_a_run_names_the_methods_that_take_steps() -> None:
+    assert theme.way_label("layers-channels", "one-shot", "one-shot") == "layers → channels"
+    assert theme.way_label("layers-channels", "direct", "progressive") == "direct layers → progressive channels"
+    assert theme.way_label("alternate", "one-shot", "one-shot") == "alternate"
+
+
 def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
     fig = draw(frame)
     dashed = [shape for shape in fig.layout.shapes if shape.line.dash == "dash"]  # type: ignore[attr-defined]

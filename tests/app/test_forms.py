@@ -37,6 +37,13 @@ def test_an_ensemble_is_one_run() -> None:
         ({"target": {"keep": []}}, "target", "The ratios to keep"),
         ({"recover": {"epochs": -1}}, "recover", "recovery epochs"),
         ({"train": {"lr": 0}}, "network", "learning rate"),
+        ({"depth": {"method": "direct", "floor": 1.5}}, "remove", "accuracy to stop below"),
+        ({"width": {"method": "progressive", "attempt_fraction": 1.0}}, "remove", "channels tried"),
+        ({"order": "alternate", "attempt": {"measure": "cka", "race": True}}, "remove", "The race"),
+        ({"target": {"latency_table": "/t.json"}}, "target", "layer latencies"),
+        ({"recover": {"epochs": 0, "distil": True}}, "recover", "Distillation"),
+        ({"recover": {"temperature": 0}}, "recover", "temperature"),
+        ({"int8": 1}, "target", "true or false"),
     ],
 )
 def test_a_wrong_field_is_refused_in_its_own_section(base: dict[str, Any], section: str, word: str) -> None:
@@ -50,6 +57,20 @@ def test_a_wrong_field_is_refused_in_its_own_section(base: dict[str, Any], secti
 def test_nothing_chosen_is_said_beside_the_choice(changes: dict[str, Any], section: str) -> None:
     refused = forms.build(request(**changes))
     assert isinstance(refused, forms.Refusal) and refused.section == section
+
+
+def test_direct_removal_alone_asks_for_a_measure() -> None:
+    direct = {"order": "layers", "depth": {"method": "direct"}}
+    refused = forms.build(request(direct, criteria=()))
+    assert isinstance(refused, forms.Refusal) and refused.sentence == "Choose at least one measure."
+    runs = forms.build(request(direct, criteria=("accuracy", "loss")))
+    assert isinstance(runs, list) and [run.measure("layers") for run in runs] == ["accuracy", "loss"]
+
+
+@pytest.mark.parametrize("criterion", ["accuracy", "cka"])
+def test_a_criterion_of_whole_blocks_is_refused_beside_the_criteria_where_channels_go(criterion: str) -> None:
+    refused = forms.build(request(criteria=(criterion,)))
+    assert isinstance(refused, forms.Refusal) and refused.section == "remove"
 
 
 def test_an_unreadable_npz_is_said_beside_the_data_and_weights_beside_the_network() -> None:
@@ -68,6 +89,7 @@ def test_a_missing_folder_is_said_beside_the_data(message: str) -> None:
 def test_a_target_out_of_reach_is_said_beside_the_targets_and_an_unfit_criterion_beside_the_criteria() -> None:
     assert forms.section_of_forecast(str(CannotMeet(50, "").told(0.1, "macs", "layers", 100))) == "target"
     assert forms.section_of_forecast("bn_scale cannot score block, which has no batch norm") == "remove"
+    assert forms.section_of_forecast("target.latency_table /t.json is not one") == "target"
 
 
 def test_typed_ratios_are_read_and_sorted() -> None:

@@ -4,8 +4,8 @@ import math
 import pandas as pd
 import pytest
 
-from app import points
-from app.curves import curves
+from app import points, words
+from app.curves import curves, trails
 from engine.spec import RunSpec
 from engine.store import Store
 from tests.app import build
@@ -49,6 +49,63 @@ def test_a_point_between_phases_is_a_step_and_not_the_one_before_recovery(result
     assert not set(plain["point"]) & {9, 10}
     assert set(points.of_kind(frame, before=False, steps=True)["point"]) - set(plain["point"]) == {9, 10}
     assert not set(points.of_kind(frame, before=True, steps=False)["point"]) & {9, 10}
+
+
+def test_the_steps_of_a_run_are_shown_when_asked_for_and_its_int8_points_unless_hidden(results: Store) -> None:
+    build.stepwise(results, spec(order="layers", depth={"method": "direct"}, criterion="accuracy", int8=True), steps=3)
+    frame = points.tidy(results.points())
+    kinds = {
+        (steps, int8): points.of_kind(frame, before=True, steps=steps, int8=int8)
+        for steps in (False, True)
+        for int8 in (False, True)
+    }
+    assert {which: len(shown) for which, shown in kinds.items()} == {
+        (False, False): 1 + 2,
+        (False, True): 1 + 2 + 2,
+        (True, False): 1 + 2 * 3,
+        (True, True): 1 + 2 * 3 + 2,
+    }
+    assert not kinds[False, True]["before"].any()
+
+
+def test_the_last_step_is_what_stood_before_the_recovery_that_ends_a_target(results: Store) -> None:
+    run = results.create(spec(order="channels", width={"method": "progressive"}))
+    run.append_point(build.point(0, "baseline", 1.0, 0.9))
+    for step in (1, 2):
+        run.append_point(build.point(step, "pruned", 0.6, 0.8, step=step))
+    run.append_point(build.point(3, "recovered", 0.6, 0.85))
+    frame = points.tidy(results.points())
+    assert list(frame[frame["before"]]["step"]) == [2]
+
+
+def test_the_steps_of_a_first_phase_are_one_trail_and_those_of_a_later_one_start_anew(results: Store) -> None:
+    methods = {"depth": {"method": "direct"}, "width": {"method": "progressive"}}
+    run = results.create(spec(**methods))
+    number = 0
+    for phase in ("layers", "channels"):
+        for keep in (0.6, 0.3):
+            for step in (1, 2):
+                more = {"phase": phase, "step": step, "final": False, "macs": 10_000 - number}
+                run.append_point(build.point(number, "recovered", keep, 0.8, **more))
+                number += 1
+    frame = points.tidy(results.points())
+    assert [len(trail.x) for trail in trails(frame, "macs", "top1")] == [2, 2, 4]
+    assert all(list(trail.x) == sorted(trail.x) for trail in trails(frame, "macs", "top1"))
+
+
+def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> None:
+    asked = spec(
+        order="layers", depth={"method": "direct"}, criterion="loss", attempt={"measure": "loss", "race": True}
+    )
+    run = build.stepwise(results, asked)
+    more = {"final": True, "note": "the last block takes it lower", "predicted_ms": 1.25, "phase": "layers"}
+    run.append_point(build.point(50, "pruned", 0.2, 0.7, **more))
+    frame = points.tidy(results.points()).set_index("point")
+    assert "direct layers" in frame.loc[1, "hover"] and "after recovery, layers, step 1" in frame.loc[1, "hover"]
+    assert "attempts judged by loss, raced" in frame.loc[1, "hover"]
+    assert "INT8" in frame.loc[3, "hover"] and words.title(frame.loc[3]).endswith("0.60× INT8")
+    for part in ("not recovered", "the last block takes it lower", "predicted 1.25 ms"):
+        assert part in frame.loc[50, "hover"]
 
 
 def test_the_front_holds_what_nothing_beats(frame: pd.DataFrame) -> None:

@@ -14,6 +14,8 @@ from tests.app import build
 PAST = {
     "state": "done", "gallery": False, "started": 100.0, "finished": 190.0, "model": "resnet20", "weights": "none",
     "data": "clutter", "limit": None, "train_epochs": 20, "recover_epochs": 5, "keep": [0.8, 0.6, 0.4],
+    "order": "layers-channels", "depth_method": "one-shot", "width_method": "one-shot", "measure": None, "race": False,
+    "distil": False, "between_steps_batches": 0, "int8": False,
 }  # fmt: skip
 
 
@@ -25,7 +27,17 @@ def test_the_expected_time_is_that_of_like_runs() -> None:
 
 @pytest.mark.parametrize(
     "other",
-    [{"model": "resnet56"}, {"gallery": True}, {"state": "failed"}, {"keep": [0.5]}, {"train_epochs": 1}, {"limit": 9}],
+    [
+        {"model": "resnet56"},
+        {"gallery": True},
+        {"state": "failed"},
+        {"keep": [0.5]},
+        {"train_epochs": 1},
+        {"limit": 9},
+        {"order": "alternate"},
+        {"depth_method": "direct"},
+        {"distil": True},
+    ],
 )
 def test_no_time_is_expected_from_runs_that_were_different(other: dict[str, Any]) -> None:
     assert data.expected_seconds([PAST | other], specs.parse({})) is None

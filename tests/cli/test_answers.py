@@ -9,6 +9,7 @@ import pytest
 
 from engine import catalog
 from engine.graph.sheet import ModelSheet
+from engine.measure.quantize import stored_bytes
 
 Espalier = Callable[..., Any]
 Finished = tuple[Path, str]
@@ -96,6 +97,26 @@ def test_export_and_time_of_a_point(espalier: Espalier, finished: Finished, tmp_
     assert timed["latency"]["provider"] == "CPUExecutionProvider" and timed["latency"]["batch"] == 2
 
 
+def test_a_point_is_exported_in_8_bit(espalier: Espalier, finished: Finished, tmp_path: Path) -> None:
+    results, run_id = finished
+    exact, out = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    espalier("export", run_id, "--point", "0", "--out", str(exact), "--json", results=results)
+    asked = ("export", run_id, "--point", "0", "--int8", "--out", str(out), "--json")
+    said = espalier(*asked, results=results)
+    assert said.json() == {"out": str(out), "bytes": out.stat().st_size, "opset": 13, "int8": True}, "stdout is JSON"
+    assert said.err == "" and sorted(tmp_path.iterdir()) == [exact, out]
+    assert stored_bytes(out) <= 0.35 * stored_bytes(exact)
+
+
+def test_a_point_in_8_bit_has_a_name_of_its_own(
+    espalier: Espalier, finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results, run_id = finished
+    monkeypatch.chdir(tmp_path)
+    assert espalier("export", run_id, "--point", "2", "--int8", results=results).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == [f"{run_id}-p2-int8.onnx"]
+
+
 def test_a_plan_replays_on_untouched_weights(espalier: Espalier, finished: Finished, tmp_path: Path) -> None:
     results, run_id = finished
     models, out = results / "runs" / run_id / "models", tmp_path / "cut.safetensors"
@@ -111,6 +132,7 @@ def test_a_plan_replays_on_untouched_weights(espalier: Espalier, finished: Finis
         (("export", "--point", "-1"), "has no point -1"),
         (("export", "--point", "0", "--opset", "18"), "opset must be 9 to 17 (got 18)"),
         (("export", "--point", "0", "--opset", "-3"), "opset must be"),
+        (("export", "--point", "0", "--int8", "--opset", "12"), "--int8 writes opset 13 only (got 12)"),
         (("export", "--point", "0", "--out", "/"), "is a folder"),
         (("export", "--point", "0", "--out", "/dev/full"), "is no ordinary file"),
         (("export", "--point", "0", "--out", "/nowhere/x.onnx"), "there is no folder /nowhere"),
@@ -182,7 +204,9 @@ COMMANDS = (
 def test_help_names_every_option_and_says_what_it_is(espalier: Espalier, command: str) -> None:
     said = espalier(command, "--help")
     assert said.code == 0 and said.err == ""
-    options = re.findall(r"^│ (?:\* )?\s*(--[a-z-]+)\s+(?:--no-[a-z-]+\s+)?<\w+>\s+(\S.*)│$", said.out, re.MULTILINE)
+    options = re.findall(
+        r"^│ (?:\* )?\s*(--[a-z0-9-]+)\s+(?:--no-[a-z0-9-]+\s+)?<\w+>\s+(\S.*)│$", said.out, re.MULTILINE
+    )
     assert {"--results", "--json", "--help"} <= {name for name, _ in options}
     assert all(help.strip() for _, help in options)
     assert len(options) == len(re.findall(r"^│ (?:\* )?\s*--", said.out, re.MULTILINE)), "each has its help"

@@ -14,6 +14,26 @@ from engine import catalog, flags, spec
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=20)
 PATHS = WORDS.map(lambda name: f"/data/x{name}")
 POSITIVE = st.floats(1e-12, 1e6, allow_nan=False)
+FILTERS = [name for name, criterion in catalog.CRITERIA.items() if criterion.scope == "both"]
+METHODS: list[dict[str, Any]] = [
+    {"order": "layers-channels", "width": {"scope": "uniform", "round_to": 8}},
+    {"order": "layers-channels", "depth": {"method": "direct", "floor": 0.5}, "attempt": {"measure": "cka"}},
+    {
+        "order": "channels",
+        "width": {
+            "method": "progressive",
+            "attempt_fraction": 0.2,
+            "layers_per_step": 0.5,
+            "select": "rise",
+            "least_share": 0.25,
+        },
+        "attempt": {"measure": "divergence", "race": True},
+        "int8": True,
+    },
+    {"order": "layers"},
+    {"order": "channels-layers"},
+    {"order": "alternate"},
+]
 SHARES = st.floats(0.001, 1, allow_nan=False)
 NORMALIZE = st.none() | st.sampled_from(["imagenet", "cifar10"]) | st.just([[0.1, 0.2, 0.3], [1, 2, 3.5]])
 
@@ -38,9 +58,8 @@ def specs(draw: st.DrawFn) -> spec.RunSpec:
                 "batch_size": draw(st.integers(2, 4096)),
                 "weight_decay": draw(st.floats(0, 1, allow_subnormal=False)),
             },
-            "order": pick(*spec.ORDERS),
-            "criterion": "+".join(draw(st.lists(st.sampled_from(list(catalog.CRITERIA)), min_size=1, unique=True))),
-            "width": {"scope": pick("global", "uniform"), "round_to": draw(st.integers(1, 256))},
+            "criterion": "+".join(draw(st.lists(st.sampled_from(FILTERS), min_size=1, unique=True))),
+            **draw(st.sampled_from(METHODS)),
             "target": {
                 "metric": pick("macs", "params"),
                 "keep": draw(st.lists(SHARES, min_size=1, max_size=5, unique=True)),
@@ -50,6 +69,8 @@ def specs(draw: st.DrawFn) -> spec.RunSpec:
                 "epochs": draw(st.integers(0, 1000)),
                 "lr": draw(POSITIVE),
                 "between_phases": draw(st.booleans()),
+                "temperature": draw(POSITIVE),
+                "distil_weight": draw(SHARES),
             },
             "seed": draw(st.integers(0, 2**31 - 1)),
             "device": pick("auto", "cpu", "cuda"),
@@ -98,7 +119,7 @@ def test_the_command_line_of_the_default_is_short() -> None:
     )
 
 
-def test_every_setting_of_the_spec_has_a_flag_but_those_with_one_value_and_normalize() -> None:
+def test_every_setting_of_the_spec_has_a_flag_but_its_version_and_normalize() -> None:
     def places(model: Any, above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
         found: set[tuple[str, ...]] = set()
         for name, field in model.model_fields.items():
@@ -108,14 +129,7 @@ def test_every_setting_of_the_spec_has_a_flag_but_those_with_one_value_and_norma
         return found
 
     flagless = places(spec.RunSpec) - {flag.place for flag in flags.FLAGS}
-    assert flagless == {
-        ("schema_version",),
-        ("data", "normalize"),
-        ("width", "attempt_fraction"),
-        ("width", "layers_per_step"),
-        ("recover", "distil"),
-        ("recover", "between_steps_batches"),
-    }
+    assert flagless == {("schema_version",), ("data", "normalize")}
 
 
 def test_flags_do_not_leak_from_one_call_to_the_next(tmp_path: Path) -> None:

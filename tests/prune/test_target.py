@@ -9,17 +9,20 @@ from torch import nn
 from engine.errors import RequestError
 from engine.graph.cost import CostModel, cost, widths
 from engine.graph.describe import describe
+from engine.graph.metric import Metric
 from engine.graph.sheet import ModelSheet
 from engine.prune import depth
 from engine.prune.forecast import forecast
 from engine.prune.target import CannotMeet, chain, solve, split, uniform_keys
 from engine.spec import parse
 from engine.zoo.build import construct
+from tests.graph.latency_tables import made_up
 
 SHEETS = {
     name: describe(construct(name, 10).eval(), (3, 32, 32), name).sheet
     for name in ("resnet20", "resnet20-a", "mobilenet_v2", "vgg16_bn")
 }
+TABLES = {name: made_up(sheet, lambda i, o: 0.001 * i * o + 0.01, slower=3.0) for name, sheet in SHEETS.items()}
 sheets = st.sampled_from(sorted(SHEETS)).map(SHEETS.__getitem__)
 ratios = st.floats(0.05, 1.0)
 
@@ -37,7 +40,7 @@ def test_what_comes_out_is_at_most_two_percent_below_what_was_asked(
 ) -> None:
     model = CostModel(sheet)
     limit = keep * model().of(metric)
-    got = model(solve(model, random_chain(sheet, seed), metric, limit)).of(metric)
+    got = model(solve(model, random_chain(sheet, seed), Metric(metric), limit)).of(metric)
     assert 0.98 * limit <= got <= limit
 
 
@@ -48,7 +51,9 @@ def test_asking_for_more_never_gives_less(sheet: ModelSheet, a: float, b: float,
     order = random_chain(sheet, seed, round_to)
     least, whole = model(_emptied(sheet, order)).macs, model().macs
     small, large = (least + share * (whole - least) for share in sorted((a, b)))
-    assert model(solve(model, order, "macs", small)).macs <= model(solve(model, order, "macs", large)).macs
+    assert (
+        model(solve(model, order, Metric("macs"), small)).macs <= model(solve(model, order, Metric("macs"), large)).macs
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -59,7 +64,7 @@ def test_widths_are_multiples_of_round_to_and_never_empty(
     model = CostModel(sheet)
     order = random_chain(sheet, seed, round_to)
     least = model(_emptied(sheet, order)).macs
-    kept = solve(model, order, "macs", least + share * (model().macs - least))
+    kept = solve(model, order, Metric("macs"), least + share * (model().macs - least))
     for cell, count in zip(sheet.cells, kept, strict=True):
         assert count == cell.size or (count % round_to == 0 and count >= round_to)
 
@@ -68,7 +73,7 @@ def test_below_the_floor_is_refused_with_the_least_that_is_possible() -> None:
     model = CostModel(SHEETS["resnet20"])
     order = random_chain(SHEETS["resnet20"], 0)
     with pytest.raises(CannotMeet) as refused:
-        solve(model, order, "macs", 1.0)
+        solve(model, order, Metric("macs"), 1.0)
     assert refused.value.least == model(_emptied(SHEETS["resnet20"], order)).macs
 
 
@@ -88,7 +93,7 @@ def test_blocks_go_lowest_score_first_until_the_target_and_no_further() -> None:
     sheet = SHEETS["resnet20"]
     scores = {block.name: float(i) for i, block in enumerate(sheet.blocks)}
     whole = cost(sheet).macs
-    removed = depth.choose(sheet, scores, "macs", 0.7 * whole)
+    removed = depth.choose(sheet, scores, Metric("macs"), 0.7 * whole)
     assert removed == ["layer1.0", "layer1.1", "layer1.2"]
     assert cost(sheet, removed=removed).macs <= 0.7 * whole < cost(sheet, removed=removed[:-1]).macs
 
@@ -97,7 +102,7 @@ def test_equal_scores_go_by_the_larger_saving_then_by_name() -> None:
     sheet = SHEETS["mobilenet_v2"]
     alike = dict.fromkeys((b.name for b in sheet.blocks), 0.0)
     savings = {b.name: cost(sheet).macs - cost(sheet, removed=[b.name]).macs for b in depth.candidates(sheet)}
-    removed = depth.choose(sheet, alike, "macs", 0.75 * cost(sheet).macs)
+    removed = depth.choose(sheet, alike, Metric("macs"), 0.75 * cost(sheet).macs)
     assert removed == sorted(savings, key=lambda n: (-savings[n], n))[: len(removed)]
 
 
@@ -105,14 +110,14 @@ def test_a_block_that_would_undershoot_the_whole_target_is_passed_over() -> None
     sheet = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in sheet.blocks), 0.0)
     whole = cost(sheet).macs
-    assert depth.choose(sheet, alike, "macs", 0.975 * whole, not_below=0.95 * whole) == []
+    assert depth.choose(sheet, alike, Metric("macs"), 0.975 * whole, not_below=0.95 * whole) == []
 
 
 def test_too_few_blocks_for_the_target_is_refused_with_the_least() -> None:
     sheet = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in sheet.blocks), 0.0)
     with pytest.raises(CannotMeet) as refused:
-        depth.choose(sheet, alike, "macs", 0.1 * cost(sheet).macs)
+        depth.choose(sheet, alike, Metric("macs"), 0.1 * cost(sheet).macs)
     assert refused.value.least == cost(sheet, removed=[block.name for block in depth.candidates(sheet)]).macs
 
 
@@ -159,9 +164,9 @@ def test_channels_of_a_residual_stream_go_last() -> None:
     sheet = SHEETS["resnet20"]
     model = CostModel(sheet)
     order = chain(sheet, uniform_keys(sheet, model.present), shared_last=True)
-    kept = solve(model, order, "macs", 0.3 * model().macs)
+    kept = solve(model, order, Metric("macs"), 0.3 * model().macs)
     assert all(count == cell.size for cell, count in zip(sheet.cells, kept, strict=True) if cell.shared)
-    least = solve(model, order, "macs", 0.02 * model().macs)
+    least = solve(model, order, Metric("macs"), 0.02 * model().macs)
     assert any(count < cell.size for cell, count in zip(sheet.cells, least, strict=True) if cell.shared)
 
 
@@ -173,6 +178,62 @@ def test_a_gate_does_not_make_the_channels_it_gates_a_stream() -> None:
     assert gates
     assert shared
     assert len(gates & shared) <= 1  # the first block's input is both gated and added
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(SHEETS)), ratios, ratios, st.integers(0, 9), st.sampled_from([1, 4, 8]))
+def test_a_target_in_milliseconds_is_met_and_asking_for_more_never_gives_less(
+    name: str, a: float, b: float, seed: int, round_to: int
+) -> None:
+    """Although single channels less may take longer: odd widths take three times as long here."""
+    model, metric = CostModel(SHEETS[name]), Metric("latency", TABLES[name])
+    order = random_chain(SHEETS[name], seed, round_to)
+    least, whole = metric.of(model, _emptied(SHEETS[name], order)), metric.of(model)
+    limits = [least + share * (whole - least) for share in sorted((a, b))]
+    small, large = (solve(model, order, metric, limit) for limit in limits)
+    for kept, limit in zip((small, large), limits, strict=True):
+        assert metric.of(model, kept) <= limit
+    assert all(one <= other for one, other in zip(small, large, strict=True))
+
+
+def test_a_target_in_milliseconds_takes_no_channel_more_than_it_must() -> None:
+    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", TABLES["resnet20"])
+    order = random_chain(SHEETS["resnet20"], 0)
+    limit = 0.6 * metric.of(model)
+    kept = solve(model, order, metric, limit)
+    taken = sum(model.full) - sum(kept)
+    for fewer in range(taken):
+        assert metric.of(model, _emptied(SHEETS["resnet20"], order[:fewer])) > limit
+
+
+def test_milliseconds_below_the_floor_are_refused_with_the_least_along_the_way() -> None:
+    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", TABLES["resnet20"])
+    order = random_chain(SHEETS["resnet20"], 0)
+    with pytest.raises(CannotMeet) as refused:
+        solve(model, order, metric, 0.0)
+    prefixes = (_emptied(SHEETS["resnet20"], order[:n]) for n in range(len(order) + 1))
+    assert refused.value.least == min(metric.of(model, kept) for kept in prefixes)
+
+
+def test_milliseconds_are_not_rounded_to_whole_ones() -> None:
+    assert split(1.0, 0.4, 0.5, "channels").total == 0.4
+    assert split(1.25, 0.4, 0.5, "layers-channels").total == 0.5
+
+
+@pytest.mark.parametrize("order", ["layers-channels", "channels-layers", "layers", "channels"])
+def test_a_forecast_in_milliseconds_meets_every_target_of_a_table(order: str) -> None:
+    sheet, table = SHEETS["resnet20"], TABLES["resnet20"]
+    asked = parse({"order": order, "target": {"keep": [0.9, 0.6], "metric": "latency"}})
+    told = forecast(sheet, asked, table)
+    assert [one.keep for one in told] == [0.9, 0.6]
+    assert told[1].macs < told[0].macs < sheet.macs
+
+
+def test_without_a_table_there_is_no_forecast_in_milliseconds() -> None:
+    asked = parse({"target": {"metric": "latency"}})
+    assert forecast(SHEETS["resnet20"], asked) == []
+    with pytest.raises(RequestError, match="does not fit resnet20"):
+        forecast(SHEETS["resnet20"], asked, TABLES["vgg16_bn"])
 
 
 @given(st.integers(1, 64))
@@ -208,7 +269,7 @@ def test_widths_list_every_convolution_and_zero_in_removed_blocks() -> None:
 def test_a_uniform_chain_takes_the_same_share_of_every_cell() -> None:
     sheet = SHEETS["resnet20"]
     model = CostModel(sheet)
-    kept = solve(model, chain(sheet, uniform_keys(sheet, model.present)), "macs", 0.5 * model().macs)
+    kept = solve(model, chain(sheet, uniform_keys(sheet, model.present)), Metric("macs"), 0.5 * model().macs)
     shares = [k / c.size for k, c in zip(kept, sheet.cells, strict=True) if c.removable]
     assert max(shares) - min(shares) < 0.13
 

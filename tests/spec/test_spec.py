@@ -57,9 +57,17 @@ def places(value: Any, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
 def test_the_documented_spec_is_the_default_written_out() -> None:
     assert spec.parse(DOCUMENTED) == spec.RunSpec() == spec.parse({})
     written = json.loads(spec.parse({}).canonical())
-    beyond = {"data": {"normalize": None}, "train": {"label_smoothing": 0.0}, "recover": {"reestimate_bn": False}}
+    beyond: dict[str, dict[str, Any]] = {
+        "data": {"normalize": None},
+        "train": {"label_smoothing": 0.0},
+        "depth": {"floor": None},
+        "width": {"select": "per-saving", "least_share": 0.0},
+        "target": {"latency_table": None},
+        "recover": {"reestimate_bn": False, "temperature": 4.0, "distil_weight": 0.9},
+    }
     for part, more in beyond.items():
         assert written.pop(part) == {**DOCUMENTED[part], **more}
+    assert (written.pop("attempt"), written.pop("int8")) == ({"measure": None, "race": False}, False)
     assert written == {key: value for key, value in DOCUMENTED.items() if key not in beyond}
 
 

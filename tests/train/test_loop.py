@@ -14,23 +14,6 @@ from tests.train import tiny
 RECIPE = Recipe(epochs=6, lr=0.05, batch_size=32)
 
 
-class Stopped(Exception):
-    pass
-
-
-@pytest.fixture(autouse=True)
-def checkpoint_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0.0)
-
-
-def stop_at(epoch: int):
-    def on_epoch(result: EpochResult) -> None:
-        if result.epoch == epoch:
-            raise Stopped
-
-    return on_epoch
-
-
 def test_a_learnable_toy_is_learned():
     results: list[EpochResult] = []
     fit(tiny.network(), tiny.data(), replace(RECIPE, epochs=8), "cpu", 0, on_epoch=results.append)
@@ -73,8 +56,8 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path: Path
     fit(undisturbed, tiny.data(), RECIPE, "cpu", 1, on_epoch=heard.append)
 
     path = tmp_path / "checkpoint" / "train.safetensors"
-    with pytest.raises(Stopped):
-        fit(stopped, tiny.data(), RECIPE, "cpu", 1, on_epoch=stop_at(stopped_at), checkpoint=path)
+    with pytest.raises(tiny.Stopped):
+        fit(stopped, tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.stop_at(stopped_at), checkpoint=path)
     again: list[EpochResult] = []
     fit(resumed, tiny.data(), RECIPE, "cpu", 1, on_epoch=again.append, checkpoint=path)
 
@@ -87,8 +70,8 @@ def test_a_training_stopped_before_its_first_checkpoint_starts_again(tmp_path: P
     undisturbed, stopped, resumed = (tiny.network() for _ in range(3))
     fit(undisturbed, tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.ignore)
     path = tmp_path / "train.safetensors"
-    with pytest.raises(Stopped):
-        fit(stopped, tiny.data(), RECIPE, "cpu", 1, on_epoch=stop_at(1), checkpoint=path)
+    with pytest.raises(tiny.Stopped):
+        fit(stopped, tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.stop_at(1), checkpoint=path)
     assert not path.exists()
     fit(resumed, tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.ignore, checkpoint=path)
     assert tiny.same(tiny.state(undisturbed), tiny.state(resumed))
@@ -105,16 +88,16 @@ def test_quick_epochs_write_no_checkpoint(tmp_path: Path, monkeypatch: pytest.Mo
 )
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path, recipe: Recipe, seed: int, images: int):
     path = tmp_path / "train.safetensors"
-    with pytest.raises(Stopped):
-        fit(tiny.network(), tiny.data(), RECIPE, "cpu", 1, on_epoch=stop_at(3), checkpoint=path)
+    with pytest.raises(tiny.Stopped):
+        fit(tiny.network(), tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.stop_at(3), checkpoint=path)
     with pytest.raises(WorkError, match="another training"):
         fit(tiny.network(), tiny.data(images), recipe, "cpu", seed, on_epoch=tiny.ignore, checkpoint=path)
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path):
     path = tmp_path / "train.safetensors"
-    with pytest.raises(Stopped):
-        fit(tiny.network(), tiny.data(), RECIPE, "cpu", 1, on_epoch=stop_at(3), checkpoint=path)
+    with pytest.raises(tiny.Stopped):
+        fit(tiny.network(), tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.stop_at(3), checkpoint=path)
     narrower = tiny.network()
     narrower[0] = nn.Conv2d(3, 8, 1, stride=2, bias=False)
     with pytest.raises(WorkError, match="another training"):
@@ -211,8 +194,8 @@ def test_a_loss_that_is_not_finite_stops_the_training_in_one_sentence():
 
 def test_the_network_ends_in_evaluation_mode_with_plain_memory():
     module = tiny.network()
-    with pytest.raises(Stopped):
-        fit(module, tiny.data(), RECIPE, "cpu", 0, on_epoch=stop_at(1))
+    with pytest.raises(tiny.Stopped):
+        fit(module, tiny.data(), RECIPE, "cpu", 0, on_epoch=tiny.stop_at(1))
     assert not any(m.training for m in module.modules())
     assert all(p.is_contiguous() for p in module.parameters())
 
@@ -220,7 +203,7 @@ def test_the_network_ends_in_evaluation_mode_with_plain_memory():
 def test_no_epochs_change_nothing():
     module = tiny.network()
     before = tiny.state(module)
-    fit(module, tiny.data(), replace(RECIPE, epochs=0), "cpu", 0, on_epoch=stop_at(0))
+    fit(module, tiny.data(), replace(RECIPE, epochs=0), "cpu", 0, on_epoch=tiny.stop_at(0))
     assert tiny.same(before, tiny.state(module))
 
 

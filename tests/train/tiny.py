@@ -1,5 +1,7 @@
 """A network and a dataset so small that training takes milliseconds."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -61,3 +63,17 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 def ignore(result: EpochResult) -> None:
     """An `on_epoch` for tests that look at the weights only."""
+
+
+class Stopped(Exception):
+    """What a training is stopped by."""
+
+
+def stop_at(epoch: int) -> Callable[[EpochResult], None]:
+    """An `on_epoch` that stops the training before this epoch's checkpoint is written."""
+
+    def on_epoch(result: EpochResult) -> None:
+        if result.epoch == epoch:
+            raise Stopped
+
+    return on_epoch

@@ -1,0 +1,43 @@
+"""What the legend of the trade-off chart explains: colours, symbols and fillings, each once."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import theme
+
+
+def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
+    """The legend: one entry per criterion (its colour), one per order (its symbol), what hollow and the cross mean."""
+    shown = drawn[~drawn["baseline"]]
+    for criterion in dict.fromkeys(shown["criterion"]):
+        fig.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": "circle", "size": 10, "color": theme.criterion_colour(criterion)},
+            legendgroup=criterion,
+            name=theme.criterion_label(criterion),
+        )
+    orders = list(dict.fromkeys(shown["order"]))
+    for order in orders:
+        fig.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": theme.ORDER_SYMBOLS.get(order, "x"), "size": 9, "color": theme.NEUTRAL},
+            legend="legend2",
+            name=theme.order_label(order),
+        )
+    for there, symbol, name in (
+        (shown["stage"].eq("pruned").any(), "circle-open", "hollow: before recovery"),
+        (shown["int8"].any(), theme.INT8_SYMBOL, "INT8"),
+    ):
+        if there:
+            fig.add_scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                marker={"symbol": symbol, "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.8}},
+                legend="legend2",
+                name=name,
+            )

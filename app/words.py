@@ -1,0 +1,100 @@
+"""One measured point in words: what it is, how it was made and measured. Rows are those of `app.points.tidy`."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from app import theme
+
+_DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """A pruned point in a few words: `BN scale 0.50×`, and whether it is the INT8 one."""
+    return f"{theme.criterion_label(row['criterion'])} {theme.ratio(row['keep'])}" + (" INT8" if row["int8"] else "")
+
+
+def way(row: Mapping[str, Any]) -> str:
+    """The order and methods of a run, as a page says them."""
+    return theme.way_label(row["order"], row["depth_method"], row["width_method"])
+
+
+def measured_when(row: Mapping[str, Any]) -> str:
+    """At what stage of its run a point was measured: `after recovery, layers, step 3`."""
+    is_step = not pd.isna(row["step"])
+    pruned = "not recovered" if row["final"] or is_step else "before recovery"
+    stages = {"pruned": pruned, "recovered": "after recovery", "quantized": "INT8"}
+    step = f", step {row['step']:.0f}" if is_step else ""
+    phase = "" if row["int8"] or (row["final"] and not is_step) else f", {row['phase']}"
+    return stages.get(row["stage"], str(row["stage"])) + phase + step
+
+
+def measured(entry: Mapping[str, Any]) -> str:
+    """How a latency was measured: its conditions, the number of repetitions and, where there were enough, its p90."""
+    p90 = f", p90 {theme.milliseconds(entry['p90_ms'])}" if entry.get("p90_ms") is not None else ""
+    return f"{conditions(entry)}, n = {entry['n']}{p90}"
+
+
+def conditions(entry: Mapping[str, Any]) -> str:
+    """Under what a latency was measured: on which machine, by what, with how many threads and images at a time."""
+    where = entry["host"] if entry["where"] == "host" else str(entry["where"])
+    provider = str(entry["provider"]).removesuffix("ExecutionProvider")
+    threads = f"{entry['threads']} thread" + ("s" if entry["threads"] != 1 else "")
+    return f"{where}, {provider}, {threads}, batch {entry['batch']}"
+
+
+def host_label(cpu: str | None) -> str:
+    """A processor's name without its trade marks; runs that did not note theirs share one name."""
+    return " ".join(_DECORATION.sub(" ", cpu).split()) if cpu else "unnamed host"
+
+
+def hover(row: Mapping[str, Any]) -> str:
+    """Everything about one point, a line per topic."""
+    if row["baseline"]:
+        title = f"<b>{row['model']}, not pruned</b>"
+    else:
+        title = f"<b>{theme.criterion_label(row['criterion'])} · {theme.ratio(row['keep'])} {row['metric']}</b>"
+    lines = [
+        title,
+        f"{row['model']} on {theme.data_label(row['data'])}, {way(row)}, seed {row['seed']}",
+        "" if row["baseline"] else measured_when(row),
+        f"top-1 {theme.percent(row['top1'])}{_apart(row)} · top-5 {theme.percent(row['top5'])} "
+        f"· validation {theme.percent(row['val_top1'])}",
+        f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {theme.si(row['bytes'], 'B')}",
+        *(f"p50 {theme.milliseconds(entry['p50_ms'])} ({measured(entry)})" for entry in row["latencies"]),
+        "" if pd.isna(row["predicted_ms"]) else f"predicted {theme.milliseconds(row['predicted_ms'])}",
+        f"weights {_file(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}"
+        + (", distilled" if row["distil"] else ""),
+        _attempts(row),
+        f"scope {row['scope']}, depth share {row['depth_share']:g}, rounded to {row['round_to']}"
+        + (f", first {row['limit']:,} images" if row["limit"] and not pd.isna(row["limit"]) else ""),
+        row["note"],
+        f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
+    ]
+    return "<br>".join(line for line in lines if line)
+
+
+def _attempts(row: Mapping[str, Any]) -> str:
+    """How a run's attempts were judged; empty where it was told nothing about them."""
+    judged = f"attempts judged by {theme.measure_label(row['measure'])}" if row["measure"] else ""
+    raced = "raced" if row["race"] else ""
+    batches = f"{row['between_steps_batches']} batches after each step" if row["between_steps_batches"] else ""
+    return ", ".join(filter(None, (judged, raced, batches)))
+
+
+def _file(weights: str) -> str:
+    return weights.rsplit("/", 1)[-1]
+
+
+def _apart(row: Mapping[str, Any]) -> str:
+    if row["baseline"] or pd.isna(row["base_top1"]) or pd.isna(row["top1"]):
+        return ""
+    return f" ({theme.points_apart(row['top1'], row['base_top1'])})"
+
+
+def _with_ratio(row: Mapping[str, Any], key: str) -> str:
+    base = row[f"base_{key}"]
+    shown = theme.si(row[key])
+    return shown if row["baseline"] or pd.isna(base) or not base else f"{shown} ({theme.ratio(row[key] / base)})"

@@ -1,0 +1,147 @@
+"""Who takes part in `benchmarks.peers`: every method and criterion, with and without the untouched network's teaching.
+
+Half the MACs, and at most two epochs of training in all: what an iterative method spends between its steps, it does
+not spend at the end. No torch.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine import spec
+
+EPOCHS = 2
+LR = 0.01
+KEEP = 0.5
+THEIRS = "Torch-Pruning"
+IMPORTANCES = ("fpgm", "l1", "bn_scale", "taylor", "lamp", "random")
+TAUGHT_IMPORTANCES = ("fpgm", "l1")
+
+_PROGRESSIVE = {"method": "progressive", "attempt_fraction": 0.2, "layers_per_step": 0.25, "least_share": 0.3}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One experiment, to be repeated over seeds; `asked` is its part of the spec, nothing for the library's."""
+
+    method: str
+    criterion: str
+    distilled: bool
+    asked: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def name(self) -> str:
+        return f"{self.method}, {self.criterion}, {'distilled' if self.distilled else 'plain'}"
+
+    @property
+    def ours(self) -> bool:
+        return self.method != THEIRS
+
+    def spec(self, weights: str, data: str, seed: int) -> spec.RunSpec:
+        """The run that one of our entries asks for."""
+        recover = {"lr": LR, "distil": self.distilled, **self.asked["recover"]}
+        fixed = {"model": "resnet56", "weights": weights, "data": {"name": data}, "target": {"keep": [KEEP]}}
+        return spec.parse({**self.asked, **fixed, "recover": recover, "seed": seed, "device": "cpu"})
+
+
+def entries() -> list[Entry]:
+    """All entries, those first that are worth having when time runs out."""
+    found = [*_channels(), *_theirs()]
+    for method, criterion, asked in (*_progressive(), *_direct(), *_both(), *_layers(), *_mixed()):
+        found += [Entry(method, criterion, distilled, asked) for distilled in (False, True)]
+    return found
+
+
+Method = tuple[str, str, dict[str, Any]]
+
+
+def _channels() -> Iterator[Entry]:
+    for criterion in IMPORTANCES:
+        asked = {"order": "channels", "criterion": criterion, "recover": {"epochs": EPOCHS}}
+        for distilled in (False, True):
+            yield Entry("channels", criterion, distilled, asked)
+
+
+def _theirs() -> Iterator[Entry]:
+    for importance in IMPORTANCES:
+        yield Entry(THEIRS, importance, distilled=False)
+    for importance in TAUGHT_IMPORTANCES:
+        yield Entry(THEIRS, importance, distilled=True)
+
+
+def _progressive() -> Iterator[Method]:
+    for criterion, measure in (("fpgm", "loss"), ("fpgm", "divergence"), ("l1", "divergence")):
+        yield (
+            f"channels progressive by {measure}",
+            criterion,
+            {
+                "order": "channels",
+                "criterion": criterion,
+                "width": _PROGRESSIVE,
+                "attempt": {"measure": measure, "race": True},
+                "recover": {"epochs": 1, "between_steps_batches": 3},
+            },
+        )
+
+
+def _direct() -> Iterator[Method]:
+    for measure in ("accuracy", "divergence"):
+        yield (
+            "layers direct",
+            measure,
+            {
+                "order": "layers",
+                "criterion": measure,
+                "depth": {"method": "direct"},
+                "attempt": {"race": True},
+                "recover": {"epochs": 1, "between_steps_batches": 2},
+            },
+        )
+
+
+def _both() -> Iterator[Method]:
+    for criterion, round_to in (("fpgm", 1), ("fpgm", 8), ("l1", 1)):
+        yield (
+            "layers-channels" + (f", widths in {round_to}s" if round_to > 1 else ""),
+            criterion,
+            {
+                "order": "layers-channels",
+                "criterion": criterion,
+                "width": {"round_to": round_to},
+                "recover": {"epochs": 1, "between_phases": True},
+            },
+        )
+
+
+def _layers() -> Iterator[Method]:
+    for criterion in ("fpgm", "bn_scale", "accuracy"):
+        yield "layers", criterion, {"order": "layers", "criterion": criterion, "recover": {"epochs": EPOCHS}}
+
+
+def _mixed() -> Iterator[Method]:
+    yield (
+        "alternate by divergence",
+        "fpgm",
+        {
+            "order": "alternate",
+            "criterion": "fpgm",
+            "attempt": {"measure": "divergence"},
+            "recover": {"epochs": 1, "between_steps_batches": 2},
+        },
+    )
+    yield (
+        "channels-layers",
+        "fpgm",
+        {"order": "channels-layers", "criterion": "fpgm", "recover": {"epochs": 1, "between_phases": True}},
+    )
+    yield (
+        "layers-channels, layers direct by divergence",
+        "fpgm",
+        {
+            "order": "layers-channels",
+            "criterion": "fpgm",
+            "depth": {"method": "direct"},
+            "attempt": {"measure": "divergence", "race": True},
+            "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": 4},
+        },
+    )

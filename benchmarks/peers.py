@@ -1,0 +1,209 @@
+"""Every method beside Torch-Pruning on a pretrained ResNet-56: half the MACs, the same data, the same training budget.
+
+    python -m benchmarks.peers --weights FILE --data npz:FILE --dir DIR
+                               [--jobs N] [--seeds 0,1,2] [--only PART] [--report]
+
+Ours are real runs of the engine in DIR, theirs land in DIR/peers; what is there already is not done again, so this can
+be interrupted and repeated. At the end (with --report: at once) all networks are timed in one interleaved pass, and a
+table of everything, losers included, goes to the screen and to DIR/peers.md. --only keeps the entries whose name holds
+PART. Exit code 1 when Torch-Pruning wins, or nothing of ours within a point of our best is fast.
+"""
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import standings
+from benchmarks.entries import EPOCHS, Entry, entries
+from benchmarks.standings import Result, Row, Standings
+from engine.errors import RequestError
+from engine.files import read_json, write_json
+from engine.folder import Run
+from engine.hardware import cores
+from engine.spec import RunSpec
+
+
+@dataclass(frozen=True)
+class Contest:
+    """What is compared and where."""
+
+    weights: str
+    data: str
+    folder: Path
+    seeds: tuple[int, ...]
+    entries: tuple[Entry, ...]
+
+    def spec(self, entry: Entry, seed: int) -> RunSpec:
+        return entry.spec(self.weights, self.data, seed)
+
+    def like(self, seed: int) -> RunSpec:
+        """The one-shot run of ours whose conditions are theirs, too."""
+        return self.spec(entries()[0], seed)
+
+    def file(self, entry: Entry, seed: int) -> Path:
+        """What one of theirs leaves behind."""
+        slug = "-".join((entry.criterion, "distilled" if entry.distilled else "plain"))
+        return self.folder / "peers" / f"{slug}-s{seed}.json"
+
+    def runs(self) -> dict[str, Run]:
+        """Finished runs of ours by the canonical text of what they were asked."""
+        found = {}
+        for path in sorted((self.folder / "runs").glob("*/")):
+            run = Run(path)
+            if not path.name.startswith(".") and run.status()["state"] == "done":
+                found[run.spec().canonical()] = run
+        return found
+
+
+@dataclass(frozen=True)
+class Task:
+    """One entry with one seed, and the command that does it."""
+
+    entry: Entry
+    seed: int
+    command: tuple[str, ...]
+
+
+def main(arguments: list[str]) -> int:
+    asked = _parsed(arguments)
+    data = asked.data
+    if data.startswith("npz:"):
+        data = f"npz:{Path(data.removeprefix('npz:')).absolute()}"
+    chosen = tuple(entry for entry in entries() if asked.only in entry.name)
+    if not chosen:
+        print(f"no entry's name holds {asked.only!r}", file=sys.stderr)
+        return RequestError.exit_code
+    seeds = tuple(int(seed) for seed in asked.seeds.split(","))
+    contest = Contest(str(asked.weights.absolute()), data, asked.dir.absolute(), seeds, chosen)
+    if asked.rival:
+        return _compete(contest)
+    failed = 0 if asked.report else work(_tasks(contest), asked.jobs)
+    return max(report(contest), min(failed, 1))
+
+
+def work(tasks: list[Task], jobs: int) -> int:
+    """Do what is left, several at once, in processes of their own; how many failed."""
+    failed, started = 0, time.monotonic()
+    with ThreadPoolExecutor(jobs) as pool:
+        futures = {pool.submit(_run, task): task for task in tasks}
+        try:
+            for number, future in enumerate(as_completed(futures), 1):
+                task, problem = futures[future], future.result()
+                failed += bool(problem)
+                print(
+                    f"{number}/{len(tasks)}, {(time.monotonic() - started) / 60:.0f} min: {task.entry.name}, "
+                    f"seed {task.seed}: {problem or 'done'}",
+                    flush=True,
+                )
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return failed
+
+
+def report(contest: Contest) -> int:
+    """Time everything that is there, write the table, and judge."""
+    from engine.data.load import load
+
+    like = contest.like(contest.seeds[0])
+    each = math.ceil(len(load(like.data, like.seed).train) / like.train.batch_size)
+    base = _untouched(contest)
+    there = contest.runs()
+    found = ((entry, tuple(_results(contest, there, entry, each))) for entry in contest.entries)
+    rows = tuple(Row(entry, results) for entry, results in found if results)
+    base_ms, *ms = standings.timed([base.onnx, *(row.results[0].onnx for row in rows)])
+    latency = {row.entry: own / base_ms for row, own in zip(rows, ms, strict=True)}
+    text, good = standings.told(Standings(rows, base, base_ms, latency, len(contest.seeds), EPOCHS * each))
+    (contest.folder / "peers.md").write_text(text, encoding="utf-8")
+    print(text)
+    return 0 if good else 1
+
+
+def _parsed(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", allow_abbrev=False)
+    parser.add_argument("--weights", type=Path, required=True, help="a checkpoint of ResNet-56")
+    parser.add_argument("--data", required=True, help="as the engine takes it, with a val split of its own")
+    parser.add_argument("--dir", type=Path, required=True, help="a results folder for the runs and the table")
+    parser.add_argument("--jobs", type=int, default=cores(), help="runs at once, one thread each")
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--only", default="", help="a part of the entries' names")
+    parser.add_argument("--report", action="store_true", help="run nothing, only time and tell")
+    parser.add_argument("--rival", action="store_true", help=argparse.SUPPRESS)  # how this starts itself
+    return parser.parse_args(arguments)
+
+
+def _tasks(contest: Contest) -> list[Task]:
+    """What has not been done yet, all seeds of an entry before the next one."""
+    there = contest.runs()
+    me = (sys.executable, "-m", "benchmarks.peers", "--weights", contest.weights, "--data", contest.data)
+    tasks = []
+    for entry in contest.entries:
+        for seed in contest.seeds:
+            if entry.ours:
+                asked = contest.spec(entry, seed)
+                if asked.canonical() in there:
+                    continue
+                file = contest.folder / "specs" / f"{asked.digest()}.json"
+                write_json(file, asked.model_dump(mode="json"))
+                command = ("-m", "engine", "run", "--spec", str(file), "--results", str(contest.folder), "--json")
+                tasks.append(Task(entry, seed, (sys.executable, *command)))
+            elif not _there(contest, entry, seed):
+                where = ("--dir", str(contest.folder), "--seeds", str(seed), "--only", entry.name, "--rival")
+                tasks.append(Task(entry, seed, (*me, *where)))
+    return tasks
+
+
+def _there(contest: Contest, entry: Entry, seed: int) -> bool:
+    file = contest.file(entry, seed)
+    return file.exists() and read_json(file)["like"] == contest.like(seed).canonical()
+
+
+def _run(task: Task) -> str:
+    """Run a task to its end; what went wrong, in its own last words."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(["nice", *task.command], env=env, capture_output=True, text=True, check=False)
+    if done.returncode == 0:
+        return ""
+    said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
+    return f"FAILED ({done.returncode}): {said}"
+
+
+def _compete(contest: Contest) -> int:
+    """One entry of theirs, in this process."""
+    from benchmarks import rival
+
+    (entry,), (seed,) = contest.entries, contest.seeds
+    rival.compete(entry, contest.like(seed), contest.file(entry, seed))
+    return 0
+
+
+def _untouched(contest: Contest) -> Result:
+    """The network that all of them start from, measured once."""
+    file = contest.folder / "peers" / "untouched.json"
+    like = contest.like(contest.seeds[0])
+    if not (file.exists() and read_json(file)["like"] == like.canonical()):
+        from benchmarks import rival
+
+        rival.untouched(like, file)
+    return standings.theirs(file)
+
+
+def _results(contest: Contest, there: dict[str, Run], entry: Entry, each: int) -> Iterator[Result]:
+    """What an entry came to, for each seed that has finished."""
+    for seed in contest.seeds:
+        if not entry.ours:
+            if _there(contest, entry, seed):
+                yield standings.theirs(contest.file(entry, seed))
+        elif run := there.get(contest.spec(entry, seed).canonical()):
+            yield standings.ours(run, each)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

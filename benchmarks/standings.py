@@ -1,0 +1,160 @@
+"""The table of `benchmarks.peers`: what each entry came to over its seeds, timed in one pass, and who won."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.entries import KEEP, Entry
+from engine.files import read_json
+from engine.folder import Run
+from engine.hardware import cpu_model
+from engine.stats import Interval, mean_interval
+
+IMAGE = (3, 32, 32)
+ROUNDS = 3
+SECONDS = 0.5
+FAST = 0.7  # of the untouched network's latency
+NEAR = 0.01  # of top-1, from our best
+
+
+@dataclass(frozen=True)
+class Result:
+    """One network: its test images, what is left of the MACs, training batches, and seconds spent on choosing."""
+
+    correct: int
+    total: int
+    macs: float  # share of the untouched network's
+    batches: int
+    seconds: float
+    onnx: Path
+
+    @property
+    def top1(self) -> float:
+        return self.correct / self.total
+
+
+@dataclass(frozen=True)
+class Row:
+    """An entry over its seeds."""
+
+    entry: Entry
+    results: tuple[Result, ...]
+
+    @property
+    def top1(self) -> Interval:
+        return mean_interval([result.top1 for result in self.results])
+
+    def counts(self, seeds: int, budget: int) -> bool:
+        """Whether it has all its seeds and kept to both budgets: MACs and batches."""
+        kept = all(r.macs <= KEEP * (1 + 1e-6) and r.batches <= budget for r in self.results)
+        return kept and len(self.results) == seeds
+
+
+@dataclass(frozen=True)
+class Standings:
+    """All rows, the untouched network, and each row's latency as a share of its."""
+
+    rows: tuple[Row, ...]
+    base: Result
+    base_ms: float
+    latency: dict[Entry, float]
+    seeds: int
+    budget: int  # training batches
+
+
+def ours(run: Run, each: int) -> Result:
+    """The last point of a run, and what its events say of the way there; `each` is the batches of an epoch."""
+    points, events = run.points(), run.events()
+    final = next(point for point in points if point["final"])
+    epochs = sum(event["kind"] == "epoch" and event["stage"] == "recovered" for event in events)
+    steps = sum(event["kind"] == "attempts" for event in events)
+    return Result(
+        final["correct"],
+        final["total"],
+        final["macs"] / points[0]["macs"],
+        epochs * each + steps * run.spec().recover.between_steps_batches,
+        _choosing(events),
+        run.model_file(final["point"], "onnx"),
+    )
+
+
+def theirs(file: Path) -> Result:
+    """What `rival` wrote."""
+    found = read_json(file)
+    kept = {key: found[key] for key in ("correct", "total", "macs", "batches", "seconds")}
+    return Result(**kept, onnx=file.with_suffix(".onnx"))
+
+
+def timed(files: Sequence[Path]) -> list[float]:
+    """Milliseconds per image of each network, one thread: the least median of rounds that take them all in turn."""
+    from engine.measure.latency import time_onnx
+
+    rounds = [[time_onnx(file, IMAGE, seconds=SECONDS).p50_ms for file in files] for _ in range(ROUNDS)]
+    return [min(samples) for samples in zip(*rounds, strict=True)]
+
+
+def told(all_: Standings) -> tuple[str, bool]:
+    """The table in Markdown, and whether we hold our own: the best accuracy, and one near it that is fast."""
+    rows = sorted(all_.rows, key=lambda row: -row.top1.mean)
+    counted = [row for row in rows if row.counts(all_.seeds, all_.budget)]
+    mine, peers = ([row for row in counted if row.entry.ours is ours] for ours in (True, False))
+    fast = next((row for row in mine if all_.latency[row.entry] <= FAST), None)
+    lines = [
+        f"Untouched: {all_.base.top1:.2%} ({all_.base.correct} of {all_.base.total} test images), "
+        f"{all_.base_ms:.3f} ms. Budget: {all_.budget} training batches. {cpu_model()}, one thread.",
+        "",
+        "| method | criterion | distilled | test top-1, % (95 %) | correct | MACs | latency | batches | choosing, s |",
+        "|---|---|---|---|---|---|---|---|---|",
+        *(_line(row, all_) for row in rows),
+        "",
+        *(["\\* does not count: seeds are missing, or a budget was not kept.", ""] if len(counted) < len(rows) else []),
+        f"- best of ours: {_named(next(iter(mine), None), all_)}",
+        f"- best of Torch-Pruning: {_named(next(iter(peers), None), all_)}",
+        f"- best of ours at {FAST}× latency or less: {_named(fast, all_)}",
+    ]
+    good = (
+        bool(mine and peers and fast)
+        and mine[0].top1.mean >= peers[0].top1.mean
+        and fast is not None
+        and fast.top1.mean >= mine[0].top1.mean - NEAR
+    )
+    return "\n".join(lines) + "\n", good
+
+
+def _line(row: Row, all_: Standings) -> str:
+    top1, results = row.top1, row.results
+    spread = "" if top1.high is None else f" ± {100 * (top1.high - top1.mean):.2f}"
+    cells = (
+        row.entry.method + ("" if row.counts(all_.seeds, all_.budget) else " \\*"),
+        row.entry.criterion,
+        "yes" if row.entry.distilled else "no",
+        f"{100 * top1.mean:.2f}{spread}",
+        ", ".join(str(result.correct) for result in results),
+        f"{_mean([result.macs for result in results]):.3f}×",
+        f"{all_.latency[row.entry]:.2f}×",
+        f"{max(result.batches for result in results)}",
+        f"{_mean([result.seconds for result in results]):.1f}",
+    )
+    return f"| {' | '.join(cells)} |"
+
+
+def _named(row: Row | None, all_: Standings) -> str:
+    if row is None:
+        return "none"
+    return f"{row.entry.name}: {row.top1.mean:.2%} at {all_.latency[row.entry]:.2f}× latency"
+
+
+def _choosing(events: Sequence[dict[str, Any]]) -> float:
+    """Seconds between the beginning of each choice and its cut."""
+    seconds, began = 0.0, None
+    for event in events:
+        if event["kind"] == "phase" and event["message"].startswith(("scoring", "attempting")):
+            began = event["t"]
+        elif event["kind"] == "cut" and began is not None:
+            seconds, began = seconds + event["t"] - began, None
+    return seconds
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)

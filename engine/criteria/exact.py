@@ -1,0 +1,117 @@
+"""Exact attempts: what a network loses without a block or some channels, measured on every image.
+
+Wu et al. 2023 try every block so, Guo et al. 2020 some channels of every layer. Each image passes through the part of
+the network before an attempt once for all attempts (see `walk`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.criteria.subject import Images
+from engine.criteria.walk import Attempt, Walk
+from engine.errors import RequestError
+from engine.graph.identity import Trace
+from engine.spec import Measure
+from engine.train.distil import divergence
+
+TEMPERATURE = 4.0  # of the outputs whose divergence is measured
+
+
+@dataclass
+class Tally:
+    """What a network does on the images seen so far: sums over images."""
+
+    seen: int = 0
+    correct: int = 0
+    loss: float = 0.0  # cross-entropy, nats
+    divergence: float = 0.0  # KL from the reference's outputs at temperature 4, nats
+
+    def add(self, logits: Tensor, labels: Tensor, reference: Tensor) -> None:
+        """Count a batch of N×classes logits; `reference` are the untouched network's."""
+        self.seen += len(labels)
+        self.correct += int((logits.argmax(1) == labels).sum())
+        self.loss += float(F.cross_entropy(logits, labels, reduction="sum").double())
+        self.divergence += float(divergence(logits, reference, TEMPERATURE).double().sum())
+
+    def harm(self, measure: Measure) -> float:
+        """What never falls as more images are seen: errors, loss or divergence, summed up."""
+        return {"accuracy": float(self.seen - self.correct), "loss": self.loss, "divergence": self.divergence}[measure]
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.seen
+
+    def to_json(self) -> dict[str, float | int]:
+        seen = max(self.seen, 1)
+        return {
+            "correct": self.correct,
+            "total": self.seen,
+            "loss": self.loss / seen,
+            "divergence": self.divergence / seen,
+        }
+
+
+class Attempts:
+    """Attempts on one network and the images they are measured on, in evaluation mode, without gradients.
+
+    `reference` are the logits (images × classes, in the images' order) that divergence is counted from; by default the
+    network's own.
+    """
+
+    def __init__(
+        self, trace: Trace, images: Images, attempts: Sequence[Attempt], reference: Tensor | None = None
+    ) -> None:
+        if not len(images):
+            raise RequestError("there is no validation image to attempt anything on; raise data.val_fraction")
+        self.images, self.reference = images, reference
+        self._walk = Walk(trace, images.device)
+        self._patches = [self._walk.patch(attempt) for attempt in attempts]
+        self.after = [Tally() for _ in attempts]
+        self.before = Tally()
+
+    def run(self) -> None:
+        """Measure every attempt, and the network as it is, on every image."""
+        done = 0
+        for images, labels in self.images.batches():
+            given = None if self.reference is None else self.reference[done : done + len(labels)]
+            self._batch(images, labels, given)
+            done += len(labels)
+
+    def intact(self) -> Tensor:
+        """Measure the network as it is; its logits, images × classes, become the reference where none was given."""
+        found: list[Tensor] = []
+        done = 0
+        with torch.inference_mode():
+            for images, labels in self.images.batches():
+                ((_, output),) = self._walk.outputs(images, [])
+                found.append(output.logits.float())
+                given = found[-1] if self.reference is None else self.reference[done : done + len(labels)]
+                self.before.add(found[-1], labels, given)
+                done += len(labels)
+        logits = torch.cat(found)
+        self.reference = logits if self.reference is None else self.reference
+        return logits
+
+    def more(self, which: Sequence[int], indices: Tensor) -> None:
+        """Measure some of the attempts on some more images; after `intact`."""
+        assert self.reference is not None
+        done, part = 0, self.images.take(indices)
+        with torch.inference_mode():
+            for images, labels in part.batches():
+                reference = self.reference[indices[done : done + len(labels)]]
+                patches = [self._patches[i] for i in which]
+                for place, output in self._walk.outputs(images, patches, intact=False):
+                    assert place is not None
+                    self.after[which[place]].add(output.logits.float(), labels, reference)
+                done += len(labels)
+
+    def _batch(self, images: Tensor, labels: Tensor, reference: Tensor | None) -> None:
+        with torch.inference_mode():
+            outputs = {i: output.logits.float() for i, output in self._walk.outputs(images, self._patches)}
+        reference = outputs[None] if reference is None else reference
+        for i, logits in outputs.items():
+            (self.before if i is None else self.after[i]).add(logits, labels, reference)

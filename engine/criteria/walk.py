@@ -1,0 +1,163 @@
+"""Running a network once for many attempts: the part before what is tried is shared by all that come after it.
+
+A batch is carried through the traced graph node by node. Where an attempt begins, the activations that are alive there
+are handed to it, and it runs on alone to the logits; then the batch is carried on. With attempts spread evenly over
+the depth that is half the work of running each from the images on, and memory holds one batch at one place.
+"""
+
+import copy
+import operator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+
+from engine.graph.follow import Span, span
+from engine.graph.identity import Ids, Trace
+from engine.graph.masking import MaskedLayerNorm
+
+_IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
+
+Environment = dict[fx.Node, Any]
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Something to do without: the modules of a block, which then hand their input on, and channels nobody reads."""
+
+    name: str
+    modules: tuple[str, ...] = ()
+    dropped: frozenset[int] = frozenset()  # identities
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a network makes of a batch: N×classes logits, and N×D features, the input of its last layer."""
+
+    logits: Tensor
+    features: Tensor
+
+
+@dataclass
+class Patch:
+    """What an attempt changes: the nodes it skips, and the inputs it masks."""
+
+    first: int
+    spans: dict[fx.Node, Span] = field(default_factory=dict)
+    masks: dict[fx.Node, Tensor] = field(default_factory=dict)
+    norms: dict[fx.Node, nn.Module] = field(default_factory=dict)
+
+
+_NOTHING = Patch(0)
+
+
+class Walk(fx.Interpreter):
+    """A traced network in evaluation mode, ready to run batches for a list of attempts.
+
+    The outputs of an attempt equal, bit for bit, those of a network with forward hooks that bypass the modules (for
+    the same batch): the same operations run on the same numbers.
+    """
+
+    def __init__(self, trace: Trace, device: torch.device) -> None:
+        graph = _without_in_place(trace.graph)
+        super().__init__(graph, garbage_collect_values=False)
+        self._trace, self._device = trace, device
+        self._nodes = list(graph.graph.nodes)
+        self._place = {node: i for i, node in enumerate(self._nodes)}
+        last_use = {used: node for node in self._nodes for used in (node, *node.all_input_nodes)}
+        self._ends: list[list[fx.Node]] = [[] for _ in self._nodes]
+        for node, last in last_use.items():
+            self._ends[self._place[last]].append(node)
+        last_layer = next(reversed(trace.layers))
+        self._head = next(node for node in reversed(self._nodes) if node.target == last_layer)
+        self._patch = _NOTHING
+        self._features = torch.empty(0)
+
+    def patch(self, attempt: Attempt) -> Patch:
+        """What `attempt` changes in this graph, to be had once and used for every batch."""
+        patch = Patch(len(self._nodes) - 1)
+        for path in attempt.modules:
+            skipped = span(self._nodes, path)
+            patch.spans |= dict.fromkeys(skipped.inside, skipped)
+        gone = np.array(sorted(attempt.dropped), dtype=np.int64)
+        for node in self._nodes if attempt.dropped else ():
+            self._mask(patch, node, gone)
+        changed = [*patch.spans, *patch.masks, *patch.norms]
+        patch.first = min((self._place[node] for node in changed), default=patch.first)
+        return patch
+
+    def outputs(
+        self, images: Tensor, patches: Sequence[Patch], *, intact: bool = True
+    ) -> Iterator[tuple[int | None, Output]]:
+        """(index of the patch, what comes out), in order of depth; `intact` adds None and the network as it is."""
+        carried: Environment = {}
+        self.args_iter = iter((images.contiguous(memory_format=torch.channels_last),))  # what the input node takes
+        at = 0
+        for index in sorted(range(len(patches)), key=lambda i: patches[i].first):
+            self._advance(carried, at, patches[index].first, _NOTHING)
+            at = patches[index].first
+            yield index, self._advance(dict(carried), at, len(self._nodes), patches[index])
+        if intact:
+            yield None, self._advance(carried, at, len(self._nodes), _NOTHING)
+
+    def _advance(self, env: Environment, start: int, stop: int, patch: Patch) -> Output:
+        """Run the nodes from `start` on to before `stop`; what comes out is of use at the end only."""
+        self.env, self._patch = env, patch
+        held: dict[Span, Any] = {}
+        logits: Any = None
+        for i in range(start, stop):
+            node = self._nodes[i]
+            if (skipped := patch.spans.get(node)) is None:
+                logits = env[node] = self.run_node(node)
+            else:
+                held.setdefault(skipped, env.get(skipped.entry))
+                if node is skipped.exit:
+                    env[node] = held[skipped]
+            for dead in self._ends[i]:
+                env.pop(dead, None)
+        return Output(logits, self._features)
+
+    def run_node(self, n: fx.Node) -> Any:
+        if n.op != "call_module":
+            return super().run_node(n)
+        args, kwargs = self.fetch_args_kwargs_from_env(n)
+        if n in self._patch.masks:
+            args = (args[0] * self._patch.masks[n], *args[1:])
+        if n is self._head:
+            self._features = args[0]
+        module: Any = self._patch.norms.get(n) or self.submodules[str(n.target)]
+        return module(*args, **kwargs)
+
+    def _mask(self, patch: Patch, node: fx.Node, gone: Ids) -> None:
+        """Let `node` read nothing of the channels that are gone."""
+        name = str(node.target)
+        layer, affine = self._trace.layers.get(name), self._trace.affines.get(name)
+        if node.op != "call_module":
+            return
+        if layer is not None and layer.kind != "depthwise" and np.isin(layer.ins, gone).any():
+            keep = torch.from_numpy(~np.isin(layer.ins, gone)).float().to(self._device)
+            patch.masks[node] = keep if layer.kind == "linear" else keep.view(1, -1, 1, 1)
+        if affine is not None and affine.kind == "layer_norm" and np.isin(affine.ids, gone).any():
+            kept = torch.from_numpy(np.flatnonzero(~np.isin(affine.ids, gone))).to(self._device)
+            norm: Any = self.submodules[name]
+            patch.norms[node] = MaskedLayerNorm(norm, kept, affine.dim)
+
+
+def _without_in_place(graph: fx.GraphModule) -> fx.GraphModule:
+    """The same graph, sharing its modules, in which nothing writes into an activation that others may still read."""
+    twin = fx.GraphModule(graph, copy.deepcopy(graph.graph))
+    for node in twin.graph.nodes:
+        if node.op == "call_function":
+            node.target = _IN_PLACE.get(node.target, node.target)
+        if node.op == "call_method" and str(node.target).endswith("_"):
+            node.target = str(node.target).removesuffix("_")
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+        if node.op == "call_module" and getattr(twin.get_submodule(str(node.target)), "inplace", False):
+            module: Any = copy.copy(twin.get_submodule(str(node.target)))
+            module.inplace = False
+            twin.set_submodule(str(node.target), module)
+    return twin

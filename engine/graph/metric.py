@@ -1,0 +1,26 @@
+"""What a target is stated in, and what a plan costs in it. No torch."""
+
+from dataclasses import dataclass
+
+from engine.graph.cost import CostModel
+from engine.graph.latency import LatencyTable
+
+
+@dataclass(frozen=True)
+class Metric:
+    """Multiply–accumulates or parameters; or milliseconds, as a table of measured layers predicts them.
+
+    Fewer channels never cost more MACs or parameters, but they may take longer. ValueError for latency without a table,
+    and for a table with anything else.
+    """
+
+    name: str  # "macs" | "params" | "latency"
+    table: LatencyTable | None = None
+
+    def __post_init__(self) -> None:
+        if (self.name == "latency") != (self.table is not None):
+            raise ValueError(f"a latency table goes with the metric latency, and only with that (got {self.name})")
+
+    def of(self, model: CostModel, kept: list[int] | None = None) -> float:
+        """The cost of the plan with `kept` channels per cell (all of them by default)."""
+        return model(kept).of(self.name) if self.table is None else self.table.predict(model, kept)

@@ -1,0 +1,68 @@
+"""What tests ask of a page: the app in a test browser, and a network's sheet at hand. Test-only."""
+
+import json
+from typing import Any
+
+from streamlit.testing.v1 import AppTest
+
+from app import data
+from engine.graph.cost import cost
+from engine.graph.sheet import Block, Cell, Layer, ModelSheet
+
+
+def small_sheet(normed: bool = True) -> ModelSheet:
+    """A stem, one residual block that may go, and a classifier."""
+    convs = [("conv1", 0, 1), ("block.conv1", 1, 2), ("block.conv2", 2, 1)]
+    layers = [Layer(name, "conv", 0, 16, 1, 9, 64, False, normed, ((a, 1),), ((b, 1),)) for name, a, b in convs]
+    layers.append(Layer("fc", "linear", 0, 10, 1, 1, 1, True, False, ((1, 1),), ((3, 1),)))
+    cells = (
+        Cell(3, False, False, ()),
+        Cell(16, True, True, ("conv1", "block.conv2")),
+        Cell(16, True, False, ("block.conv1",)),
+    )
+    cells += (Cell(10, False, False, ("fc",)),)
+    block = Block("block", ("block",), ("block.conv1", "block.conv2"), True, "residual", ())
+    draft = ModelSheet("resnet20", (3, 8, 8), 10, 0, 0, cells, tuple(layers), (), (block,))
+    total = cost(draft)
+    return ModelSheet("resnet20", (3, 8, 8), 10, total.params, total.macs, cells, tuple(layers), (), (block,))
+
+
+def app(page: str = "explore", **query: str | list[str]) -> AppTest:
+    at = AppTest.from_file(str(data.ROOT / "app" / "main.py"), default_timeout=30)
+    for key, value in query.items():
+        at.query_params[key] = value
+    if page != "explore":
+        at.run()
+        at.switch_page(f"../pages/{page}.py")
+    at.run()
+    assert not at.exception, at.exception
+    return at
+
+
+def launch(**chosen: str) -> AppTest:
+    """The launch page with an order, and methods for the layers and the channels."""
+    at = app("launch")
+    for key, value in chosen.items():
+        at.selectbox(key=f"launch_{key}").set_value(value).run()
+    assert not at.exception, at.exception
+    return at
+
+
+def drawn_points(at: AppTest) -> int:
+    return sum(len(trace["customdata"]) for trace in chart(at)["data"] if trace.get("customdata"))
+
+
+def labels(at: AppTest) -> list[str]:
+    return [button.label for button in at.button]
+
+
+def chart(at: AppTest) -> Any:
+    return json.loads(next(c.proto.spec for c in at.get("plotly_chart") if "tradeoff" in c.proto.id))
+
+
+def captions(at: AppTest) -> str:
+    return "\n".join(caption.value for caption in at.caption)
+
+
+def errors(at: AppTest) -> list[str]:
+    return [error.value for error in at.error]
