@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup app test lint bench gallery
+.PHONY: help setup app test lint bench peers gallery
 
 help:
 	@echo "make setup    create .venv with everything, development tools included"
@@ -10,6 +10,7 @@ help:
 	@echo "make test     run the test suite (at most 8 minutes on two cores)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    measure every speed that the README claims"
+	@echo "make peers    compare with Torch-Pruning; needs WEIGHTS=, DATA= and DIR= (hours; can be repeated)"
 	@echo "make gallery  make results/gallery anew (about an hour on two cores)"
 
 setup: .venv/dev
@@ -46,6 +47,10 @@ lint: .venv/dev
 bench: .venv/dev
 	@echo "measuring; close other programs for steady numbers"
 	@$(BIN)/python -m benchmarks.solve
+
+peers: .venv/dev
+	@echo "running every method and Torch-Pruning on the same network and budget"
+	@$(BIN)/python -m benchmarks.peers --weights "$(WEIGHTS)" --data "$(DATA)" --dir "$(DIR)" $(ARGS)
 
 gallery: .venv/app
 	@echo "making results/gallery anew"

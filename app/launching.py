@@ -11,6 +11,7 @@ from app.fields import Asked
 from engine import preflight
 from engine.errors import RequestError, WorkError
 from engine.graph.cost import widths
+from engine.graph.latency import given
 from engine.graph.sheet import ModelSheet
 from engine.jobs import worker
 from engine.prune.forecast import Forecast, forecast
@@ -48,7 +49,7 @@ def _preview(spec: RunSpec) -> forms.Refusal | None:
     if isinstance(sheet, data.SheetFailure):
         return forms.Refusal(forms.section_of_sheet(sheet.sentence, spec), forms.sentence(sheet.sentence))
     try:
-        targets = forecast(sheet, spec)
+        targets = forecast(sheet, spec, given(spec.target.latency_table, sheet))
     except RequestError as error:
         return forms.Refusal(forms.section_of_forecast(str(error)), forms.sentence(str(error)))
     _row(_untouched(sheet), theme.NEUTRAL)

@@ -17,7 +17,7 @@ THEIRS = "Torch-Pruning"
 IMPORTANCES = ("fpgm", "l1", "bn_scale", "taylor", "lamp", "random")
 TAUGHT_IMPORTANCES = ("fpgm", "l1")
 
-_PROGRESSIVE = {"method": "progressive", "attempt_fraction": 0.2, "layers_per_step": 0.25, "least_share": 0.3}
+_PROGRESSIVE = {"method": "progressive", "attempt_fraction": 0.2, "layers_per_step": 0.35, "least_share": 0.3}
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,12 @@ class Entry:
     def spec(self, weights: str, data: str, seed: int) -> spec.RunSpec:
         """The run that one of our entries asks for."""
         recover = {"lr": LR, "distil": self.distilled, **self.asked["recover"]}
-        fixed = {"model": "resnet56", "weights": weights, "data": {"name": data}, "target": {"keep": [KEEP]}}
+        fixed = {
+            "model": "resnet56",
+            "weights": weights,
+            "data": {"name": data},
+            "target": {"keep": [KEEP], **self.asked.get("target", {})},
+        }
         return spec.parse({**self.asked, **fixed, "recover": recover, "seed": seed, "device": "cpu"})
 
 
@@ -60,6 +65,9 @@ def _channels() -> Iterator[Entry]:
         asked = {"order": "channels", "criterion": criterion, "recover": {"epochs": EPOCHS}}
         for distilled in (False, True):
             yield Entry("channels", criterion, distilled, asked)
+    for distilled in (False, True):
+        asked = {"order": "channels", "criterion": "fpgm", "width": {"round_to": 4}, "recover": {"epochs": EPOCHS}}
+        yield Entry("channels, widths in 4s", "fpgm", distilled, asked)
 
 
 def _theirs() -> Iterator[Entry]:
@@ -135,13 +143,15 @@ def _mixed() -> Iterator[Method]:
         {"order": "channels-layers", "criterion": "fpgm", "recover": {"epochs": 1, "between_phases": True}},
     )
     yield (
-        "layers-channels, layers direct by divergence",
+        "direct layers by divergence, then channels in 4s",
         "fpgm",
         {
             "order": "layers-channels",
             "criterion": "fpgm",
             "depth": {"method": "direct"},
             "attempt": {"measure": "divergence", "race": True},
-            "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": 4},
+            "width": {"round_to": 4},
+            "target": {"depth_share": 0.3},
+            "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": 5},
         },
     )

@@ -75,13 +75,13 @@ def main(arguments: list[str]) -> int:
     asked = _parsed(arguments)
     data = asked.data
     if data.startswith("npz:"):
-        data = f"npz:{Path(data.removeprefix('npz:')).absolute()}"
+        data = f"npz:{Path(data.removeprefix('npz:')).resolve()}"
     chosen = tuple(entry for entry in entries() if asked.only in entry.name)
     if not chosen:
         print(f"no entry's name holds {asked.only!r}", file=sys.stderr)
         return RequestError.exit_code
     seeds = tuple(int(seed) for seed in asked.seeds.split(","))
-    contest = Contest(str(asked.weights.absolute()), data, asked.dir.absolute(), seeds, chosen)
+    contest = Contest(str(asked.weights.resolve()), data, asked.dir.resolve(), seeds, chosen)
     if asked.rival:
         return _compete(contest)
     failed = 0 if asked.report else work(_tasks(contest), asked.jobs)

@@ -98,7 +98,7 @@ def told(all_: Standings) -> tuple[str, bool]:
     """The table in Markdown, and whether we hold our own: the best accuracy, and one near it that is fast."""
     rows = sorted(all_.rows, key=lambda row: -row.top1.mean)
     counted = [row for row in rows if row.counts(all_.seeds, all_.budget)]
-    mine, peers = ([row for row in counted if row.entry.ours is ours] for ours in (True, False))
+    mine, peers = ([row for row in counted if row.entry.ours is side] for side in (True, False))
     fast = next((row for row in mine if all_.latency[row.entry] <= FAST), None)
     lines = [
         f"Untouched: {all_.base.top1:.2%} ({all_.base.correct} of {all_.base.total} test images), "
@@ -113,12 +113,10 @@ def told(all_: Standings) -> tuple[str, bool]:
         f"- best of Torch-Pruning: {_named(next(iter(peers), None), all_)}",
         f"- best of ours at {FAST}× latency or less: {_named(fast, all_)}",
     ]
-    good = (
-        bool(mine and peers and fast)
-        and mine[0].top1.mean >= peers[0].top1.mean
-        and fast is not None
-        and fast.top1.mean >= mine[0].top1.mean - NEAR
-    )
+    good = False
+    if mine and peers and fast:
+        best = mine[0].top1.mean
+        good = best >= peers[0].top1.mean and fast.top1.mean >= best - NEAR
     return "\n".join(lines) + "\n", good
 
 

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 
 import torch
 
-from engine import choosing, hardware, recovery
+from engine import choosing, hardware, recovery, timetable
 from engine.choosing import Aim, Untouched
-from engine.criteria import race
 from engine.data.load import Data, load
 from engine.data.loader import batches
 from engine.errors import RequestError
 from engine.folder import Run
+from engine.graph import latency
 from engine.graph.metric import Metric
 from engine.prune import plan, surgery
 from engine.prune.forecast import forecast
 from engine.recorder import Key, Network, Recorder, same_baseline
-from engine.spec import RunSpec
+from engine.spec import RunSpec, check_race
 from engine.train.distil import Teacher
 from engine.zoo.build import Built, build
 
@@ -75,11 +75,16 @@ def load_network(spec: RunSpec) -> Prepared:
 
 
 def prepare(spec: RunSpec) -> Prepared:
-    """`load_network`, and RequestError when the request cannot be met: before anything is written or trained."""
+    """`load_network`, and RequestError when the request cannot be met: before anything is written or trained.
+
+    Whether a latency can be met is known beforehand only where its table is given.
+    """
     ready = load_network(spec)
-    forecast(ready.network.describe().sheet, spec)
+    sheet = ready.network.describe().sheet
+    given = latency.given(spec.target.latency_table, sheet)
+    forecast(sheet, spec, given)
     if spec.attempt.race:
-        race.check(len(ready.data.val))
+        check_race(len(ready.data.val))
     return ready
 
 
@@ -88,7 +93,7 @@ def run(spec: RunSpec, folder: Run, prepared: Prepared | None = None) -> None:
     ready = prepared or prepare(spec)
     folder.write_env(hardware.environment(torch.get_num_threads(), spec.seed, ready.device))
     folder.event("start", notes=[*ready.data.notes, *ready.built.notes], device=ready.device)
-    metric = Metric(spec.target.metric)
+    metric = _metric(spec, folder, ready.network)
     road = Recorder(spec, folder, ready.data, ready.device, metric, _units(spec, ready.built))
 
     baseline = _baseline(road, ready.network, ready.built)
@@ -120,6 +125,17 @@ def _shrunk(course: Course, trail: Trail, keep: float) -> Network:
         if recovery.ends_with_recovery(spec, phase):
             network = _recovered(course, network, to)
     return network
+
+
+def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
+    """What the targets are stated in; for latency with the untouched network's layers timed on this machine."""
+    if spec.target.metric != "latency":
+        return Metric(spec.target.metric)
+    folder.update(phase="train", message="timing layers on this computer, about a minute")
+    described = network.describe()
+    table = timetable.wanted(spec.target, network.module, described, folder.path.parents[1])
+    forecast(described.sheet, spec, table)
+    return Metric("latency", table)
 
 
 def _targets(spec: RunSpec) -> list[float]:

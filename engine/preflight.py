@@ -4,9 +4,10 @@ from pathlib import Path
 
 from engine import hardware
 from engine.errors import RequestError
+from engine.graph.latency import given
 from engine.prune.forecast import Forecast, forecast
 from engine.sheets import sheet
-from engine.spec import DataSpec, RunSpec
+from engine.spec import DataSpec, RunSpec, check_race
 
 TAKES_ROOT = ("cifar10", "cifar100", "imagenet")
 _USUAL_VAL_FRACTION = 0.9  # with more, only the images tell whether enough is left to train on
@@ -21,7 +22,8 @@ def check(spec: RunSpec, results: Path) -> list[Forecast]:
         from engine.data.load import load
 
         load(spec.data, spec.seed)
-    return forecast(sheet(spec.model, spec.weights, spec.data, results), spec)
+    known = sheet(spec.model, spec.weights, spec.data, results)
+    return forecast(known, spec, given(spec.target.latency_table, known))
 
 
 def check_request(spec: RunSpec) -> None:
@@ -29,6 +31,8 @@ def check_request(spec: RunSpec) -> None:
     _check_root(spec.data)
     if spec.data.limit == 1:
         raise RequestError("data.limit 1 leaves one training image; training needs at least 2")
+    if spec.attempt.race and spec.data.limit is not None:
+        check_race(spec.data.limit)
 
 
 def _check_root(data: DataSpec) -> None:

@@ -32,6 +32,7 @@ Phase = Literal["layers", "channels", "alternate"]
 Measure = Literal["accuracy", "loss", "divergence", "cka"]
 
 MOST_TARGETS = 100
+FEWEST_RACED = 256  # images: two slices of a race
 _LONGEST_NAME = 255  # bytes that file systems take for one name
 
 
@@ -188,6 +189,15 @@ class RunSpec(_Part):
     def measure(self, phase: Phase) -> Measure:
         """What an attempt of this phase is judged by."""
         return self.attempt.measure or ("accuracy" if phase == "layers" else "loss")
+
+
+def check_race(images: int) -> None:
+    """RequestError when there are too few validation images for attempts to be dropped early."""
+    if images < FEWEST_RACED:
+        raise RequestError(
+            f"attempt.race needs at least {FEWEST_RACED} validation images and there are {images:,}; "
+            "raise data.val_fraction or data.limit, or leave the race out"
+        )
 
 
 def _unused(spec: RunSpec) -> Iterator[str]:

@@ -25,7 +25,7 @@ from engine.graph.cost import CostModel
 from engine.graph.describe import Described, describe
 from engine.graph.follow import layer_nodes
 from engine.graph.identity import Ids
-from engine.graph.latency import ALIGN, BLOCK, SMALL, TABLE_VERSION, Calibration, Entry, Grid, LatencyTable, read
+from engine.graph.latency import ALIGN, BLOCK, SMALL, TABLE_VERSION, Calibration, Entry, Grid, LatencyTable, given, read
 from engine.measure.latency import time_onnx
 from engine.measure.layers import time_layer
 from engine.measure.onnx import export
@@ -52,9 +52,7 @@ def wanted(asked: TargetSpec, module: nn.Module, described: Described, results: 
         return None
     if asked.latency_table is None:
         return table(module, described, results)
-    given = read(Path(asked.latency_table))
-    given.check(described.sheet)
-    return given
+    return given(asked.latency_table, described.sheet)
 
 
 def table(module: nn.Module, described: Described, results: Path | None = None, *, threads: int = 1) -> LatencyTable:

@@ -15,20 +15,9 @@ import torch
 from torch import Tensor
 
 from engine.criteria.exact import Attempts
-from engine.errors import RequestError
-from engine.spec import Measure
+from engine.spec import Measure, check_race
 
 SLICE = 128
-FEWEST_IMAGES = 2 * SLICE
-
-
-def check(images: int) -> None:
-    """RequestError when a race over so many images would not have two slices."""
-    if images < FEWEST_IMAGES:
-        raise RequestError(
-            f"a race needs at least {FEWEST_IMAGES} validation images and there are {images:,}; "
-            "raise data.val_fraction or leave attempt.race out"
-        )
 
 
 def race(attempts: Attempts, measure: Measure, savings: Sequence[float], wanted: int) -> list[int]:
@@ -37,7 +26,7 @@ def race(attempts: Attempts, measure: Measure, savings: Sequence[float], wanted:
     `savings[i]` is what attempt i saves (1 throughout to compare the rise alone). The tallies of the others stay where
     they were dropped.
     """
-    check(len(attempts.images))
+    check_race(len(attempts.images))
     slices = torch.split(hardest_first(attempts.intact()).cpu(), SLICE)
     before = attempts.before.harm(measure)
 

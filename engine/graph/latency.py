@@ -190,6 +190,15 @@ def read(path: Path) -> LatencyTable:
         raise RequestError(f"{path} is no latency table of this version ({reason}); measure one with table") from None
 
 
+def given(path: str | None, sheet: ModelSheet) -> LatencyTable | None:
+    """The table that a request names, if it names one; RequestError when it is not of this model."""
+    if path is None:
+        return None
+    table = read(Path(path))
+    table.check(sheet)
+    return table
+
+
 def is_aligned(channels: int) -> bool:
     """Whether blocked kernels take so many input channels."""
     return channels % ALIGN == 0

@@ -59,12 +59,19 @@ class Queue:
             owner.signal(signal.SIGTERM)
 
     def resume(self, run_id: str) -> Run:
-        """Puts an interrupted, failed or cancelled run back at the queue's end; it goes on from its last step."""
+        """Puts an interrupted, failed or cancelled run back at the queue's end; it goes on from its last step.
+
+        So is one that says it is running, when the process that said so is gone.
+        """
         run = self._own(run_id, "resumed")
         state = run.status()["state"]
-        if state not in ("interrupted", "failed", "cancelled"):
-            raise RequestError(f"{run_id} is {state}; only an interrupted, failed or cancelled run can be resumed")
-        with run.lock.holding(wait=5.0) as mine:  # a child that has just ended may still be leaving
+        refusal = f"{run_id} is {state}; only an interrupted, failed or cancelled run can be resumed"
+        if state in ("queued", "done"):
+            raise RequestError(refusal)
+        # A child that has just ended may still be leaving.
+        with run.lock.holding(wait=0.0 if state == "running" else 5.0) as mine:
+            if not mine and state == "running":
+                raise RequestError(refusal)
             if not mine:
                 raise RequestError(f"{run_id} is still being worked on; try again in a moment")
             with files.told(run.cancel_mark):

@@ -10,6 +10,8 @@ from engine.graph.latency import LatencyTable
 from engine.graph.metric import Metric
 from engine.graph.sheet import ModelSheet
 
+_CLOSE = 0.99  # of a limit: what lands further below it is worth a second look
+
 Chunk = tuple[int, int]  # (cell, how many of its channels go)
 
 
@@ -104,7 +106,12 @@ def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float
         middle = (low + high) // 2
         low, high = (low, middle) if size(_after(model, order[:middle])) <= limit else (middle + 1, high)
     fits = _after(model, order[:low])
-    return _fill(model, order, low, fits, metric, limit) if low else fits
+    if not low:
+        return fits
+    filled = _fill(model, order, low, fits, metric, limit)
+    if size(filled) >= _CLOSE * limit:
+        return filled
+    return max(filled, _regrown(model, order[:low], fits, metric, limit), key=size)
 
 
 def _first(model: CostModel, order: Sequence[Chunk], table: LatencyTable, limit: float) -> list[int]:
@@ -139,6 +146,30 @@ def _fill(
         elif now <= limit:
             return kept
     return fits
+
+
+def _regrown(model: CostModel, removed: Sequence[Chunk], fits: list[int], metric: Metric, limit: float) -> list[int]:
+    """Small chunks that went come back while the limit allows it: always the one that costs least where it stands.
+
+    What comes back when does not depend on `limit`, which keeps `solve` monotone.
+    """
+    gone: dict[int, list[int]] = {}
+    for cell, take in removed:
+        gone.setdefault(cell, []).append(take)
+    kept = list(fits)
+    while gone:
+        cost = {cell: metric.of(model, _with(kept, cell, chunks[-1])) for cell, chunks in gone.items()}
+        cell = min(cost, key=lambda c: (cost[c], c))
+        if cost[cell] > limit:
+            break
+        kept[cell] += gone[cell].pop()
+        if not gone[cell]:
+            del gone[cell]
+    return kept
+
+
+def _with(kept: list[int], cell: int, more: int) -> list[int]:
+    return [n + more if c == cell else n for c, n in enumerate(kept)]
 
 
 def _after(model: CostModel, chunks: Sequence[Chunk]) -> list[int]:

@@ -1,0 +1,249 @@
+"""Attempts give what a plain loop gives, from half the work; a race gives the same selection from less."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from engine import pipeline, spec
+from engine.criteria.cka import linear_cka
+from engine.criteria.exact import Attempts, Tally
+from engine.criteria.race import hardest_first, race
+from engine.criteria.subject import Images, Subject, subject
+from engine.criteria.verdict import judge
+from engine.criteria.walk import Attempt, Walk
+from engine.data.load import Data, load
+from engine.errors import RequestError
+from engine.graph.describe import Described, describe
+from engine.prune.surgery import bypassed, masked
+from engine.spec import FEWEST_RACED, DataSpec, check_race
+from engine.train.evaluate import evaluate
+from engine.zoo.build import construct
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Data:
+    return load(DataSpec(name="digits", val_fraction=0.4, limit=264), seed=0)
+
+
+@pytest.fixture(scope="module")
+def network() -> tuple[nn.Module, Described]:
+    torch.manual_seed(0)
+    module = construct("resnet20", 10).eval()
+    for m in module.modules():
+        if isinstance(m, nn.BatchNorm2d):
+            nn.init.uniform_(m.weight, 0.2, 2)
+            nn.init.uniform_(m.bias, -0.5, 0.5)
+    return module, describe(module, (3, 16, 16))
+
+
+def blocks_of(described: Described) -> list[Attempt]:
+    return [Attempt(b.name, b.modules) for b in described.sheet.blocks if b.removable]
+
+
+def channels_of(described: Described) -> list[Attempt]:
+    """A third of every cell that may lose channels."""
+    cells = [(c, cell) for c, cell in enumerate(described.sheet.cells) if cell.removable]
+    return [
+        Attempt(cell.producers[0], dropped=described.drop({c: np.arange(cell.size // 3)}))
+        for c, cell in cells
+        if cell.size >= 3
+    ]
+
+
+def test_bypassed_blocks_count_exactly_as_in_a_plain_loop(network: tuple[nn.Module, Described], digits: Data) -> None:
+    module, described = network
+    attempts = blocks_of(described)
+    tried = Attempts(described.trace, Images(digits.val, digits, CPU), attempts)
+    tried.run()
+    plain = [evaluate(bypassed(module, a.modules), digits.val, digits, "cpu") for a in attempts]
+    assert [(t.correct, t.seen) for t in tried.after] == [(e.correct, e.total) for e in plain]
+    np.testing.assert_allclose([t.loss / t.seen for t in tried.after], [e.loss for e in plain], rtol=1e-6)
+    assert tried.before.correct == evaluate(module, digits.val, digits, "cpu").correct
+
+
+def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
+    shared: Callable[[str], Path],
+) -> None:
+    ready = pipeline.load_network(
+        spec.parse(
+            {
+                "model": "resnet56",
+                "weights": str(shared("weights/resnet56-4bfd9763.th")),
+                "data": {"name": f"npz:{shared('data/cifar10-sample.npz')}", "limit": 64},
+            }
+        )
+    )
+    described, data = ready.network.describe(), ready.data
+    attempts = blocks_of(described)
+    tried = Attempts(described.trace, Images(data.val, data, CPU), attempts)
+    tried.run()
+    for attempt, after in list(zip(attempts, tried.after, strict=True))[::6]:
+        found = evaluate(bypassed(ready.network.module, attempt.modules), data.val, data, "cpu")
+        assert (after.correct, after.seen) == (found.correct, found.total)
+
+
+@pytest.mark.parametrize("model", ["resnet20-a", "mobilenet_v2", "torchvision/shufflenet_v2_x0_5"])
+def test_masked_channels_give_what_the_masked_network_gives(model: str) -> None:
+    _check_masked(model, (3, 32, 32))
+
+
+def test_masked_channels_of_a_layer_norm_network_give_what_the_masked_network_gives() -> None:
+    _check_masked("torchvision/convnext_tiny", (3, 32, 32))
+
+
+def _check_masked(model: str, image: tuple[int, int, int]) -> None:
+    torch.manual_seed(0)
+    module = construct(model, 5).eval()
+    described = describe(module, image)
+    attempts = channels_of(described)
+    attempts = attempts[:: max(1, len(attempts) // 5)]
+    walk = Walk(described.trace, CPU)
+    images = torch.randn(2, *image)
+    with torch.inference_mode():
+        found = {i: o.logits.clone() for i, o in walk.outputs(images, [walk.patch(a) for a in attempts])}
+        torch.testing.assert_close(found[None], module(images), rtol=1e-4, atol=1e-5)
+        for i, attempt in enumerate(attempts):
+            expected = masked(module, described.trace, attempt.dropped)(images)
+            torch.testing.assert_close(found[i], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+class InPlace(nn.Module):
+    """Writes into its own activations wherever torch allows it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1)
+        self.first, self.second = Adding(), Adding()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.stem(x), inplace=True)
+        return self.fc(self.second(self.first(x)).mean((2, 3)))
+
+
+class Adding(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.act = nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(inplace=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.act(self.conv(x))
+        y += x
+        return self.act(y)
+
+
+def test_what_is_written_in_place_does_not_leak_from_one_attempt_into_another() -> None:
+    torch.manual_seed(0)
+    module = InPlace().eval()
+    described = describe(module, (3, 8, 8))
+    attempts = blocks_of(described) * 2
+    assert len(attempts) == 4
+    images, walk = torch.randn(5, 3, 8, 8).contiguous(memory_format=torch.channels_last), Walk(described.trace, CPU)
+    with torch.inference_mode():
+        found = dict(walk.outputs(images, [walk.patch(a) for a in attempts]))
+        for i, attempt in enumerate(attempts):
+            assert torch.equal(found[i].logits, bypassed(module, attempt.modules)(images))
+        assert torch.equal(found[None].logits, module(images))
+
+
+def test_a_walk_leaves_the_network_and_its_trace_as_they_were(network: tuple[nn.Module, Described]) -> None:
+    module, described = network
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    names = [node.name for node in described.trace.graph.graph.nodes]
+    walk = Walk(described.trace, CPU)
+    list(walk.outputs(torch.randn(2, 3, 16, 16), [walk.patch(a) for a in blocks_of(described)]))
+    assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
+    assert [node.name for node in described.trace.graph.graph.nodes] == names
+
+
+@pytest.mark.parametrize("measure", ["accuracy", "loss", "divergence"])
+@pytest.mark.parametrize("wanted", [1, 3])
+def test_a_race_selects_what_measuring_everything_selects(
+    network: tuple[nn.Module, Described], digits: Data, measure: Any, wanted: int
+) -> None:
+    module, described = network
+    look = subject(module, described.trace, digits.val, digits, "cpu", 0)
+    attempts = [*blocks_of(described), *channels_of(described)]
+    savings = np.random.default_rng(wanted).uniform(0.5, 2, len(attempts)).tolist()
+    whole = judge(look, attempts, measure, savings=savings, wanted=wanted)
+    raced = judge(look, attempts, measure, savings=savings, wanted=wanted, raced=True)
+    assert raced.best == whole.best
+    assert sum(t.seen for t in raced.after) <= sum(t.seen for t in whole.after)
+
+
+class Scripted(Attempts):
+    """Attempts whose harm on every image is given."""
+
+    def __init__(self, harms: np.ndarray[Any, Any], before: np.ndarray[Any, Any]) -> None:
+        self.harms, self.each = harms, before
+        self.images: Any = before
+        self.after = [Tally() for _ in harms]
+        self.before = Tally(seen=len(before), loss=float(before.sum()))
+
+    def intact(self) -> Tensor:
+        return torch.stack([torch.from_numpy(self.each), torch.zeros(len(self.each))], dim=1)
+
+    def more(self, which: Any, indices: Tensor) -> None:
+        for i in which:
+            self.after[i].seen += len(indices)
+            self.after[i].loss += float(self.harms[i, indices.numpy()].sum())
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), count=st.integers(2, 12), wanted=st.integers(1, 12), ties=st.booleans())
+def test_a_race_is_exact_for_any_losses(seed: int, count: int, wanted: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    losses = rng.exponential(size=(count, FEWEST_RACED + 50)) * rng.uniform(0.1, 3, (count, 1))
+    losses = np.round(losses) if ties else losses
+    savings = rng.choice([1.0, 0.5, 2.0], count).tolist()
+    scripted = Scripted(losses, rng.exponential(size=losses.shape[1]))
+    before = scripted.before.loss
+    totals = [losses[i, hardest_first(scripted.intact()).numpy()].sum() for i in range(count)]
+    expected = sorted(range(count), key=lambda i: ((totals[i] - before) / savings[i], i))[:wanted]
+    found = race(scripted, "loss", savings, min(wanted, count))
+    rise = lambda i: (totals[i] - before) / savings[i]  # noqa: E731
+    np.testing.assert_allclose([rise(i) for i in found], [rise(i) for i in expected], atol=1e-9)
+    assert found == expected or not ties
+
+
+def test_a_race_over_too_few_images_is_refused_in_one_sentence() -> None:
+    with pytest.raises(RequestError, match="at least 256 validation images and there are 255"):
+        check_race(FEWEST_RACED - 1)
+
+
+def test_cka_is_one_for_what_is_rotated_or_scaled_and_less_for_what_is_not() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(200, 6, generator=generator)
+    rotation, _ = torch.linalg.qr(torch.randn(6, 6, generator=generator))
+    assert linear_cka(x, 3 * x @ rotation + 7) == pytest.approx(1, abs=1e-6)
+    assert linear_cka(x, torch.randn(200, 6, generator=generator)) < 0.3
+    assert linear_cka(x, torch.zeros(200, 6)) == 0
+
+
+def test_cka_is_the_same_by_gram_matrices_and_by_covariances() -> None:
+    x, y = torch.randn(40, 5), torch.randn(40, 7)
+    wide = torch.cat([y, torch.zeros(40, 60)], dim=1)
+    assert linear_cka(x, y) == pytest.approx(linear_cka(x, wide), rel=1e-9)
+
+
+def test_a_block_that_does_nothing_costs_nothing_by_any_measure(digits: Data) -> None:
+    torch.manual_seed(0)
+    module = construct("resnet20", 10).eval()
+    block: Any = module.get_submodule("layer2.1")
+    nn.init.zeros_(block.bn2.weight)
+    nn.init.zeros_(block.bn2.bias)
+    described = describe(module, (3, 16, 16))
+    look: Subject = subject(module, described.trace, digits.val, digits, "cpu", 0)
+    attempts = [a for a in blocks_of(described) if a.name == "layer2.1"]
+    for measure in ("accuracy", "loss", "divergence", "cka"):
+        assert judge(look, attempts, measure).rises[0] == pytest.approx(0, abs=1e-6)  # type: ignore[arg-type]
