@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from engine import catalog, refusal
+from engine import catalog, locations, refusal
 from engine.errors import RequestError
 
 SCHEMA_VERSION = 1
@@ -251,7 +251,7 @@ def parse(raw: Mapping[str, Any]) -> RunSpec:
     if type(version) is not int or version != SCHEMA_VERSION:
         raise RequestError(f"the spec has schema_version {refusal.shown(version)}; this version reads {SCHEMA_VERSION}")
     try:
-        return RunSpec.model_validate(_direct_measure(_absolute_paths(raw)))
+        return RunSpec.model_validate(_direct_measure(locations.absolute(raw)))
     except ValidationError as error:
         raise RequestError(refusal.sentence(error, RunSpec)) from None
 
@@ -286,34 +286,3 @@ def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:
     if measure is None and raw["criterion"] in get_args(Measure):
         return {**raw, "attempt": {**attempt, "measure": raw["criterion"]}}
     return raw
-
-
-def _absolute_paths(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """Paths as the worker will find them, whatever folder it was started in."""
-    out = dict(raw)
-    weights = out.get("weights")
-    if isinstance(weights, str) and weights not in ("none", "hub"):
-        if not weights:
-            raise RequestError("weights is empty; give none, hub or the path of a checkpoint")
-        out["weights"] = _absolute("weights", weights)
-    data = out.get("data")
-    if isinstance(data, Mapping):
-        data = dict(data)
-        name, root = data.get("name"), data.get("root")
-        for prefix in catalog.DATASET_PREFIXES:
-            if isinstance(name, str) and name.startswith(prefix) and name != prefix:
-                data["name"] = prefix + _absolute("data.name", name[len(prefix) :])
-        if isinstance(root, str):
-            data["root"] = _absolute("data.root", root)
-        out["data"] = data
-    target = out.get("target")
-    if isinstance(target, Mapping) and isinstance(target.get("latency_table"), str):
-        out["target"] = {**target, "latency_table": _absolute("target.latency_table", target["latency_table"])}
-    return out
-
-
-def _absolute(field: str, text: str) -> str:
-    try:
-        return str(Path(text).expanduser().absolute())
-    except (RuntimeError, ValueError):  # ~somebody, who has no home here
-        raise RequestError(f"{field} {refusal.shown(text)} names no home folder of this computer") from None

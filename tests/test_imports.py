@@ -39,6 +39,7 @@ LEVELS = (
     "errors paths units",
     "catalog files",
     "refusal locks stats",
+    "locations",
     "spec",
     "folder hardware",
     "index",

@@ -102,7 +102,10 @@ def test_what_has_ended_is_not_cancelled(queue: Queue, ended: str) -> None:
 def test_only_what_stopped_early_is_resumed(queue: Queue, other: str) -> None:
     run = queue.submit(make_spec())
     run.update(state=other)
-    with pytest.raises(RequestError, match=f"is {other}; only an interrupted, failed or cancelled run"):
+    with (
+        run.lock.holding(),
+        pytest.raises(RequestError, match=f"is {other}; only an interrupted, failed or cancelled run"),
+    ):
         queue.resume(run.id)
 
 

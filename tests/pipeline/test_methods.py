@@ -202,6 +202,7 @@ def test_the_plan_of_many_steps_replays_to_the_same_architecture(tmp_path: Path)
 def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_same_points(
     method: dict[str, Any], tmp_path: Path
 ) -> None:
+    method = {**method, "target": {"keep": [0.4]}}
     asked = tmp_path / "spec.json"
     asked.write_text(json.dumps({**SMALL, **method}))
     engine = [sys.executable, "-m", "engine"]
@@ -220,8 +221,8 @@ def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_sam
         if lines and lines[0] >= 3:
             break
         time.sleep(0.02)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
     folder = Run(next(runs.iterdir()))
     kept = [(p["point"], p["seconds"]) for p in folder.points()]
     assert len(kept) >= 3
