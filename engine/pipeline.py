@@ -245,8 +245,10 @@ def _recovered(course: Course, network: Network, to: Aim) -> Network:
     key = Key("recovered", to.phase, to.keep, final=to.last)
 
     def work(number: int) -> Network:
-        recovery.after_phase(course.road, key, network, number, course.teacher)
-        return network
+        # A copy: the next target may go on from the network as it is now.
+        recovered = Network(copy.deepcopy(network.module), network.plan)
+        recovery.after_phase(course.road, key, recovered, number, course.teacher)
+        return recovered
 
     return course.road.step(key, course.road.spec.recover.epochs, work)
 
