@@ -64,7 +64,7 @@ def run(document: Mapping[str, Any]) -> None:
     for p in document["points"]:
         table.add_row(
             str(p["point"]),
-            p["stage"] if p["stage"] == "baseline" else f"{p['phase']}, {p['stage']}",
+            _after(p),
             f"{p['keep']:g}× {p['asked']['metric']}" if p["asked"] else "",
             si(p["macs"]),
             f"{p['got']['macs']:.3f}×",
@@ -74,6 +74,35 @@ def run(document: Mapping[str, Any]) -> None:
             f"{p['latency'][0]['p50_ms']:.3f}",
             str(len(p["blocks_removed"])),
             " ".join(filter(None, ("final" if p["final"] else "", p.get("note", "")))),
+        )
+    _print(table)
+    for record in document.get("attempts", ()):
+        _attempts(record)
+
+
+def _after(point: Mapping[str, Any]) -> str:
+    if point["stage"] == "baseline":
+        return "baseline"
+    step = f" step {point['step']}" if "step" in point else ""
+    return f"{point['phase']}{step}, {point['stage']}"
+
+
+def _attempts(record: Mapping[str, Any]) -> None:
+    """What one step of an iterative method tried: what hurts least first."""
+    before = record["before"]
+    accuracy = f", {before['correct'] / before['total']:.1%} before" if before else ""
+    _print(f"\n{record['keep']:g}×: {record['phase']} step {record['step']}, by {record['measure']}{accuracy}")
+    table = _table("without", ">channels", ">saves", ">rise", ">top-1", ">images", "")
+    for tried in sorted(record["attempts"], key=lambda a: (not a["selected"], a["rise"])):
+        seen = "total" in tried
+        table.add_row(
+            tried["name"],
+            str(tried["channels"] or "all"),
+            f"{tried['saved']:.2%}",
+            f"{tried['rise']:.4f}",
+            f"{tried['correct'] / tried['total']:.1%}" if seen else "",
+            str(tried["total"]) if seen else "",
+            "removed" if tried["selected"] else "",
         )
     _print(table)
 
@@ -93,9 +122,10 @@ def runs(listed: Sequence[Mapping[str, Any]]) -> None:
 
 def scores(found: Mapping[str, Any]) -> None:
     if found["scope"] == "blocks":
-        table = _table("block", ">score")
+        table = _table("block", ">score", ">correct without it")
         for entry in found["scores"]:
-            table.add_row(entry["name"], f"{entry['score']:.4g}")
+            correct = f"{entry['correct']:,} of {entry['total']:,}" if "correct" in entry else ""
+            table.add_row(entry["name"], f"{entry['score']:.4g}", correct)
     else:
         table = _table("layer", ">channels", ">mean score", ">lowest", ">highest")
         for entry in found["scores"]:

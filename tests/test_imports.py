@@ -56,6 +56,7 @@ LEVELS = (
     "pipeline",
     "jobs tools",
     "flags report console",
+    "commands",
     "cli",
     "__main__",
 )

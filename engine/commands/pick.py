@@ -1,0 +1,73 @@
+"""What can be picked: networks, datasets, criteria."""
+
+from typing import Annotated
+
+import typer
+
+from engine import catalog, report, spec
+from engine.commands.arguments import RESULTS, DataName, DataRoot, Json, Model, Results, Weights, store_in
+from engine.console import answer
+
+app = typer.Typer()
+
+
+@app.command()
+def models(
+    model: Annotated[str | None, typer.Option("--model", help="only this one")] = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """The networks: parameters, MACs, and for each block whether it may go and why."""
+    from engine.sheets import published
+
+    names = [model] if model else catalog.MODELS
+    sheets = [published(name, results) for name in names]
+    listed = [
+        {
+            "name": sheet.model,
+            "params": sheet.params,
+            "macs": sheet.macs,
+            "input": list(sheet.image),
+            "blocks": [{"name": b.name, "removable": b.removable, "why": b.why} for b in sheet.blocks],
+        }
+        for sheet in sheets
+    ]
+    answer(listed, as_json, report.models)
+
+
+@app.command()
+def datasets(results: Results = RESULTS, as_json: Json = False) -> None:
+    """The datasets, by name or by path."""
+    named = [
+        {"name": d.name, "image": list(d.image), "classes": d.classes, "summary": d.summary}
+        for d in catalog.DATASETS.values()
+    ]
+    by_path = [
+        {"name": prefix + "PATH", "image": None, "classes": None, "summary": form}
+        for prefix, form in catalog.DATASET_PREFIXES.items()
+    ]
+    answer(named + by_path, as_json, report.datasets)
+
+
+@app.command()
+def criteria(results: Results = RESULTS, as_json: Json = False) -> None:
+    """The criteria; several joined by + make a rank ensemble."""
+    listed = [vars(c) for c in catalog.CRITERIA.values()]
+    answer(listed, as_json, report.criteria)
+
+
+@app.command()
+def sheet(
+    *,
+    model: Model = "resnet20",
+    weights: Weights = "none",
+    data: DataName = "clutter",
+    data_root: DataRoot = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """The model sheet: layers, interchangeable channels and blocks, as arithmetic on them needs it."""
+    from engine.sheets import sheet as sheet_of
+
+    asked = spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
+    answer(sheet_of(asked.model, asked.weights, asked.data, store_in(results).root).to_json(), as_json, report.sheet)

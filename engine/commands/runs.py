@@ -1,0 +1,146 @@
+"""Runs: in the foreground, through the queue, and what became of them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from engine import report, spec
+from engine.commands.arguments import RESULTS, Json, Results, RunId, store_in
+from engine.console import answer
+from engine.errors import RequestError, WorkError
+from engine.flags import Asked, with_spec_flags
+from engine.folder import Run
+from engine.jobs.queue import Queue
+from engine.store import Store
+
+app = typer.Typer()
+
+
+@app.command()
+@with_spec_flags
+def run(asked: Asked, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Prune in the foreground: a progress bar, and a table at the end."""
+    if len(asked) > 1:
+        raise RequestError("run takes one seed; submit takes several")
+    wanted = spec.parse(asked[0])
+    store = store_in(results)
+    from engine import pipeline  # torch takes seconds to import, and the request may be refused without it
+    from engine.jobs.child import execute
+
+    prepared = pipeline.prepare(wanted)
+    folder = store.create(wanted, foreground=True)
+    with report.progress(folder):
+        state = execute(folder, lambda request, where: pipeline.run(request, where, prepared))
+    if state != "done":
+        raise WorkError(f"run {folder.id}: {folder.status()['message']}")
+    answer(_document(folder), as_json, report.run)
+
+
+@app.command()
+@with_spec_flags
+def submit(
+    asked: Asked,
+    results: Results = RESULTS,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="leave the queue to a worker you start")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put runs into the queue, one for each seed, and start a worker in the background."""
+    from engine.jobs.worker import start_detached
+    from engine.preflight import check
+
+    wanted = [spec.parse(one) for one in asked]
+    store = store_in(results)
+    check(wanted[0], store.root)
+    queued: list[str] = []
+    try:
+        queued.extend(Queue(store).submit(one).id for one in wanted)
+        if not no_worker:
+            start_detached(store)
+    except WorkError as error:
+        raise WorkError(f"{error} (in the queue already: {', '.join(queued)})" if queued else str(error)) from None
+    answer({"run_ids": queued}, as_json, report.submitted)
+
+
+@app.command()
+def worker(
+    results: Results = RESULTS,
+    drain: Annotated[bool, typer.Option("--drain", help="end when the queue is empty")] = False,
+    as_json: Json = False,
+) -> None:
+    """Work the queue, one run after the other, each in a process of its own."""
+    from engine.jobs.worker import work
+
+    store = store_in(results)
+    store.prepare()
+    work(store, drain=drain)
+    answer(Queue(store).counts(), as_json, report.counts)
+
+
+@app.command()
+def runs(results: Results = RESULTS, as_json: Json = False) -> None:
+    """All runs, newest first; the gallery's, too."""
+    store = store_in(results)
+    store.prepare()
+    answer(store.runs(), as_json, report.runs)
+
+
+@app.command()
+def show(
+    run_id: RunId,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="and everything that was attempted, step by step")
+    ] = False,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """One run: its status, its spec and its points."""
+    run = store_in(results).run(run_id)
+    tried = {"attempts": [event for event in run.events() if event["kind"] == "attempts"]} if attempts else {}
+    answer(_document(run) | tried, as_json, report.run)
+
+
+@app.command()
+def cancel(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Stop a run; `resume` goes on from its last finished step."""
+    store = store_in(results)
+    Queue(store).cancel(run_id)
+    answer(_state(store, run_id), as_json, report.state)
+
+
+@app.command()
+def resume(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Put a run back into the queue; it goes on from its last finished step."""
+    from engine.jobs.worker import start_detached
+
+    store = store_in(results)
+    Queue(store).resume(run_id)
+    start_detached(store)
+    answer(_state(store, run_id), as_json, report.state)
+
+
+@app.command()
+def delete(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Remove a run and its files."""
+    store_in(results).delete(run_id)
+    answer({"run_id": run_id, "state": "deleted"}, as_json, report.state)
+
+
+@app.command()
+def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
+    """Make the index anew from the run folders."""
+    store = store_in(results)
+    store.prepare()
+    answer({"runs": store.reindex()}, as_json, report.indexed)
+
+
+def _document(folder: Run) -> dict[str, Any]:
+    return {
+        "run_id": folder.id,
+        "status": folder.status(),
+        "spec": folder.spec().model_dump(mode="json"),
+        "points": folder.points(),
+    }
+
+
+def _state(store: Store, run_id: str) -> dict[str, Any]:
+    return {"run_id": run_id, "state": store.run(run_id).status()["state"]}
