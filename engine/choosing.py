@@ -50,7 +50,8 @@ class Aim:
 def untouched(road: Recorder, baseline: Network) -> Untouched:
     """What is worth knowing of the baseline."""
     sheet = baseline.describe().sheet
-    compared = any(road.spec.iterates(p) and road.spec.measure(p) == "divergence" for p in road.spec.phases())
+    steps = [phase for phase in road.spec.phases() if road.spec.iterates(phase)]
+    compared = any(road.spec.attempt.race or road.spec.measure(phase) == "divergence" for phase in steps)
     return Untouched(
         road.metric.of(CostModel(sheet)),
         {layer.name: layer.width for layer in sheet.layers},

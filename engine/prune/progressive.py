@@ -46,6 +46,11 @@ def choose(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: 
     return Choice(channel_step(scene.described.trace, dropped), record(scene, proposals, verdict, verdict.best))
 
 
+def attempts(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> list[Proposal]:
+    """What `choose` would attempt, in its order."""
+    return [layer.proposal for layer in _layers(scene, scores, how, original)]
+
+
 def _layers(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> list[_Layer]:
     """What may be attempted, the largest saving first, then by name."""
     described, model = scene.described, CostModel(scene.described.sheet)
