@@ -9,7 +9,7 @@ help:
 	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
 	@echo "make test     run the test suite (at most 8 minutes on two cores)"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    measure every speed that the README claims"
+	@echo "make bench    measure every speed that the README claims; attempts, too, with WEIGHTS= and DATA="
 	@echo "make peers    compare with Torch-Pruning; needs WEIGHTS=, DATA= and DIR= (hours; can be repeated)"
 	@echo "make gallery  make results/gallery anew (about an hour on two cores)"
 
@@ -47,6 +47,8 @@ lint: .venv/dev
 bench: .venv/dev
 	@echo "measuring; close other programs for steady numbers"
 	@$(BIN)/python -m benchmarks.solve
+	@$(if $(and $(WEIGHTS),$(DATA)),$(BIN)/python -m benchmarks.attempts --weights "$(WEIGHTS)" --data "$(DATA)" $(ARGS),\
+	  echo "attempts were not measured: name ResNet-56's WEIGHTS= and DATA=")
 
 peers: .venv/dev
 	@echo "running every method and Torch-Pruning on the same network and budget"

@@ -36,7 +36,7 @@ def race(attempts: Attempts, measure: Measure, savings: Sequence[float], wanted:
         return (attempts.after[i].harm(measure) - attempts.before.harm(measure)) / savings[i], i
 
     def measure_on(which: Sequence[int], upto: int) -> None:
-        """Bring attempts that stand at the same slice to slice `upto`; the first to get there take the network along."""
+        """Bring attempts that stand at the same slice to `upto`; the first to get there take the network along."""
         for part in slices[at[which[0]] : upto]:
             attempts.more(which, part, intact=attempts.before.seen < len(attempts.images))
         at.update(dict.fromkeys(which, upto))

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
@@ -21,6 +22,8 @@ from engine.graph.follow import Span, span
 from engine.graph.identity import Ids, Trace
 from engine.graph.masking import MaskedLayerNorm
 
+_SUMS = {operator.add, torch.add}
+_RELUS = {F.relu, torch.relu}
 _IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
 
 Environment = dict[fx.Node, Any]
@@ -79,6 +82,7 @@ class Walk(fx.Interpreter):
         last_layer = next(reversed(trace.layers))
         self._head = next(node for node in reversed(self._nodes) if node.target == last_layer)
         self._patch = _NOTHING
+        self._own: set[fx.Node] = set()  # nodes whose values this stretch of the walk may write over
         self._features = torch.empty(0)
 
     def patch(self, attempt: Attempt) -> Patch:
@@ -111,6 +115,7 @@ class Walk(fx.Interpreter):
     def _advance(self, env: Environment, start: int, stop: int, patch: Patch) -> Output:
         """Run the nodes from `start` on to before `stop`; what comes out is of use at the end only."""
         self.env, self._patch = env, patch
+        self._own = set()
         held: dict[Span, Any] = {}
         logits: Any = None
         for i in range(start, stop):
@@ -126,8 +131,39 @@ class Walk(fx.Interpreter):
         return Output(logits, self._features)
 
     def run_node(self, n: fx.Node) -> Any:
-        if n.op != "call_module":
-            return super().run_node(n)
+        result = self._over(n)
+        if result is None:
+            result = self._called(n) if n.op == "call_module" else super().run_node(n)
+            if not self._makes_anew(n):
+                return result
+        self._own.add(n)
+        return result
+
+    def _over(self, n: fx.Node) -> Tensor | None:
+        """A sum or a ReLU written over its first operand, where that was made on this stretch and nobody else reads it.
+
+        Fresh memory for large activations costs more than the arithmetic.
+        """
+        first = n.args[0] if n.args else None
+        if not isinstance(first, fx.Node) or first not in self._own or len(first.users) > 1:
+            return None
+        value: Tensor = self.env[first]
+        if n.target in _SUMS and len(n.args) == 2 and not n.kwargs and isinstance(n.args[1], fx.Node):
+            other = self.env[n.args[1]]
+            alike = isinstance(other, Tensor) and (other.shape, other.dtype) == (value.shape, value.dtype)
+            return value.add_(other) if alike else None
+        module = self.submodules.get(str(n.target)) if n.op == "call_module" else None
+        return value.relu_() if n.target in _RELUS or isinstance(module, nn.ReLU) else None
+
+    def _makes_anew(self, n: fx.Node) -> bool:
+        """Whether what a node returned is memory that nothing else refers to."""
+        module = self.submodules.get(str(n.target)) if n.op == "call_module" else None
+        if isinstance(module, nn.Identity):
+            (before,) = n.all_input_nodes
+            return before in self._own and len(before.users) == 1
+        return isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear) or n.target in _SUMS
+
+    def _called(self, n: fx.Node) -> Any:
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         if n in self._patch.masks:
             args = (args[0] * self._patch.masks[n], *args[1:])
@@ -161,7 +197,9 @@ def _fold_norms(graph: fx.GraphModule) -> None:
         conv = graph.get_submodule(str(node.target))
         follower = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
         if isinstance(conv, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d) and calls[norm.target] == 1:
-            graph.set_submodule(str(node.target), fuse_conv_bn_eval(conv, follower))
+            graph.set_submodule(
+                str(node.target), fuse_conv_bn_eval(conv, follower).to(memory_format=torch.channels_last)
+            )
             graph.set_submodule(str(norm.target), nn.Identity())
 
 
