@@ -197,9 +197,8 @@ def _fold_norms(graph: fx.GraphModule) -> None:
         conv = graph.get_submodule(str(node.target))
         follower = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
         if isinstance(conv, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d) and calls[norm.target] == 1:
-            graph.set_submodule(
-                str(node.target), fuse_conv_bn_eval(conv, follower).to(memory_format=torch.channels_last)
-            )
+            fused: Any = fuse_conv_bn_eval(conv, follower)
+            graph.set_submodule(str(node.target), fused.to(memory_format=torch.channels_last))
             graph.set_submodule(str(norm.target), nn.Identity())
 
 
