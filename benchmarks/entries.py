@@ -4,6 +4,7 @@ Half the MACs, and at most two epochs of training in all: what an iterative meth
 not spend at the end. No torch.
 """
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,9 +66,10 @@ def _channels() -> Iterator[Entry]:
         asked = {"order": "channels", "criterion": criterion, "recover": {"epochs": EPOCHS}}
         for distilled in (False, True):
             yield Entry("channels", criterion, distilled, asked)
-    for distilled in (False, True):
-        asked = {"order": "channels", "criterion": "fpgm", "width": {"round_to": 4}, "recover": {"epochs": EPOCHS}}
-        yield Entry("channels, widths in 4s", "fpgm", distilled, asked)
+    for round_to, distilled in itertools.product((4, 8), (False, True)):
+        width = {"round_to": round_to}
+        asked = {"order": "channels", "criterion": "fpgm", "width": width, "recover": {"epochs": EPOCHS}}
+        yield Entry(f"channels, widths in {round_to}s", "fpgm", distilled, asked)
 
 
 def _theirs() -> Iterator[Entry]:
@@ -142,16 +144,17 @@ def _mixed() -> Iterator[Method]:
         "fpgm",
         {"order": "channels-layers", "criterion": "fpgm", "recover": {"epochs": 1, "between_phases": True}},
     )
-    yield (
-        "direct layers by divergence, then channels in 4s",
-        "fpgm",
-        {
-            "order": "layers-channels",
-            "criterion": "fpgm",
-            "depth": {"method": "direct"},
-            "attempt": {"measure": "divergence", "race": True},
-            "width": {"round_to": 4},
-            "target": {"depth_share": 0.3},
-            "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": 5},
-        },
-    )
+    for round_to, depth_share, between in ((4, 0.3, 5), (8, 0.2, 8), (16, 0.2, 8)):
+        yield (
+            f"direct layers by divergence, then channels in {round_to}s",
+            "fpgm",
+            {
+                "order": "layers-channels",
+                "criterion": "fpgm",
+                "depth": {"method": "direct"},
+                "attempt": {"measure": "divergence", "race": True},
+                "width": {"round_to": round_to},
+                "target": {"depth_share": depth_share},
+                "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": between},
+            },
+        )

@@ -7,13 +7,14 @@ import warnings
 import typer
 from typer.exceptions import TyperException
 
-from engine.commands import pick, runs, steps
+from engine.commands import device, pick, runs, steps
 from engine.console import complain, unexpected
 from engine.errors import RequestError, WorkError
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
 for commands in (pick, runs, steps):
     app.add_typer(commands.app)
+app.add_typer(device.app, name="device")
 
 
 def main(arguments: list[str]) -> int:

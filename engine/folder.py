@@ -1,14 +1,15 @@
-"""One run folder: the truth about a run, in files that people and programs can read. No torch.
+"""The folder of a job, a run or a timing: the truth about it, in files that people and programs can read. No torch.
 
-Only the process that holds `Run.lock` writes to `status.json` and to the results, from the moment that the folder
-has its name; the kernel lets go of the lock when that process dies, however it dies.
+Only the process that holds `Job.lock` writes to `status.json` and to the results, from the moment that the folder
+has its name; the kernel lets go of the lock when that process dies, however it dies. Device timings of a run's points
+are the exception: they come from other processes, and go to a file of their own under a lock of its own.
 """
 
 import time
 from pathlib import Path
 from typing import Any
 
-from engine import files, spec
+from engine import files, spec, timing
 from engine.errors import WorkError
 from engine.locks import Lock
 
@@ -16,12 +17,11 @@ STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 ENDED = ("done", "failed", "cancelled")
 
 
-class Run:
-    """A run folder. `gallery` marks one that is shipped with the project and is only read."""
+class Job:
+    """What runs and timings have in common: a request, a status, events, a log and a lock."""
 
-    def __init__(self, path: Path, *, gallery: bool = False) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
-        self.gallery = gallery
         self.lock = Lock(path / ".lock")
 
     @property
@@ -29,20 +29,15 @@ class Run:
         return self.path.name
 
     @property
-    def checkpoint(self) -> Path:
-        """The folder of what the run resumes from; may not exist."""
-        return self.path / "checkpoint"
-
-    @property
     def cancel_mark(self) -> Path:
-        """The file whose presence asks for the run to be cancelled; it outlives every process."""
+        """The file whose presence asks for the job to be cancelled; it outlives every process."""
         return self.path / ".cancel"
 
-    # -- what was asked, and how it stands
+    def steps(self) -> int:
+        """How many different steps are behind the job, however often repeated."""
+        raise NotImplementedError
 
-    def spec(self) -> spec.RunSpec:
-        """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
-        return spec.parse(files.read_json(self.path / "spec.json"))
+    # -- how it stands
 
     def status(self) -> dict[str, Any]:
         """`state, progress, phase, message, times{created,queued,started,finished}, error` and the queue's keys."""
@@ -100,6 +95,32 @@ class Run:
         """The last lines of the log, read from its end."""
         return files.tail(self.path / "log.txt", lines)
 
+
+class Run(Job):
+    """A run folder. `gallery` marks one that is shipped with the project and is only read.
+
+    Its device timings may be in a file `timed` outside of the folder, as a gallery run's are.
+    """
+
+    def __init__(self, path: Path, *, gallery: bool = False, timed: Path | None = None) -> None:
+        super().__init__(path)
+        self.gallery = gallery
+        self._timed = timed
+
+    @property
+    def timed(self) -> Path:
+        """The file of what devices measured of the run's points; may not exist."""
+        return self._timed or self.path / "measurements.jsonl"
+
+    @property
+    def checkpoint(self) -> Path:
+        """The folder of what the run resumes from; may not exist."""
+        return self.path / "checkpoint"
+
+    def spec(self) -> spec.RunSpec:
+        """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
+        return spec.parse(files.read_json(self.path / "spec.json"))
+
     # -- what came out
 
     def append_point(self, point: dict[str, Any]) -> None:
@@ -109,10 +130,17 @@ class Run:
         return files.read_lines(self.path / "points.jsonl")[0]
 
     def append_measurement(self, measurement: dict[str, Any]) -> None:
-        files.append_line(self.path / "measurements.jsonl", measurement)
+        """Adds what a device measured of one of the points; any process may, at any time."""
+        with files.told(self.timed):
+            self.timed.parent.mkdir(parents=True, exist_ok=True)
+        with Lock(self.timed.with_name(f".{self.timed.name}.lock")).holding(wait=30.0) as mine:
+            if not mine:
+                raise WorkError(f"another process has been writing {self.timed} for half a minute; try again")
+            files.append_line(self.timed, measurement)
 
     def measurements(self) -> list[dict[str, Any]]:
-        return files.read_lines(self.path / "measurements.jsonl")[0]
+        """Everything that devices measured of the points, oldest first."""
+        return files.read_lines(self.timed)[0]
 
     def model_file(self, point: int, suffix: str) -> Path:
         """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""
@@ -128,6 +156,27 @@ class Run:
         return len(self.points()) + len(epochs)
 
 
+class Timing(Job):
+    """The folder of a timing on a device, below the results folder's `timings/`."""
+
+    @property
+    def root(self) -> Path:
+        """The results folder."""
+        return self.path.parents[1]
+
+    def spec(self) -> timing.TimingRequest:
+        """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
+        return timing.parse(files.read_json(self.path / "spec.json"))
+
+    def steps(self) -> int:
+        """The turns that were measured."""
+        return len({(event["model"], event["round"]) for event in self.events() if event["kind"] == "turn"})
+
+    def keep_samples(self, name: str, document: dict[str, Any]) -> None:
+        """Keeps raw samples and what was printed, as `samples/<name>.json`."""
+        files.write_json(self.path / "samples" / f"{name}.json", document)
+
+
 def new_status(now: float, *, foreground: bool) -> dict[str, Any]:
     """The status of a run that nobody has started; a `foreground` run is not the queue's to start."""
     return {
@@ -141,14 +190,3 @@ def new_status(now: float, *, foreground: bool) -> dict[str, Any]:
         "crashes": 0,
         "steps": 0,
     }
-
-
-def damage(run: Run) -> str | None:
-    """One sentence about what cannot be read in the run folder, or None."""
-    try:
-        run.status()
-        files.read_json(run.path / "spec.json")
-        run.points()
-    except WorkError as error:
-        return str(error)
-    return None

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.folder import Run
+from engine.folder import Job
 from engine.units import si
 
 WIDTH = 100  # columns, where no terminal says how many it has
@@ -163,9 +163,78 @@ def latency(document: Mapping[str, Any]) -> None:
     _print(f"p50 {t['p50_ms']:.3f} ms{tail}  ({t['provider']}, {threads}, batch {t['batch']}, n = {t['n']})")
 
 
+def devices(listed: Sequence[Mapping[str, Any]]) -> None:
+    if not listed:
+        _print("no devices yet; `python -m engine device add NAME user@host` adds one")
+        return
+    table = _table("device", "target", "through")
+    for d in listed:
+        table.add_row(d["name"], d["target"], d["jump"] or "")
+    _print(table)
+
+
+def device_added(document: Mapping[str, Any]) -> None:
+    _print(f"{document['name']} is {document['target']}; `python -m engine device trust {document['name']}` comes next")
+
+
+def device_removed(document: Mapping[str, Any]) -> None:
+    _print(f"{document['name']} is forgotten; what was measured on it stays")
+
+
+def key_offered(document: Mapping[str, Any], known: str | None) -> None:
+    """Before the question whether to trust a key: on stderr, as it is no answer."""
+    lines = [f"{document['name']} shows the {document['key_type']} key {document['fingerprint']}"]
+    if known is not None:
+        lines.append(
+            f"IT HAS CHANGED: until now it was {known}; a reinstalled board does that, and so does an impostor"
+        )
+    lines.append(
+        "on the board itself, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` (or that type's file) shows it"
+    )
+    print("\n".join(lines), file=sys.stderr)
+
+
+def key_trusted(document: Mapping[str, Any]) -> None:
+    was = "was trusted already" if document["state"] == "known" else "is trusted from now on"
+    _print(f"{document['name']}: {document['key_type']} {document['fingerprint']} {was}")
+
+
+def probed(found: Mapping[str, Any]) -> None:
+    table = _table("what", "this device")
+    for name, value in found.items():
+        table.add_row(name, _plain(value))
+    _print(table)
+
+
+def _plain(value: Any) -> str:
+    """A value of a JSON document on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_plain, value))
+    return "–" if value is None else str(value)
+
+
+def timing_queued(document: Mapping[str, Any]) -> None:
+    _print(document["job_id"])
+
+
+def timed(document: Mapping[str, Any]) -> None:
+    table = _table("run", ">#", "by", ">p50 ms", ">p90 ms", ">p99 ms", ">GPU ms", ">mW", ">mJ", ">n", "")
+    for m in document["measurements"]:
+        times = (m["p50_ms"], m["p90_ms"], m["p99_ms"], m["gpu_p50_ms"])
+        table.add_row(
+            *(m["run_id"], str(m["point"]), f"{m['tool']} {m['version']} {m['precision']}"),
+            *("" if ms is None else f"{ms:.3f}" for ms in times),
+            *("" if value is None else f"{value:.4g}" for value in (m["power_mw"], m["energy_mj"])),
+            *(str(m["n"]), "throttled" if m["throttled"] else ""),
+        )
+    _print(table)
+
+
 @contextmanager
-def progress(folder: Run) -> Iterator[None]:
-    """A live bar on stderr from the run's own status, while the block runs; only where stderr is a terminal."""
+def progress(folder: Job) -> Iterator[None]:
+    """A live bar on stderr from the job's own status, while the block runs; only where stderr is a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:

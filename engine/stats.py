@@ -1,10 +1,15 @@
-"""Arithmetic over points: which are not beaten, and how sure a mean over seeds is. No torch."""
+"""Arithmetic over points and samples: what is not beaten, how sure a mean is, what a percentile needs. No torch."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import stdtrit
+
+# The samples that a percentile of latencies needs; the numbers are MLPerf's.
+MIN_N_P90 = 64
+MIN_N_P99 = 662
 
 
 @dataclass(frozen=True)
@@ -50,3 +55,10 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     t = float(stdtrit(x.size - 1, 0.5 + confidence / 2))
     half = t * float(x.std(ddof=1)) / float(np.sqrt(x.size))
     return Interval(mean, mean - half, mean + half, int(x.size))
+
+
+def percentiles(milliseconds: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """p50, p90 and p99 of at least one sample; None where there are too few to say (64 for a p90, 662 for a p99)."""
+    n = len(milliseconds)
+    p50, p90, p99 = (round(float(p), 4) for p in np.percentile(milliseconds, (50, 90, 99)))
+    return p50, p90 if n >= MIN_N_P90 else None, p99 if n >= MIN_N_P99 else None

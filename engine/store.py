@@ -1,4 +1,4 @@
-"""The results folder: run folders, which are the truth, and what pages ask about all of them. No torch."""
+"""The results folder: job folders, which are the truth, and what pages ask about all of them. No torch."""
 
 import errno
 import hashlib
@@ -11,18 +11,22 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from engine import refusal
 from engine.errors import RequestError, WorkError
 from engine.files import told, whole, write_json
-from engine.folder import Run, new_status
-from engine.index import Folder, Index, stamp
+from engine.folder import Job, Run, Timing, new_status
+from engine.index import Index
+from engine.rows import Folder, Kind, stamp
 from engine.spec import RunSpec
+from engine.timing import TimingRequest
 
-__all__ = ["GALLERY", "Run", "Store", "whole", "write_json"]
+__all__ = ["GALLERY", "Job", "Run", "Store", "Timing", "whole", "write_json"]
 
+J = TypeVar("J", bound=Job)
 GALLERY = Path(__file__).parents[1] / "results" / "gallery"
-_RUN_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
 _NEW, _GONE = ".new-", ".gone-"
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
@@ -34,6 +38,7 @@ class Store:
         self.root = root.expanduser().absolute()
         self.gallery = gallery
         self.folder = self.root / "runs"
+        self.timings_folder = self.root / "timings"
         self.index = Index(self.root / "index.sqlite", self._scan)
         self._refuse_unwritable()
 
@@ -43,48 +48,59 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
 
     def create(self, spec: RunSpec, *, foreground: bool = False) -> Run:
-        """A new run folder, queued; it appears whole, under an id that no other run has.
+        """A new run folder, queued; it appears whole, under an id that no other job has.
 
         A `foreground` run comes with its lock held by this process, and is never the queue's to start.
         """
-        now = time.time()
-        base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{spec.digest()}"
-        self.prepare()
-        hidden = self.folder / f"{_NEW}{uuid.uuid4().hex}"
-        with self._writable():
-            hidden.mkdir()
-        run = Run(hidden)
-        try:
-            if foreground:
-                run.lock.acquire()
-            write_json(hidden / "spec.json", spec.model_dump(mode="json"))
-            write_json(hidden / "status.json", {**new_status(now, foreground=foreground), "group": spec.group()})
-            self._appear(run, base)
-        except BaseException:
-            run.lock.release()
-            shutil.rmtree(hidden, ignore_errors=True)
-            raise
-        return run
+        hidden = Run(self.folder / f"{_NEW}{uuid.uuid4().hex}")
+        asked, digest, group = spec.model_dump(mode="json"), spec.digest(), spec.group()
+        return self._create(hidden, asked, digest, group=group, foreground=foreground)
+
+    def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
+        """The same for a timing on a device."""
+        hidden = Timing(self.timings_folder / f"{_NEW}{uuid.uuid4().hex}")
+        asked, digest = request.model_dump(mode="json"), request.digest()
+        return self._create(hidden, asked, digest, group=digest, foreground=foreground)
 
     def run(self, run_id: str) -> Run:
         """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
-        if not _RUN_ID.fullmatch(run_id):
-            raise RequestError(f"{run_id!r} is not a run id; they look like 20260131-095959-0a1b2c3d")
-        for folder, gallery in ((self.folder, False), (self.gallery, True)):
-            if (folder / run_id / "status.json").exists():
-                return Run(folder / run_id, gallery=gallery)
+        _check_id(run_id, "a run id")
+        own, shipped = self.folder / run_id, self.gallery / run_id
+        if (own / "status.json").exists():
+            return Run(own)
+        if (shipped / "status.json").exists():
+            return Run(shipped, gallery=True, timed=self._timed(shipped, "gallery"))
         raise RequestError(f"there is no run {run_id} in {self.root}; `python -m engine runs` lists what there is")
+
+    def timing(self, job_id: str) -> Timing:
+        """The timing of that id; RequestError for an unknown or malformed one."""
+        _check_id(job_id, "a timing's id")
+        if (self.timings_folder / job_id / "status.json").exists():
+            return Timing(self.timings_folder / job_id)
+        raise RequestError(f"there is no timing {job_id} in {self.root}")
+
+    def job(self, job_id: str) -> Run | Timing:
+        """The run or timing of that id; RequestError for an unknown or malformed one."""
+        if _ID.fullmatch(job_id) and (self.timings_folder / job_id / "status.json").exists():
+            return self.timing(job_id)
+        return self.run(job_id)
 
     def runs(self) -> list[dict[str, Any]]:
         """One summary for every run, newest first."""
-        rows = self.index.query("SELECT summary FROM runs ORDER BY created DESC, run_id DESC")
-        return [json.loads(summary) for (summary,) in rows]
+        return self._summaries("kind != 'timing'")
+
+    def timings(self) -> list[dict[str, Any]]:
+        """One summary for every timing on a device, newest first: the request, and how it stands."""
+        return self._summaries("kind = 'timing'")
 
     def points(self) -> list[dict[str, Any]]:
-        """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside."""
+        """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
+
+        Among its latencies are those that devices measured, the last one under each condition.
+        """
         rows = self.index.query(
-            "SELECT points.body, runs.run_id, CASE points.n WHEN 0 THEN runs.beside END"
-            " FROM points JOIN runs USING (run_id) ORDER BY runs.created, runs.run_id, points.n"
+            "SELECT points.body, job_id, CASE points.n WHEN 0 THEN jobs.beside END"
+            " FROM points JOIN jobs ON job_id = run_id ORDER BY jobs.created, job_id, points.n"
         )
         besides = {run_id: json.loads(beside) for _, run_id, beside in rows if beside is not None}
         # One text for all points: parsing it is several times faster than parsing each.
@@ -92,66 +108,106 @@ class Store:
         return [{**besides[run_id], **point} for (_, run_id, _), point in zip(rows, points, strict=True)]
 
     def token(self) -> str:
-        """A value that changes whenever any run did: a few stats a run, nothing is read."""
-        seen = sorted((run_id, folder.stamp) for run_id, folder in self._scan().items())
+        """A value that changes whenever any job did: a few stats a job, nothing is read."""
+        seen = sorted((job_id, folder.stamp) for job_id, folder in self._scan().items())
         return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
 
     def reindex(self) -> int:
         """Makes the index anew from the run folders; how many runs there are."""
         return self.index.rebuild()
 
-    def note(self, run: Run) -> None:
-        """Writes the index row of one run, so that a submission is in the queue when it returns."""
-        seen = stamp(run.path)
-        if seen is not None:
-            self.index.put(run.id, Folder(run.path, run.gallery, seen))
+    def note(self, job: Job) -> None:
+        """Writes the index row of one job, so that a submission is in the queue when it returns."""
+        folder = self._stamped(job.path, "timing" if isinstance(job, Timing) else "run")
+        if folder is not None:
+            self.index.put(job.id, folder)
 
-    def delete(self, run_id: str) -> None:
-        """Removes a run that nobody works on, its files and all; RequestError for a running or a gallery run."""
-        run = self.run(run_id)
-        if run.gallery:
-            raise RequestError(f"{run_id} is a gallery run, shipped with the project; it cannot be deleted")
-        with run.lock.holding() as mine:
+    def delete(self, job_id: str) -> None:
+        """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
+        job = self.job(job_id)
+        if isinstance(job, Run) and job.gallery:
+            raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be deleted")
+        with job.lock.holding() as mine:
             if not mine:
-                raise RequestError(f"{run_id} is running; cancel it before deleting it")
-            gone = self.folder / f"{_GONE}{uuid.uuid4().hex}"
-            with told(run.path):
-                run.path.rename(gone)
+                raise RequestError(f"{job_id} is running; cancel it before deleting it")
+            gone = job.path.with_name(f"{_GONE}{uuid.uuid4().hex}")
+            with told(job.path):
+                job.path.rename(gone)
         with told(gone):
             shutil.rmtree(gone)
 
     def sweep(self, older_than: float = 3600.0) -> None:
         """Removes what killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
-        if not self.folder.is_dir():
-            return
-        for path in self.folder.glob(".*-*"):
-            if path.name.startswith((_NEW, _GONE)) and _age(path) > older_than and not Run(path).lock.taken():
-                shutil.rmtree(path, ignore_errors=True)
+        for parent in (self.folder, self.timings_folder):
+            for path in parent.glob(".*-*") if parent.is_dir() else ():
+                if path.name.startswith((_NEW, _GONE)) and _age(path) > older_than and not Job(path).lock.taken():
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _summaries(self, which: str) -> list[dict[str, Any]]:
+        rows = self.index.query(f"SELECT summary FROM jobs WHERE {which} ORDER BY created DESC, job_id DESC")
+        return [json.loads(summary) for (summary,) in rows]
 
     def _scan(self) -> dict[str, Folder]:
         found: dict[str, Folder] = {}
-        for root, gallery in ((self.gallery, True), (self.folder, False)):
-            for path in root.iterdir() if root.is_dir() else ():
-                seen = stamp(path) if _RUN_ID.fullmatch(path.name) else None
-                if seen is not None:
-                    found[path.name] = Folder(path, gallery, f"{'gallery' if gallery else 'run'}.{seen}")
+        kinds: tuple[tuple[Path, Kind], ...] = (
+            (self.gallery, "gallery"),
+            (self.folder, "run"),
+            (self.timings_folder, "timing"),
+        )
+        for parent, kind in kinds:
+            for path in parent.iterdir() if parent.is_dir() else ():
+                folder = self._stamped(path, kind) if _ID.fullmatch(path.name) else None
+                if folder is not None:
+                    found[path.name] = folder
         return found
 
-    def _appear(self, run: Run, base: str) -> None:
+    def _stamped(self, path: Path, kind: Kind) -> Folder | None:
+        """A job folder as it is now; None when it has no status."""
+        timed = self._timed(path, kind)
+        seen = stamp(path, *(() if timed is None else (path / "points.jsonl", timed)))
+        return None if seen is None else Folder(path, kind, f"{kind}.{seen}", timed)
+
+    def _timed(self, path: Path, kind: Kind) -> Path | None:
+        """Where device timings of a run's points are; those of a gallery run, which is only read, beside the runs."""
+        if kind == "gallery":
+            return self.root / "measurements" / f"{path.name}.jsonl"
+        return path / "measurements.jsonl" if kind == "run" else None
+
+    def _create(self, job: J, asked: dict[str, Any], digest: str, *, group: str, foreground: bool) -> J:
+        now = time.time()
+        base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{digest}"
+        self.prepare()
+        hidden = job.path
+        with self._writable():
+            hidden.mkdir(parents=True)
+        try:
+            if foreground:
+                job.lock.acquire()
+            write_json(hidden / "spec.json", asked)
+            write_json(hidden / "status.json", {**new_status(now, foreground=foreground), "group": group})
+            self._appear(job, base)
+        except BaseException:
+            job.lock.release()
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+        return job
+
+    def _appear(self, job: Job, base: str) -> None:
         """Gives the hidden folder its name: a rename onto a folder that holds anything fails, so ids are unique."""
+        others = [folder for folder in (self.gallery, self.folder, self.timings_folder) if folder != job.path.parent]
         for n in range(1, 100_000):
-            path = self.folder / (base if n == 1 else f"{base}-{n}")
-            if (self.gallery / path.name).exists():
+            path = job.path.with_name(base if n == 1 else f"{base}-{n}")
+            if any((folder / path.name).exists() for folder in others):
                 continue
             try:
-                run.path.rename(path)
+                job.path.rename(path)
             except OSError as error:
                 if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                     continue
                 raise WorkError(f"cannot write {path}: {error.strerror}") from error
-            run.path, run.lock.path = path, path / run.lock.path.name
+            job.path, job.lock.path = path, path / job.lock.path.name
             return
-        raise WorkError(f"no free run id is left for {base}; wait a second and submit again")
+        raise WorkError(f"no free id is left for {base}; wait a second and submit again")
 
     def _refuse_unwritable(self) -> None:
         nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
@@ -171,6 +227,11 @@ class Store:
                 reason = cause.strerror or str(cause)
                 raise RequestError(f"the results folder {self.root} cannot be written to: {reason}") from error
             raise
+
+
+def _check_id(job_id: str, what: str) -> None:
+    if not _ID.fullmatch(job_id):
+        raise RequestError(f"{refusal.shown(job_id)} is not {what}; they look like 20260131-095959-0a1b2c3d")
 
 
 def _age(path: Path) -> float:

@@ -1,4 +1,4 @@
-"""One run in one process, start to end: `python -m engine.jobs.child RESULTS RUN_ID`. Its output goes to log.txt."""
+"""One job in one process, start to end: `python -m engine.jobs.child RESULTS JOB_ID`. Its output goes to log.txt."""
 
 import errno
 import sys
@@ -7,14 +7,14 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from engine import files
 from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handled
-from engine.spec import RunSpec
-from engine.store import Run, Store
+from engine.store import Job, Run, Store, Timing
 
-Pipeline = Callable[[RunSpec, Run], None]
+Pipeline = Callable[[Any, Any], None]  # what was asked, and the run or timing
 LOCK_WAIT = 10.0
 
 
@@ -33,87 +33,97 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def execute(run: Run, pipeline: Pipeline) -> str:
-    """Runs `pipeline(spec, run)` with the run's lock held throughout; writes and returns the state it ends in.
+def execute(job: Run | Timing, pipeline: Pipeline) -> str:
+    """Runs `pipeline(request, job)` with the job's lock held throughout; writes and returns the state it ends in.
 
-    The state is done, failed, cancelled or interrupted. A run that is not queued (any more) is left as it is.
+    The state is done, failed, cancelled or interrupted. A job that is not queued (any more) is left as it is.
     SIGTERM and SIGINT stop it politely; call it from the main thread, which is where Python handles signals.
     Raises RequestError when another process works on it, WorkError when the final state cannot be written.
     """
-    if not run.lock.acquire(LOCK_WAIT):
-        raise RequestError(f"another process works on {run.id} already; cancel it or wait for it")
+    if not job.lock.acquire(LOCK_WAIT):
+        raise RequestError(f"another process works on {job.id} already; cancel it or wait for it")
     try:
         stop = _Stop()
         with handled(stop):
-            return _work(run, pipeline, stop)
+            return _work(job, pipeline, stop)
     finally:
-        run.lock.release()
+        job.lock.release()
 
 
-def _work(run: Run, pipeline: Pipeline, stop: _Stop) -> str:
-    state = str(run.status()["state"])
+def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> str:
+    state = str(job.status()["state"])
     if state != "queued":
         return state
-    if run.cancel_mark.exists():
-        run.end("cancelled", "cancelled before it was started")
+    if job.cancel_mark.exists():
+        job.end("cancelled", "cancelled before it was started")
         return "cancelled"
-    run.lock.sign()
-    files.tidy(run.path)
-    files.tidy(run.path / "models")
-    run.update(state="running", message="starting", error=None, times={"started": time.time(), "finished": None})
-    state, sentence = _outcome(run, pipeline, stop)
-    run.end(state, sentence)
+    job.lock.sign()
+    files.tidy(job.path)
+    files.tidy(job.path / "models")
+    job.update(state="running", message="starting", error=None, times={"started": time.time(), "finished": None})
+    state, sentence = _outcome(job, pipeline, stop)
+    job.end(state, sentence)
     return state
 
 
-def _outcome(run: Run, pipeline: Pipeline, stop: _Stop) -> tuple[str, str]:
+def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[str, str]:
     """The final state and its one sentence; whatever a stopped pipeline raised, it was stopped."""
     failure = ""
     try:
         stop.open = True
-        pipeline(run.spec(), run)
+        pipeline(job.spec(), job)
         stop.open = False
         return "done", "done"
     except KeyboardInterrupt:
         stop.asked = True
     except Exception as error:
         stop.open = False
-        failure = _sentence(run, error)
+        failure = _sentence(job, error)
     if not stop.asked:
         return "failed", failure
-    if run.cancel_mark.exists():
+    if job.cancel_mark.exists():
         return "cancelled", "cancelled; resume goes on from its last finished step"
     return "interrupted", "interrupted; resume goes on from its last finished step"
 
 
-def _sentence(run: Run, error: Exception) -> str:
+def _sentence(job: Job, error: Exception) -> str:
     """Why it failed, for a person; what only a programmer can read goes to the log."""
     if isinstance(error, RequestError | WorkError):
         return str(error)
-    run.log("".join(traceback.format_exception(error)))
+    job.log("".join(traceback.format_exception(error)))
     if isinstance(error, MemoryError):
         return "the machine ran out of memory; a smaller batch size or model needs less"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full; free some space, then resume"
-    return f"the run stopped on an unexpected {type(error).__name__}; log.txt has the details"
+    return f"the {_what(job)} stopped on an unexpected {type(error).__name__}; log.txt has the details"
 
 
-def _pipeline(spec: RunSpec, run: Run) -> None:
-    from engine import pipeline  # here, because torch takes seconds to import and the run is to be seen running
+def _what(job: Job) -> str:
+    return "timing" if isinstance(job, Timing) else "run"
 
-    pipeline.run(spec, run)
+
+def _pipeline(asked: Any, job: Run | Timing) -> None:
+    """What a run or a timing consists of; imported here, as that takes seconds and the job is to be seen running."""
+    if isinstance(job, Timing):
+        from engine.device import job as timing
+
+        timing.run(asked, job)
+    else:
+        from engine import pipeline
+
+        pipeline.run(asked, job)
 
 
 def main(arguments: list[str], pipeline: Pipeline = _pipeline) -> int:
-    """The child's exit status: 0 when the run ended done, cancelled or interrupted, else an error's own."""
+    """The child's exit status: 0 when the job ended done, cancelled or interrupted, else an error's own."""
     if len(arguments) != 2:
-        print("usage: python -m engine.jobs.child RESULTS RUN_ID", file=sys.stderr)
+        print("usage: python -m engine.jobs.child RESULTS JOB_ID", file=sys.stderr)
         return RequestError.exit_code
     try:
-        run = Store(Path(arguments[0])).run(arguments[1])
-        if run.gallery:
-            raise RequestError(f"{run.id} is a gallery run, shipped with the project; it cannot be run")
-        return WorkError.exit_code if execute(run, pipeline) == "failed" else 0
+        job = Store(Path(arguments[0])).job(arguments[1])
+        if isinstance(job, Run) and job.gallery:
+            raise RequestError(f"{job.id} is a gallery run, shipped with the project; it cannot be run")
+        return WorkError.exit_code if execute(job, pipeline) == "failed" else 0
     except (RequestError, WorkError) as error:
         print(error, file=sys.stderr)
         return error.exit_code

@@ -1,4 +1,4 @@
-"""A run's process as the worker sees it: whether it is gone, and how it is stopped."""
+"""A job's process as the worker sees it: whether it is gone, and how it is stopped."""
 
 import os
 import signal
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 import psutil
 
-from engine.folder import Run
+from engine.folder import Job
 from engine.locks import Process
 
 
 @dataclass
 class Child:
-    """A run's process: one started here (`popen`), or one left by a worker that died."""
+    """A job's process: one started here (`popen`), or one left by a worker that died."""
 
-    run: Run
+    job: Job
     popen: subprocess.Popen[bytes] | None
     asked: float | None = None  # the monotonic second at which it was told to stop
     code: int = 0  # the exit status of one that was started here
@@ -25,16 +25,16 @@ class Child:
         self._started = Process.of(self.popen.pid) if self.popen else None
 
     def gone(self) -> bool:
-        """Whether the process has ended and nothing of it holds the run; survivors of its group are ended here."""
+        """Whether the process has ended and nothing of it holds the job; survivors of its group are ended here."""
         if self.popen is not None:
             if self._started is not None and self._started.alive():
                 return False
             _kill_group(self.popen.pid)  # before it is reaped: until then nobody else can have its number
             self.code = self.popen.wait()
             self.popen = None
-        if not self.run.lock.taken():
+        if not self.job.lock.taken():
             return True
-        signer = self.run.lock.signer()
+        signer = self.job.lock.signer()
         if signer and not signer.alive():
             _kill_session(signer.pid)
         return False
@@ -49,7 +49,7 @@ class Child:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        process = self.run.lock.owner() or self._started
+        process = self.job.lock.owner() or self._started
         if process is None:
             return
         if number == signal.SIGKILL:

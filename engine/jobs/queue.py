@@ -1,26 +1,36 @@
-"""The queue: which runs wait, and every change of a run's state that its own process does not make. No torch.
+"""The queue: which jobs wait, and every change of a job's state that its own process does not make. No torch.
 
-A run waits when its folder says so; the index only makes that quick to ask. Whoever changes a status holds the run's
-lock, which a child process holds for its whole life: so no run is started, cancelled or resumed under a living child.
+A job is a run on this computer or a timing on a device; each of these is a lane, in which one job goes at a time. A
+job waits when its folder says so; the index only makes that quick to ask. Whoever changes a status holds the job's
+lock, which a child process holds for its whole life: so no job is started, cancelled or resumed under a living child.
 """
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine import files
 from engine.errors import RequestError, WorkError
-from engine.folder import ENDED, STATES, Run
+from engine.folder import ENDED, STATES, Job, Run, Timing
 from engine.spec import RunSpec
 from engine.store import Store
+from engine.timing import TimingRequest
 
 MAX_CRASHES = 3
-_OWN = "SELECT run_id FROM runs WHERE NOT gallery AND "
-_WAITING = _OWN + "NOT foreground AND state = 'queued' ORDER BY queued, run_id"
-_UNENDED = _OWN + "NOT foreground AND state IN ('queued', 'running', 'interrupted') ORDER BY queued, run_id"
-_STRAY = _OWN + "(state IN ('running', 'interrupted') OR state = 'queued' AND foreground) ORDER BY queued, run_id"
+_OWN = "SELECT job_id, kind, lane FROM jobs WHERE kind != 'gallery' AND "
+_WAITING = _OWN + "NOT foreground AND state = 'queued' ORDER BY queued, job_id"
+_UNENDED = _OWN + "NOT foreground AND state IN ('queued', 'running', 'interrupted') ORDER BY queued, job_id"
+_STRAY = _OWN + "(state IN ('running', 'interrupted') OR state = 'queued' AND foreground) ORDER BY queued, job_id"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A job and the lane in which it goes."""
+
+    job: Job
+    lane: str
 
 
 @dataclass(frozen=True)
@@ -32,153 +42,177 @@ class Queue:
     def submit(self, spec: RunSpec) -> Run:
         """Puts a run in the queue: there, in the index too, when this returns; nothing is left when it raises."""
         run = self.store.create(spec)
-        try:
-            self.store.note(run)
-        except WorkError:
-            self.store.delete(run.id)
-            raise
+        self._note(run)
         return run
 
-    def cancel(self, run_id: str) -> None:
-        """Cancels a run: at once when nobody works on it, else its process is told to stop and the worker sees to it.
+    def submit_timing(self, request: TimingRequest) -> Timing:
+        """The same for a timing on a device."""
+        timing = self.store.create_timing(request)
+        self._note(timing)
+        return timing
 
-        RequestError when it has ended already or is a gallery run.
+    def cancel(self, job_id: str) -> None:
+        """Cancels a job: at once when nobody works on it, else its process is told to stop and the worker sees to it.
+
+        RequestError when it has ended already or is a gallery job.
         """
-        run = self._own(run_id, "cancelled")
-        if run.lock.owner() is None:
-            with run.lock.holding(wait=1.0) as mine:
+        job = self._own(job_id, "cancelled")
+        if job.lock.owner() is None:
+            with job.lock.holding(wait=1.0) as mine:
                 if mine:
-                    self._refuse_ended(run)
-                    run.end("cancelled", "cancelled while nobody worked on it")
+                    self._refuse_ended(job)
+                    job.end("cancelled", "cancelled while nobody worked on it")
                     return
-        self._refuse_ended(run)
-        with files.told(run.cancel_mark):
-            run.cancel_mark.touch()
-        owner = run.lock.owner()
+        self._refuse_ended(job)
+        with files.told(job.cancel_mark):
+            job.cancel_mark.touch()
+        owner = job.lock.owner()
         if owner is not None:
             owner.signal(signal.SIGTERM)
 
-    def resume(self, run_id: str) -> Run:
-        """Puts an interrupted, failed or cancelled run back at the queue's end; it goes on from its last step.
+    def resume(self, job_id: str) -> Job:
+        """Puts an interrupted, failed or cancelled job back at the queue's end; a run goes on from its last step.
 
         So is one that says it is running, when the process that said so is gone.
         """
-        run = self._own(run_id, "resumed")
-        state = run.status()["state"]
-        refusal = f"{run_id} is {state}; only an interrupted, failed or cancelled run can be resumed"
+        job = self._own(job_id, "resumed")
+        state = job.status()["state"]
+        refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {_what(job)} can be resumed"
         if state in ("queued", "done"):
             raise RequestError(refusal)
         # A child that has just ended may still be leaving.
-        with run.lock.holding(wait=0.0 if state == "running" else 5.0) as mine:
+        with job.lock.holding(wait=0.0 if state == "running" else 5.0) as mine:
             if not mine and state == "running":
                 raise RequestError(refusal)
             if not mine:
-                raise RequestError(f"{run_id} is still being worked on; try again in a moment")
-            with files.told(run.cancel_mark):
-                run.cancel_mark.unlink(missing_ok=True)
-            self._requeue(run, "waiting to go on from its last finished step", crashes=0)
-        return run
+                raise RequestError(f"{job_id} is still being worked on; try again in a moment")
+            with files.told(job.cancel_mark):
+                job.cancel_mark.unlink(missing_ok=True)
+            self._requeue(job, "waiting to go on from its last finished step", crashes=0)
+        return job
 
     def counts(self) -> dict[str, int]:
-        """How many of the user's runs are in each state, every state named."""
-        rows = self.store.index.query("SELECT state, count(*) FROM runs WHERE NOT gallery GROUP BY state")
+        """How many of the user's jobs are in each state, every state named."""
+        rows = self.store.index.query("SELECT state, count(*) FROM jobs WHERE kind != 'gallery' GROUP BY state")
         return {**dict.fromkeys(STATES, 0), **{str(state): int(count) for state, count in rows}}
 
     def waiting(self) -> list[str]:
-        """The ids of the queued runs in the order in which they will start."""
-        return [run_id for (run_id,) in self.store.index.query(_WAITING)]
+        """The ids of the queued jobs in the order in which those of a lane will start."""
+        return [job_id for job_id, _, _ in self.store.index.query(_WAITING)]
 
     # -- for the worker, of which there is one
 
-    def next(self) -> Run | None:
-        """The run that is to start now."""
-        for run in self._runs(_WAITING):
-            with _unless_deleted(run):
-                if run.cancel_mark.exists():
-                    self.settle(run)
-                elif not run.lock.taken():
-                    return run
+    def next(self, busy: Collection[str] = ()) -> Listed | None:
+        """The job that is to start now in one of the lanes that are not busy."""
+        for listed in self._listed(_WAITING, busy):
+            job = listed.job
+            with _unless_deleted(job):
+                if job.cancel_mark.exists():
+                    self.settle(job)
+                elif not job.lock.taken():
+                    return listed
         return None
 
-    def living(self) -> Run | None:
-        """A run of the queue that a child works on already: one to watch instead of starting another."""
-        for run in self._runs(_UNENDED):
-            with _unless_deleted(run):
-                if run.lock.taken():
-                    return run
+    def living(self, busy: Collection[str] = ()) -> Listed | None:
+        """A job of the queue that a child works on already: one to watch instead of starting another."""
+        for listed in self._listed(_UNENDED, busy):
+            with _unless_deleted(listed.job):
+                if listed.job.lock.taken():
+                    return listed
         return None
 
-    def reconcile(self) -> None:
-        """Brings every run whose process is gone to the state it is to have: cancelled, queued again, or failed."""
+    def reconcile(self, watched: Collection[str] = ()) -> None:
+        """Brings every job whose process is gone to the state it is to have: cancelled, queued again, or failed.
+
+        Not those whose ids are `watched`: whoever watches a child settles its job.
+        """
         self.store.sweep()
-        for run in self._runs(_STRAY):
-            with _unless_deleted(run):
-                if not run.lock.taken():
-                    self.settle(run)
+        for listed in self._listed(_STRAY):
+            job = listed.job
+            with _unless_deleted(job):
+                if job.id not in watched and not job.lock.taken():
+                    self.settle(job)
 
-    def settle(self, run: Run, *, lost: bool = False) -> None:
-        """The same for one run, nothing while a process works on it; `lost`: a child ended before it set a state."""
-        with _unless_deleted(run), run.lock.holding() as mine:
+    def settle(self, job: Job, *, lost: bool = False) -> None:
+        """The same for one job, nothing while a process works on it; `lost`: a child ended before it set a state."""
+        with _unless_deleted(job), job.lock.holding() as mine:
             if not mine:
                 return
-            status = run.status()
+            status = job.status()
             state, foreground = status["state"], status.get("foreground", False)
             if state in ENDED:
                 return
-            if run.cancel_mark.exists():
-                run.end("cancelled", "cancelled; resume goes on from its last finished step")
+            if job.cancel_mark.exists():
+                job.end("cancelled", "cancelled; resume goes on from its last finished step")
             elif foreground:
                 if state != "interrupted":
-                    run.end("interrupted", "its process was lost; resume goes on from its last finished step")
+                    job.end("interrupted", "its process was lost; resume goes on from its last finished step")
             elif state == "interrupted":
-                self._requeue(run, "was interrupted; goes on from its last finished step")
+                self._requeue(job, "was interrupted; goes on from its last finished step")
             elif state == "running" or lost:
-                self._crashed(run)
+                self._crashed(job)
 
-    def _crashed(self, run: Run) -> None:
+    def _crashed(self, job: Job) -> None:
         try:
-            status, steps = run.status(), run.steps()
+            status, steps = job.status(), job.steps()
         except WorkError as error:
-            run.end("failed", str(error))
+            job.end("failed", str(error))
             return
         crashes = 1 if steps > status.get("steps", 0) else status.get("crashes", 0) + 1
-        run.event("interrupted", crashes=crashes)
+        job.event("interrupted", crashes=crashes)
         if crashes >= MAX_CRASHES:
             sentence = f"its process was lost {crashes} times without a step in between; log.txt may say why"
-            run.end("failed", sentence)
+            job.end("failed", sentence)
         else:
             self._requeue(
-                run, "its process was lost; goes on from its last finished step", crashes=crashes, steps=steps
+                job, "its process was lost; goes on from its last finished step", crashes=crashes, steps=steps
             )
 
     @staticmethod
-    def _requeue(run: Run, message: str, **more: int) -> None:
+    def _requeue(job: Job, message: str, **more: int) -> None:
         times = {"queued": time.time(), "finished": None}
-        run.update(state="queued", message=message, error=None, foreground=False, times=times, **more)
+        job.update(state="queued", message=message, error=None, foreground=False, times=times, **more)
 
-    def _own(self, run_id: str, verb: str) -> Run:
-        run = self.store.run(run_id)
-        if run.gallery:
-            raise RequestError(f"{run_id} is a gallery run, shipped with the project; it cannot be {verb}")
-        return run
+    def _note(self, job: Job) -> None:
+        try:
+            self.store.note(job)
+        except WorkError:
+            self.store.delete(job.id)
+            raise
 
-    def _runs(self, sql: str) -> list[Run]:
-        return [Run(self.store.folder / run_id) for (run_id,) in self.store.index.query(sql)]
+    def _own(self, job_id: str, verb: str) -> Job:
+        job = self.store.job(job_id)
+        if isinstance(job, Run) and job.gallery:
+            raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be {verb}")
+        return job
+
+    def _listed(self, sql: str, busy: Collection[str] = ()) -> list[Listed]:
+        rows = self.store.index.query(sql)
+        return [Listed(self._found(job_id, kind), lane) for job_id, kind, lane in rows if lane not in busy]
+
+    def _found(self, job_id: str, kind: str) -> Job:
+        if kind == "timing":
+            return Timing(self.store.timings_folder / job_id)
+        return Run(self.store.folder / job_id)
 
     @staticmethod
-    def _refuse_ended(run: Run) -> None:
-        state = run.status()["state"]
+    def _refuse_ended(job: Job) -> None:
+        state = job.status()["state"]
         if state in ENDED:
             raise RequestError(
-                f"{run.id} is {state} already; only a queued, running or interrupted run can be cancelled"
+                f"{job.id} is {state} already; only a queued, running or interrupted {_what(job)} can be cancelled"
             )
+
+
+def _what(job: Job) -> str:
+    return "timing" if isinstance(job, Timing) else "run"
 
 
 @contextmanager
-def _unless_deleted(run: Run) -> Iterator[None]:
+def _unless_deleted(job: Job) -> Iterator[None]:
     """What goes wrong inside does not matter when the run was deleted since it was listed."""
     try:
         yield
     except WorkError:
-        if run.path.exists():
+        if job.path.exists():
             raise

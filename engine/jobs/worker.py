@@ -1,9 +1,11 @@
-"""The worker: takes the queue's runs one after the other, each in a child process of its own. No torch.
+"""The worker: takes the queue's jobs, each in a child process of its own, one at a time in each lane. No torch.
 
-There is one worker per results folder, held by a lock. It may die at any moment: its child goes on alone, and the next
-worker watches that child instead of starting another. `python -m engine.jobs.worker RESULTS` starts a detached one.
+This computer is a lane and every device is one, so that timings on boards go on beside a run. There is one worker per
+results folder, held by a lock. It may die at any moment: its children go on alone, and the next worker watches them
+instead of starting others. `python -m engine.jobs.worker RESULTS` starts a detached one.
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -16,7 +18,7 @@ from types import FrameType
 
 from engine.errors import RequestError, WorkError
 from engine.files import told
-from engine.folder import Run
+from engine.folder import Job
 from engine.jobs.process import Child
 from engine.jobs.queue import Queue
 from engine.jobs.signals import handled
@@ -26,21 +28,21 @@ from engine.store import Store
 PROJECT = Path(__file__).parents[2]
 GRACE_SECONDS = 10.0  # from SIGTERM to SIGKILL
 POLL_SECONDS = 0.1
-IDLE_SECONDS = 0.5
+LOOK_SECONDS = 0.5  # between two looks at the queue while nothing ends
 BEAT_SECONDS = 2.0
 ALREADY = 3  # exit status of a process that found a worker and became none
 HUNG_SECONDS = 120.0  # a worker without a heartbeat for so long is replaced
 
-Command = Callable[[Store, Run], list[str]]
+Command = Callable[[Store, Job], list[str]]
 
 
 class OccupiedError(RequestError):
     """Another worker works on the results folder."""
 
 
-def child_command(store: Store, run: Run) -> list[str]:
-    """The argument vector of the process that works on `run`."""
-    return [sys.executable, "-m", "engine.jobs.child", str(store.root), run.id]
+def child_command(store: Store, job: Job) -> list[str]:
+    """The argument vector of the process that works on `job`."""
+    return [sys.executable, "-m", "engine.jobs.child", str(store.root), job.id]
 
 
 def worker_command(store: Store) -> list[str]:
@@ -125,58 +127,88 @@ class _Stop:
 
 
 def _loop(store: Store, lock: Lock, drain: bool, command: Command, grace: float) -> None:
-    queue = Queue(store)
     try:
         stop = _Stop()
         with handled(stop):
-            while not stop.asked:
-                lock.beat()
-                queue.reconcile()
-                child = _next_child(store, queue, command)
-                if child is not None:
-                    _watch(child, lock, stop, grace)
-                    _settle(queue, child)
-                elif not drain:
-                    time.sleep(IDLE_SECONDS)
-                else:
-                    # Let go first, then look again: who submits meanwhile sees no worker, or is seen.
-                    lock.release()
-                    if queue.next() is None or not lock.acquire(sign=True):
-                        return
+            _Crew(store, lock, command, grace).work(stop, drain)
     finally:
         lock.release()
 
 
-def _next_child(store: Store, queue: Queue, command: Command) -> Child | None:
-    orphan = queue.living()
-    if orphan is not None:
-        return Child(orphan, None)
-    run = queue.next()
-    if run is None:
-        return None
-    path = run.path / "log.txt"
-    with told(path), path.open("ab") as log:
-        popen = subprocess.Popen(
-            command(store, run), cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    return Child(run, popen)
+class _Crew:
+    """The children at work, by lane."""
 
+    def __init__(self, store: Store, lock: Lock, command: Command, grace: float) -> None:
+        self.queue = Queue(store)
+        self.store, self.lock, self.command, self.grace = store, lock, command, grace
+        self.children: dict[str, Child] = {}
+        self._looked = self._beaten = -math.inf
 
-def _watch(child: Child, lock: Lock, stop: _Stop, grace: float) -> None:
-    beat = time.monotonic()
-    while not child.gone():
-        if stop.asked or child.run.cancel_mark.exists():
-            child.stop(grace)
-        if time.monotonic() - beat > BEAT_SECONDS:
-            beat = time.monotonic()
-            lock.beat()
-        time.sleep(POLL_SECONDS)
+    def work(self, stop: _Stop, drain: bool) -> None:
+        """Until told to stop and all children have ended or, with `drain`, the queue is empty."""
+        while not (stop.asked and not self.children):
+            if not stop.asked and self._due():
+                self._hire()
+                if drain and not self.children and self._finished():
+                    return
+            self._watch(stop.asked)
+            self._beat()
+            time.sleep(POLL_SECONDS)
 
+    def _due(self) -> bool:
+        """Whether it is time to look at the queue; a look costs a few stats a job."""
+        if time.monotonic() - self._looked < LOOK_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        return True
 
-def _settle(queue: Queue, child: Child) -> None:
-    stopped_with_this_worker = child.asked is not None and not child.run.cancel_mark.exists()
-    if not stopped_with_this_worker:
-        queue.settle(child.run, lost=child.code != 0)
+    def _hire(self) -> None:
+        """A child for every lane that has none and a job."""
+        self.queue.reconcile({child.job.id for child in self.children.values()})
+        while orphan := self.queue.living(self.children):
+            self.children[orphan.lane] = Child(orphan.job, None)
+        while listed := self.queue.next(self.children):
+            self.children[listed.lane] = self._started(listed.job)
+
+    def _finished(self) -> bool:
+        # Let go first, then look again: who submits meanwhile sees no worker, or is seen.
+        self.lock.release()
+        if self.queue.next() is None or not self.lock.acquire(sign=True):
+            return True
+        self._looked = -math.inf
+        return False
+
+    def _started(self, job: Job) -> Child:
+        path = job.path / "log.txt"
+        with told(path), path.open("ab") as log:
+            popen = subprocess.Popen(
+                self.command(self.store, job),
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        return Child(job, popen)
+
+    def _watch(self, stopping: bool) -> None:
+        for lane, child in list(self.children.items()):
+            if child.gone():
+                del self.children[lane]
+                self._settle(child)
+                self._looked = -math.inf
+            elif stopping or child.job.cancel_mark.exists():
+                child.stop(self.grace)
+
+    def _settle(self, child: Child) -> None:
+        stopped_with_this_worker = child.asked is not None and not child.job.cancel_mark.exists()
+        if not stopped_with_this_worker:
+            self.queue.settle(child.job, lost=child.code != 0)
+
+    def _beat(self) -> None:
+        if time.monotonic() - self._beaten > BEAT_SECONDS:
+            self._beaten = time.monotonic()
+            self.lock.beat()
 
 
 def _take(lock: Lock, store: Store) -> None:

@@ -17,14 +17,13 @@ import onnxruntime as ort
 
 from engine.errors import RequestError, WorkError
 from engine.measure.runtime import ORT_ERRORS, first_line
+from engine.stats import percentiles
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
     "cuda": "CUDAExecutionProvider",
     "tensorrt": "TensorrtExecutionProvider",
 }
-MIN_N_P90 = 64
-MIN_N_P99 = 662
 
 _WARMUP_RUNS, _WARMUP_SECONDS, _WARMUP_CAP_SECONDS = 10, 0.1, 2.0
 _FEWEST_SAMPLES, _CAP_SECONDS = 3, 10.0
@@ -77,13 +76,6 @@ def time_onnx(
     p50, p90, p99 = percentiles(samples)
     ran = session.get_providers()[0]
     return Latency("host", "onnxruntime", ran, threads, batch, len(samples), p50, p90, p99)
-
-
-def percentiles(milliseconds: Sequence[float]) -> tuple[float, float | None, float | None]:
-    """p50, p90 and p99; None where there are too few samples to say (64 for a p90, 662 for a p99)."""
-    n = len(milliseconds)
-    p50, p90, p99 = (round(float(p), 4) for p in np.percentile(milliseconds, (50, 90, 99)))
-    return p50, p90 if n >= MIN_N_P90 else None, p99 if n >= MIN_N_P99 else None
 
 
 def _check(provider: str, threads: int, batch: int) -> None:

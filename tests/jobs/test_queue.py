@@ -9,8 +9,9 @@ import pytest
 from engine.errors import RequestError, WorkError
 from engine.files import append_line
 from engine.index import Index
-from engine.jobs.queue import MAX_CRASHES, Queue
+from engine.jobs.queue import MAX_CRASHES, Listed, Queue
 from engine.jobs.worker import PROJECT
+from engine.rows import CPU_LANE
 from engine.store import Run, Store
 from tests.jobs.standin import make_spec, worker_command
 
@@ -47,7 +48,7 @@ def test_runs_wait_in_the_order_in_which_they_came(queue: Queue) -> None:
     ids = [queue.submit(make_spec(seed)).id for seed in (5, 3, 4)]
     assert queue.waiting() == ids
     first = queue.next()
-    assert first is not None and first.id == ids[0]
+    assert first is not None and first.job.id == ids[0]
 
 
 def test_a_lost_index_loses_no_place_in_the_queue(queue: Queue) -> None:
@@ -189,7 +190,7 @@ def test_a_run_that_somebody_holds_is_left_alone_and_not_started_again(queue: Qu
     queue.reconcile()
     assert state(run) == "running" and queue.next() is None
     living = queue.living()
-    assert living is not None and living.id == run.id
+    assert living is not None and living.job.id == run.id
 
 
 def test_cancelling_a_run_that_is_worked_on_leaves_a_mark_that_outlives_everybody(queue: Queue) -> None:
@@ -225,7 +226,7 @@ def test_a_foreground_run_is_not_the_queues_to_start(queue: Queue) -> None:
 
 def test_a_run_deleted_while_the_worker_looks_at_it_is_no_error(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     run = orphaned(queue)
-    monkeypatch.setattr(Queue, "_runs", lambda self, sql: [run])
+    monkeypatch.setattr(Queue, "_listed", lambda *_: [Listed(run, CPU_LANE)])
     queue.store.delete(run.id)
     queue.reconcile()
     append_line(queue.store.root / "still.jsonl", {})

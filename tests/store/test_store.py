@@ -100,9 +100,10 @@ def test_every_change_is_in_the_next_answer_and_changes_the_token(store: Store) 
     tokens.append(store.token())
     assert store.runs()[0]["points"] == 3
     run.append_point(point(3, 0.95))
-    run.append_measurement({"device": "tx2"})
     tokens.append(store.token())
     assert (store.runs()[0]["best_top1"], len(store.points())) == (0.95, 4)
+    run.append_measurement({"point": 3, "device": "tx2"})
+    tokens.append(store.token())
     run.update(state="running", progress=0.4, times={"started": 5.0})
     tokens.append(store.token())
     row = store.runs()[0]
@@ -111,20 +112,20 @@ def test_every_change_is_in_the_next_answer_and_changes_the_token(store: Store) 
     store.delete(run.id)
     tokens.append(store.token())
     assert store.runs() == [] and store.points() == []
-    assert len(set(tokens[:-1])) == 4 and tokens[-1] == tokens[0] == store.token(), "deleted: as it was before"
+    assert len(set(tokens[:-1])) == 5 and tokens[-1] == tokens[0] == store.token(), "deleted: as it was before"
 
 
 def test_only_folders_that_changed_are_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     runs = [filled(store, seed) for seed in range(5)]
     store.runs()
     read: list[str] = []
-    rows = index_module._rows
+    row = index_module.row
 
-    def noted(run_id: str, folder: index_module.Folder) -> index_module.Rows:
+    def noted(run_id: str, folder: index_module.Folder) -> index_module.Row:
         read.append(run_id)
-        return rows(run_id, folder)
+        return row(run_id, folder)
 
-    monkeypatch.setattr(index_module, "_rows", noted)
+    monkeypatch.setattr(index_module, "row", noted)
     store.points()
     assert read == []
     runs[2].update(message="on its way")

@@ -1,0 +1,185 @@
+"""One timing from start to end: the board taken, networks sent and built, turns taken, the numbers brought back."""
+
+import hashlib
+import socket
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from engine.device import fit, reading, runtimes, visit
+from engine.device.registry import Registry
+from engine.errors import RequestError, WorkError
+from engine.folder import Timing
+from engine.stats import MIN_N_P99
+from engine.store import Store
+from engine.timing import PointId, TimingRequest
+
+WAIT_SECONDS = 3.0  # between two looks whether the board is free
+LEAST_SECONDS = 5.0  # of a turn, however little of the limit is left
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network to be timed: which point it is, its ONNX file here, and the file's SHA-256."""
+
+    point: PointId
+    file: Path
+    digest: str
+    image: tuple[int, int, int]
+
+
+@dataclass
+class Entrant:
+    """A network on the board, and what its turns have brought so far."""
+
+    model: Model
+    path: str = ""  # of what is timed, on the board
+    turns: list[reading.Turn] = field(default_factory=list)
+
+    @property
+    def samples(self) -> int:
+        return sum(len(turn.samples_ms) for turn in self.turns)
+
+    @property
+    def seconds(self) -> float:
+        return sum(turn.seconds for turn in self.turns)
+
+
+def run(asked: TimingRequest, job: Timing, password: str | None = None) -> None:
+    """Does what a timing asks for; the measurements are in the runs' folders when this returns, none when it raises."""
+    store = Store(job.root)
+    device = Registry(store.root).get(asked.device)
+    models = [_model(store, point) for point in asked.points]
+    _phase(job, "connecting", f"connecting to {device.target}", 0.0)
+    with visit.visited(device, store.root, password) as bench, _taken(bench, asked, job):
+        before = bench.probe()
+        job.event("probe", probe=before.as_json())
+        runtime = runtimes.chosen(before, asked)
+        for model in models:
+            fit.refuse_unfit(
+                model.file, tensorrt=runtime.tensorrt, onnxruntime=runtime.onnxruntime, jetson=before.jetson
+            )
+        entrants = [Entrant(model) for model in models]
+        _send(bench, entrants, job)
+        _make(bench, runtime, entrants, job)
+        _take_turns(bench, runtime, entrants, asked, job)
+        _phase(job, "leaving", "reading how the board stands now", 0.96)
+        after = bench.probe()
+        conditions = reading.Conditions(asked.device, job.id, time.time(), before, after, len(entrants) - 1)
+        measured = [reading.measurement(entrant.turns, runtime.how(), conditions) for entrant in entrants]
+        bench.tidy([PurePosixPath(entrant.path).name for entrant in entrants])
+    for entrant, found in zip(entrants, measured, strict=True):
+        point = entrant.model.point
+        store.run(point.run).append_measurement({"point": point.point, **found})
+
+
+def check(asked: TimingRequest, store: Store) -> None:
+    """RequestError when the device or one of the networks is not there; before anything is queued."""
+    Registry(store.root).get(asked.device)
+    for point in asked.points:
+        _file(store, point)
+
+
+def _model(store: Store, point: PointId) -> Model:
+    file = _file(store, point)
+    return Model(point, file, hashlib.sha256(file.read_bytes()).hexdigest(), fit.image(file))
+
+
+def _file(store: Store, point: PointId) -> Path:
+    run = store.run(point.run)
+    if point.point not in [measured["point"] for measured in run.points()]:
+        raise RequestError(f"run {run.id} has no point {point.point}; `python -m engine show {run.id}` lists them")
+    file = run.path / "models" / f"p{point.point}.onnx"
+    if not file.is_file():
+        raise RequestError(f"point {point.point} of run {run.id} comes without {file.name}, so it cannot be timed")
+    return file
+
+
+@contextmanager
+def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[None]:
+    """The board for this job alone, after as long a wait as was asked for."""
+    end = time.monotonic() + asked.wait
+
+    def waiting(holder: Mapping[str, Any]) -> None:
+        who = f"{holder.get('owner', 'another timing')}"
+        if time.monotonic() > end:
+            raise WorkError(
+                f"{who} holds {asked.device} and did not leave it within {asked.wait:.0f} s; try again later, or end it"
+            )
+        _phase(job, "waiting", f"waiting for {asked.device}, which {who} holds", 0.0)
+        time.sleep(WAIT_SECONDS)
+
+    owner = f"timing {job.id} from {socket.gethostname()}"
+    _phase(job, "waiting", f"taking {asked.device}", 0.02)
+    with bench.held(owner, power_mode=asked.power_mode, max_clocks=asked.max_clocks, waiting=waiting) as held:
+        job.event("held", **{key: held[key] for key in ("broke", "restored", "changed") if held.get(key)})
+        yield
+
+
+def _send(bench: visit.Bench, entrants: Sequence[Entrant], job: Timing) -> None:
+    for number, entrant in enumerate(entrants):
+        model, share = entrant.model, 0.1 * number / len(entrants)
+        _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(entrants)})", 0.05 + share)
+        sent = bench.board.upload(model.file, _there(bench, model), sha256=model.digest)
+        job.event("sent", model=str(model.point), bytes=model.file.stat().st_size if sent else 0)
+
+
+def _there(bench: visit.Bench, model: Model) -> str:
+    return f"{bench.board.folder}/models/{model.digest}.onnx"
+
+
+def _make(bench: visit.Bench, runtime: runtimes.Runtime, entrants: Sequence[Entrant], job: Timing) -> None:
+    """What is timed of each network, which for TensorRT is an engine built on the board."""
+    for number, entrant in enumerate(entrants):
+        model, share = entrant.model, 0.35 * number / len(entrants)
+        _phase(job, "building", f"preparing {model.point} ({number + 1} of {len(entrants)})", 0.15 + share)
+        started = time.monotonic()
+        made = runtime.make(bench, _there(bench, model), model.digest, model.image)
+        entrant.path = made.path
+        seconds = round(time.monotonic() - started, 3)
+        job.event("built", model=str(model.point), cached=made.cached, seconds=seconds)
+        for line in made.warnings:
+            job.log(f"{model.point}: {line}")
+
+
+def _take_turns(
+    bench: visit.Bench, runtime: runtimes.Runtime, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
+) -> None:
+    """Round after round, every network once in each; one round more for those that have too few samples for a p99."""
+    for number in range(1, asked.rounds + 2):
+        due = [entrant for entrant in entrants if number <= asked.rounds or _short(entrant, asked)]
+        for place, entrant in enumerate(due):
+            done = (number - 1 + place / len(due)) / (asked.rounds + 1)
+            message = f"measuring {entrant.model.point}, round {number} of {asked.rounds}"
+            _phase(job, "measuring", message, 0.5 + 0.45 * done)
+            left = asked.rounds + 2 - number
+            limit = max(asked.limit - entrant.seconds, LEAST_SECONDS) / left
+            taken = runtime.turn(bench, entrant.path, entrant.model.image, _least(entrant, left, limit), limit)
+            entrant.turns.append(taken.turn)
+            job.keep_samples(f"{entrant.model.point}-{number}", taken.document)
+            n, p50 = len(taken.turn.samples_ms), reading.p50(taken.turn.samples_ms)
+            job.event("turn", model=str(entrant.model.point), round=number, n=n, p50_ms=p50)
+
+
+def _least(entrant: Entrant, left: int, limit: float) -> int:
+    """How many samples a turn is to bring at least: its share of what is missing, as far as its seconds allow."""
+    if not entrant.turns:
+        return reading.FIRST_SAMPLES
+    missing = -(-(MIN_N_P99 - entrant.samples) // left)
+    affordable = int(limit * entrant.samples / entrant.seconds / 2)  # half of it, as a tool starts and warms up, too
+    return max(reading.FIRST_SAMPLES, min(missing, affordable))
+
+
+def _short(entrant: Entrant, asked: TimingRequest) -> bool:
+    return entrant.samples < MIN_N_P99 and entrant.seconds < asked.limit
+
+
+def _phase(job: Timing, phase: str, message: str, progress: float) -> None:
+    status = job.status()
+    if status["message"] != message:
+        job.update(phase=phase, message=message, progress=progress)
+        job.event("phase", phase=phase, message=message)
+        job.log(message)

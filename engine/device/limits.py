@@ -1,0 +1,13 @@
+"""How long each thing on the way to a board may take, in seconds. Read when used, so that tests can shorten them."""
+
+CONNECT_S = 10.0  # each of: TCP, the server's greeting, keys, one login attempt, opening a channel
+KEEPALIVE_S = 15.0  # a board that says nothing for so long is asked whether it is there
+SILENCE_S = 30.0  # one that does not answer for so long is gone
+POLL_S = 0.1  # how often a stop, a limit and the connection are looked at
+GRACE_S = 5.0  # between asking a remote process to end and ending it
+CLOSE_S = 15.0  # for a process that stays to undo what it did once its stdin is closed
+CLEANUP_S = 15.0  # for anything that tidies up after a failure; then the connection is given up
+STALL_S = 30.0  # for the board to take the next piece of a file while the connection lives
+HASH_S = 180.0  # for the board to hash a file
+ASK_S = 30.0  # for small commands of our own
+OUTPUT_BYTES = 64 << 20  # of either stream of one command

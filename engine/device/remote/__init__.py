@@ -1,0 +1,1 @@
+"""What is copied to the board and runs there; nothing on this side imports it."""

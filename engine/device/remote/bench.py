@@ -1,0 +1,1042 @@
+"""Espalier's hands on a board: this one file is copied there and run by the Python the board has, from 3.6 on.
+
+    probe  what this board is                         hold  take the board, keep it, put its settings back
+    run    run a command and record the sensors       ort   time a network with ONNX Runtime
+    tidy   clean the cache folder
+
+Each command prints one JSON document on standard output and nothing else there. An error is {"error": "one sentence"},
+with exit code 1, or 2 when the request was wrong. SIGTERM, SIGHUP, SIGINT, and with --leash the end of standard input,
+end a command and all that it started. ESPALIER_ROOT stands in for / where /proc, /sys, /etc and /usr are read.
+
+Waits are sleeps and selects, never locks with a timeout: those follow the wall clock in old Pythons, and the clock of a
+board without a battery jumps by years when the network sets it.
+"""
+# The newer forms that these rules ask for are not in Python 3.6.
+# ruff: noqa: UP006, UP035, UP045, PTH100, PTH111, PTH116
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import importlib.util
+import json
+import os
+import platform
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, NoReturn, Optional, Sequence, Tuple
+
+Document = Dict[str, Any]
+
+KEPT_BYTES = 1 << 20  # of each stream of a command
+COLLECTED_BYTES = 128 << 20  # the largest file that is read back from a command
+POLL_S, TOOL_LIMIT_S, QUESTION_LIMIT_S = 0.02, 30.0, 10.0
+BEAT_S, STALE_S, SILENCE_S = 5.0, 120.0, 60.0
+PART_AGE_S = 3600.0  # an upload that nobody wrote to for so long was given up
+NO_RUNTIME = "the Python of this board has no ONNX Runtime"
+ROOT_GRACE_S = 5.0  # a tool that sudo runs cannot be killed
+ORT_GRACE_S = 5.0  # a query that is under way at the limit may end
+OUT_OF_MEMORY = re.compile(r"out ?of ?memory|bad_alloc", re.IGNORECASE)
+TOTAL_RAILS = ("VDD_IN", "POM_5V_IN")  # TX2 and Xavier NX; Nano
+CHIPS = (("tegra186", "tx2"), ("tegra194", "xavier"), ("tegra234", "orin"), ("tegra210", "nano"), ("tegra124", "tk1"))
+# fmt: off
+JETPACKS = {  # by L4T
+    "32.1.0": "4.2", "32.2.0": "4.2.1", "32.2.1": "4.2.2", "32.2.3": "4.2.3", "32.3.1": "4.3", "32.4.3": "4.4",
+    "32.4.4": "4.4.1", "32.5.0": "4.5", "32.5.1": "4.5.1", "32.5.2": "4.5.1", "32.6.1": "4.6", "32.7.1": "4.6.1",
+    "32.7.2": "4.6.2", "32.7.3": "4.6.3", "32.7.4": "4.6.4", "32.7.5": "4.6.5", "32.7.6": "4.6.6", "35.1.0": "5.0.2",
+    "35.2.1": "5.1", "35.3.1": "5.1.1", "35.4.1": "5.1.2", "35.5.0": "5.1.3", "35.6.0": "5.1.4", "36.3.0": "6.0",
+    "36.4.0": "6.1", "36.4.3": "6.2",
+}
+# fmt: on
+
+
+class Refused(Exception):
+    """The request was wrong."""
+
+
+class Failed(Exception):
+    """The work failed; what the document says beside the sentence is in `more`."""
+
+    def __init__(self, sentence: str, **more: Any) -> None:
+        super().__init__(sentence)
+        self.more = more
+
+
+class Ended(BaseException):
+    """A signal or the leash ended this command."""
+
+
+# --- talking and ending
+
+
+def emit(document: Document) -> None:
+    """Prints the document. Names that came in as undecodable bytes, as in the C locale, leave as those bytes."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False) + "\n"
+    data = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").encode("utf-8")
+    with contextlib.suppress(BrokenPipeError):  # nobody listens any more, and so nothing can be told
+        while data:
+            data = data[os.write(1, data) :]
+
+
+def end_on_signals() -> None:
+    """Makes the first signal that ends this command raise Ended in the main thread; later ones find it cleaning up."""
+    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+    def ended(number: int, _frame: Any) -> None:
+        for each in signals:  # no SIG_IGN: the tools that put settings back would inherit it
+            signal.signal(each, lambda _number, _frame: None)
+        raise Ended(signal.Signals(number).name)
+
+    for each in signals:
+        signal.signal(each, ended)
+
+
+def leash(silence: Optional[float] = None) -> None:
+    """Ends this command when standard input does, or brings nothing for `silence` seconds."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):  # an input that cannot be read has ended
+            while select.select([0], [], [], silence)[0] and os.read(0, 4096):
+                continue
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+# --- reading the board's files
+
+
+def under(path: str) -> Path:
+    """The path on this board; below ESPALIER_ROOT if there is one."""
+    return Path(os.environ.get("ESPALIER_ROOT") or "/") / path
+
+
+def text_in(path: Path) -> Optional[str]:
+    """The text of a small file without the NUL or newline at its end; None when it cannot be read."""
+    try:
+        return path.read_bytes().decode("utf-8", "replace").strip("\0\n ")
+    except OSError:
+        return None
+
+
+def number_in(path: Path) -> Optional[int]:
+    """The whole number in a file; None when it cannot be read or is none."""
+    try:
+        return int(text_in(path) or "")
+    except ValueError:
+        return None
+
+
+def found(*patterns: str) -> List[Path]:
+    """What matches, in a natural order: zone2 before zone10."""
+    paths = [path for pattern in patterns for path in under("").glob(pattern)]
+    return sorted(paths, key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", str(path))])
+
+
+class Gauge(NamedTuple):
+    """A value in files: the product of their whole numbers over a divisor."""
+
+    files: Tuple[Path, ...]
+    divisor: int = 1
+
+    def read(self) -> Optional[float]:
+        """The value; None when a file cannot be read now."""
+        product = 1
+        for file in self.files:
+            number = number_in(file)
+            if number is None:
+                return None
+            product *= number
+        return product / self.divisor
+
+
+class Sensors:
+    """What can be read on this board while it works: files found once, values read often; None for a failed read."""
+
+    def __init__(self) -> None:
+        self.zones, self.rails = numbered(thermal_zones()), numbered(power_rails())
+        self.total_rail = next((name for name in TOTAL_RAILS if name in self.rails), None)
+        self.gpu = next((path for path in gpus() if (path / "cur_freq").exists()), None)
+        self.cores = found("sys/devices/system/cpu/cpu[0-9]*/cpufreq")
+
+    def temperatures(self) -> Document:
+        """Degrees Celsius by the type of thermal zone."""
+        return {name: gauge.read() for name, gauge in self.zones.items()}
+
+    def power_mw(self) -> Document:
+        """Milliwatts by rail; `total_rail` is the one that all others are part of."""
+        return {name: gauge.read() for name, gauge in self.rails.items()}
+
+    def gpu_hz(self, which: str = "cur_freq") -> Optional[int]:
+        return None if self.gpu is None else number_in(self.gpu / which)
+
+    def cpu_hz(self, which: str = "scaling_cur_freq") -> List[Optional[int]]:
+        """Of each core that is on; the files say kHz."""
+        values = [number_in(core / which) for core in self.cores]
+        return [None if value is None else value * 1000 for value in values]
+
+    def clocks(self) -> Document:
+        now, least, most = (self.gpu_hz(which) for which in ("cur_freq", "min_freq", "max_freq"))
+        locked = None if None in (now, least, most) else now == least == most
+        cpu_hz, cpu_max_hz = self.cpu_hz(), self.cpu_hz("scaling_max_freq")
+        return {"gpu_hz": now, "gpu_max_hz": most, "cpu_hz": cpu_hz, "cpu_max_hz": cpu_max_hz, "locked": locked}
+
+    def snapshot(self) -> Document:
+        """One point of the series; of the cores, the fastest."""
+        fastest = max((hz for hz in self.cpu_hz() if hz is not None), default=None)
+        temperatures, gpu_hz, power_mw = self.temperatures(), self.gpu_hz(), self.power_mw()
+        return {"temperatures": temperatures, "gpu_hz": gpu_hz, "cpu_hz": fastest, "power_mw": power_mw}
+
+
+def thermal_zones() -> Iterator[Tuple[Optional[str], Gauge]]:
+    for zone in found("sys/devices/virtual/thermal/thermal_zone*"):
+        yield text_in(zone / "type"), Gauge((zone / "temp",), 1000)
+
+
+def power_rails() -> Iterator[Tuple[Optional[str], Gauge]]:
+    """Of the driver up to L4T 32, with milliwatts in one file, and of hwmon since, with millivolts and milliamperes."""
+    for label in found("sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"):
+        power = "in_power{}_input".format(label.name[len("rail_name_") :])
+        yield text_in(label), Gauge((label.parent / power,))
+    for label in found("sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-3]_label"):
+        files = (label.parent / f"{kind}{label.name[2]}_input" for kind in ("in", "curr"))
+        yield text_in(label), Gauge(tuple(files), 1000)
+
+
+def gpus() -> List[Path]:
+    names = ("gp10b", "gv11b", "ga10b", "gpu")  # TX2, Xavier, Orin, and what newer kernels call all of them
+    inside = [f"sys/devices/*.{name}/devfreq/*.{name}" for name in names]
+    return found(*inside, "sys/devices/gpu.0/devfreq/*", *(f"sys/class/devfreq/*.{name}" for name in names))
+
+
+def numbered(gauges: Iterator[Tuple[Optional[str], Gauge]]) -> Dict[str, Gauge]:
+    """By name, with a number behind a name that comes again; without those that nothing is connected to."""
+    named: Dict[str, Gauge] = {}
+    for name, gauge in gauges:
+        if name and name != "NC":
+            again = sum(each == name or each.startswith(name + "-") for each in named)
+            named[f"{name}-{again + 1}" if again else name] = gauge
+    return named
+
+
+class Recorder(threading.Thread):
+    """Reads the sensors `hz` times a second, first at once and last when it is finished."""
+
+    def __init__(self, hz: float) -> None:
+        super().__init__(daemon=True)
+        self.step, self.sensors, self.started = 1 / hz, Sensors(), time.monotonic()
+        self.times: List[float] = []
+        self.rows: List[Document] = []
+        self.until, self.stop = os.pipe()
+
+    def run(self) -> None:
+        following, more = self.started, True
+        while more:
+            self._read()
+            following = max(following + self.step, time.monotonic())
+            more = not select.select([self.until], [], [], max(0.0, following - time.monotonic()))[0]
+        self._read()
+        os.close(self.until)
+
+    def finish(self) -> Document:
+        """Ends the thread; the series, each as long as `t`, which is in seconds since this was made."""
+        os.close(self.stop)
+        self.join()
+        rows, sensors = self.rows, self.sensors
+        return {
+            "t": self.times,
+            "temperatures": {name: [row["temperatures"][name] for row in rows] for name in sensors.zones},
+            "gpu_hz": [row["gpu_hz"] for row in rows],
+            "cpu_hz": [row["cpu_hz"] for row in rows],
+            "power_mw": {name: [row["power_mw"][name] for row in rows] for name in sensors.rails},
+            "total_rail": sensors.total_rail,
+        }
+
+    def _read(self) -> None:
+        self.times.append(round(time.monotonic() - self.started, 4))
+        self.rows.append(self.sensors.snapshot())
+
+
+# --- child processes
+
+
+class Outcome(NamedTuple):
+    """How a command ended: its exit status (negative: the signal that killed it) and the last of both its streams."""
+
+    status: int
+    timed_out: bool
+    seconds: float
+    out: str
+    err: str
+
+    @property
+    def out_of_memory(self) -> bool:
+        """Killed by the kernel, or failed saying so; some builds that pass mention memory that a trial had not."""
+        killed = not self.timed_out and self.status in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        return killed or (self.status != 0 and OUT_OF_MEMORY.search(self.out + self.err) is not None)
+
+
+class Reader(threading.Thread):
+    """Drains a pipe to its end and keeps the last `keep` bytes, or all."""
+
+    def __init__(self, pipe: Any, keep: Optional[int]) -> None:
+        super().__init__(daemon=True)
+        self.pipe, self.keep, self.data = pipe, keep, bytearray()
+        self.start()
+
+    def run(self) -> None:
+        for block in iter(lambda: os.read(self.pipe.fileno(), 1 << 16), b""):
+            self.data += block
+            if self.keep is not None and len(self.data) > 2 * self.keep:
+                del self.data[: -self.keep]
+
+    def text(self) -> str:
+        """What was read; a process that escaped and keeps the pipe open is waited for no longer than a second."""
+        end = time.monotonic() + 1.0
+        while self.is_alive() and time.monotonic() < end:
+            time.sleep(0.001)
+        return bytes(self.data[-(self.keep or len(self.data)) :]).decode("utf-8", "replace")
+
+
+def execute(argv: List[str], limit: float, keep: Optional[int] = KEPT_BYTES, **how: Any) -> Outcome:
+    """Runs a command for at most `limit` seconds and reads both its streams; its group is dead afterwards."""
+    started = time.monotonic()
+    child = launch(argv, **how)
+    try:
+        out, err = Reader(child.stdout, keep), Reader(child.stderr, keep)
+        timed_out = not exited_within(child, limit)
+        seconds = time.monotonic() - started
+    finally:
+        status = kill_group(child)
+    return Outcome(status, timed_out, seconds, out.text(), err.text())
+
+
+def observed(argv: List[str], limit: float, hz: float, **how: Any) -> Tuple[Outcome, Recorder, Document]:
+    """Runs a command under the sensors' eyes; and the recorder, and its series."""
+    recorder = Recorder(hz)
+    recorder.start()
+    try:
+        outcome = execute(argv, limit, **how)
+    finally:
+        series = recorder.finish()
+    return outcome, recorder, series
+
+
+def call(argv: List[str], limit: float = TOOL_LIMIT_S, **how: Any) -> Tuple[int, str]:
+    """Runs a small tool; its exit status and all it said. Raises Failed when it cannot start or does not end."""
+    outcome = execute(argv, limit, **how)
+    if outcome.timed_out:
+        raise Failed(f"{argv[0]} did not end within {limit:g} s")
+    return outcome.status, f"{outcome.out}\n{outcome.err}".strip()
+
+
+LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
+
+
+def launch(
+    argv: List[str], folder: Optional[Path] = None, environment: Optional[Dict[str, str]] = None
+) -> "subprocess.Popen[bytes]":
+    """Starts a command in a session of its own; it dies with this process even when that is killed by SIGKILL."""
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+            preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - calls into C only
+            env={**os.environ, **(environment or {})},
+            cwd=None if folder is None else str(folder),
+        )
+    except OSError as error:  # the words of old Pythons repeat the name
+        raise Failed(f"cannot start {argv[0]}: {os.strerror(error.errno or 0)}") from None
+
+
+def exited_within(child: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Whether it ended in time. It is not reaped, so that its number stays the number of its group."""
+    end = time.monotonic() + seconds
+    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        if time.monotonic() >= end:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def kill_group(child: "subprocess.Popen[bytes]") -> int:
+    """Kills a command that is not yet reaped and all that it started; its exit status."""
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except PermissionError:  # root's, by sudo
+        if not exited_within(child, ROOT_GRACE_S):
+            raise Failed(f"a tool that runs as root does not end: {child.args!r}") from None
+    return child.wait()
+
+
+# --- probe
+
+
+def probe(options: argparse.Namespace) -> Document:
+    """What this board is and how it is set; null for what it does not say."""
+    sensors = Sensors()
+    problems: List[str] = []
+    compatible = [name for name in (text_in(under("proc/device-tree/compatible")) or "").split("\0") if name]
+    l4t, trtexec = l4t_version(), tool("usr/src/tensorrt/bin/trtexec", "usr/bin/trtexec")
+    runtime = ort_version(problems)
+    return {
+        "model": text_in(under("proc/device-tree/model")),
+        "compatible": compatible,
+        "jetson": next((name for chip, name in CHIPS if any(chip in each for each in compatible)), None),
+        "l4t": l4t,
+        "jetpack": JETPACKS.get(l4t or "") or JETPACKS.get(f"{l4t}.0"),
+        "tensorrt": tensorrt_version(trtexec, problems),
+        "trtexec": trtexec,
+        "onnxruntime": runtime.get("version"),
+        "providers": runtime.get("providers", []),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "system": system_name(),
+        "hostname": platform.node(),
+        "cores": os.cpu_count(),
+        "power_mode": power_mode(),
+        "clocks": sensors.clocks(),
+        "disk_free_bytes": disk_free(),
+        "memory_total_bytes": memory("MemTotal"),
+        "memory_free_bytes": memory("MemAvailable"),
+        "temperatures": sensors.temperatures(),
+        "power_mw": sensors.power_mw(),
+        "total_rail": sensors.total_rail,
+        "uptime_s": uptime(),
+        "time": time.time(),
+        "sudo": may_be_root(),
+        "problems": problems,
+    }
+
+
+def l4t_version() -> Optional[str]:
+    release = text_in(under("etc/nv_tegra_release")) or ""
+    match = re.search(r"R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", release)
+    return None if match is None else "{}.{}".format(*match.groups())
+
+
+def tensorrt_version(trtexec: Optional[str], problems: List[str]) -> Optional[str]:
+    """From the name of the library that the links point to, or else from the banner of trtexec: v8201 is 8.2.1."""
+    names = [re.search(r"libnvinfer\.so\.(\d+\.\d+\.\d+)", path.name) for path in found("usr/lib/*/libnvinfer.so.*")]
+    versions = [[int(part) for part in name.group(1).split(".")] for name in names if name]
+    if versions:
+        return ".".join(str(part) for part in max(versions))
+    if trtexec is None:
+        return None
+    try:
+        banner = re.search(r"TensorRT v(\d{4,6})\b", call([trtexec, "--help"], QUESTION_LIMIT_S)[1])
+        if banner is None:
+            raise Failed(f"{trtexec} --help does not say which TensorRT it is")
+    except Failed as error:
+        problems.append(str(error))
+        return None
+    number = int(banner.group(1))
+    major = 1000 if number < 100000 else 10000  # 8201 is 8.2.1, and 100200 is 10.2.0
+    return f"{number // major}.{number % major // 100}.{number % 100}"
+
+
+def ort_version(problems: List[str]) -> Document:
+    """Asked in a process of its own: a NumPy that was built for another processor kills the one that imports it."""
+    try:
+        status, said = call(own_command("ort-about"), environment=ort_environment())
+        answer = last_document(said) or {"error": f"importing it ended with status {status}"}
+    except Failed as error:
+        answer = {"error": str(error)}
+    if "error" in answer and answer["error"] != NO_RUNTIME:  # none installed is no problem
+        problems.append("ONNX Runtime cannot be loaded: {}".format(answer["error"]))
+    return {} if "error" in answer else answer
+
+
+def own_command(*arguments: str) -> List[str]:
+    """This very file, run by this very Python."""
+    return [sys.executable, os.path.abspath(__file__), *arguments]
+
+
+def last_document(text: str) -> Optional[Document]:
+    """The last line that is a JSON object, whatever libraries print around it."""
+    for line in reversed(text.splitlines()):
+        with contextlib.suppress(ValueError):
+            value = json.loads(line)
+            if isinstance(value, dict):
+                return value
+    return None
+
+
+def tool(*paths: str) -> Optional[str]:
+    """The first of these that can be run here."""
+    return next((str(under(path)) for path in paths if os.access(str(under(path)), os.X_OK)), None)
+
+
+def power_mode() -> Optional[Document]:
+    """What `nvpmodel -q` says; None where there is none."""
+    nvpmodel = tool("usr/sbin/nvpmodel", "usr/bin/nvpmodel")
+    if nvpmodel is None:
+        return None
+    try:
+        match = re.search(r"NV Power Mode:[ \t]*(\S+)\s+(\d+)", call([nvpmodel, "-q"], QUESTION_LIMIT_S)[1])
+    except Failed:  # a tool that hangs tells no mode
+        return None
+    return None if match is None else {"name": match.group(1), "id": int(match.group(2))}
+
+
+def may_be_root() -> bool:
+    """Whether sudo does without a password: for anything, or for the tool that it is needed for."""
+    if os.geteuid() == 0:
+        return True
+    if shutil.which("sudo") is None:
+        return False
+    nvpmodel = tool("usr/sbin/nvpmodel", "usr/bin/nvpmodel")
+    tries = [["true"]] + ([[nvpmodel, "-q"]] if nvpmodel else [])
+    with contextlib.suppress(Failed):  # it waits for something that nobody will type
+        return any(call(["sudo", "-n", *argv], QUESTION_LIMIT_S)[0] == 0 for argv in tries)
+    return False
+
+
+def system_name() -> Optional[str]:
+    match = re.search(r'^PRETTY_NAME="?([^"\n]*)', text_in(under("etc/os-release")) or "", re.MULTILINE)
+    return match.group(1) if match else None
+
+
+def memory(field: str) -> Optional[int]:
+    """Bytes; the file says kB."""
+    match = re.search(rf"^{field}:\s+(\d+) kB", text_in(under("proc/meminfo")) or "", re.MULTILINE)
+    return int(match.group(1)) * 1024 if match else None
+
+
+def uptime() -> Optional[float]:
+    match = re.match(r"\d+(\.\d+)?", text_in(under("proc/uptime")) or "")
+    return float(match.group()) if match else None
+
+
+def disk_free() -> Optional[int]:
+    """Bytes for this user where the cache folder is or will be."""
+    place = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "espalier"
+    existing = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
+    disk = os.statvfs(str(existing))
+    return disk.f_bavail * disk.f_frsize
+
+
+# --- hold: one timing at a time, and the board's settings as they were
+
+
+def boot_id() -> Optional[str]:
+    return text_in(under("proc/sys/kernel/random/boot_id"))
+
+
+class Lock:
+    """An flock on a file that says who holds it, in seconds of the clock that starts with the board and never jumps."""
+
+    def __init__(self, folder: Path, owner: str) -> None:
+        self.path, now = folder / "lock", time.monotonic()
+        self.fd: Optional[int] = None
+        self.card = {"pid": os.getpid(), "owner": owner[:200], "boot_id": boot_id(), "since": now, "beat": now}
+
+    def take(self, wait: float) -> Tuple[bool, Optional[Document]]:
+        """(True, what was broken for it) or, after `wait` seconds, (False, who holds it)."""
+        end, broke = time.monotonic() + max(wait, 0.3), None
+        while not self._try():
+            holder = self._read()
+            if broke is None and self._kill_if_stale(holder):
+                broke = self._about(holder, f"it gave no sign of life for more than {STALE_S:g} s")
+                end = max(end, time.monotonic() + 2.0)
+            if time.monotonic() >= end:
+                return False, self._about(holder)
+            time.sleep(0.05)
+        left = self._read()
+        if broke is None and left is not None:
+            restarted = left.get("boot_id") != self.card["boot_id"]
+            broke = self._about(left, "the board was restarted" if restarted else "its process was killed")
+        self.card["since"] = time.monotonic()
+        self.beat()
+        return True, broke
+
+    def beat(self) -> None:
+        """Shows that the holder lives."""
+        if self.fd is None or not self._is_file():
+            raise Failed(f"{self.path} was removed while it was held")
+        self.card["beat"] = time.monotonic()
+        os.pwrite(self.fd, json.dumps(self.card).encode().ljust(4096), 0)
+
+    def release(self) -> None:
+        """Removes the file while nobody else can have it, and lets go; holding nothing is fine."""
+        if self.fd is not None:
+            if self._is_file():
+                self.path.unlink()
+            os.close(self.fd)
+        self.fd = None
+
+    def _try(self) -> bool:
+        self.fd = os.open(str(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._is_file():
+                return True
+        os.close(self.fd)
+        self.fd = None
+        return False
+
+    def _is_file(self) -> bool:
+        """Whether what is locked still has the name, and is not one that its last holder removed."""
+        try:
+            return self.fd is not None and os.path.samestat(os.fstat(self.fd), self.path.stat())
+        except FileNotFoundError:
+            return False
+
+    def _read(self) -> Optional[Document]:
+        """The card in the file; None for one that is empty or half written."""
+        try:
+            card = json.loads(text_in(self.path) or "")
+            return {**card, "pid": int(card["pid"]), "beat": float(card["beat"]), "since": float(card["since"])}
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _about(self, card: Optional[Document], why: Optional[str] = None) -> Document:
+        """The card for others; ages only of this boot, since the clock starts anew with each."""
+        card = card or {"pid": None, "owner": None}
+        same, now = card.get("boot_id") == self.card["boot_id"] and "beat" in card, time.monotonic()
+        ages = {key: round(max(0.0, now - card[since]), 1) if same else None for key, since in AGES}
+        about = {"pid": card["pid"], "owner": str(card.get("owner")), **ages}
+        return about if why is None else {**about, "why": why}
+
+    def _kill_if_stale(self, card: Optional[Document]) -> bool:
+        if card is None or card.get("boot_id") != self.card["boot_id"] or card["pid"] == os.getpid():
+            return False
+        if time.monotonic() - card["beat"] <= STALE_S or not self._is_open_in(card["pid"]):
+            return False
+        os.kill(card["pid"], signal.SIGKILL)
+        return True
+
+    def _is_open_in(self, pid: int) -> bool:
+        """Whether that process has the lock's file open: then it is its holder, and no later one of the same number."""
+        try:
+            mine = self.path.stat()
+            return any(os.path.samestat(mine, os.stat(str(fd))) for fd in Path(f"/proc/{pid}/fd").iterdir())
+        except OSError:
+            return False
+
+
+AGES = (("age_s", "beat"), ("held_s", "since"))
+
+
+class Settings:
+    """Power mode and clocks, with a note on disk of what they were before anything is changed."""
+
+    CLOCKS = "clocks.before"  # a name without a folder: jetson_clocks splits its arguments at spaces
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.note = folder, folder / "restore.json"
+
+    def change(self, mode: Optional[int], max_clocks: bool) -> Document:
+        """Sets what was asked; what that changed."""
+        now = power_mode() if mode is not None else None
+        if mode is not None and now is None:
+            raise Failed("this board tells no power mode (nvpmodel -q): leave the power mode as it is")
+        was = now["id"] if now is not None and now["id"] != mode else None
+        if was is None and not max_clocks:
+            return {}
+        clocks = max_clocks or Sensors().clocks()["locked"] is True  # a new power mode undoes a lock of the clocks
+        if clocks:
+            forget(self.folder / self.CLOCKS)
+            self._as_root("jetson_clocks", "--store", self.CLOCKS)
+        write_whole(self.note, {"boot_id": boot_id(), "power_mode": was, "clocks": clocks})
+        if mode is not None and was is not None:
+            self._set_mode(mode)
+        if max_clocks:
+            self._as_root("jetson_clocks")
+        changed: Document = {} if was is None else {"power_mode": {"from": was, "to": mode}}
+        return {**changed, "clocks": max_clocks}
+
+    def undo(self) -> Optional[Document]:
+        """Puts back what the note says, and removes it; None where there is none."""
+        if not self.note.exists():
+            return None
+        try:
+            note = json.loads(self.note.read_text())
+            mode, clocks = note["power_mode"], note["clocks"] and note["boot_id"] == boot_id()
+            if mode is not None:
+                self._set_mode(int(mode))
+            if clocks:  # a restart undoes them by itself, and keeps the power mode
+                self._as_root("jetson_clocks", "--restore", self.CLOCKS, strict=False)
+        except (Failed, ValueError, KeyError, TypeError) as error:
+            raise Failed(
+                f"power mode and clocks as a timing changed them could not be put back ({error}): set them with "
+                f"nvpmodel -m and jetson_clocks --restore {self.folder / self.CLOCKS}, then remove {self.note}"
+            ) from None
+        forget(self.note)
+        forget(self.folder / self.CLOCKS)
+        return {"power_mode": mode, "clocks": bool(clocks)}
+
+    def _set_mode(self, mode: int) -> None:
+        if (power_mode() or {}).get("id") == mode:
+            return
+        self._as_root("nvpmodel", "-m", str(mode))
+        now = power_mode()
+        if now is None or now["id"] != mode:
+            raise Failed(f"nvpmodel did not switch to power mode {mode}: some modes need a restart")
+
+    def _as_root(self, name: str, *arguments: str, strict: bool = True) -> None:
+        """Runs a tool; when strict, what it calls an error is one even if it exits with 0, as jetson_clocks does."""
+        path = tool(f"usr/sbin/{name}", f"usr/bin/{name}")
+        if path is None:
+            raise Failed(f"this board has no {name}: leave power mode and clocks as they are")
+        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+        status, said = call([*sudo, path, *arguments], folder=self.folder)
+        complaint = re.search(r"^(?:NVPM ERROR|Error).*", said, re.MULTILINE)
+        if status != 0 or (strict and complaint):
+            line = complaint.group() if complaint else (said.splitlines() or [f"status {status}"])[-1]
+            raise Failed(
+                f"{' '.join([name, *arguments])} was refused ({line.strip()[:200]}): allow it in sudoers without a "
+                "password, or leave power mode and clocks as they are"
+            )
+
+
+def forget(path: Path) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+
+
+def write_whole(path: Path, document: Document) -> None:
+    """The file appears whole, or not at all."""
+    part = path.with_name(path.name + ".new")
+    try:
+        with part.open("w") as file:
+            json.dump(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        forget(part)
+
+
+def hold(options: argparse.Namespace) -> Optional[Document]:
+    """Takes the board and keeps it until the leash or a signal ends that; prints its document itself, in between."""
+    options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock, settings, told = Lock(options.folder, options.owner), Settings(options.folder), False
+    try:
+        held, who = lock.take(options.wait)
+        if not held:
+            return {"held": False, "holder": who}
+        restored = settings.undo()
+        try:
+            changed = settings.change(options.power_mode, options.max_clocks)
+            emit({"held": True, "broke": who, "restored": restored, "changed": changed})
+            told = True
+            while True:
+                time.sleep(BEAT_S)
+                lock.beat()
+        finally:
+            settings.undo()
+    except Ended:
+        if not told:
+            raise
+        return None
+    except (Failed, OSError) as error:
+        if not told:
+            raise
+        sys.exit(str(error))  # on standard error, and with 1: the document is out
+    finally:
+        lock.release()
+
+
+# --- run
+
+
+def run(options: argparse.Namespace) -> Document:
+    """Runs a command under the sensors' eyes, and brings back the JSON file that it writes."""
+    if options.collect:
+        forget(options.collect)
+    outcome, _, series = observed(options.argv, options.limit, options.hz)
+    collected, problem = collect(options.collect) if options.collect else (None, None)
+    return {
+        "status": outcome.status,
+        "timed_out": outcome.timed_out,
+        "seconds": round(outcome.seconds, 4),
+        "out": outcome.out,
+        "err": outcome.err,
+        "collected": collected,
+        "collect_error": problem,
+        "sensors": series,
+        "out_of_memory": outcome.out_of_memory,
+    }
+
+
+def collect(path: Path) -> Tuple[Any, Optional[str]]:
+    """(the JSON in a file, None) or (None, why there is none); the file is removed."""
+
+    def refuse(constant: str) -> NoReturn:
+        raise ValueError(f"it holds {constant}, which is no number")
+
+    try:
+        if path.stat().st_size > COLLECTED_BYTES:
+            raise ValueError(f"it is larger than {COLLECTED_BYTES >> 20} MiB")
+        return json.loads(path.read_bytes().decode("utf-8"), parse_constant=refuse), None
+    except FileNotFoundError:
+        return None, f"{path.name} was not written"
+    except (OSError, ValueError) as error:
+        return None, f"{path.name} cannot be read: {error}"
+    finally:
+        forget(path)
+
+
+# --- ort
+
+
+def ort(options: argparse.Namespace) -> Document:
+    """Times a network with ONNX Runtime in a process of its own, so that reading sensors never delays a query."""
+    if not options.model.is_file():
+        raise Failed(f"there is no model {options.model}")
+    deadline = time.monotonic() + options.limit
+    given = [("model", options.model), ("least", options.least), ("seconds", options.seconds)]
+    given += [("warmup", options.warmup), ("threads", options.threads), ("deadline", deadline)]
+    argv = own_command("ort-child", *(f"--{name}={value}" for name, value in given))
+    limit = options.limit + ORT_GRACE_S
+    outcome, recorder, series = observed(argv, limit, options.hz, keep=None, environment=ort_environment())
+    answer = last_document(outcome.out)
+    if outcome.status == 0 and answer is not None:
+        window = {key: round(answer.pop(key) - recorder.started, 4) for key in ("from_s", "to_s")}
+        return {**answer, **window, "sensors": series}
+    if outcome.timed_out:
+        raise Failed(f"ONNX Runtime finished not one query within {options.limit:g} s: raise the limit")
+    if outcome.out_of_memory:
+        raise Failed("the board ran out of memory while ONNX Runtime had the model", out_of_memory=True)
+    lines = outcome.err.strip().splitlines() or [f"status {outcome.status}"]
+    raise Failed((answer or {}).get("error") or f"ONNX Runtime ended without an answer: {lines[-1]}")
+
+
+def ort_environment() -> Dict[str, str]:
+    """NumPy 1.19.5 guesses the processor of a Jetson wrongly and dies of an illegal instruction unless it is told."""
+    return {"OPENBLAS_CORETYPE": "ARMV8"} if platform.machine() == "aarch64" else {}
+
+
+def ort_about(options: argparse.Namespace) -> Document:
+    _, runtime = load_runtime()
+    return {"version": runtime.__version__, "providers": list(runtime.get_available_providers())}
+
+
+def load_runtime() -> Tuple[Any, Any]:
+    """NumPy and ONNX Runtime, where the board has them."""
+    if importlib.util.find_spec("onnxruntime") is None:
+        raise Failed(NO_RUNTIME)
+    try:
+        import numpy
+        import onnxruntime
+    except Exception as error:  # a build for another system fails in its own ways
+        raise Failed(first_line(error)) from None
+    onnxruntime.set_default_logger_severity(4)  # what is wrong comes as exceptions
+    return numpy, onnxruntime
+
+
+def ort_child(options: argparse.Namespace) -> Document:
+    """The timing itself: warm-up, then one query after the other."""
+    numpy, runtime = load_runtime()
+    settings = runtime.SessionOptions()
+    settings.intra_op_num_threads, settings.inter_op_num_threads = options.threads, 1
+    settings.log_severity_level = 4
+    try:
+        session = runtime.InferenceSession(str(options.model), settings, providers=["CPUExecutionProvider"])
+        feed = random_inputs(numpy, session.get_inputs())
+        warm = time.monotonic() + options.warmup
+        session.run(None, feed)
+        while time.monotonic() < min(warm, options.deadline):
+            session.run(None, feed)
+        began = time.monotonic()
+        samples = sample(lambda: session.run(None, feed), options)
+        ended = time.monotonic()
+    except Failed:
+        raise
+    except Exception as error:  # ONNX Runtime's own classes have no common base
+        raise Failed(f"ONNX Runtime cannot run {options.model.name}: {first_line(error)}") from None
+    shape = [int(size) for size in next(iter(feed.values())).shape]
+    return {
+        "samples_ms": samples,
+        "provider": session.get_providers()[0],
+        "version": runtime.__version__,
+        "threads": options.threads,
+        "batch": shape[0] if shape else 1,
+        "input": shape,
+        "seconds": round(ended - began, 4),
+        "from_s": began,
+        "to_s": ended,
+    }
+
+
+def random_inputs(numpy: Any, inputs: Sequence[Any]) -> Dict[str, Any]:
+    """The same random images each time; a free dimension is 1."""
+    random = numpy.random.RandomState(0)
+    feed = {}
+    for each in inputs:
+        if each.type != "tensor(float)":
+            raise Failed(f"the input {each.name} is a {each.type}: only tensor(float) can be timed")
+        shape = [size if isinstance(size, int) and size > 0 else 1 for size in each.shape]
+        feed[each.name] = random.standard_normal(shape).astype(numpy.float32)
+    return feed
+
+
+def sample(query: Callable[[], object], options: argparse.Namespace) -> List[float]:
+    """Milliseconds of each query, until there are enough for long enough, or until the deadline."""
+    samples: List[float] = []
+    started = time.perf_counter()
+    while True:
+        before = time.perf_counter()
+        query()
+        now = time.perf_counter()
+        samples.append(round((now - before) * 1e3, 5))
+        enough = len(samples) >= options.least and now - started >= options.seconds
+        if enough or time.monotonic() >= options.deadline:
+            return samples
+
+
+def first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+# --- tidy
+
+
+def tidy(options: argparse.Namespace) -> Document:
+    """Removes what was not used for longest: all that is too old, then until the rest is small enough."""
+    now, kept, freed = time.time(), 0, 0
+    removed: List[str] = []
+    files = sorted(cached(options.folder), key=lambda entry: entry[1].st_mtime)
+    total = sum(stat.st_size for _, stat in files)
+    for path, stat in files:
+        name, age = path.relative_to(options.folder).as_posix(), now - stat.st_mtime
+        given_up = path.suffix == ".part" and age > PART_AGE_S
+        too_much = age > options.older_days * 86400 or total - freed > options.most_bytes or given_up
+        if too_much and name not in options.keep and path.name not in options.keep:
+            forget(path)
+            removed.append(name)
+            freed += stat.st_size
+        else:
+            kept += stat.st_size
+    return {"removed": removed, "freed_bytes": freed, "kept_bytes": kept}
+
+
+def cached(folder: Path) -> Iterator[Tuple[Path, os.stat_result]]:
+    """What may go: models, engines, scripts and unfinished uploads; never this file, the lock, the note of settings."""
+    patterns = ("models/*", "engines/*", "scripts/*", "*.py", "*.part", "*/*.part")
+    for path in {path for pattern in patterns for path in folder.glob(pattern)} - {Path(os.path.abspath(__file__))}:
+        with contextlib.suppress(FileNotFoundError):  # somebody else removed it
+            if path.is_symlink() or path.is_file():
+                yield path, path.lstat()
+
+
+# --- the command line
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Refused(message)
+
+
+def between(kind: Callable[[str], float], least: float, most: float) -> Callable[[str], float]:
+    """A reader of numbers for argparse; nan is between nothing."""
+
+    def read(text: str) -> float:
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+            if least <= value <= most:
+                return value
+        raise argparse.ArgumentTypeError(f"{text!r} is not between {least:g} and {most:g}")
+
+    return read
+
+
+SECONDS, LIMIT, COUNT = between(float, 0, 1e6), between(float, 0.01, 1e6), between(int, 1, 1e9)
+
+
+def parser() -> Parser:
+    whole = Parser(prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = whole.add_subparsers(dest="command", metavar="probe|hold|run|ort|tidy")
+
+    def command(work: Callable[[argparse.Namespace], Optional[Document]], name: Optional[str] = None) -> Parser:
+        made = commands.add_parser(name or work.__name__, description=work.__doc__, allow_abbrev=False)
+        made.set_defaults(work=work, silence=None)
+        made.add_argument("--leash", action="store_true", help="end when standard input does")
+        return made  # type: ignore[no-any-return,unused-ignore]
+
+    command(probe)
+    holding = command(hold)
+    holding.set_defaults(leash=True, silence=SILENCE_S)
+    holding.add_argument("--folder", type=Path, required=True)
+    holding.add_argument("--owner", required=True, help="who holds it, for those who wait")
+    holding.add_argument("--wait", type=SECONDS, default=0.0, metavar="S")
+    holding.add_argument("--power-mode", type=between(int, 0, 99), metavar="ID")
+    holding.add_argument("--max-clocks", action="store_true")
+    holding.add_argument("--silence", type=LIMIT, metavar="S", help="let go when nothing was heard for so long")
+    running = command(run)
+    running.add_argument("--collect", type=Path, metavar="FILE", help="a JSON file that the command writes")
+    timing = command(ort)
+    for each in (running, timing):
+        each.add_argument("--limit", type=LIMIT, required=True, metavar="S")
+        each.add_argument("--hz", type=between(float, 0.01, 100), default=5.0, help="how often the sensors are read")
+    child = command(ort_child, "ort-child")
+    child.add_argument("--deadline", type=float, required=True, help="of the monotonic clock")
+    for each in (timing, child):
+        each.add_argument("--model", type=Path, required=True, metavar="FILE")
+        each.add_argument("--least", type=COUNT, required=True, metavar="N", help="samples at least")
+        each.add_argument("--seconds", type=SECONDS, default=3.0, metavar="S")
+        each.add_argument("--warmup", type=SECONDS, default=0.5, metavar="S")
+        each.add_argument("--threads", type=COUNT, default=1, metavar="N")
+    command(ort_about, "ort-about")
+    cleaning = command(tidy)
+    cleaning.add_argument("--folder", type=Path, required=True)
+    cleaning.add_argument("--most-bytes", type=between(int, 0, 1e15), required=True, metavar="B")
+    cleaning.add_argument("--older-days", type=SECONDS, required=True, metavar="D")
+    cleaning.add_argument("--keep", nargs="*", default=[], metavar="NAME")
+    return whole
+
+
+def parsed(arguments: List[str]) -> argparse.Namespace:
+    """The request. What stands behind `--` is the command of `run`, and nobody's option."""
+    split = arguments.index("--") if "--" in arguments else len(arguments)
+    options = parser().parse_args(arguments[:split])
+    options.argv = arguments[split + 1 :]
+    if options.command is None:
+        raise Refused("say what to do: probe, hold, run, ort or tidy")
+    if (options.command == "run") != bool(options.argv):
+        raise Refused("run, and only run, takes a command to run, behind --")
+    return options
+
+
+def main(arguments: List[str]) -> int:
+    try:
+        options = parsed(arguments)
+        end_on_signals()
+        if options.leash:
+            leash(options.silence)
+        document = options.work(options)
+    except Refused as error:
+        emit({"error": str(error)})
+        return 2
+    except Failed as error:
+        emit({"error": str(error), **error.more})
+        return 1
+    except Ended as error:
+        emit({"error": f"ended by {error}"})
+        return 1
+    except OSError as error:
+        emit({"error": "{}: {}".format(error.filename or "the board", os.strerror(error.errno or 0))})
+        return 1
+    except Exception as error:  # whatever it is, the other side can read only documents
+        traceback.print_exc()
+        emit({"error": f"bench.py failed with {type(error).__name__}: {first_line(error)}"})
+        return 1
+    if document is not None:
+        emit(document)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,137 @@
+"""`remote/bench.py` at work on a board: put there, asked, and its one JSON answer read."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.device import probe as probes
+from engine.device import ssh
+from engine.device.registry import Device
+from engine.errors import WorkError
+
+SCRIPT = Path(__file__).parent / "remote" / "bench.py"
+PROBE_SECONDS = 60.0
+TIDY_SECONDS = 60.0
+HELD_SECONDS = 86_400.0
+MARGIN_SECONDS = 20.0  # for the board's Python to start, and to end what it has started
+BEAT_SECONDS = 10.0  # a board that hears nothing for a minute is let go
+MOST_BYTES = 2_000_000_000  # of models and engines in the board's cache
+OLDER_DAYS = 30
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The script on a board that one is connected to."""
+
+    board: ssh.Connection
+    script: str  # its path there
+
+    def ask(self, command: str, *options: str, limit: float, argv: Sequence[str] = ()) -> Document:
+        """The document of one command, which takes at most `limit` seconds.
+
+        WorkError with the board's own sentence when it fails there; the connection's errors where that is what failed.
+        """
+        call = ["python3", self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
+        answer = self.board.run(call, limit=limit + MARGIN_SECONDS, stdin=None)  # held open: the leash
+        return _document(answer.out, answer.err, answer.status, command)
+
+    def probe(self) -> probes.Probe:
+        return probes.parse(self.ask("probe", limit=PROBE_SECONDS))
+
+    def tidy(self, keep: Sequence[str]) -> Document:
+        """Removes models and engines that were not used for long, or longest; never those in `keep`."""
+        size = ("--most-bytes", str(MOST_BYTES), "--older-days", str(OLDER_DAYS))
+        where = ("--folder", self.board.folder)
+        return self.ask("tidy", *where, *size, "--keep", *keep, limit=TIDY_SECONDS)
+
+    @contextmanager
+    def held(
+        self,
+        owner: str,
+        *,
+        power_mode: int | None = None,
+        max_clocks: bool = False,
+        waiting: Callable[[Mapping[str, Any]], None],
+    ) -> Iterator[Document]:
+        """The board for oneself, its settings changed if asked and put back at the end, however that comes.
+
+        `waiting` is called with who holds it each time it is found taken; what it raises ends the wait.
+        """
+        options = ["--folder", self.board.folder, "--owner", owner]
+        options += [] if power_mode is None else ["--power-mode", str(power_mode)]
+        options += ["--max-clocks"] if max_clocks else []
+        while True:
+            with self.board.start(["python3", self.script, "hold", *options], limit=HELD_SECONDS) as holder:
+                said = holder.readline(PROBE_SECONDS)
+                document = _document(said, holder.err, holder.status or 0, "hold")
+                if document["held"]:
+                    with _beating(holder):
+                        yield document
+                    return
+            waiting(document["holder"] or {})
+
+
+@contextmanager
+def visited(device: Device, root: Path, password: str | None = None) -> Iterator[Bench]:
+    """A connection to a device with the script on it; `root` is the results folder, which holds the trusted keys."""
+    with ssh.connect(device, root, password=password) as board:
+        yield put(board)
+
+
+def put(board: ssh.Connection) -> Bench:
+    """The script of this version on the board, sent only where it is not there yet."""
+    content = SCRIPT.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    path = f"{board.folder}/scripts/bench-{digest[:12]}.py"
+    board.upload(content, path, sha256=digest)
+    return Bench(board, path)
+
+
+def probe(device: Device, root: Path, password: str | None = None) -> probes.Probe:
+    """What a device is and how it stands now: connects, asks, leaves."""
+    with visited(device, root, password) as bench:
+        return bench.probe()
+
+
+@contextmanager
+def _beating(holder: ssh.Remote) -> Iterator[None]:
+    """Tells the holder on the board every few seconds that this process lives."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            try:
+                holder.write(b"\n")
+            except WorkError:
+                return  # the connection is gone, as whoever uses it notices, too
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _document(out: str, err: str, status: int, command: str) -> Document:
+    """The JSON object in what a command printed; WorkError with its sentence, or with its last words."""
+    try:
+        document = json.loads(out)
+    except ValueError:
+        document = None
+    if isinstance(document, dict) and "error" in document:
+        raise WorkError(str(document["error"]))
+    if isinstance(document, dict) and status == 0:
+        return document
+    last = (err.strip() or out.strip() or "it printed nothing").splitlines()[-1][:300]
+    if status == 127 or "not found" in last:
+        raise WorkError(f"the board has no python3 that can be started ({last}); Python 3.6 or later is needed there")
+    raise WorkError(f"`{command}` on the board ended with status {status} and no answer: {last}")
