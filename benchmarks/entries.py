@@ -144,9 +144,9 @@ def _mixed() -> Iterator[Method]:
         "fpgm",
         {"order": "channels-layers", "criterion": "fpgm", "recover": {"epochs": 1, "between_phases": True}},
     )
-    for round_to, depth_share, between in ((4, 0.3, 5), (8, 0.2, 8), (16, 0.2, 8)):
+    for round_to, depth_share, between in ((4, 0.3, 5), (4, 0.85, 2)):
         yield (
-            f"direct layers by divergence, then channels in {round_to}s",
+            f"direct layers by divergence to depth share {depth_share:g}, then channels in {round_to}s",
             "fpgm",
             {
                 "order": "layers-channels",

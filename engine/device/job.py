@@ -3,7 +3,7 @@
 import hashlib
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -37,6 +37,7 @@ class Entrant:
 
     model: Model
     path: str = ""  # of what is timed, on the board
+    tool_seconds: float = 0.0  # that the tool took there, building and measuring
     turns: list[reading.Turn] = field(default_factory=list)
 
     @property
@@ -50,30 +51,39 @@ class Entrant:
 
 def run(asked: TimingRequest, job: Timing, password: str | None = None) -> None:
     """Does what a timing asks for; the measurements are in the runs' folders when this returns, none when it raises."""
+    started = time.monotonic()
     store = Store(job.root)
     device = Registry(store.root).get(asked.device)
-    models = [_model(store, point) for point in asked.points]
+    entrants = [Entrant(_model(store, point)) for point in asked.points]
     _phase(job, "connecting", f"connecting to {device.target}", 0.0)
-    with visit.visited(device, store.root, password) as bench, _taken(bench, asked, job):
-        before = bench.probe()
-        job.event("probe", probe=before.as_json())
-        runtime = runtimes.chosen(before, asked)
-        for model in models:
-            fit.refuse_unfit(
-                model.file, tensorrt=runtime.tensorrt, onnxruntime=runtime.onnxruntime, jetson=before.jetson
-            )
-        entrants = [Entrant(model) for model in models]
-        _send(bench, entrants, job)
-        _make(bench, runtime, entrants, job)
-        _take_turns(bench, runtime, entrants, asked, job)
-        _phase(job, "leaving", "reading how the board stands now", 0.96)
-        after = bench.probe()
-        conditions = reading.Conditions(asked.device, job.id, time.time(), before, after, len(entrants) - 1)
-        measured = [reading.measurement(entrant.turns, runtime.how(), conditions) for entrant in entrants]
-        bench.tidy([PurePosixPath(entrant.path).name for entrant in entrants])
+    with visit.visited(device, store.root, password) as bench, _taken(bench, asked, job) as waited:
+        measured = _measured(bench, entrants, asked, job)
     for entrant, found in zip(entrants, measured, strict=True):
         point = entrant.model.point
         store.run(point.run).append_measurement({"point": point.point, **found})
+    tools = sum(entrant.tool_seconds for entrant in entrants)
+    own = time.monotonic() - started - waited() - tools
+    job.event("spent", tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3))
+
+
+def _measured(
+    bench: visit.Bench, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
+) -> list[dict[str, Any]]:
+    """The measurement of every network, on a board that is taken."""
+    before = bench.probe()
+    job.event("probe", probe=before.as_json())
+    runtime = runtimes.chosen(before, asked)
+    for entrant in entrants:
+        file = entrant.model.file
+        fit.refuse_unfit(file, tensorrt=runtime.tensorrt, onnxruntime=runtime.onnxruntime, jetson=before.jetson)
+    _send(bench, entrants, job)
+    _make(bench, runtime, entrants, job)
+    _take_turns(bench, runtime, entrants, asked, job)
+    _phase(job, "leaving", "reading how the board stands now", 0.96)
+    after = bench.probe()
+    bench.tidy([PurePosixPath(entrant.path).name for entrant in entrants])
+    conditions = reading.Conditions(asked.device, job.id, time.time(), before, after, len(entrants) - 1)
+    return [reading.measurement(entrant.turns, runtime.how(), conditions) for entrant in entrants]
 
 
 def check(asked: TimingRequest, store: Store) -> None:
@@ -99,9 +109,10 @@ def _file(store: Store, point: PointId) -> Path:
 
 
 @contextmanager
-def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[None]:
-    """The board for this job alone, after as long a wait as was asked for."""
-    end = time.monotonic() + asked.wait
+def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[Callable[[], float]]:
+    """The board for this job alone, after as long a wait as was asked for; gives the seconds that it waited."""
+    started = time.monotonic()
+    end, waits = started + asked.wait, [0.0]
 
     def waiting(holder: Mapping[str, Any]) -> None:
         who = f"{holder.get('owner', 'another timing')}"
@@ -111,12 +122,13 @@ def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[No
             )
         _phase(job, "waiting", f"waiting for {asked.device}, which {who} holds", 0.0)
         time.sleep(WAIT_SECONDS)
+        waits[0] = time.monotonic() - started
 
     owner = f"timing {job.id} from {socket.gethostname()}"
     _phase(job, "waiting", f"taking {asked.device}", 0.02)
     with bench.held(owner, power_mode=asked.power_mode, max_clocks=asked.max_clocks, waiting=waiting) as held:
         job.event("held", **{key: held[key] for key in ("broke", "restored", "changed") if held.get(key)})
-        yield
+        yield lambda: waits[0]
 
 
 def _send(bench: visit.Bench, entrants: Sequence[Entrant], job: Timing) -> None:
@@ -136,11 +148,9 @@ def _make(bench: visit.Bench, runtime: runtimes.Runtime, entrants: Sequence[Entr
     for number, entrant in enumerate(entrants):
         model, share = entrant.model, 0.35 * number / len(entrants)
         _phase(job, "building", f"preparing {model.point} ({number + 1} of {len(entrants)})", 0.15 + share)
-        started = time.monotonic()
         made = runtime.make(bench, _there(bench, model), model.digest, model.image)
-        entrant.path = made.path
-        seconds = round(time.monotonic() - started, 3)
-        job.event("built", model=str(model.point), cached=made.cached, seconds=seconds)
+        entrant.path, entrant.tool_seconds = made.path, made.seconds
+        job.event("built", model=str(model.point), cached=made.cached, seconds=made.seconds)
         for line in made.warnings:
             job.log(f"{model.point}: {line}")
 
@@ -159,6 +169,7 @@ def _take_turns(
             limit = max(asked.limit - entrant.seconds, LEAST_SECONDS) / left
             taken = runtime.turn(bench, entrant.path, entrant.model.image, _least(entrant, left, limit), limit)
             entrant.turns.append(taken.turn)
+            entrant.tool_seconds += taken.seconds
             job.keep_samples(f"{entrant.model.point}-{number}", taken.document)
             n, p50 = len(taken.turn.samples_ms), reading.p50(taken.turn.samples_ms)
             job.event("turn", model=str(entrant.model.point), round=number, n=n, p50_ms=p50)

@@ -130,7 +130,7 @@ class Link:
         """Raises ConnectionCut when the link is gone."""
         why = self.lost()
         if why:
-            self.close()
+            self.cut(why)
             raise ConnectionCut(f"{why}; check the board and its network, and try again")
 
     def cut(self, why: str) -> None:

@@ -20,13 +20,15 @@ from engine.device.link import Link
 from engine.errors import RequestError, WorkError
 
 # timeout becomes the leader of a group with this number, or is one already where sshd made it one.
+# Signals are sent as POSIX writes it: dash takes `kill -TERM -- -PID` for something else.
 _START = 'printf "%s %s\\n" "$0" "$$"; exec timeout -k 5 "$@"'
-_END = """
-gone() { ! kill -0 -- "-$1" 2>/dev/null && ! kill -0 "$1" 2>/dev/null; }
-kill -TERM -- "-$1" 2>/dev/null || kill -TERM "$1" 2>/dev/null
+# Zombies are gone, too: their new parent may take its time to collect them.
+_END = r"""
+runs() { cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^[^ZX] [0-9]* $1 "; }
+kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1" 2>/dev/null
 tries=0
-until gone "$1" || [ "$tries" -ge "$2" ]; do sleep 0.1; tries=$((tries + 1)); done
-gone "$1" || { kill -KILL -- "-$1"; kill -KILL "$1"; } 2>/dev/null
+while runs "$1" && [ "$tries" -lt "$2" ]; do sleep 0.1; tries=$((tries + 1)); done
+if runs "$1"; then kill -s KILL -- "-$1" 2>/dev/null; fi
 exit 0
 """
 _TIMED_OUT = (124, 137, -1)  # timeout's own status; its child, or it itself, killed after the grace
@@ -54,6 +56,7 @@ class Process:
         self._line = shlex.join(["sh", "-c", _START, self._token, f"{limit:.3f}", *argv])
         self._before = bytearray()
         self._news = threading.Event()
+        self._asked = False
         self._ready = threading.Event()
         self._channel: Any = None
         self._fault: Exception | None = None
@@ -117,6 +120,9 @@ class Process:
         while not self._ready.is_set():
             self.check()
             self._ready.wait(limits.POLL_S)
+        if self.status is not None:
+            self.check()
+            raise WorkError(f"{self.name} has ended with status {self.status} and reads nothing any more")
         with self.link.failing(f"write to {self.name}"):
             self._channel.sendall(data)
 
@@ -147,6 +153,7 @@ class Process:
 
     def _begin(self, stdin: bytes | None) -> None:
         channel = self._channel = self.link.transport.open_session(timeout=self.link.timeout)
+        self._asked = True
         channel.exec_command(self._line)
         self._ready.set()
         self._in_thread(self._drain, channel.recv, self._from_stdout, self.out)
@@ -179,6 +186,8 @@ class Process:
         end = time.monotonic() + limits.GRACE_S
         while self.pid is None and self.status is None and self._fault is None and time.monotonic() < end:
             time.sleep(0.02)
+        if self.pid is None and self._asked and self.status is None:
+            raise paramiko.SSHException("the process has not told its number")
         if self.pid is not None:
             channel = self.link.transport.open_session(timeout=self.link.timeout)
             channel.exec_command(shlex.join(["sh", "-c", _END, "sh", str(self.pid), f"{limits.GRACE_S * 10:.0f}"]))

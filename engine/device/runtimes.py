@@ -24,19 +24,21 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Made:
-    """What is timed: its path on the board, and whether it was there already."""
+    """What is timed: its path on the board, whether it was there already, and the seconds that making it took."""
 
     path: str
     cached: bool
+    seconds: float = 0.0
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Taken:
-    """A turn, and the raw document that it was read from."""
+    """A turn, the raw document that it was read from, and the seconds that the tool took for it, warm-up and all."""
 
     turn: Turn
     document: Document
+    seconds: float
 
 
 class Runtime(Protocol):
@@ -96,7 +98,7 @@ class OnnxRuntime:
         }
         argv = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         document = bench.ask("ort", *argv, limit=limit)
-        return Taken(onnxruntime_turn(document), document)
+        return Taken(onnxruntime_turn(document), document, document["to_s"])
 
     def how(self) -> How:
         settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS}
@@ -141,7 +143,7 @@ class TensorRT:
         except BaseException:
             _remove(bench, part)
             raise
-        return Made(engine, cached=False, warnings=ended.warnings)
+        return Made(engine, cached=False, seconds=document["seconds"], warnings=ended.warnings)
 
     def turn(self, bench: Bench, path: str, image: Sequence[int], least: int, limit: float) -> Taken:
         times = f"{bench.board.folder}/times.json"
@@ -167,7 +169,7 @@ class TensorRT:
             code=document["status"],
             times_error=document["collect_error"],
         )
-        return Taken(trtexec_turn(timing, document), document)
+        return Taken(trtexec_turn(timing, document), document, document["seconds"])
 
     def how(self) -> How:
         settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}

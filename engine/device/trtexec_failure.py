@@ -29,8 +29,8 @@ _OTHER_VERSION = re.compile(
 _DAMAGED = re.compile(
     r"Engine deserialization failed|Deserialize the cuda engine failed|Plan file is (?:empty|incorrect)"
 )
-_UNREADABLE = re.compile(r"(?:Error opening engine file|Error loading engine file|Could not open file):? (\S+)")
-_UNWRITABLE = re.compile(r"Cannot open engine file: (\S+)|Saving engine to file failed")
+_UNREADABLE = re.compile(r"(?:Error opening engine file|Error loading engine file|Could not open file):? (.+)")
+_UNWRITABLE = re.compile(r"Cannot open engine file: (.+)|Saving engine to file failed")
 _OPTION = re.compile(r"Unknown option: (\S+)")
 _NO_KERNEL = re.compile(r"Could not find any implementation for node (.+?)(?: due to|\.\)|\.?$)", re.MULTILINE)
 _CUDA = re.compile(r"Cuda failure(?: at [^:]+:\d+)?: (.+)|CUDA initialization failure with error:? (\d+)")
@@ -46,13 +46,14 @@ _NOISE = re.compile(r"^\[TRT\] |^Error\[\d+\]: |^\d+: |^\[[\w.:/ ]+::\d+\] |^[\w
 
 def cause(out: str, err: str, *, version: Version, code: int | None) -> str:
     """What made a run of trtexec fail that ended with `code` (None: not known), and what to do about it."""
-    text = f"{out}\n{err}"
+    heard = [*messages(out), *messages(err)]
+    text = "\n".join(message.text for message in heard)
     for find in _KNOWN:
         if told := find(text, ".".join(map(str, version))):
             return told
     if code in _KILLED:
         return "it was killed, which a board does when its memory runs out: close what else runs there"
-    return _first_error([*messages(err), *messages(out)]) or _last_word(out, err, code)
+    return _first_error(heard) or _last_word(messages(err) or messages(out), code)
 
 
 def _operator(text: str, version: str) -> str | None:
@@ -127,9 +128,9 @@ def _first_error(heard: list[Message]) -> str | None:
     return None
 
 
-def _last_word(out: str, err: str, code: int | None) -> str:
+def _last_word(heard: list[Message], code: int | None) -> str:
     ended = "without a verdict" if code is None else f"with status {code}"
-    words = [line.strip() for line in (err or out).splitlines() if line.strip() and not line.startswith("&&&&")]
+    words = [text for message in heard if (text := message.text.strip()) and not text.startswith("&&&&")]
     if words:
         return f"trtexec ended {ended}, and its last words were: {words[-1][:_MOST]}"
     return f"trtexec ended {ended} and printed nothing of use: run it by hand on the device and look"

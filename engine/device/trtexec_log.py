@@ -15,14 +15,15 @@ class Message(NamedTuple):
 
 
 def messages(stream: str) -> list[Message]:
-    """The lines of one stream.
+    """The lines of one stream, without what no screen can show.
 
     7.1 writes the time of what it says on standard error to standard output, where several times can stand before one
     message, and none stands on standard error.
     """
     found = []
     for line in stream.splitlines():
-        text = _STAMP.sub("", line)
+        shown = line if line.isprintable() else "".join(filter(str.isprintable, line))
+        text = _STAMP.sub("", shown)
         level = _LEVEL.match(text)
         found.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))
     return found

@@ -132,4 +132,4 @@ def number(text: str | None, what: str, unit: str) -> float:
 
 
 def _nonsense(text: str, what: str, unit: str) -> str:
-    return f"trtexec printed a {what} of {text} {unit}, which is no number to be used: time it again"
+    return f"trtexec printed a {what} of {text[:40]} {unit}, which is no number to be used: time it again"

@@ -40,7 +40,7 @@ KEPT_BYTES = 1 << 20  # of each stream of a command
 COLLECTED_BYTES = 128 << 20  # the largest file that is read back from a command
 POLL_S, TOOL_LIMIT_S, QUESTION_LIMIT_S = 0.02, 30.0, 10.0
 BEAT_S, STALE_S, SILENCE_S = 5.0, 120.0, 60.0
-PART_AGE_S = 3600.0  # an upload that nobody wrote to for so long was given up
+PART_AGE_S = 600.0  # an upload that nobody wrote to for so long was given up
 NO_RUNTIME = "the Python of this board has no ONNX Runtime"
 ROOT_GRACE_S = 5.0  # a tool that sudo runs cannot be killed
 ORT_GRACE_S = 5.0  # a query that is under way at the limit may end
@@ -86,17 +86,42 @@ def emit(document: Document) -> None:
             data = data[os.write(1, data) :]
 
 
-def end_on_signals() -> None:
-    """Makes the first signal that ends this command raise Ended in the main thread; later ones find it cleaning up."""
-    signals = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+class Ending:
+    """The signals that end this command: the first becomes Ended in the main thread, later ones find it cleaning up.
 
-    def ended(number: int, _frame: Any) -> None:
-        for each in signals:  # no SIG_IGN: the tools that put settings back would inherit it
-            signal.signal(each, lambda _number, _frame: None)
-        raise Ended(signal.Signals(number).name)
+    While a child runs, that is put off until somebody looks, lest it falls between the child's start and its guard.
+    """
 
-    for each in signals:
-        signal.signal(each, ended)
+    def __init__(self) -> None:
+        self.caught: Optional[str] = None
+        self.over = self.put_off = False
+
+    def listen(self) -> None:
+        for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(each, self._hear)
+
+    def look(self) -> None:
+        """Raises Ended when a signal has come, once."""
+        if self.caught and not self.over:
+            self.over = True
+            raise Ended(self.caught)
+
+    @contextlib.contextmanager
+    def later(self) -> Iterator[None]:
+        self.put_off = True
+        try:
+            yield
+        finally:
+            self.put_off = False
+        self.look()
+
+    def _hear(self, number: int, _frame: Any) -> None:
+        self.caught = self.caught or signal.Signals(number).name
+        if not self.put_off:
+            self.look()
+
+
+ENDING = Ending()
 
 
 def leash(silence: Optional[float] = None) -> None:
@@ -308,14 +333,15 @@ class Reader(threading.Thread):
 
 def execute(argv: List[str], limit: float, keep: Optional[int] = KEPT_BYTES, **how: Any) -> Outcome:
     """Runs a command for at most `limit` seconds and reads both its streams; its group is dead afterwards."""
-    started = time.monotonic()
-    child = launch(argv, **how)
-    try:
-        out, err = Reader(child.stdout, keep), Reader(child.stderr, keep)
-        timed_out = not exited_within(child, limit)
-        seconds = time.monotonic() - started
-    finally:
-        status = kill_group(child)
+    with ENDING.later():
+        started = time.monotonic()
+        child = launch(argv, **how)
+        try:
+            out, err = Reader(child.stdout, keep), Reader(child.stderr, keep)
+            timed_out = not exited_within(child, limit)
+            seconds = time.monotonic() - started
+        finally:
+            status = kill_group(child)
     return Outcome(status, timed_out, seconds, out.text(), err.text())
 
 
@@ -361,9 +387,10 @@ def launch(
 
 
 def exited_within(child: "subprocess.Popen[bytes]", seconds: float) -> bool:
-    """Whether it ended in time. It is not reaped, so that its number stays the number of its group."""
+    """Whether it ended in time; Ended when this command is to end. Not reaped, its number stays that of its group."""
     end = time.monotonic() + seconds
     while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        ENDING.look()
         if time.monotonic() >= end:
             return False
         time.sleep(POLL_S)
@@ -395,7 +422,7 @@ def probe(options: argparse.Namespace) -> Document:
         "compatible": compatible,
         "jetson": next((name for chip, name in CHIPS if any(chip in each for each in compatible)), None),
         "l4t": l4t,
-        "jetpack": JETPACKS.get(l4t or "") or JETPACKS.get(f"{l4t}.0"),
+        "jetpack": jetpack_of(l4t),
         "tensorrt": tensorrt_version(trtexec, problems),
         "trtexec": trtexec,
         "onnxruntime": runtime.get("version"),
@@ -424,6 +451,10 @@ def l4t_version() -> Optional[str]:
     release = text_in(under("etc/nv_tegra_release")) or ""
     match = re.search(r"R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", release)
     return None if match is None else "{}.{}".format(*match.groups())
+
+
+def jetpack_of(l4t: Optional[str]) -> Optional[str]:
+    return JETPACKS.get(l4t or "") or JETPACKS.get(f"{l4t}.0")
 
 
 def tensorrt_version(trtexec: Optional[str], problems: List[str]) -> Optional[str]:
@@ -540,7 +571,8 @@ class Lock:
     def __init__(self, folder: Path, owner: str) -> None:
         self.path, now = folder / "lock", time.monotonic()
         self.fd: Optional[int] = None
-        self.card = {"pid": os.getpid(), "owner": owner[:200], "boot_id": boot_id(), "since": now, "beat": now}
+        owner = os.fsencode(owner).decode("utf-8", "replace")[:200]  # the C locale gave it as bytes in disguise
+        self.card = {"pid": os.getpid(), "owner": owner, "boot_id": boot_id(), "since": now, "beat": now}
 
     def take(self, wait: float) -> Tuple[bool, Optional[Document]]:
         """(True, what was broken for it) or, after `wait` seconds, (False, who holds it)."""
@@ -730,12 +762,13 @@ def hold(options: argparse.Namespace) -> Optional[Document]:
         restored = settings.undo()
         try:
             changed = settings.change(options.power_mode, options.max_clocks)
+            told = True  # before it is, for whoever reads it may end this at once
             emit({"held": True, "broke": who, "restored": restored, "changed": changed})
-            told = True
             while True:
                 time.sleep(BEAT_S)
                 lock.beat()
         finally:
+            ENDING.over = True  # it ends already
             settings.undo()
     except Ended:
         if not told:
@@ -1013,7 +1046,7 @@ def parsed(arguments: List[str]) -> argparse.Namespace:
 def main(arguments: List[str]) -> int:
     try:
         options = parsed(arguments)
-        end_on_signals()
+        ENDING.listen()
         if options.leash:
             leash(options.silence)
         document = options.work(options)

@@ -1,0 +1,47 @@
+"""What a timing on a device costs beside the tool that times: connecting, locking, probing, sending, reading back.
+
+    python -m benchmarks.overhead [--timings N]
+
+Against a real sshd on loopback and the stand-in for a TX2 that the tests use (Python 3.6 where this machine has one).
+Subtracted is what `trtexec` itself took on the board, building and measuring. Exit code 1 when the slowest of the
+timings, the first of which also sends the network and our script, spends more than 3 s of its own.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.device.rig import own_home, rigged
+
+MOST_SECONDS = 3.0
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", allow_abbrev=False)
+    parser.add_argument("--timings", type=int, default=5)
+    asked = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory(prefix="espalier-overhead-") as folder:
+        key = own_home(Path(folder))
+        os.environ["HOME"] = str(key.parents[1])
+        os.environ.pop("SSH_AUTH_SOCK", None)
+        own = _own_seconds(Path(folder) / "rig", key, asked.timings)
+    told = ", ".join(f"{seconds:.2f}" for seconds in own)
+    print(f"seconds of our own in {len(own)} timings: {told}; median {statistics.median(own):.2f}")
+    return 0 if max(own) <= MOST_SECONDS else 1
+
+
+def _own_seconds(folder: Path, key: Path, timings: int) -> list[float]:
+    own = []
+    with rigged(folder, key) as rig:
+        for number in range(timings):
+            made = rig.timed(seconds=0.2 + 0.01 * number)
+            assert made.status()["state"] == "done", made.status()["message"]
+            own += [event["own"] for event in made.events() if event["kind"] == "spent"]
+    return own
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,25 @@
+"""Boards for timings: a home of its own for whoever connects, and a rig for each test that asks for one."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.device.rig import Rig, own_home, rigged
+
+
+@pytest.fixture
+def key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A private key in the ~/.ssh of a new home; no agent."""
+    made = own_home(tmp_path)
+    monkeypatch.setenv("HOME", str(made.parents[1]))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    return made
+
+
+@pytest.fixture
+def rig(tmp_path: Path, key: Path) -> Iterator[Callable[..., Rig]]:
+    """Sets a board up: the arguments are those of `tests.device.board.Board`."""
+    with ExitStack() as stack:
+        yield lambda **board: stack.enter_context(rigged(tmp_path / "rig", key, **board))
