@@ -1,0 +1,83 @@
+"""The device commands: adding, trusting, probing, timing, and what each says in people's words and in JSON."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Said
+from tests.device.rig import Rig, own_home, rigged
+
+Espalier = Callable[..., Said]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    key = own_home(tmp_path)
+    monkeypatch.setenv("HOME", str(key.parents[1]))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    with rigged(tmp_path / "rig", key) as rig:
+        yield rig
+
+
+def test_a_device_is_added_listed_and_forgotten(espalier: Espalier, refused: Callable[..., str]) -> None:
+    assert "device trust tx2" in espalier("device", "add", "tx2", "nvidia@10.0.0.5:2222", "--jump", "me@gate").out
+    listed = espalier("device", "list", "--json").json()
+    assert listed == [{"name": "tx2", "target": "nvidia@10.0.0.5:2222", "jump": "me@gate"}]
+    assert "tx2" in espalier("device", "list").out
+    assert "taken" in refused("device", "add", "tx2", "other@10.0.0.6")
+    assert "tx2" in refused("device", "probe", "nano")
+    assert espalier("device", "remove", "tx2", "--json").json() == {"name": "tx2", "removed": True}
+    assert espalier("device", "list", "--json").json() == []
+
+
+def test_a_key_is_trusted_only_by_consent(espalier: Espalier, here: Rig, refused: Callable[..., str]) -> None:
+    espalier("device", "add", "board", here.sshd.target)
+    shown = here.sshd.fingerprint
+    assert f"--fingerprint {shown}" in refused("device", "trust", "board")
+    assert "nothing was trusted" in refused("device", "trust", "board", "--fingerprint", "SHA256:another")
+    assert "device trust board" in refused("device", "probe", "board", code=1)
+    answer = espalier("device", "trust", "board", "--fingerprint", shown, "--json").json()
+    assert (answer["fingerprint"], answer["state"], answer["trusted"]) == (shown, "new", True)
+    assert "trusted already" in espalier("device", "trust", "board").out
+    here.sshd.restart(new_key=True)
+    assert shown in refused("device", "probe", "board", code=1)
+    changed = espalier("device", "trust", "board", "--fingerprint", here.sshd.fingerprint, "--json").json()
+    assert changed["state"] == "changed" and espalier("device", "probe", "board").code == 0
+
+
+def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Rig) -> None:
+    def call(*arguments: str) -> Said:
+        return espalier(*arguments, results=here.store.root)
+
+    probe = call("device", "probe", "tx2", "--json").json()
+    assert (probe["jetson"], probe["l4t"], probe["tensorrt"]) == ("tx2", "32.7.1", "8.2.1")
+    assert "32.7.1" in call("device", "probe", "tx2").out
+    larger, smaller = here.points
+    arguments = ("device", "time", "tx2", larger.run, "--point", str(larger.point), "--also", str(smaller))
+    done: dict[str, Any] = call(*arguments, "--rounds", "1", "--seconds", "0.2", "--precision", "fp16", "--json").json()
+    assert done["state"] == "done" and [m["point"] for m in done["measurements"]] == [larger.point, smaller.point]
+    assert all(
+        m["precision"] == "fp16" and m["p50_ms"] > 0 and m["interleaved_with"] == 1 for m in done["measurements"]
+    )
+    shown = call("device", "time", "tx2", larger.run, "--point", str(larger.point), "--rounds", "1", "--seconds", "0.2")
+    assert shown.code == 0 and "trtexec 8.2.1" in " ".join(shown.out.split())
+
+
+def test_what_a_timing_may_not_ask_for(espalier: Espalier, here: Rig, refused: Callable[..., str]) -> None:
+    point = here.points[0]
+    known = ("device", "time", "tx2", point.run)
+    number = str(point.point)
+
+    def told(*arguments: str) -> str:
+        return refused(*arguments, results=here.store.root)
+
+    assert "9999" in told(*known, "--point", "9999")
+    assert "twice" in told(*known, "--point", number, "--point", number)
+    assert "fp32 or fp16" in told(*known, "--point", number, "--precision", "int8")
+    assert "--also takes" in told(*known, "--point", number, "--also", "nonsense")
+    assert "rounds" in told(*known, "--point", number, "--rounds", "0")
+    assert "terminal" in told(*known, "--point", number, "--ask-password")
+    assert "--queue" in told(*known, "--point", number, "--ask-password", "--queue")
+    assert here.store.timings() == []
