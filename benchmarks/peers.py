@@ -6,7 +6,7 @@
 Ours are real runs of the engine in DIR, theirs land in DIR/peers; what is there already is not done again, so this can
 be interrupted and repeated. At the end (with --report: at once) all networks are timed in one interleaved pass, and a
 table of everything, losers included, goes to the screen and to DIR/peers.md. --only keeps the entries whose name holds
-PART. Exit code 1 when Torch-Pruning wins, or nothing of ours within a point of our best is fast.
+PART. Exit code 1 when Torch-Pruning as it is wins, or nothing of ours within a point of it has 0.7× of its latency.
 """
 
 import argparse

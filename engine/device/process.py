@@ -32,7 +32,6 @@ if runs "$1"; then kill -s KILL -- "-$1" 2>/dev/null; fi
 exit 0
 """
 _TIMED_OUT = (124, 137, -1)  # timeout's own status; its child, or it itself, killed after the grace
-_LEFT_S = 1.0  # for output that comes after the end, from what the process left running
 
 
 class Process:
@@ -60,7 +59,8 @@ class Process:
         self._ready = threading.Event()
         self._channel: Any = None
         self._fault: Exception | None = None
-        self._exited: float | None = None
+        self._last_news = self.started
+        self._swept: float | None = None
         self._was_ended: bool | None = None
         self._in_thread(self._begin, stdin)
 
@@ -98,15 +98,20 @@ class Process:
             )
 
     def over(self) -> bool:
-        """Whether it has ended and all its output is here. What it left running in its group is ended, too."""
+        """Whether it has ended and all its output is here.
+
+        What holds its streams open after it, and says nothing or goes on past the limit, is ended like itself.
+        """
         if self.status is None:
             return False
         if self.out.over and self.err.over:
             return True
-        self._exited = self._exited or time.monotonic()
-        if time.monotonic() - self._exited > _LEFT_S:
+        now = time.monotonic()
+        left = now - self._last_news > limits.LEFT_S or self.seconds > self.limit + 2 * limits.GRACE_S
+        if left and self._swept is None:
             self.end()
-        return time.monotonic() - self._exited > 2 * _LEFT_S
+            self._swept = time.monotonic()
+        return self._swept is not None and now - self._swept > limits.LEFT_S
 
     def wait(self, seconds: float) -> None:
         """Waits for something new, for at most so long."""
@@ -149,6 +154,10 @@ class Process:
         except (paramiko.SSHException, EOFError, OSError) as error:
             if self.status is None:  # a process may end without having read its stdin
                 self._fault = error
+        self._tell()
+
+    def _tell(self) -> None:
+        self._last_news = time.monotonic()
         self._news.set()
 
     def _begin(self, stdin: bytes | None) -> None:
@@ -167,8 +176,10 @@ class Process:
         try:
             while data := receive(1 << 16):
                 take(data)
-                self._news.set()
+                self._tell()
         finally:
+            if stream is self.out and self.pid is None:
+                stream.add(bytes(self._before))  # no line of ours came: this may say why
             stream.over = True
 
     def _from_stdout(self, data: bytes) -> None:
@@ -176,27 +187,35 @@ class Process:
         if self.pid is not None:
             self.out.add(data)
             return
-        self._before += data[: limits.OUTPUT_BYTES - len(self._before)]
+        self._before += data
         found = re.search(rb"%s (\d+)\n" % self._token.encode(), self._before)
         if found:
             self.out.add(bytes(self._before[found.end() :]))
             self.pid = int(found[1])
+        elif len(self._before) > limits.GREETING_BYTES:
+            self.out.flooded = True
+            self._before.clear()
 
     def _end(self) -> None:
         end = time.monotonic() + limits.GRACE_S
         while self.pid is None and self.status is None and self._fault is None and time.monotonic() < end:
             time.sleep(0.02)
-        if self.pid is None and self._asked and self.status is None:
-            raise paramiko.SSHException("the process has not told its number")
-        if self.pid is not None:
-            channel = self.link.transport.open_session(timeout=self.link.timeout)
-            channel.exec_command(shlex.join(["sh", "-c", _END, "sh", str(self.pid), f"{limits.GRACE_S * 10:.0f}"]))
-            channel.status_event.wait()
-            if channel.exit_status != 0:
-                raise paramiko.SSHException("the process could not be ended")
-            channel.close()
-        if self._channel is not None:
-            self._channel.close()
+        try:
+            if self.pid is not None:
+                self._signal_group(self.pid)
+            elif self._asked and self.status is None:
+                raise paramiko.SSHException("the process has not told its number")
+        finally:
+            if self._channel is not None:
+                self._channel.close()
+
+    def _signal_group(self, pid: int) -> None:
+        channel = self.link.transport.open_session(timeout=self.link.timeout)
+        channel.exec_command(shlex.join(["sh", "-c", _END, "sh", str(pid), f"{limits.GRACE_S * 10:.0f}"]))
+        channel.status_event.wait()
+        if channel.exit_status != 0:
+            raise paramiko.SSHException("the process could not be ended")
+        channel.close()
 
 
 class Stream:

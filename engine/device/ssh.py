@@ -139,7 +139,7 @@ class Connection:
         argv = ["sh", "-c", _MAKE_CACHE, "sh", *CACHE_FOLDERS]
         answer = remote_process.run(self._link, argv, limit=limits.ASK_S, stdin=b"", name="making the cache folder")
         if answer.status != 0:
-            raise transfer.no_place(self._link, "the cache folder", answer.err)
+            raise transfer.no_place(self._link, "the cache folder", answer.err or answer.out)
         home, folder = answer.out.split("\0")[:2]
         if not folder.isprintable() or "\ufffd" in folder:
             raise WorkError(

@@ -128,6 +128,8 @@ def _watch(sender: _Sender, name: str, size: int, stop: Stop | None, on_progress
             told = sender.sent
             on_progress(told, size)
     fault = sender.fault
+    if on_progress is not None and fault is None and sender.sent != told:
+        on_progress(sender.sent, size)
     if isinstance(fault, WorkError):
         raise fault
     if fault is not None and sender.sftp is None and not link.lost():

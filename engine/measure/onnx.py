@@ -34,7 +34,7 @@ def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
     cannot be written at this opset or image size.
     """
     plain = copy.deepcopy(module).cpu().float().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    written = _serialized(with_exportable_pools(plain), image, opset)
+    written = _without_aliases(_serialized(with_exportable_pools(plain), image, opset))
     with whole(path) as part:
         part.write_bytes(written)
         verify(plain, image, part, opset)
@@ -87,6 +87,25 @@ def check_versions(path: Path, opset: int = OPSET) -> onnx.ModelProto:
     return model
 
 
+def _without_aliases(written: bytes) -> bytes:
+    """Every use of stored values reads them directly.
+
+    The exporter stores equal vectors once, as the biases of a fresh network are, and hands them on through Identity;
+    TensorRT before 8.5 then takes a convolution's bias for computed, and refuses it.
+    """
+    model = onnx.load_from_string(written)
+    stored = {tensor.name for tensor in model.graph.initializer}
+    aliases = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity" and n.input[0] in stored}
+    if not aliases:
+        return written
+    kept = [node for node in model.graph.node if node.output[0] not in aliases]
+    for node in kept:
+        node.input[:] = [aliases.get(name, name) for name in node.input]
+    del model.graph.node[:]
+    model.graph.node.extend(kept)
+    return bytes(model.SerializeToString())
+
+
 def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> bytes:
     buffer = io.BytesIO()
     free = {INPUT: {0: "N"}, OUTPUT: {0: "N"}}
@@ -111,6 +130,11 @@ def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> b
                 do_constant_folding=True,
             )
         except (RuntimeError, ValueError) as error:  # the exporter's errors derive from these two
+            if "2GiB" in str(error):
+                raise WorkError(
+                    f"{type(module).__name__} holds more than 2 GiB of weights, and one ONNX file cannot; "
+                    "a smaller network can be written"
+                ) from None
             size = "×".join(str(side) for side in image)
             raise WorkError(
                 f"this network cannot be written as ONNX opset {opset} for {size} images: {first_line(error)}"

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.device.registry import Device, Registry, parse
@@ -66,6 +66,7 @@ def test_no_jump_is_none() -> None:
     assert parse("tx2", "host", "").jump is None
 
 
+@settings(deadline=None)
 @given(name=st.text(), target=st.text(), jump=st.none() | st.text())
 def test_any_text_is_a_device_that_reads_back_or_refused(name: str, target: str, jump: str | None) -> None:
     try:

@@ -638,7 +638,7 @@ class Lock:
         card = card or {"pid": None, "owner": None}
         same, now = card.get("boot_id") == self.card["boot_id"] and "beat" in card, time.monotonic()
         ages = {key: round(max(0.0, now - card[since]), 1) if same else None for key, since in AGES}
-        about = {"pid": card["pid"], "owner": str(card.get("owner")), **ages}
+        about = {"pid": card["pid"], "owner": card.get("owner"), **ages}
         return about if why is None else {**about, "why": why}
 
     def _kill_if_stale(self, card: Optional[Document]) -> bool:
