@@ -181,16 +181,13 @@ def device_removed(document: Mapping[str, Any]) -> None:
     _print(f"{document['name']} is forgotten; what was measured on it stays")
 
 
-def key_offered(document: Mapping[str, Any], known: str | None) -> None:
+def key_offered(where: str, key_type: str, fingerprint: str, known: str | None) -> None:
     """Before the question whether to trust a key: on stderr, as it is no answer."""
-    lines = [f"{document['name']} shows the {document['key_type']} key {document['fingerprint']}"]
+    lines = [f"{where} shows the {key_type} key {fingerprint}"]
     if known is not None:
-        lines.append(
-            f"IT HAS CHANGED: until now it was {known}; a reinstalled board does that, and so does an impostor"
-        )
-    lines.append(
-        "on the board itself, `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` (or that type's file) shows it"
-    )
+        lines.append(f"IT HAS CHANGED: until now it was {known}; a reinstalled host does that, and so does an impostor")
+    file = f"/etc/ssh/ssh_host_{key_type.removeprefix('ssh-').split('-')[0]}_key.pub"
+    lines.append(f"on that host itself, `ssh-keygen -lf {file}` shows it")
     print("\n".join(lines), file=sys.stderr)
 
 

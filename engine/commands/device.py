@@ -2,8 +2,7 @@
 
 import getpass
 import sys
-from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +11,9 @@ from engine.commands.arguments import RESULTS, Json, Results, RunId, store_in
 from engine.console import answer
 from engine.errors import RequestError, WorkError
 from engine.store import Store, Timing
+
+if TYPE_CHECKING:
+    from engine.device.trust import Offered
 
 app = typer.Typer(help="Boards that networks are timed on over SSH.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="a device's name, as `device list` shows them")]
@@ -59,23 +61,27 @@ def remove(name: Name, results: Results = RESULTS, as_json: Json = False) -> Non
 @app.command()
 def trust(
     name: Name,
-    fingerprint: Annotated[
-        str | None,
+    fingerprints: Annotated[
+        list[str] | None,
         typer.Option("--fingerprint", help="the SHA256:… that the board itself shows, instead of a question"),
     ] = None,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Show a device's host key and, with your consent, trust it from now on."""
+    """Show a device's host key and, with your consent, trust it from now on; the key of a host on the way comes first."""
     from engine.device import trust as keys
     from engine.device.registry import Registry
 
     root = store_in(results).root
-    offered = keys.offered(Registry(root).get(name), root)
+    device = Registry(root).get(name)
+    while True:
+        offered = keys.offered(device, root)
+        if offered.state != "known":
+            _consent(offered, fingerprints)
+            keys.accept(root, offered)
+        if not offered.jump:
+            break
     document = {"name": name, "key_type": offered.key_type, "fingerprint": offered.fingerprint, "state": offered.state}
-    if offered.state != "known":
-        _consent(offered.fingerprint, fingerprint, partial(report.key_offered, document, offered.known))
-        keys.accept(root, offered)
     answer({**document, "trusted": True}, as_json, report.key_trusted)
 
 
@@ -190,17 +196,19 @@ def _password(name: str, ask: bool) -> str | None:
     return getpass.getpass(f"password for {name}: ")
 
 
-def _consent(offered: str, given: str | None, show: Any) -> None:
-    """Goes on only when the person has said that the key is the board's."""
-    if given is not None:
-        if given != offered:
-            raise RequestError(f"the board shows {offered} and not {given}; nothing was trusted")
+def _consent(offered: "Offered", given: list[str] | None) -> None:
+    """Goes on only when the person has said that the key is the host's."""
+    shown = offered.fingerprint
+    where = f"{offered.host}:{offered.port}" + (f", on the way to {offered.device}," if offered.jump else "")
+    if given:
+        if shown not in given:
+            raise RequestError(f"{where} shows {shown} and not {' or '.join(given)}; it was not trusted")
         return
     if not sys.stdin.isatty():
         raise RequestError(
-            f"the board shows the key {offered}; compare it with what `ssh-keygen -lf` prints on the board itself, "
-            f"then run this again with --fingerprint {offered}"
+            f"{where} shows the key {shown}; compare it with what `ssh-keygen -lf` prints on that host itself, "
+            f"then run this again with --fingerprint {shown}"
         )
-    show()
-    if not typer.confirm("Is this the board's key?", err=True):
+    report.key_offered(where, offered.key_type, shown, offered.known)
+    if not typer.confirm("Is this its key?", err=True):
         raise RequestError("nothing was trusted")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
 
-import paramiko  # type: ignore[import-untyped]
+import paramiko
 
 from engine.device.registry import Address, Device, addresses, shown
 from engine.errors import RequestError, WorkError

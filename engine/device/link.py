@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-import paramiko  # type: ignore[import-untyped]
+import paramiko
 
 from engine.device import limits
 from engine.device.faults import ConnectionCut, TimedOut, Unreachable

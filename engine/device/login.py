@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import paramiko  # type: ignore[import-untyped]
+import paramiko
 
 from engine.device.faults import LoginRefused, TimedOut
 from engine.device.hops import Hop

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import paramiko  # type: ignore[import-untyped]
+import paramiko
 
 from engine.device import limits
 from engine.device.faults import TimedOut

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import paramiko  # type: ignore[import-untyped]
+import paramiko
 
 from engine.device import limits
 from engine.device.faults import BoardFull, Stopped

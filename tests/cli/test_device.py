@@ -36,7 +36,7 @@ def test_a_key_is_trusted_only_by_consent(espalier: Espalier, here: Rig, refused
     espalier("device", "add", "board", here.sshd.target)
     shown = here.sshd.fingerprint
     assert f"--fingerprint {shown}" in refused("device", "trust", "board")
-    assert "nothing was trusted" in refused("device", "trust", "board", "--fingerprint", "SHA256:another")
+    assert "it was not trusted" in refused("device", "trust", "board", "--fingerprint", "SHA256:another")
     assert "device trust board" in refused("device", "probe", "board", code=1)
     answer = espalier("device", "trust", "board", "--fingerprint", shown, "--json").json()
     assert (answer["fingerprint"], answer["state"], answer["trusted"]) == (shown, "new", True)

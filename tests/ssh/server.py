@@ -190,7 +190,8 @@ class Sshd:
 
 def make_key(path: Path, passphrase: str = "", kind: str = "ed25519") -> Path:
     """A new private key at `path`, its public half beside it."""
-    command = ["ssh-keygen", "-q", "-t", kind, "-N", passphrase, "-C", path.name, "-f", str(path)]
+    size = ["-b", "2048"] if kind == "rsa" else []  # larger ones take seconds to make
+    command = ["ssh-keygen", "-q", "-t", kind, *size, "-N", passphrase, "-C", path.name, "-f", str(path)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return path
 

@@ -107,7 +107,7 @@ def test_stop_ends_a_silent_command_and_all_that_it_started(board: ssh.Connectio
     began = time.monotonic()
     with pytest.raises(ssh.Stopped, match="was stopped on tx2"):
         board.run(["sh", "-c", script, str(tmp_path / "a"), str(tmp_path / "b")], limit=60, stop=after(0.5))
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert not runs(tmp_path / "a")
     assert not runs(tmp_path / "b")
 
@@ -141,7 +141,7 @@ def test_the_limit_ends_a_silent_command(board: ssh.Connection, tmp_path: Path) 
     began = time.monotonic()
     with pytest.raises(ssh.TimedOut, match=r"did not end within 0\.5 s on tx2"):
         board.run(sleeper(tmp_path / "pid"), limit=0.5)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 8
     assert not runs(tmp_path / "pid")
 
 
@@ -164,12 +164,59 @@ def test_an_exception_of_the_caller_ends_the_command(board: ssh.Connection, serv
     assert server.commands() == []
 
 
-def test_what_a_command_leaves_running_is_ended_with_it(board: ssh.Connection, server: Sshd) -> None:
+def test_what_a_command_leaves_running_is_ended_with_it(
+    board: ssh.Connection, server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LEFT_S", 0.5)
     began = time.monotonic()
     answer = board.run(["sh", "-c", "sleep 300 & echo done"], limit=60)
     assert (answer.status, answer.out) == (0, "done\n")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 8
     assert server.commands() == []
+
+
+def test_what_a_command_leaves_talking_is_ended_at_the_limit(
+    board: ssh.Connection, server: Sshd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "GRACE_S", 0.3)
+    script = "(while :; do echo more; sleep 0.1; done) & echo done"
+    answer = board.run(["sh", "-c", script], limit=0.7)
+    assert answer.out.startswith("done\n") or "\ndone\n" in answer.out
+    assert server.commands() == []
+
+
+def test_output_that_comes_late_is_not_lost(board: ssh.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LEFT_S", 0.4)
+    script = "(for i in 1 2 3 4 5; do sleep 0.2; echo $i; done) & echo 0"
+    assert board.run(["sh", "-c", script], limit=20).out == "0\n1\n2\n3\n4\n5\n"
+
+
+def test_a_board_that_answers_every_command_with_talk_is_stopped(
+    tmp_path: Path,
+    key: Path,
+    device: Device,
+    results: Path,
+    trusted: Callable[[Sshd], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "GRACE_S", 0.3)
+    with Sshd(tmp_path / "sshd", config=["ForceCommand yes"]) as odd:
+        odd.authorize(key.with_suffix(".pub"))
+        trusted(odd)
+        with ssh.connect(parse("tx2", odd.target), results) as board, pytest.raises(WorkError, match="printed more"):
+            board.run(["true"], limit=30)
+
+
+def test_a_board_that_runs_no_commands_says_why(
+    tmp_path: Path, key: Path, device: Device, results: Path, trusted: Callable[[Sshd], None]
+) -> None:
+    with Sshd(tmp_path / "sshd", config=["ForceCommand echo This account is closed; exit 1"]) as odd:
+        odd.authorize(key.with_suffix(".pub"))
+        trusted(odd)
+        with ssh.connect(parse("tx2", odd.target), results) as board:
+            assert board.run(["true"], limit=30).out == "This account is closed\n"
+            with pytest.raises(WorkError, match="This account is closed"):
+                _ = board.folder
 
 
 def test_what_a_login_script_prints_is_no_output(
