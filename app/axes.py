@@ -1,5 +1,6 @@
 """The quantities that can stand on an axis: what they cost, and what they are good for."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,6 +18,12 @@ class Axis:
     tick: str  # d3 format of ticks and hover
     suffix: str = ""
     factor: float = 1.0  # from the stored unit to the drawn one
+    device: str | None = None  # the board that measured it, where one did
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other axes."""
+        return self.column if self.device is None else f"{self.column}_{self.device}"
 
 
 X_AXES: dict[str, Axis] = {
@@ -36,8 +43,27 @@ Y_AXES: dict[str, Axis] = {
 }
 
 
+def x_axes(devices: Mapping[str, bool]) -> list[Axis]:
+    """Every cost there is, with those on devices; whether a device's energy is known says its value."""
+    return [
+        *X_AXES.values(),
+        *(axis for device, energy in devices.items() for axis in on_device(device) if energy or axis.suffix == " ms"),
+    ]
+
+
+def on_device(device: str) -> tuple[Axis, Axis]:
+    """The latency and the energy of one inference on a device; `app.measured.with_device` makes their columns."""
+    latency, energy = f"latency p50 on {device}", f"energy of one inference on {device}"
+    return (
+        Axis("device_ms", f"Latency on {device}", latency, "low", "~g", " ms", device=device),
+        Axis("device_mj", f"Energy on {device}", energy, "low", "~g", " mJ", device=device),
+    )
+
+
 def say(value: float, axis: Axis) -> str:
     """A stored value as the axis words it."""
     if axis.factor == 100:
         return theme.percent(value)
-    return theme.milliseconds(value) if axis.column == "latency" else theme.si(value, axis.suffix)
+    if axis.column == "device_mj":
+        return theme.millijoules(value)
+    return theme.milliseconds(value) if axis.suffix == " ms" else theme.si(value, axis.suffix)

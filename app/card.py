@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import data, skyline, theme, words
+from app.measured import There
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,11 @@ _FILES = (
 )
 
 
-def show(point: Mapping[str, Any], measured: str | None) -> None:
-    """Draws the card of one row of the tidy table; `measured` says how its latency was (`app.points.timed_row`)."""
+def show(point: Mapping[str, Any], measured: str | None, there: There | None = None) -> None:
+    """Draws the card of one row of the tidy table; `measured` says how its latency was (`app.points.timed_row`).
+
+    `there` is what a device measured of it, where one did.
+    """
     colour = theme.criterion_colour(point["criterion"])
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f"**{_title(point)}**", width="stretch")
@@ -41,7 +45,7 @@ def show(point: Mapping[str, Any], measured: str | None) -> None:
         f"{point['model']} on {theme.data_label(point['data'])}, {words.way(point)}{step}, seed {point['seed']}"
         + (f"  \n{point['note']}" if point["note"] else "")
     )
-    _metrics(point, measured)
+    _metrics(point, measured, there)
     drawn = skyline.bars(point["widths"], point["blocks_removed"])
     if drawn:
         st.plotly_chart(
@@ -58,6 +62,13 @@ def show(point: Mapping[str, Any], measured: str | None) -> None:
         st.page_link(
             "../pages/runs.py", label="Its run", icon=":material/list_alt:", query_params={"run": str(point["run_id"])}
         )
+        if data.can_be_timed(point):
+            st.page_link(
+                "../pages/devices.py",
+                label="Time on device",
+                icon=":material/timer:",
+                query_params={"point": str(point["id"])},
+            )
 
 
 def _title(point: Mapping[str, Any]) -> str:
@@ -66,16 +77,32 @@ def _title(point: Mapping[str, Any]) -> str:
     return f"{theme.criterion_label(point['criterion'])} · {theme.ratio(point['keep'])}"
 
 
-def _metrics(point: Mapping[str, Any], measured: str | None) -> None:
+def _metrics(point: Mapping[str, Any], measured: str | None, there: There | None) -> None:
     base = not point["baseline"]
+    numbers = [
+        ("Top-1", theme.percent(point["top1"]), _share_delta(point, "top1"), None),
+        ("MACs", theme.si(point["macs"]), _ratio_delta(point, "macs"), None),
+        ("Latency p50", theme.milliseconds(point["latency"]), _ratio_delta(point, "latency"), measured),
+        ("Parameters", theme.si(point["params"]), _ratio_delta(point, "params"), None),
+        *(() if there is None else _on_device(there)),
+    ]
     with st.grid(2, gap=("xsmall", "small"), min_column_width=110):
-        for label, value, delta, note in (
-            ("Top-1", theme.percent(point["top1"]), _share_delta(point, "top1"), None),
-            ("MACs", theme.si(point["macs"]), _ratio_delta(point, "macs"), None),
-            ("Latency p50", theme.milliseconds(point["latency"]), _ratio_delta(point, "latency"), measured),
-            ("Parameters", theme.si(point["params"]), _ratio_delta(point, "params"), None),
-        ):
+        for label, value, delta, note in numbers:
             st.metric(label, value, delta if base else None, delta_color="off", delta_arrow="off", help=note)
+
+
+def _on_device(there: There) -> list[tuple[str, str, str | None, str | None]]:
+    """The latency on a device, and the energy where it is known."""
+    name, note = there.entry["device"], words.measured_there(there.entry).replace("\n", "  \n")
+    said = [
+        (f"Latency on {name}", theme.milliseconds(there.entry["p50_ms"]), there.ratio("p50_ms")),
+        (f"Energy on {name}", theme.millijoules(there.entry.get("energy_mj")), there.ratio("energy_mj")),
+    ]
+    return [
+        (label, value, None if ratio is None else theme.ratio(ratio), note)
+        for label, value, ratio in said
+        if value != theme.MISSING
+    ]
 
 
 def _share_delta(point: Mapping[str, Any], key: str) -> str | None:

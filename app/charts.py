@@ -261,7 +261,7 @@ def _add_budget(c: _Canvas) -> None:
 
 
 def _lay_out(c: _Canvas, log: bool, note: str) -> None:
-    title = c.x.title + (f" · {note}" if note else "")
+    title = c.x.title + (f"<br>{note}" if note else "")
     c.fig.update_layout(
         height=390,
         margin={"l": 0, "r": 8, "t": 30, "b": 0},
@@ -273,7 +273,7 @@ def _lay_out(c: _Canvas, log: bool, note: str) -> None:
         legend2={
             "orientation": "h",
             "x": 0,
-            "y": -0.2,
+            "y": -0.28 if note else -0.2,
             "yanchor": "top",
             "itemclick": False,
             "itemdoubleclick": False,

@@ -17,6 +17,7 @@ import streamlit as st
 
 from app import points as tables
 from engine import paths
+from engine.device.registry import Device, Registry
 from engine.errors import RequestError, WorkError
 from engine.graph.sheet import ModelSheet
 from engine.jobs.queue import Queue
@@ -59,6 +60,44 @@ def _points(root: str, token: str) -> pd.DataFrame:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _runs(root: str, token: str) -> list[dict[str, Any]]:
     return Store(Path(root)).runs()
+
+
+def timings(token: str) -> list[dict[str, Any]]:
+    """All timings on devices as the index has them, newest first."""
+    return _timings(str(results_root()), token)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _timings(root: str, token: str) -> list[dict[str, Any]]:
+    return Store(Path(root)).timings()
+
+
+def registry() -> Registry:
+    """The devices that the user has added."""
+    return Registry(results_root())
+
+
+def devices() -> list[Device]:
+    """The devices in the order in which they were added; WorkError when their file is damaged."""
+    return registry().all()
+
+
+def with_onnx(token: str) -> frozenset[str]:
+    """The ids (`<run_id>.<point>`) of everything whose ONNX file is there."""
+    return _with_onnx(str(results_root()), token)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _with_onnx(root: str, token: str) -> frozenset[str]:
+    store = Store(Path(root))
+    folders = [store.run(run["run_id"]).path for run in store.runs()]
+    return frozenset(f"{folder.name}.{file.stem[1:]}" for folder in folders for file in folder.glob("models/p*.onnx"))
+
+
+def can_be_timed(point: Mapping[str, Any]) -> bool:
+    """Whether a device can be asked to time a point: it is not an INT8 one, and its ONNX file is there."""
+    run = None if point["int8"] else run_or_none(str(point["run_id"]))
+    return run is not None and (run.path / "models" / f"p{point['point']}.onnx").is_file()
 
 
 def run_or_none(run_id: str) -> Run | None:

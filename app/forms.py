@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from app import words
 from engine import spec as specs
 from engine.catalog import CRITERIA
 from engine.errors import RequestError
@@ -124,8 +125,7 @@ def section_of_forecast(message: str) -> Section:
 def sentence(message: str) -> str:
     """An error as the page says it: its field or criterion by the form's name, with a capital and a full stop."""
     path, space, rest = message.strip().partition(" ")
-    text = _FIELDS.get(path, path) + space + rest
-    return text[:1].upper() + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    return words.sentence(_FIELDS.get(path, path) + space + rest)
 
 
 def ratios(chosen: Iterable[float | str]) -> tuple[float, ...]:

@@ -8,7 +8,7 @@ import streamlit as st
 from app import data, guard, learning, points, theme, trying, words
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
-from engine.store import Run
+from engine.store import Job, Run
 
 EVERY = 2.0  # seconds
 _LOG_LINES = 30
@@ -34,8 +34,8 @@ def board(token: str) -> None:
 
 
 def news(token: str) -> None:
-    """While runs are active: a button that brings in what they have measured since the page was drawn."""
-    if active(token):
+    """While runs or timings are active: a button that brings in what they have measured since the page was drawn."""
+    if active(token) or any(timing["state"] in data.ACTIVE for timing in data.timings(token)):
         _news(_measured(token))
 
 
@@ -47,7 +47,7 @@ def _live_board(ids: frozenset[str]) -> None:
     if {run["run_id"] for run in now} != ids:
         st.rerun()
     _head(token)
-    _worker_notice(now)
+    worker_notice(now)
     for run in now:
         if run["state"] == "running":
             with st.container(border=True), guard.told():
@@ -85,8 +85,8 @@ def _head(token: str) -> None:
             st.switch_page("../pages/launch.py")
 
 
-def _worker_notice(now: Sequence[Mapping[str, Any]]) -> None:
-    """Runs that nobody works on would wait for ever: say so, with the one button that helps."""
+def worker_notice(now: Sequence[Mapping[str, Any]]) -> None:
+    """Jobs that nobody works on would wait for ever: say so, with the one button that helps."""
     if any(run["state"] == "queued" for run in now) and worker.worker_of(data.store()) is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(":material/warning: No worker is running, so nothing will start.", width="stretch")
@@ -99,7 +99,9 @@ def start_worker() -> None:
 
 
 def _measured(token: str) -> int:
-    return sum(run["points"] for run in data.runs(token))
+    timed = sum(len(timing["points"]) for timing in data.timings(token) if timing["state"] == "done")
+    pruned: int = sum(run["points"] for run in data.runs(token))
+    return pruned + timed
 
 
 def _working(run: Mapping[str, Any]) -> None:
@@ -161,7 +163,7 @@ def curves(epochs: Sequence[Mapping[str, Any]], *, key: str) -> None:
         )
 
 
-def log(run: Run, *, ended: bool) -> None:
+def log(run: Job, *, ended: bool) -> None:
     """The last lines of the log, folded."""
     folded = st.expander("Log", icon=":material/notes:", key=f"log-{run.id}", on_change="rerun")
     if folded.open:

@@ -100,26 +100,31 @@ def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True
 
 
 def timings(frame: pd.DataFrame) -> list[str]:
-    """The conditions under which the points were timed, the most frequent first."""
-    names = pd.Series([words.conditions(entry) for entries in frame["latencies"] for entry in entries], dtype=object)
-    return list(names.value_counts().index)
+    """The conditions under which hosts timed the points, the most frequent first."""
+    names = [words.conditions(entry) for entries in frame["latencies"] for entry in _on_host(entries)]
+    return list(pd.Series(names, dtype=object).value_counts().index)
 
 
 def with_latency(frame: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
     """`frame` with `latency` and `base_latency` (p50, ms) under the conditions that `timings` names."""
     values = [
-        next((entry["p50_ms"] for entry in entries if words.conditions(entry) == chosen), np.nan)
+        next((entry["p50_ms"] for entry in _on_host(entries) if words.conditions(entry) == chosen), np.nan)
         for entries in frame["latencies"]
     ]
-    frame = frame.assign(latency=pd.Series(values, index=frame.index, dtype=float))
-    base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")["latency"]
-    return frame.assign(base_latency=frame["run_id"].map(base).astype(float))
+    return beside_baseline(frame, "latency", values)
+
+
+def beside_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | None]) -> pd.DataFrame:
+    """`frame` with the numbers `values`, one a row, as `column`, and each run's own baseline's as `base_<column>`."""
+    frame = frame.assign(**{column: pd.Series(values, index=frame.index, dtype=float)})
+    base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")[column]
+    return frame.assign(**{f"base_{column}": frame["run_id"].map(base).astype(float)})
 
 
 def timed_row(frame: pd.DataFrame, point: str, chosen: str | None) -> tuple[dict[str, Any], str | None]:
-    """The row of one point, and how its latency was measured: as `chosen`, or else the way this point was."""
+    """The row of one point, and how its latency on a host was measured: as `chosen`, or else the way this point was."""
     row = frame[frame["id"] == point]
-    entries = row.iloc[0]["latencies"]
+    entries = _on_host(row.iloc[0]["latencies"])
     entry = next((e for e in entries if words.conditions(e) == chosen), next(iter(entries), None))
     if entry is None:
         return row.iloc[0].to_dict(), None
@@ -173,6 +178,10 @@ def halved(frame: pd.DataFrame) -> str | None:
 def differing(frame: pd.DataFrame) -> list[str]:
     """The settings in which the given points differ."""
     return [key for key in SETTINGS if frame[key].astype(str).nunique() > 1]
+
+
+def _on_host(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in entries if not entry.get("device")]
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,16 +1,19 @@
 """The table beside the chart, with only the settings that differ, and its CSV."""
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
-from app import points, skyline, theme, view, words
+from app import axes, points, skyline, theme, view, words
+from app.measured import On
 
 _PICTURES = 300  # rows; above it the table goes without thumbnails
 
 
-def show(frame: pd.DataFrame, timing: str | None) -> None:
-    """One row a point, its latency under the conditions `timing`; choosing a row selects its point."""
-    rows = readable(frame)
+def show(frame: pd.DataFrame, timing: str | None, on: On | None = None) -> None:
+    """One row a point, its latency on a host and on a device as chosen; choosing a row selects its point."""
+    rows = readable(frame, on)
     st.dataframe(
         rows,
         hide_index=True,
@@ -33,13 +36,14 @@ def show(frame: pd.DataFrame, timing: str | None) -> None:
                 format="%.2f×", help="Share of the baseline's MACs, parameters or latency asked for."
             ),
             "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=timing),
+            **_device_columns(on),
         },
         alt="The models in the chart with the settings in which they differ",
     )
     st.session_state["table_ids"] = list(rows["point"])
 
 
-def readable(frame: pd.DataFrame) -> pd.DataFrame:
+def readable(frame: pd.DataFrame, on: On | None = None) -> pd.DataFrame:
     """The tidy rows as the table shows them."""
     out = pd.DataFrame({"point": frame["id"]})
     for key in points.differing(frame):
@@ -52,6 +56,10 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     out["parameters"] = frame["params"]
     out["size"] = frame["bytes"]
     out["latency"] = frame["latency"]
+    if on is not None:
+        for axis in axes.on_device(on.device):
+            if frame[axis.column].notna().any():
+                out[axis.label] = frame[axis.column]
     if len(frame) <= _PICTURES:
         out["skyline"] = [
             skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
@@ -62,7 +70,7 @@ def readable(frame: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
-def csv(frame: pd.DataFrame, timing: str | None) -> bytes:
+def csv(frame: pd.DataFrame, timing: str | None, on: On | None = None) -> bytes:
     """The shown points with all their settings and raw values, and the conditions of their latencies."""
     columns = [
         "run_id",
@@ -80,8 +88,23 @@ def csv(frame: pd.DataFrame, timing: str | None) -> bytes:
     columns += [*points.METRICS, "flops", "latency", "created"]
     out = frame[columns].rename(columns={"latency": "latency_p50_ms"})
     out["latency_conditions"] = frame["latency"].notna().map({True: timing, False: None})
+    if on is not None:
+        out["device"] = frame["device_ms"].notna().map({True: on.device, False: None})
+        out["device_latency_p50_ms"] = frame["device_ms"]
+        out["device_energy_mj"] = frame["device_mj"]
+        out["device_conditions"] = frame["device_ms"].notna().map({True: on.setting, False: None})
     text: str = out.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
     return text.encode()
+
+
+def _device_columns(on: On | None) -> dict[str, Any]:
+    if on is None:
+        return {}
+    latency, energy = axes.on_device(on.device)
+    return {
+        latency.label: st.column_config.NumberColumn(f"p50 on {on.device}", format="%.3g ms", help=on.setting),
+        energy.label: st.column_config.NumberColumn(f"energy on {on.device}", format="%.3g mJ", help=on.setting),
+    }
 
 
 def _take_row() -> None:

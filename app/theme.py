@@ -3,7 +3,9 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -49,7 +51,8 @@ MEASURE_LABELS: dict[str, str] = {
     "divergence": "divergence",
     "cka": "CKA",
 }
-STATE_LOOK: dict[str, tuple[str, str, Literal["blue", "gray", "green", "red", "orange"]]] = {
+BadgeColour = Literal["blue", "gray", "green", "red", "orange"]
+STATE_LOOK: dict[str, tuple[str, str, BadgeColour]] = {
     "running": ("running", ":material/play_arrow:", "blue"),
     "queued": ("queued", ":material/schedule:", "gray"),
     "done": ("done", ":material/check:", "green"),
@@ -145,6 +148,18 @@ def ratio(value: float | None) -> str:
 
 def milliseconds(value: float | None) -> str:
     return MISSING if value is None or math.isnan(value) else f"{units.three(value)} ms"
+
+
+def millijoules(value: float | None) -> str:
+    return MISSING if value is None or math.isnan(value) else f"{units.three(value)} mJ"
+
+
+def clock(at: float) -> str:
+    """A Unix time as whoever looks at the page says it: `at 14:03`, or `on 21 Nov at 14:03` on another day."""
+    zone = ZoneInfo(st.context.timezone) if st.context.timezone else None
+    then, now = datetime.fromtimestamp(at, zone), datetime.now(zone)
+    day = "" if then.date() == now.date() else f"on {then.day} {then:%b} "
+    return f"{day}at {then:%H:%M}"
 
 
 def minutes(seconds: float) -> str:

@@ -1,12 +1,13 @@
 """The controls of Explore: filters, axes, budget and the selected point; all of them live in the page's address."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
-from app import axes, points, theme, words
+from app import axes, measured, points, theme, words
 
 # In what unit a budget on x is typed: the unit's words, and how many of the stored unit it is.
 _UNITS: dict[str, tuple[str, float]] = {
@@ -15,8 +16,9 @@ _UNITS: dict[str, tuple[str, float]] = {
     "params": ("k parameters", 1e3),
     "bytes": ("kB", 1e3),
     "latency": ("ms", 1.0),
+    "device_ms": ("ms", 1.0),
+    "device_mj": ("mJ", 1.0),
 }
-
 
 _FILTERS = (
     ("Experiment", "exp", "experiment", "All experiments"),
@@ -37,13 +39,19 @@ class Budget:
 
 
 def empty(sentence: str) -> None:
-    """A page without anything to show yet: what it will show, and the one button that gets there."""
+    """A page that has nothing to show before something was pruned."""
+    if nothing_yet(sentence, "Prune a network", ":material/content_cut:"):
+        st.switch_page("../pages/launch.py")
+
+
+def nothing_yet(sentence: str, label: str, icon: str, on_click: Callable[[], None] | None = None) -> bool:
+    """A page without anything to show yet: what it will show, and the one button that gets there; whether pressed."""
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(sentence, text_alignment="center")
-        if st.button("Prune a network", icon=":material/content_cut:", type="primary"):
-            st.switch_page("../pages/launch.py")
+        pressed = st.button(label, icon=icon, type="primary", on_click=on_click)
         st.space("small")
+    return pressed
 
 
 def link() -> str:
@@ -63,9 +71,10 @@ def filtered(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[keep]
 
 
-def x_axis() -> tuple[axes.Axis, bool]:
-    labels = {axis.label: axis for axis in axes.X_AXES.values()}
-    label = st.selectbox("Cost", list(labels), key="x", bind="query-params", width=150)
+def x_axis(frame: pd.DataFrame) -> tuple[axes.Axis, bool]:
+    labels = {axis.label: axis for axis in axes.x_axes(measured.devices(frame))}
+    wide = len(labels) > len(axes.X_AXES)
+    label = st.selectbox("Cost", list(labels), key="x", bind="query-params", width=220 if wide else 150)
     log = st.toggle("Log", key="log", bind="query-params", help="Logarithmic cost axis.")
     return labels[label], log
 
@@ -76,11 +85,22 @@ def y_axis() -> axes.Axis:
 
 
 def timing(frame: pd.DataFrame) -> str | None:
-    """Under which conditions latencies are compared; asked only when there is more than one."""
+    """Under which conditions a host's latencies are compared; asked only when there is more than one."""
     known = points.timings(frame)
     if len(known) < 2:
         return next(iter(known), None)
     return st.selectbox("Measured on", known, key="device", bind="query-params", width=260)
+
+
+def on_device(frame: pd.DataFrame, x: axes.Axis) -> measured.On | None:
+    """Under which conditions the device of the axis measured; asked only when there is more than one."""
+    if x.device is None:
+        return None
+    known = measured.settings(frame, x.device)
+    if len(known) < 2:
+        return measured.On(x.device, known[0])
+    chosen = st.selectbox(f"Measured on {x.device} with", known, key=f"with_{x.device}", bind="query-params", width=300)
+    return measured.On(x.device, chosen)
 
 
 def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
@@ -92,7 +112,7 @@ def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
             f"Cost at most, {unit}",
             min_value=0.0,
             value=None,
-            key=f"most_{x.column}",
+            key=f"most_{x.key}",
             bind="query-params",
             width=190,
             placeholder="any",
@@ -130,12 +150,12 @@ def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
     return Budget(at_most, least, best)
 
 
-def chosen_point(frame: pd.DataFrame) -> str | None:
-    """The selected point's id: the one in the address, or on a first visit the best one at half its network's MACs."""
+def chosen_point(frame: pd.DataFrame, drawn: pd.DataFrame) -> str | None:
+    """The selected point's id: the one in the address, or on a first visit the best drawn one at half the MACs."""
     wanted = st.query_params.get("point")
     if wanted is not None:
         return wanted if wanted in set(frame["id"]) else None
-    return points.halved(frame)
+    return points.halved(drawn)
 
 
 def choose(point: str) -> None:

@@ -8,12 +8,37 @@ import pandas as pd
 
 from app import theme
 
+_MARKUP = re.compile(r"([\\`*_\[\]<$~#])")  # what Markdown would make something of
 _DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
+
+
+def sentence(message: str, name: str | None = None) -> str:
+    """An error as a page says it, with a capital and a full stop; a text of unknown origin in it makes no links.
+
+    A sentence that begins with `name` keeps it as it is written.
+    """
+    text = message.strip()
+    first = text[:1] if name and text.startswith(name) else text[:1].upper()
+    text = first + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    return text.replace("[", "\\[").replace("$", "\\$")
+
+
+def plain(text: str) -> str:
+    """A text of unknown origin where a page expects Markdown: it looks as it is."""
+    return _MARKUP.sub(r"\\\1", text)
 
 
 def title(row: Mapping[str, Any]) -> str:
     """A pruned point in a few words: `BN scale 0.50×`, and whether it is the INT8 one."""
     return f"{theme.criterion_label(row['criterion'])} {theme.ratio(row['keep'])}" + (" INT8" if row["int8"] else "")
+
+
+def model(row: Mapping[str, Any]) -> str:
+    """A point in one line that tells it from the others of a list, what differs most first."""
+    of = f"{row['model']} on {theme.data_label(row['data'])}"
+    if row["baseline"]:
+        return f"Not pruned, {theme.percent(row['top1'])} · {of} · seed {row['seed']}"
+    return f"{title(row)}, {theme.percent(row['top1'])} · {way(row)} · {of} · seed {row['seed']}"
 
 
 def way(row: Mapping[str, Any]) -> str:
@@ -34,15 +59,54 @@ def measured_when(row: Mapping[str, Any]) -> str:
 def measured(entry: Mapping[str, Any]) -> str:
     """How a latency was measured: its conditions, the number of repetitions and, where there were enough, its p90."""
     p90 = f", p90 {theme.milliseconds(entry['p90_ms'])}" if entry.get("p90_ms") is not None else ""
-    return f"{conditions(entry)}, n = {entry['n']}{p90}"
+    return f"{conditions(entry)}, n = {entry['n']:,}{p90}"
 
 
 def conditions(entry: Mapping[str, Any]) -> str:
-    """Under what a latency was measured: on which machine, by what, with how many threads and images at a time."""
-    where = entry["host"] if entry["where"] == "host" else str(entry["where"])
-    provider = str(entry["provider"]).removesuffix("ExecutionProvider")
-    threads = f"{entry['threads']} thread" + ("s" if entry["threads"] != 1 else "")
-    return f"{where}, {provider}, {threads}, batch {entry['batch']}"
+    """Under what a host measured a latency: on which machine, by what, with how many threads and images at a time."""
+    return f"{entry['host']}, {_provider(entry)}, {_threads(entry['threads'])}, batch {entry['batch']}"
+
+
+def setting(entry: Mapping[str, Any]) -> str:
+    """Under what a device measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The device's name is not in it."""
+    tensorrt = entry["tool"] == "trtexec"
+    parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {entry.get('version') or ''}".strip()]
+    parts += [] if tensorrt else [_provider(entry)]
+    parts += [_threads(entry["threads"])] if entry.get("threads") else []
+    parts += [str(entry["precision"]).upper()]
+    parts += [str(entry["power_mode"])] if entry.get("power_mode") else []
+    parts += ["clocks locked"] if entry.get("clocks_locked") else []
+    return ", ".join(parts)
+
+
+def measured_there(entry: Mapping[str, Any]) -> str:
+    """How a device measured, with what it found besides its p50: a line per topic."""
+    found = [f"n = {entry['n']:,}"]
+    found += [f"{key} {theme.milliseconds(entry[f'{key}_ms'])}" for key in ("p90", "p99") if entry.get(f"{key}_ms")]
+    inside = [
+        f"{name} {theme.milliseconds(value)}"
+        for name, value in (("GPU compute", entry.get("gpu_p50_ms")), ("transfers", transfers(entry)))
+        if value is not None
+    ]
+    inside += [theme.si(entry["power_mw"] / 1000, "W")] if entry.get("power_mw") else []
+    inside += [theme.millijoules(entry["energy_mj"])] if entry.get("energy_mj") else []
+    throttled = f"throttled: {entry.get('why_throttled') or 'the board slowed itself down'}"
+    lines = [f"{setting(entry)}; {', '.join(found)}", ", ".join(inside), throttled if entry.get("throttled") else ""]
+    return "\n".join(line for line in lines if line)
+
+
+def transfers(entry: Mapping[str, Any]) -> float | None:
+    """Milliseconds for moving an input to the GPU and its output back; None where that was not measured."""
+    both = [entry.get("h2d_p50_ms"), entry.get("d2h_p50_ms")]
+    return None if None in both else float(sum(filter(None, both)))
+
+
+def _provider(entry: Mapping[str, Any]) -> str:
+    return str(entry["provider"]).removesuffix("ExecutionProvider")
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + ("s" if count != 1 else "")
 
 
 def host_label(cpu: str | None) -> str:
@@ -63,7 +127,7 @@ def hover(row: Mapping[str, Any]) -> str:
         f"top-1 {theme.percent(row['top1'])}{_apart(row)} · top-5 {theme.percent(row['top5'])} "
         f"· validation {theme.percent(row['val_top1'])}",
         f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {theme.si(row['bytes'], 'B')}",
-        *(f"p50 {theme.milliseconds(entry['p50_ms'])} ({measured(entry)})" for entry in row["latencies"]),
+        *(_timed(entry) for entry in row["latencies"]),
         "" if pd.isna(row["predicted_ms"]) else f"predicted {theme.milliseconds(row['predicted_ms'])}",
         f"weights {_file(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}"
         + (", distilled" if row["distil"] else ""),
@@ -74,6 +138,13 @@ def hover(row: Mapping[str, Any]) -> str:
         f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
     ]
     return "<br>".join(line for line in lines if line)
+
+
+def _timed(entry: Mapping[str, Any]) -> str:
+    p50 = theme.milliseconds(entry["p50_ms"])
+    if entry.get("device"):
+        return f"on {entry['device']}: p50 {p50}; " + measured_there(entry).replace("\n", "<br>  ")
+    return f"p50 {p50} ({measured(entry)})"
 
 
 def _attempts(row: Mapping[str, Any]) -> str:

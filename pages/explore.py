@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import card, charts, data, live, points, table, theme, view
+from app import card, charts, data, live, measured, points, table, theme, view
 
 token = data.store().token()
 frame = data.points(token)
@@ -30,7 +30,7 @@ live.news(token)
 
 left, right = st.columns([7, 3], gap="medium")
 with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-    x, log = view.x_axis()
+    x, log = view.x_axis(shown)
     y = view.y_axis()
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
     steps = st.toggle(
@@ -41,8 +41,10 @@ with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small
     )
     int8 = shown["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
     timing = view.timing(shown)
+    on = view.on_device(shown, x)
 
 shown = points.with_latency(points.of_kind(shown, before=before, steps=steps, int8=int8), timing)
+shown = measured.with_device(shown, on)
 drawn = shown.dropna(subset=[x.column, y.column])
 pruned = drawn[~drawn["baseline"]]
 
@@ -50,7 +52,7 @@ with left:
     canvas = st.container()
     budget = view.budget(pruned, x, y)
 
-chosen = view.chosen_point(shown)
+chosen = view.chosen_point(shown, drawn)
 with canvas:
     if drawn.empty:
         st.info(f"None of the chosen runs has both {y.label} and {x.label} yet.", icon=":material/scatter_plot:")
@@ -62,10 +64,9 @@ with canvas:
             at_most=budget.at_most,
             at_least=budget.at_least,
         )
+        note = on.setting if on else (timing or "" if x.column == "latency" else "")
         st.plotly_chart(
-            charts.tradeoff(
-                drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=timing or "" if x.column == "latency" else ""
-            ),
+            charts.tradeoff(drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
             key="tradeoff",
             on_select=view.take_click,
             selection_mode="points",
@@ -78,7 +79,7 @@ with right, st.container(border=True):
         st.markdown("**No model selected**")
         st.caption("Click a point, or a row of the table, to see its layers, what it gains and loses, and its files.")
     else:
-        card.show(*points.timed_row(shown, chosen, timing))
+        card.show(*points.timed_row(shown, chosen, timing), measured.of_point(shown, chosen, on))
 
 with header:
     with st.popover("Link", icon=":material/link:"):
@@ -86,11 +87,11 @@ with header:
         st.code(view.link(), language=None, wrap_lines=True)
     st.download_button(
         "CSV",
-        table.csv(shown, timing),
+        table.csv(shown, timing, on),
         file_name="espalier-points.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
     )
 
-table.show(shown.sort_values(["baseline", x.column], ascending=[True, True]), timing)
+table.show(shown.sort_values(["baseline", x.column], ascending=[True, True]), timing, on)

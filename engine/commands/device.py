@@ -68,7 +68,7 @@ def trust(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Show a device's host key and, with your consent, trust it from now on; the key of a host on the way comes first."""
+    """Show a device's host key and, with your consent, trust it from now on; those of hosts on the way come first."""
     from engine.device import trust as keys
     from engine.device.registry import Registry
 

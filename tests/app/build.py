@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from engine.device.probe import Probe, parse
 from engine.spec import RunSpec
 from engine.store import Run, Store
 
@@ -144,6 +145,46 @@ def underway(store: Store, spec: RunSpec, *, epochs: int = 5) -> Run:
         state="running", progress=0.2, phase="train", message=f"training, epoch {epochs}/20", times={"started": 1.0}
     )
     return run
+
+
+def spec(**more: Any) -> RunSpec:
+    return RunSpec.model_validate({"target": {"keep": [0.6, 0.3]}} | more)
+
+
+def probe(**more: Any) -> Probe:
+    """What a TX2 says about itself, unless told otherwise."""
+    document = {
+        "model": "quill", "compatible": ["nvidia,tegra186"], "jetson": "tx2", "l4t": "32.7.1", "jetpack": "4.6.1",
+        "tensorrt": "8.2.1", "trtexec": "/usr/src/tensorrt/bin/trtexec", "onnxruntime": None, "providers": [],
+        "python": "3.6.9", "machine": "aarch64", "system": "Ubuntu 18.04.6 LTS", "hostname": "tegra", "cores": 6,
+        "power_mode": {"name": "MAXN", "id": 0}, "disk_free_bytes": 9_800_000_000,
+        "clocks": {"gpu_hz": 1, "gpu_max_hz": 1, "cpu_hz": [1], "cpu_max_hz": [1], "locked": True},
+        "memory_total_bytes": 8_000_000_000, "memory_free_bytes": 5_000_000_000, "total_rail": "VDD_IN",
+        "temperatures": {"GPU-therm": 41.5, "PMIC-Die": 100.0, "MCPU-therm": 43.0}, "power_mw": {"VDD_IN": 5200.0},
+        "uptime_s": 100.0, "time": 1.0, "sudo": True, "problems": [],
+    }  # fmt: skip
+    return parse(document | more)
+
+
+def timing(point: int, device: str = "tx2", **more: Any) -> dict[str, Any]:
+    """What a device measured of a point: 3 ms and 30 mJ for each inference, unless told otherwise."""
+    return {
+        "point": point, "device": device, "job": "20260102-030405-0a1b2c3d", "at": 1_770_000_000.0 + point,
+        "tool": "trtexec", "version": "8.2.1", "precision": "fp32", "provider": "TensorRT", "threads": None, "batch": 1,
+        "n": 1834, "p50_ms": 3.0, "p90_ms": 3.2, "p99_ms": 3.5, "mean_ms": 3.05, "gpu_p50_ms": 2.6, "h2d_p50_ms": 0.3,
+        "d2h_p50_ms": 0.1, "transfers": True, "throughput_qps": 330.0, "power_mw": 9800.0, "energy_mj": 30.0,
+        "rounds": 3, "interleaved_with": 1, "temperatures_c": {}, "gpu_hz": None, "power_mode": "MAXN",
+        "clocks_locked": True, "throttled": False, "why_throttled": None, "board": "Jetson TX2, L4T 32.7.1",
+        "settings": {},
+    } | more  # fmt: skip
+
+
+def on_board(run: Run, *points: int, device: str = "tx2", slower: float = 9.0, **more: Any) -> None:
+    """Times these points of a run of this file on a device, `slower` times as slow as the host."""
+    host = {point["point"]: point["latency"][0]["p50_ms"] for point in run.points()}
+    for point in points:
+        p50 = slower * host[point]
+        run.append_measurement(timing(point, device, **({"p50_ms": p50, "energy_mj": 9.8 * p50} | more)))
 
 
 def demo(root: Path) -> Store:

@@ -1,8 +1,10 @@
 """What tests ask of a page: the app in a test browser, and a network's sheet at hand. Test-only."""
 
+import base64
 import json
 from typing import Any
 
+import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from app import data
@@ -50,6 +52,13 @@ def launch(**chosen: str) -> AppTest:
 
 def drawn_points(at: AppTest) -> int:
     return sum(len(trace["customdata"]) for trace in chart(at)["data"] if trace.get("customdata"))
+
+
+def numbers(values: Any) -> list[float]:
+    """The numbers of an axis in a chart's JSON, which Plotly packs."""
+    if isinstance(values, dict):
+        return list(np.frombuffer(base64.b64decode(values["bdata"]), values["dtype"]))
+    return list(values)
 
 
 def labels(at: AppTest) -> list[str]:

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from app import axes, charts, learning, points, theme
+from app import axes, charts, compared, learning, measured, points, theme
 from engine.catalog import CRITERIA
 from engine.spec import ORDERS, RunSpec
 from engine.store import Store
@@ -138,6 +138,46 @@ def test_learning_curves_have_a_line_where_a_stage_begins() -> None:
     assert [shape.x0 for shape in fig.layout.shapes] == [2.5]
     assert fig.data[1].y[0] == pytest.approx(10)
     assert "3 epochs" in learning.describe(epochs, "loss")
+
+
+@pytest.fixture
+def on_tx2(results: Store) -> tuple[pd.DataFrame, measured.On]:
+    """A baseline and two pruned points on a device: 8, 9 and 10 times as slow as on the host."""
+    run = build.finished(results, RunSpec.model_validate({"criterion": "l1", "target": {"keep": [0.6, 0.3]}}))
+    for point, slower in ((0, 8.0), (2, 9.0), (4, 10.0)):
+        build.on_board(run, point, slower=slower)
+    frame = points.tidy(results.points())
+    on = measured.On("tx2", measured.settings(frame, "tx2")[0])
+    return measured.with_device(points.with_latency(frame, points.timings(frame)[0]), on), on
+
+
+def test_host_and_device_are_compared_along_the_line_of_the_median_ratio(
+    on_tx2: tuple[pd.DataFrame, measured.On],
+) -> None:
+    fig = compared.figure(*on_tx2, "CPU", ink=theme.LIGHT)
+    (line,) = (trace for trace in fig.data if trace.mode == "lines")
+    assert line.line.dash == "dash" and line.y[1] / line.x[1] == pytest.approx(9.0) and line.x[0] == line.y[0] == 0
+    (cell,) = traces(fig, name="L1 norm, layers → channels")
+    assert cell.marker.color == theme.CRITERION_COLOURS["l1"] and set(cell.marker.symbol) == {"circle"}  # type: ignore[attr-defined]
+    assert list(cell.y) == pytest.approx([7.2, 5.0])  # type: ignore[attr-defined]
+    (base,) = traces(fig, name="not pruned")
+    assert list(base.x) == pytest.approx([1.2]) and list(base.y) == pytest.approx([9.6])  # type: ignore[attr-defined]
+
+
+def test_the_comparison_says_its_point_in_words(on_tx2: tuple[pd.DataFrame, measured.On]) -> None:
+    frame, on = on_tx2
+    said = "Latency on tx2 against latency on the host for 3 models: it takes 9 times as long, from 8 to 10."
+    assert compared.describe(frame, on) == said
+    assert compared.describe(frame[frame["point"] == 1], on) == "No model was timed both on tx2 and on the host."
+    assert not compared.figure(frame[frame["point"] == 1], on, "CPU", ink=theme.DARK).data
+
+
+def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, measured.On]) -> None:
+    rows = compared.rows(on_tx2[0])
+    assert list(rows["model"]) == ["L1 norm 0.30×, layers → channels", "L1 norm 0.60×, layers → channels", "Not pruned"]
+    assert list(rows["p50"] / rows["host"]) == pytest.approx([10, 9, 8])
+    assert not {"network", "data", "seed"} & set(rows)
+    assert compared.rows(on_tx2[0].head(0)).empty
 
 
 @pytest.mark.parametrize(

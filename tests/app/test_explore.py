@@ -1,14 +1,16 @@
+import io
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pandas as pd
 import pytest
 
-from app import points
+from app import measured, points, table
 from engine import spec as specs
 from engine.errors import WorkError
 from engine.store import Store
 from tests.app import build
-from tests.app.screen import app, captions, chart, drawn_points, errors, labels
+from tests.app.screen import app, captions, chart, drawn_points, errors, labels, numbers
 
 
 def test_explore_without_runs_says_what_will_be_here_and_leads_there(results: Store) -> None:
@@ -136,7 +138,8 @@ def test_the_card_of_an_int8_point_says_what_it_is(results: Store) -> None:
 def test_every_chart_and_table_has_an_accessible_name(results: Store) -> None:
     build.finished(results, specs.parse({}))
     build.underway(results, specs.parse({"criterion": "l1"}))
-    for page in ("explore", "runs"):
+    build.on_board(build.finished(results, build.spec()), 0, 2)
+    for page in ("explore", "runs", "devices"):
         at = app(page)
         for element in (*at.get("plotly_chart"), *at.get("arrow_data_frame")):
             assert element.proto.alt.strip()
@@ -149,5 +152,79 @@ def test_a_results_folder_that_cannot_be_read_is_told_in_one_sentence(
         raise WorkError("the disk is on fire; put it out")
 
     monkeypatch.setattr(Store, "token", refuse)
-    for page in ("explore", "launch", "runs"):
+    for page in ("explore", "launch", "runs", "devices"):
         assert errors(app(page)) == ["the disk is on fire; put it out"]
+
+
+def timed(results: Store) -> list[str]:
+    """Two runs, one of them timed on two devices, the other on none; their ids."""
+    first = build.finished(results, build.spec(criterion="l1"), cpu="Cortex-A78AE")
+    build.on_board(first, 0, 2, 4)
+    build.on_board(first, 2, slower=5.0, precision="fp16")
+    build.on_board(first, 2, device="bench", slower=2.0, energy_mj=None, power_mw=None)
+    return [first.id, build.finished(results, build.spec(criterion="taylor"), cpu="Cortex-A78AE").id]
+
+
+def test_devices_are_axes_only_where_they_timed_what_is_shown(results: Store) -> None:
+    timed(results)
+    at = app()
+    assert at.selectbox(key="x").options[5:] == ["Latency on tx2", "Energy on tx2", "Latency on bench"]
+    assert not any("tx2" in option for option in app(criterion="Taylor").selectbox(key="x").options)
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"), [("Latency on tx2", [10.8, 7.2, 4.5]), ("Energy on tx2", [106, 70.6, 44.1])]
+)
+def test_a_device_axis_shows_what_was_measured_there(results: Store, axis: str, values: list[float]) -> None:
+    timed(results)
+    drawn = chart(app(x=axis))
+    assert drawn["layout"]["xaxis"]["title"]["text"].endswith("on tx2<br>TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    found = [x for trace in drawn["data"] if trace.get("customdata") for x in numbers(trace["x"])]
+    assert sorted(found, reverse=True) == pytest.approx(values, rel=1e-2)
+
+
+def test_measurements_under_other_conditions_are_chosen_and_not_mixed(results: Store) -> None:
+    first, _ = timed(results)
+    fp16 = "TensorRT 8.2.1, FP16, MAXN, clocks locked"
+    at = app(x="Latency on tx2", with_tx2=fp16, point=f"{first}.2")
+    assert drawn_points(at) == 1
+    assert at.selectbox(key="with_tx2").value == fp16
+    assert at.metric[4].value == "4.00 ms" and at.metric[2].value == "0.800 ms"
+
+
+def test_the_budget_and_the_link_know_the_device(results: Store) -> None:
+    timed(results)
+    at = app(x="Latency on tx2", most_device_ms_tx2="8")
+    assert "L1 norm 0.60×, 87.6 %" in labels(at)
+    assert any("x=Latency+on+tx2" in code.value and "most_device_ms_tx2=8" in code.value for code in at.code)
+
+
+def test_the_table_and_the_csv_have_the_device_beside_the_host(results: Store) -> None:
+    timed(results)
+    frame = points.tidy(results.points())
+    frame = points.with_latency(frame, points.timings(frame)[0])
+    on = measured.On("tx2", "TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    frame = measured.with_device(frame, on)
+    rows = table.readable(frame, on)
+    assert {"latency", "Latency on tx2", "Energy on tx2"} <= set(rows)
+    written = pd.read_csv(io.BytesIO(table.csv(frame, points.timings(frame)[0], on)))
+    there = written.dropna(subset="device_latency_p50_ms")
+    assert list(there["device_latency_p50_ms"] / there["latency_p50_ms"]) == pytest.approx([9.0] * 3)
+    assert set(there["device"]) == {"tx2"} and set(there["device_conditions"]) == {on.setting}
+    assert "device" not in pd.read_csv(io.BytesIO(table.csv(frame, None)))
+
+
+def test_the_card_has_the_latency_on_the_device_and_its_share_of_the_baseline(results: Store) -> None:
+    first, _ = timed(results)
+    at = app(x="Energy on tx2", point=f"{first}.2")
+    there = {metric.label: (metric.value, metric.delta) for metric in at.metric}
+    assert there["Latency on tx2"] == ("7.20 ms", "0.67×") and there["Energy on tx2"] == ("70.6 mJ", "0.67×")
+    note = next(metric.help for metric in at.metric if metric.label == "Latency on tx2")
+    for part in ("TensorRT 8.2.1, FP32, MAXN, clocks locked", "n = 1,834", "GPU compute 2.60 ms, transfers 0.400 ms"):
+        assert part in note
+
+
+def test_a_point_that_can_be_timed_leads_to_the_devices_and_another_does_not(results: Store) -> None:
+    first, _ = timed(results)
+    assert "Time on device" in [link.proto.label for link in app(point=f"{first}.2").get("page_link")]
+    assert "Time on device" not in [link.proto.label for link in app(point=f"{first}.1").get("page_link")]

@@ -4,7 +4,7 @@ import math
 import pandas as pd
 import pytest
 
-from app import points, words
+from app import measured, points, words
 from app.curves import curves, trails
 from engine.spec import RunSpec
 from engine.store import Store
@@ -213,3 +213,58 @@ def test_a_curve_has_a_band_only_from_three_seeds_on(results: Store) -> None:
     # Seeds differ by 0.002 a step: mean at seed 1, deviation 0.002, t(2) = 4.3027.
     assert math.isclose(three.high[0] - three.y[0], 4.3027 * 0.002 / math.sqrt(3), rel_tol=1e-3)
     assert list(three.x) == sorted(three.x)
+
+
+def test_a_host_is_never_mixed_with_a_device_whatever_that_is_called(results: Store) -> None:
+    run = build.finished(results, spec())
+    build.on_board(run, 2, device="host")
+    frame = points.tidy(results.points())
+    assert points.timings(frame) == ["unnamed host, CPU, 1 thread, batch 1"]
+    timed = points.with_latency(frame, points.timings(frame)[0])
+    assert timed.set_index("point").loc[2, "latency"] == pytest.approx(0.8)
+    assert measured.devices(frame) == {"host": True}
+    on = measured.On("host", measured.settings(frame, "host")[0])
+    assert list(measured.with_device(frame, on).dropna(subset="device_ms")["point"]) == [2]
+
+
+def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mode(results: Store) -> None:
+    run = build.finished(results, spec())
+    for more in ({}, {"precision": "fp16"}, {"version": "8.6.1"}, {"power_mode": "MAXQ", "clocks_locked": False}):
+        build.on_board(run, 2, **more)
+    build.on_board(
+        run, 4, tool="onnxruntime", version="1.10.0", provider="CPUExecutionProvider", threads=2, power_mode=None,
+        clocks_locked=None,
+    )  # fmt: skip
+    found = set(measured.settings(points.tidy(results.points()), "tx2"))
+    assert {
+        "TensorRT 8.2.1, FP16, MAXN, clocks locked",
+        "TensorRT 8.6.1, FP32, MAXN, clocks locked",
+        "TensorRT 8.2.1, FP32, MAXQ",
+        "ONNX Runtime 1.10.0, CPU, 2 threads, FP32",
+    } <= found
+
+
+def test_the_hover_says_how_a_device_measured_and_that_it_throttled(results: Store) -> None:
+    run = build.finished(results, spec())
+    build.on_board(run, 2, throttled=True, why_throttled="the GPU fell to 854 MHz")
+    build.on_board(run, 4, n=30, p90_ms=None, p99_ms=None, gpu_p50_ms=None, h2d_p50_ms=None, power_mw=None)
+    hovers = points.tidy(results.points()).set_index("point")["hover"]
+    for part in (
+        "on tx2: p50 7.20 ms; TensorRT 8.2.1, FP32, MAXN, clocks locked; n = 1,834, p90 3.20 ms, p99 3.50 ms",
+        "GPU compute 2.60 ms, transfers 0.400 ms, 9.80 W, 70.6 mJ",
+        "throttled: the GPU fell to 854 MHz",
+    ):
+        assert part in hovers[2]
+    assert "n = 30<br>" in hovers[4] and "transfers" not in hovers[4] and "throttled" not in hovers[4]
+
+
+def test_a_card_takes_the_chosen_timing_or_else_the_last_one(results: Store) -> None:
+    run = build.finished(results, spec())
+    build.on_board(run, 2, at=1.0)
+    build.on_board(run, 2, at=2.0, precision="fp16", slower=4.0)
+    frame = points.tidy(results.points())
+    fp32 = measured.On("tx2", "TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    chosen, last = (measured.of_point(frame, f"{run.id}.2", on) for on in (fp32, None))
+    assert chosen is not None and chosen.entry["precision"] == "fp32" and chosen.ratio("p50_ms") is None
+    assert last is not None and last.entry["precision"] == "fp16"
+    assert measured.of_point(frame, f"{run.id}.4", fp32) is None

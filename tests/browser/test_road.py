@@ -1,70 +1,15 @@
 """The whole road in a real browser: launch, watch, cancel one, see the curve, click a point, download its ONNX."""
 
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from engine.jobs.worker import worker_of
 from engine.store import Store
 
-ROOT = Path(__file__).parents[2]
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SECOND = 1000  # Playwright counts milliseconds
-
-pytestmark = pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="Chromium is not installed (Debian: chromium)")
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Iterator[Store]:
-    """An empty results folder; whoever still works on it at the end is stopped."""
-    store = Store(tmp_path / "results")
-    yield store
-    worker = worker_of(store)
-    if worker is not None:
-        worker.signal(15)
-        deadline = time.monotonic() + 30
-        while worker.alive() and time.monotonic() < deadline:
-            time.sleep(0.1)
-
-
-@pytest.fixture
-def address(results: Store, tmp_path: Path) -> Iterator[str]:
-    """The address of a dashboard of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
-    environment = {**os.environ, "ESPALIER_RESULTS": str(results.root)}
-    with (tmp_path / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait(30)
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        opened = browser.new_page(viewport={"width": 1280, "height": 800})
-        opened.set_default_timeout(30 * SECOND)
-        expect.set_options(timeout=30 * SECOND)
-        yield opened
-        browser.close()
 
 
 @pytest.mark.timeout(240)
@@ -160,14 +105,3 @@ def _fill(page: Page, label: str, value: str) -> None:
     field = page.get_by_label(label, exact=True)
     field.fill(value)
     field.press("Enter")
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            with urllib.request.urlopen(url, timeout=2):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise RuntimeError("the dashboard did not start; see server.log")

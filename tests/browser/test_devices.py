@@ -1,0 +1,83 @@
+"""A board in a real browser: added, its key compared and trusted, two networks timed there and seen in Explore.
+
+The board is a real sshd on loopback, whose sessions see the files and the trtexec of a fake TX2.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from engine.store import Store
+from engine.timing import PointId
+from tests.device.board import Board
+from tests.device.rig import gallery_points, own_home
+from tests.ssh.server import Sshd
+
+SECOND = 1000  # Playwright counts milliseconds
+
+
+@pytest.fixture
+def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
+    """A board that lets in whoever has the key in the home of this test; the dashboard and its worker live there."""
+    key = own_home(tmp_path / "user")
+    monkeypatch.setenv("HOME", str(key.parents[1]))
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    board = Board(tmp_path / "board")
+    with Sshd(tmp_path / "sshd", environment=board.environment()) as server:
+        server.authorize(key.with_suffix(".pub"))
+        yield server
+
+
+@pytest.mark.timeout(240)
+def test_a_board_is_added_trusted_and_timed_and_its_latencies_are_an_axis(
+    sshd: Sshd, results: Store, address: str, page: Page
+) -> None:
+    larger, smaller = gallery_points()
+    page.goto(f"{address}/devices")
+    _add(page, sshd)
+    _trust(page, sshd, results)
+
+    page.goto(f"{address}/?point={larger}")
+    page.get_by_role("link", name="Time on device").click()
+    expect(page.get_by_role("heading", name="Time on a device")).to_be_visible()
+    expect(page).to_have_url(re.compile(f"point={larger}"))
+    page.goto(f"{address}/devices?point={larger}&point={smaller}")
+    page.get_by_role("button", name="Time", exact=True).click()
+    expect(page.get_by_text("2 models on tx2, FP32")).to_be_visible()
+    expect(page.get_by_role("figure", name=re.compile("for 2 models"))).to_be_visible(timeout=120 * SECOND)
+    (timing,) = results.timings()
+    assert timing["state"] == "done", timing["error"]
+
+    _see_in_explore(page, address, results, larger)
+
+
+def _add(page: Page, sshd: Sshd) -> None:
+    page.get_by_role("button", name="Add a device").click()
+    page.get_by_label("Name", exact=True).fill("tx2")
+    page.get_by_label("Address", exact=True).fill(sshd.target)
+    page.get_by_role("button", name="Add", exact=True).click()
+
+
+def _trust(page: Page, sshd: Sshd, results: Store) -> None:
+    """The key is shown before it is trusted, nothing is kept of it until then, and then the board says what it is."""
+    expect(page.get_by_text(sshd.fingerprint)).to_be_visible()
+    assert not (results.root / "known_hosts").exists()
+    page.get_by_role("button", name="They are the same, trust it").click()
+    expect(page.get_by_text(re.compile(r"\breachable"))).to_be_visible()
+    expect(page.get_by_text(re.compile("Jetson TX2"))).to_be_visible()
+    expect(page.get_by_role("row", name="Times with TensorRT 8.2.1")).to_be_visible()
+    assert sshd.public_key[1] in (results.root / "known_hosts").read_text()
+
+
+def _see_in_explore(page: Page, address: str, results: Store, point: PointId) -> None:
+    page.goto(f"{address}/?point={point}")
+    page.get_by_role("combobox", name=re.compile("Cost")).click()
+    page.get_by_role("option", name="Latency on tx2", exact=True).click()
+    expect(page.get_by_role("figure", name=re.compile("Top-1 against Latency on tx2 for 2 models"))).to_be_visible()
+    found = results.run(point.run).measurements()
+    p50 = next(one["p50_ms"] for one in found if one["point"] == point.point)
+    metric = page.get_by_test_id("stMetric").filter(has_text="Latency on tx2").get_by_test_id("stMetricValue")
+    assert float(metric.inner_text().removesuffix(" ms")) == pytest.approx(p50, rel=0.01)
