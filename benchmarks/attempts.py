@@ -111,7 +111,7 @@ def main(arguments: list[str]) -> int:
     asked = _parsed(arguments)
     request = {"model": "resnet56", "weights": asked.weights, "data": {"name": asked.data, "limit": asked.limit}}
     ready = pipeline.load_network(spec.parse(request))
-    described, how = ready.network.describe(), spec.WidthSpec(method="progressive")
+    described, how = ready.network.described, spec.WidthSpec(method="progressive")
     whole = subject(ready.network.module, described.trace, ready.data.val, ready.data, "cpu", 0)
     assert whole.images is not None
     reference = Attempts(described.trace, whole.images, []).intact()

@@ -49,7 +49,7 @@ class Aim:
 
 def untouched(road: Recorder, baseline: Network) -> Untouched:
     """What is worth knowing of the baseline."""
-    sheet = baseline.describe().sheet
+    sheet = baseline.described.sheet
     steps = [phase for phase in road.spec.phases() if road.spec.iterates(phase)]
     compared = any(road.spec.attempt.race or road.spec.measure(phase) == "divergence" for phase in steps)
     return Untouched(
@@ -68,7 +68,7 @@ def aim(road: Recorder, base: Untouched, phase: Phase, keep: float) -> Aim:
 
 def at_once(road: Recorder, network: Network, base: Untouched, to: Aim) -> plan.Step:
     """One-shot: everything that goes, from one look at the network (Sadaqa & Liu 2025)."""
-    described = network.describe()
+    described = network.described
     look = _look(road, network, described)
     try:
         if to.phase == "layers":
@@ -88,12 +88,12 @@ def goes_on(road: Recorder, network: Network, to: Aim) -> bool:
     """Whether an iterative phase has a step left: above its target, and with a block that leaves room for channels."""
     if road.cost(network) <= to.limit:
         return False
-    return to.phase != "layers" or to.last or bool(direct.proposals(network.describe().sheet, road.metric, to.floor))
+    return to.phase != "layers" or to.last or bool(direct.proposals(network.described.sheet, road.metric, to.floor))
 
 
 def a_little(road: Recorder, network: Network, base: Untouched, to: Aim) -> Choice:
     """One step of an iterative method."""
-    spec, described = road.spec, network.describe()
+    spec, described = road.spec, network.described
     look = _look(road, network, described)
     floor = to.limit if to.phase == "alternate" else to.floor
     scene = Scene(

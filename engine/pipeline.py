@@ -80,7 +80,7 @@ def prepare(spec: RunSpec) -> Prepared:
     Whether a latency can be met is known beforehand only where its table is given.
     """
     ready = load_network(spec)
-    sheet = ready.network.describe().sheet
+    sheet = ready.network.described.sheet
     given = latency.given(spec.target.latency_table, sheet)
     forecast(sheet, spec, given)
     if spec.attempt.race:
@@ -132,7 +132,7 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     if spec.target.metric != "latency":
         return Metric(spec.target.metric)
     folder.update(phase="train", message="timing layers on this computer, about a minute")
-    described = network.describe()
+    described = network.described
     table = timetable.wanted(spec.target, network.module, described, folder.path.parents[1])
     forecast(described.sheet, spec, table)
     return Metric("latency", table)
@@ -225,7 +225,7 @@ def _cut(road: Recorder, key: Key, network: Network, step: plan.Step) -> Network
     if not step.blocks and not step.channels:
         road.note(f"{key.label()}: nothing to remove, the target is met already")
         return network
-    described = network.describe()
+    described = network.described
     module = copy.deepcopy(network.module.cpu())
     plan.apply(step, module, described)
     if step.blocks:

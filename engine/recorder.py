@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,9 @@ class Network:
     module: nn.Module
     plan: Plan
 
-    def describe(self) -> Described:
-        """Its trace and sheet, as it stands now."""
+    @cached_property
+    def described(self) -> Described:
+        """Its trace and sheet. Weights may be trained on; its shape is never changed, a cut makes another network."""
         return describe(self.module, self.plan.image, self.plan.model)
 
 
@@ -78,7 +80,7 @@ class Recorder:
         *,
         ends: Callable[[Network], bool] = lambda _: False,
     ) -> Network:
-        """The network of a step, in the form that was stored, whether it was made now or before an interruption.
+        """The network of a step, in the form in which it is stored, whether it was made now or before an interruption.
 
         `work` gets the step's number, `units` is its share of the run's progress; `ends` says of the network that was
         made whether it is its target's last one.
@@ -87,9 +89,10 @@ class Recorder:
         if number is None:
             number = len(self._points)
             self._started = time.monotonic()
-            made = work(number)
-            self._record(dataclasses.replace(key, final=key.final or ends(made)), number, made)
-        network = Network(*saved.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
+            network = work(number)
+            self._record(dataclasses.replace(key, final=key.final or ends(network)), number, network)
+        else:
+            network = Network(*saved.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
         self._done += units if isinstance(units, int | float) else units(network)
         return network
 
@@ -103,7 +106,7 @@ class Recorder:
 
     def cost(self, network: Network) -> float:
         """What a network costs, in units of the target's metric."""
-        return self.metric.of(CostModel(network.describe().sheet))
+        return self.metric.of(CostModel(network.described.sheet))
 
     def note(self, text: str) -> None:
         """Tell the run's record what a reader of its points should know."""
@@ -137,7 +140,7 @@ class Recorder:
     def _record(self, key: Key, number: int, network: Network) -> None:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
         self.say(key, "measuring")
-        network.module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+        _at_rest(network.module)
         saved.write(network.module, network.plan, self.folder.model_file(number, "plan.json"), self._weights(number))
         file = self.folder.model_file(number, "onnx")
         if key.stage == "quantized":
@@ -146,13 +149,14 @@ class Recorder:
         else:
             onnx.export(network.module, self.data.image, file)
         point = self._measure(key, number, network)
+        _at_rest(network.module)
         self.folder.append_point(point)
         self._points.append(point)
         self.checkpoint(number).unlink(missing_ok=True)
         self.folder.event("point", point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point["top1"])
 
     def _measure(self, key: Key, number: int, network: Network) -> dict[str, Any]:
-        described = network.describe()
+        described = network.described
         counts = count(network.module, self.data.image)
         counted, predicted = (counts.macs, counts.params), (described.sheet.macs, described.sheet.params)
         if counted != predicted:
@@ -160,7 +164,6 @@ class Recorder:
         file = self.folder.model_file(number, "onnx")
         timed = latency.time_onnx(file, self.data.image)
         test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
-        network.module.cpu()
         asked = None if key.stage == "baseline" else {"metric": self.spec.target.metric, "keep": key.keep}
         point = {
             "point": number,
@@ -219,6 +222,12 @@ class Recorder:
         now = {layer.name: layer.width for layer in described.sheet.layers if layer.kind != "linear"}
         original = {n: w[0] for n, w in self._points[0]["widths"].items()} if self._points else now
         return {name: [width, now.get(name, 0)] for name, width in original.items()}
+
+
+def _at_rest(module: nn.Module) -> None:
+    """As `saved.read` gives it, whatever it was used for."""
+    module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    module.eval().zero_grad(set_to_none=True)
 
 
 def same_baseline(folder: Run, spec: RunSpec) -> tuple[str, Network] | None:

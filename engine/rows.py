@@ -51,6 +51,8 @@ _SETTINGS = {
     "val_fraction": "data.val_fraction",
     "seed": "seed",
 }
+# Two timings of a point that differ in one of these say different things; of those that differ in none the last counts.
+_CONDITIONS = ("device", "tool", "version", "provider", "precision", "threads", "power_mode", "clocks_locked")
 _DEFAULTS: Mapping[str, Any] = specs.RunSpec().model_dump(mode="json")
 
 
@@ -152,7 +154,7 @@ def _with_timings(
     """The points with what devices measured of them among their latencies: the last timing under each condition."""
     latest: dict[int, dict[tuple[Any, ...], dict[str, Any]]] = {}
     for found in measurements:
-        condition = tuple(found.get(key) for key in ("device", "tool", "version", "provider", "precision", "threads"))
+        condition = tuple(found.get(key) for key in _CONDITIONS)
         latest.setdefault(int(found["point"]), {})[condition] = {"where": found["device"], **found}
     return [
         {**point, "latency": [*point.get("latency", ()), *latest[point["point"]].values()]}

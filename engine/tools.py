@@ -32,7 +32,7 @@ MOST_CLASSES = 100_000
 def scores(asked: RunSpec, scope: str, split: str) -> dict[str, Any]:
     """Scores of every removable block, or of every output channel of every layer that has some."""
     ready = pipeline.load_network(asked)
-    described = ready.network.describe()
+    described = ready.network.described
     images = ready.data.test if split == "test" else ready.data.val
     look = subject(ready.network.module, described.trace, images, ready.data, ready.device, asked.seed)
     if scope == "blocks":
@@ -61,7 +61,7 @@ def table(asked: RunSpec, out: Path, results: Path) -> dict[str, Any]:
     """Measure the layers of the untouched network on this machine, and write the table that predicts latency."""
     _check_out(out)
     ready = pipeline.load_network(asked)
-    write_json(out, timetable.table(ready.network.module, ready.network.describe(), results).to_json())
+    write_json(out, timetable.table(ready.network.module, ready.network.described, results).to_json())
     return {"out": str(out), "bytes": out.stat().st_size}
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ _CONSTANT_ZONES = ("PMIC-Die",)  # says 100 °C always
 _FALLEN = 0.95  # of a clock: jitter of the reading is smaller, the smallest step of a Jetson's GPU clock larger
 _SLOWER = 1.03
 _LOW_SHARE, _FEWEST_LOW = 0.1, 2
-_FEWEST_TO_JUDGE, _FEWEST_FOR_DRIFT = 2, 6
+_FEWEST_TO_JUDGE, _FEWEST_IN_STRETCH, _MOST_STRETCHES = 2, 3, 6
 
 Numbers = NDArray[np.float64]
 Readings = Sequence[float | None]
@@ -94,9 +95,10 @@ def throttling(
 ) -> tuple[bool | None, str | None]:
     """Whether the device slowed itself down, and how that shows; (None, None) when its clock does not say enough.
 
-    With locked clocks: at least two readings, and a tenth of all, lie more than 5 % below the limit. In any case: from
-    the first to the last third of the work the clock fell by more than 5 % and latency rose by more than 3 %. A clock
-    that is not locked may be low without either, because a small network leaves it waiting; that is no throttling.
+    With locked clocks: at least two readings, and a tenth of all, lie more than 5 % below the limit. In any case: the
+    work is cut into up to six stretches of equal time, and from one to a later one the clock fell by more than 5 % and
+    latency rose by more than 3 %. A clock that is not locked may be low without either, because a small network leaves
+    it waiting; that is no throttling.
     """
     readings = joined([each.at_work(each.readings.get(clock)) for each in turns])
     if readings.size < _FEWEST_TO_JUDGE:
@@ -107,13 +109,19 @@ def throttling(
         if low >= _FEWEST_LOW and low >= _LOW_SHARE * readings.size:
             where = f"in {low} of {readings.size} readings, down to {_ghz(readings.min())}"
             return True, f"the {name} clock was below the {_ghz(limit)} that it is locked at {where}"
-    if readings.size < _FEWEST_FOR_DRIFT:
+    count = min(_MOST_STRETCHES, readings.size // _FEWEST_IN_STRETCH)
+    if count < 2:
         return None if limit is None else False, None
-    first, last = _first_and_last_third(readings)
-    quick, slow = _first_and_last_third(np.asarray(latency_ms, dtype=np.float64))
-    if last < _FALLEN * first and slow > _SLOWER * quick:
-        fell = f"from {_ghz(first)} to {_ghz(last)}"
-        return True, f"the {name} clock fell {fell} while latency rose by {slow / quick - 1:.0%}"
+    hertz, milliseconds = _medians(readings, count), _medians(_over_time(latency_ms), count)
+    falls = [
+        (hertz[later] / hertz[first], first, later)
+        for first, later in combinations(range(count), 2)
+        if hertz[later] < _FALLEN * hertz[first] and milliseconds[later] > _SLOWER * milliseconds[first]
+    ]
+    if falls:
+        _, first, later = min(falls)
+        fell, rise = f"from {_ghz(hertz[first])} to {_ghz(hertz[later])}", milliseconds[later] / milliseconds[first] - 1
+        return True, f"the {name} clock fell {fell} while latency rose by {rise:.0%}"
     return False, None
 
 
@@ -133,9 +141,17 @@ def _limit(clocks: Clocks, clock: str) -> float | None:
     return float(allowed.max()) if allowed.size else None
 
 
-def _first_and_last_third(values: Numbers) -> tuple[float, float]:
-    third = max(1, values.size // 3)
-    return float(np.median(values[:third])), float(np.median(values[-third:]))
+def _medians(values: Numbers, count: int) -> list[float]:
+    return [float(np.median(part)) for part in np.array_split(values, count)]
+
+
+def _over_time(latency_ms: Sequence[float] | Numbers, steps: int = 600) -> Numbers:
+    """The latency at equal steps of the time that the queries took, one after the other."""
+    latency = np.asarray(latency_ms, dtype=np.float64)
+    ends = np.cumsum(latency)
+    middles = (np.arange(steps) + 0.5) * ends[-1] / steps
+    at: Numbers = latency.take(np.searchsorted(ends, middles), mode="clip")
+    return at
 
 
 def _ghz(hertz: float) -> str:

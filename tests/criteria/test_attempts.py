@@ -83,7 +83,7 @@ def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
             }
         )
     )
-    described, data = ready.network.describe(), ready.data
+    described, data = ready.network.described, ready.data
     attempts = blocks_of(described)
     tried = Attempts(described.trace, Images(data.val, data, CPU), attempts)
     tried.run()

@@ -209,6 +209,16 @@ class TestThrottling:
         assert measure(first, second, third, before=board(FREE))["throttled"] is True
         assert measure(third, second, first, before=board(FREE))["throttled"] is False
 
+    def test_a_slow_spell_that_has_passed_is_throttling(self):
+        clocks = [1300.5] * 9 + [854.25] * 3 + [1300.5] * 6
+        turn = at(*clocks, latency=[1.0] * 90 + [1.5] * 20 + [1.0] * 60)
+        got = measure(turn, before=board(FREE))
+        assert got["why_throttled"] == "the GPU clock fell from 1.30 GHz to 0.85 GHz while latency rose by 50%"
+
+    def test_a_clock_that_is_slow_to_rise_is_none(self):
+        turn = at(*[600.0] * 6, *[1300.5] * 6, latency=[2.0] * 30 + [1.0] * 60)
+        assert measure(turn, before=board(FREE))["throttled"] is False
+
     def test_a_falling_clock_that_costs_nothing_is_no_throttling(self):
         turn = at(*[1300.5] * 5, *[1122.0] * 4)
         assert measure(turn, before=board(FREE))["throttled"] is False

@@ -54,11 +54,13 @@ def test_what_devices_measured_stands_among_a_points_latencies_the_last_of_each_
     token = store.token()
     for p50 in (3.0, 2.0):
         run.append_measurement({**base, "p50_ms": p50})
-    run.append_measurement({**base, "precision": "fp32", "p50_ms": 4.0})
+    for p50, otherwise in ((4.0, {"precision": "fp32"}), (5.0, {"power_mode": "MAXQ"}), (1.5, {"clocks_locked": True})):
+        run.append_measurement({**base, **otherwise, "p50_ms": p50})
     assert store.token() != token
     point = store.points()[0]
-    assert [(entry["where"], entry["p50_ms"]) for entry in point["latency"][1:]] == [("tx2", 2.0), ("tx2", 4.0)]
-    assert len(run.measurements()) == 3 and len(run.points()[0]["latency"]) == 1
+    assert [entry["p50_ms"] for entry in point["latency"][1:]] == [2.0, 4.0, 5.0, 1.5]
+    assert {entry["where"] for entry in point["latency"][1:]} == {"tx2"}
+    assert len(run.measurements()) == 5 and len(run.points()[0]["latency"]) == 1
 
 
 def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store) -> None:
