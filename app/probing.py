@@ -80,7 +80,8 @@ def _kept(root: str) -> dict[str, Answer]:
 
 
 def _answer(device: Device, root: Path) -> Answer:
-    from engine.device import faults, visit
+    from engine.device import visit
+    from engine.device.connection import faults
 
     try:
         return Answer(device, time.time(), "reachable", probe=visit.probe(device, root))
@@ -97,7 +98,8 @@ def _answer(device: Device, root: Path) -> Answer:
 
 def _stranger(device: Device, root: Path, met: WorkError) -> Answer:
     """What a device that is not trusted shows; the key may be that of a host on the way to it."""
-    from engine.device import faults, trust
+    from engine.device import trust
+    from engine.device.connection import faults
 
     changed = isinstance(met, faults.KeyChanged)
     try:

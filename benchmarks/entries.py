@@ -144,17 +144,29 @@ def _mixed() -> Iterator[Method]:
         "fpgm",
         {"order": "channels-layers", "criterion": "fpgm", "recover": {"epochs": 1, "between_phases": True}},
     )
-    for round_to, depth_share, between in ((4, 0.3, 5), (4, 0.85, 2)):
+    for keep, depth_share in ((KEEP, 0.3), (0.44, 0.25)):
         yield (
-            f"direct layers by divergence to depth share {depth_share:g}, then channels in {round_to}s",
+            f"layers-channels, widths in 8s, depth share {depth_share:g}"
+            + ("" if keep == KEEP else f", {keep:g}× MACs"),
             "fpgm",
             {
                 "order": "layers-channels",
                 "criterion": "fpgm",
-                "depth": {"method": "direct"},
-                "attempt": {"measure": "divergence", "race": True},
-                "width": {"round_to": round_to},
-                "target": {"depth_share": depth_share},
-                "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": between},
+                "width": {"round_to": 8},
+                "target": {"keep": [keep], "depth_share": depth_share},
+                "recover": {"epochs": EPOCHS, "between_phases": False},
             },
         )
+    yield (
+        "direct layers by divergence to depth share 0.3, then channels in 4s",
+        "fpgm",
+        {
+            "order": "layers-channels",
+            "criterion": "fpgm",
+            "depth": {"method": "direct"},
+            "attempt": {"measure": "divergence", "race": True},
+            "width": {"round_to": 4},
+            "target": {"depth_share": 0.3},
+            "recover": {"epochs": 1, "between_phases": False, "between_steps_batches": 5},
+        },
+    )

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from engine.device import network, operators, restrictions
-from engine.device.network import Network, named
-from engine.device.operators import Reads, Version
+from engine.device.readable import network, operators, restrictions
+from engine.device.readable.network import Network, named
+from engine.device.readable.operators import Reads, Version
 from engine.errors import RequestError
 
 # What `probe` calls a board, what people call it, and the compute capability of its GPU.

@@ -14,7 +14,7 @@ import numpy as np
 from engine.device import sensors
 from engine.device.probe import Probe
 from engine.device.sensors import Series
-from engine.device.trtexec_output import Timing
+from engine.device.tensorrt.output import Timing
 from engine.errors import WorkError
 from engine.stats import percentiles
 

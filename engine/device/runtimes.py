@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from engine.device import trtexec, trtexec_output
+from engine.device import trtexec
 from engine.device.probe import Probe
 from engine.device.reading import How, Turn, onnxruntime_turn, trtexec_turn
+from engine.device.tensorrt import output
 from engine.device.trtexec import Version
 from engine.device.visit import Bench
 from engine.errors import RequestError, WorkError
@@ -135,7 +136,7 @@ class TensorRT:
         try:
             document = bench.ask("run", "--limit", str(limit), "--hz", str(HZ), limit=limit, argv=argv)
             _refuse_unfinished(document, "building the engine", limit)
-            ended = trtexec_output.outcome(
+            ended = output.outcome(
                 document["out"], document["err"], version=self.tensorrt, code=document["status"]
             ).or_fail("building the engine")
             if bench.board.run(["mv", part, engine], limit=FILE_SECONDS).status != 0:
@@ -160,7 +161,7 @@ class TensorRT:
         collect = ("--collect", times) if trtexec.exports_times(self.tensorrt) else ()
         document = bench.ask("run", "--limit", str(limit), "--hz", str(HZ), *collect, limit=limit, argv=argv)
         _refuse_unfinished(document, "measuring", limit)
-        timing = trtexec_output.parse(
+        timing = output.parse(
             document["out"],
             document["err"],
             document["collected"],

@@ -11,8 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from engine.device import limits, remote_process, transfer
-from engine.device.faults import (
+from engine.device.connection import limits, remote_process, transfer
+from engine.device.connection.faults import (
     BoardFull,
     ConnectionCut,
     KeyChanged,
@@ -22,11 +22,11 @@ from engine.device.faults import (
     Unreachable,
     Untrusted,
 )
-from engine.device.hops import way
-from engine.device.link import Link
-from engine.device.login import Login
+from engine.device.connection.hops import way
+from engine.device.connection.link import Link
+from engine.device.connection.login import Login
+from engine.device.connection.remote_process import Answer, Remote
 from engine.device.registry import Device, shown
-from engine.device.remote_process import Answer, Remote
 from engine.device.trust import met, refuse_stranger
 from engine.errors import WorkError
 

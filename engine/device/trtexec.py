@@ -1,7 +1,7 @@
 """The command lines of trtexec, TensorRT's own timing tool, for each version of it. Pure.
 
 Options come, go and change their meaning with nearly every version; what is here was read in NVIDIA's published sources
-of trtexec (samples/common/sampleOptions.cpp) from 7.1 to 11.1. What it prints is read in trtexec_output.py.
+of trtexec (samples/common/sampleOptions.cpp) from 7.1 to 11.1. What it prints is read in output.py.
 """
 
 import math

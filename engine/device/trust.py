@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.device import known_hosts
-from engine.device.faults import KeyChanged, Untrusted
-from engine.device.hops import Hop, way
-from engine.device.known_hosts import Verdict, fingerprint, judge, name_of
-from engine.device.link import Link
-from engine.device.login import Login
+from engine.device.connection import known_hosts
+from engine.device.connection.faults import KeyChanged, Untrusted
+from engine.device.connection.hops import Hop, way
+from engine.device.connection.known_hosts import Verdict, fingerprint, judge, name_of
+from engine.device.connection.link import Link
+from engine.device.connection.login import Login
 from engine.device.registry import Device, changing
 
 __all__ = ["Offered", "accept", "met", "offered", "refuse_stranger"]

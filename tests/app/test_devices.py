@@ -8,7 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app import boards, data, probing, words
-from engine.device import faults, trust, visit
+from engine.device import trust, visit
+from engine.device.connection import faults
 from engine.device.registry import Device, parse
 from engine.store import Store
 from tests.app import build

@@ -255,7 +255,7 @@ def test_what_ends_in_the_middle_of_sending(rig: Rigs, how: str) -> None:
     here = rig()
     code = (
         "import sys, time\n"
-        "from engine.device import transfer\n"
+        "from engine.device.connection import transfer\n"
         "from engine.jobs import child\n"
         "piece = transfer._piece\n"
         "def slowed(file):\n"

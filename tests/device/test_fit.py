@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, defs, helper, save
 
-from engine.device import operators
 from engine.device.fit import image, refuse_unfit
+from engine.device.readable import operators
 from engine.errors import RequestError
 from tests.device.graphs import CONV, IMAGE, TX2, accepted, constant, network, one, refused, written
 

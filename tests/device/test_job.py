@@ -150,7 +150,7 @@ def test_what_is_not_there_is_refused_before_anything_is_queued(rig: Callable[..
 def test_a_network_that_the_board_cannot_read_is_refused_by_name_before_it_is_sent(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from engine.device import operators
+    from engine.device.readable import operators
 
     here = rig()
     monkeypatch.setattr(operators, "unlisted", lambda names, version: {"Conv": None})

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.device import probe, sensors, trtexec_output
+from engine.device import probe, sensors
 from engine.device.probe import Clocks, Probe
 from engine.device.reading import Conditions, How, Turn, measurement, onnxruntime_turn, p50, trtexec_turn
 from engine.device.sensors import Series, busy_window
+from engine.device.tensorrt import output
 from engine.errors import WorkError
 from tests.device import said
 
@@ -265,7 +266,7 @@ class TestLine:
         }  # fmt: skip
 
     def test_what_trtexec_said_makes_a_turn(self):
-        timing = trtexec_output.parse(said.V8_2, "", said.times((8, 2, 1)), (8, 2, 1), said.WARMUP_MS)
+        timing = output.parse(said.V8_2, "", said.times((8, 2, 1)), (8, 2, 1), said.WARMUP_MS)
         document = {
             "seconds": 4.0,
             "sensors": {"t": [0.0, 3.996], "total_rail": "VDD_IN", "power_mw": {"VDD_IN": [1, 7]}},

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.device.tensorrt.output import Outcome, Timing, outcome, parse
 from engine.device.trtexec import Version, build_command, exports_times, measure_command
-from engine.device.trtexec_output import Outcome, Timing, outcome, parse
 from engine.errors import RequestError, WorkError
 from tests.device import said
 from tests.device.board import Board

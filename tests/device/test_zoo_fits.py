@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from engine.catalog import CIFAR_MODELS, MODELS
-from engine.device import network, operators
 from engine.device.fit import image, refuse_unfit
+from engine.device.readable import network, operators
 from engine.errors import WorkError
 from engine.measure import onnx as exporter
 from engine.sheets import CIFAR_IMAGE, IMAGENET_CLASSES, IMAGENET_IMAGE, INCEPTION_IMAGE

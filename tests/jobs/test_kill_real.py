@@ -50,7 +50,7 @@ def test_twenty_kills_lose_no_run_and_change_no_measured_point(tmp_path: Path) -
     store = Store(tmp_path / "results", gallery=tmp_path / "none")
     queued = [Queue(store).submit(spec(order)) for order in ("layers-channels", "channels-layers")]
     command = [sys.executable, "-c", DASHBOARD, str(store.root)]
-    storm = Storm(store, lambda: started(command), random.Random(11), pauses=(0.0, 3.0), patience=120.0)
+    storm = Storm(store, lambda: started(command), random.Random(11), pauses=(0.0, 1.5), patience=120.0)
     with cleaned(store):
         try:
             storm.blow(KILLS)

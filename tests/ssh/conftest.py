@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.device import ssh, transfer
+from engine.device import ssh
+from engine.device.connection import transfer
 from engine.device.registry import Device, parse
 from tests.ssh.server import Sshd, make_key
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.device import limits, link, ssh, trust
+from engine.device import ssh, trust
+from engine.device.connection import limits, link
 from engine.device.registry import Device, parse
 from tests.ssh.server import Sshd, free_port
 

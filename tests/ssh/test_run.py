@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.device import limits, ssh
+from engine.device import ssh
+from engine.device.connection import limits
 from engine.device.registry import Device, parse
 from engine.errors import RequestError, WorkError
 from tests.ssh.server import Sshd, alive

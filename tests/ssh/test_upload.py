@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.device import limits, ssh, transfer
+from engine.device import ssh
+from engine.device.connection import limits, transfer
 from engine.device.registry import Device, parse
 from engine.errors import RequestError, WorkError
 from tests.ssh.server import Sshd

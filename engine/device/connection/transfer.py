@@ -13,11 +13,11 @@ from typing import Any, BinaryIO
 
 import paramiko
 
-from engine.device import limits
-from engine.device.faults import BoardFull, Stopped
-from engine.device.link import Link, reason
+from engine.device.connection import limits
+from engine.device.connection.faults import BoardFull, Stopped
+from engine.device.connection.link import Link, reason
+from engine.device.connection.remote_process import run
 from engine.device.registry import shown
-from engine.device.remote_process import run
 from engine.errors import RequestError, WorkError
 from engine.units import si
 

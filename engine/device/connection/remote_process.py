@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from engine.device import limits
-from engine.device.faults import Stopped, TimedOut
-from engine.device.link import Link
-from engine.device.process import Process, Stream
+from engine.device.connection import limits
+from engine.device.connection.faults import Stopped, TimedOut
+from engine.device.connection.link import Link
+from engine.device.connection.process import Process, Stream
 
 
 @dataclass(frozen=True)

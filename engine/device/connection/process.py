@@ -14,9 +14,9 @@ from typing import Any
 
 import paramiko
 
-from engine.device import limits
-from engine.device.faults import TimedOut
-from engine.device.link import Link
+from engine.device.connection import limits
+from engine.device.connection.faults import TimedOut
+from engine.device.connection.link import Link
 from engine.errors import RequestError, WorkError
 
 # timeout becomes the leader of a group with this number, or is one already where sshd made it one.

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from engine.device import trtexec_failure
+from engine.device.tensorrt import failure
+from engine.device.tensorrt.log import Message, messages
+from engine.device.tensorrt.summary import Summary, number, summary
 from engine.device.trtexec import Version, exports_times
-from engine.device.trtexec_log import Message, messages
-from engine.device.trtexec_summary import Summary, number, summary
 from engine.errors import WorkError
 
 _TOLERANCE = 1e-3  # of the samples against the summary: both are single precision, printed with six digits
@@ -72,7 +72,7 @@ def outcome(out: str, err: str, *, version: Version, code: int | None = None) ->
     verdicts = [match for message in heard if (match := _VERDICT.match(message.text))]
     passed = bool(verdicts) and verdicts[-1].group(1) == "PASSED" and not code
     said = next((_version(match.group(1)) for each in heard if (match := _BANNER.search(each.text))), None)
-    cause = None if passed else trtexec_failure.cause(out, err, version=said or version, code=code)
+    cause = None if passed else failure.cause(out, err, version=said or version, code=code)
     return Outcome(said, _warnings(heard), cause)
 
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
+from engine.device.tensorrt.log import Message, messages
 from engine.device.trtexec import Version
-from engine.device.trtexec_log import Message, messages
 
 _KILLED = (-9, 128 + 9)
 _MOST = 300  # characters of a message

@@ -10,9 +10,9 @@ from typing import Any
 
 import paramiko
 
-from engine.device import limits
-from engine.device.faults import ConnectionCut, TimedOut, Unreachable
-from engine.device.hops import Hop
+from engine.device.connection import limits
+from engine.device.connection.faults import ConnectionCut, TimedOut, Unreachable
+from engine.device.connection.hops import Hop
 from engine.device.registry import shown
 from engine.errors import WorkError
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import paramiko
 
-from engine.device.faults import LoginRefused, TimedOut
-from engine.device.hops import Hop
-from engine.device.link import reason
+from engine.device.connection.faults import LoginRefused, TimedOut
+from engine.device.connection.hops import Hop
+from engine.device.connection.link import reason
 from engine.device.registry import shown
 
 

@@ -9,7 +9,7 @@ for the bias of a Conv.
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from engine.device.network import Network, named
+from engine.device.readable.network import Network, named
 
 if TYPE_CHECKING:
     from onnx import NodeProto

@@ -1,0 +1,1 @@
+"""What a board can read of an ONNX file: operators, versions, restrictions."""

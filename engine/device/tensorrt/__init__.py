@@ -1,0 +1,1 @@
+"""What trtexec of each version prints, and how it fails."""
