@@ -82,7 +82,7 @@ class Remote:
             if line is not None and line.endswith("\n"):
                 return line
             if line is not None:
-                self._wait_for_status()  # a last line, or none: its end, or that of the connection?
+                self._wait_for_end()  # a last line, or none: its end, or that of the connection?
                 return line
             self._process.check()
             left = end - time.monotonic()
@@ -104,12 +104,13 @@ class Remote:
         if not process.over():
             process.end()
 
-    def _wait_for_status(self) -> None:
-        end = time.monotonic() + 1.0
-        while self._process.status is None and time.monotonic() < end:
-            self._process.check()
-            time.sleep(0.01)
-        self._process.check()
+    def _wait_for_end(self) -> None:
+        """Until its status and the rest of its stderr are here, which come apart from its stdout; a second at most."""
+        process, end = self._process, time.monotonic() + 1.0
+        while (process.status is None or not process.err.over) and time.monotonic() < end:
+            process.check()
+            process.wait(0.01)
+        process.check()
 
     def __enter__(self) -> "Remote":
         return self
