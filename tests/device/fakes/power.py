@@ -35,7 +35,9 @@ def number(path):
 
 
 def put(path, value):
-    path.write_text(f"{value}\n")
+    part = path.with_name(f".{path.name}-{os.getpid()}")
+    part.write_text(f"{value}\n")
+    part.replace(path)  # in one go: who reads a kernel's file never finds it empty
 
 
 def settle():

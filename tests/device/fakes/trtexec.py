@@ -211,9 +211,16 @@ def work():
     time.sleep(half)
     before = GPU_CLOCK.read_text()
     if SETTINGS["slower"] > 1:
-        GPU_CLOCK.write_text("{:.0f}\n".format(int(before) / SETTINGS["slower"]))
+        put(GPU_CLOCK, "{:.0f}\n".format(int(before) / SETTINGS["slower"]))
     time.sleep(half)
-    GPU_CLOCK.write_text(before)
+    put(GPU_CLOCK, before)
+
+
+def put(path, text):
+    """In one go: who reads a kernel's file never finds it empty."""
+    part = path.with_name(f".{path.name}-{os.getpid()}")
+    part.write_text(text)
+    part.replace(path)
 
 
 def remember(engine, kept, warmups, walltime_ms):
