@@ -48,9 +48,7 @@ def essence(run: Run) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(600)
-def test_twenty_kills_lose_no_run_and_change_no_measured_point(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_twenty_kills_lose_no_run_and_change_no_measured_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(tmp_path / "results", gallery=tmp_path / "none")
     queued = [Queue(store).submit(spec(order)) for order in ("layers-channels", "channels-layers")]
     command = [sys.executable, "-c", DASHBOARD, str(store.root)]
