@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import data, live, probing, theme, words
+from app import acting, data, probing, theme, words
 from app.probing import Answer
 from engine.device.registry import Device, parse
 from engine.errors import RequestError, WorkError
@@ -243,12 +243,9 @@ def copy_id(device: Device) -> str:
 @st.dialog("Remove this device?", icon=":material/delete:")
 def _confirm_removal(name: str) -> None:
     st.markdown(f"**{name}** is taken from the list. What was measured on it stays, as does its trusted key.")
-    with st.container(horizontal=True):
-        sure = st.button("Remove", type="primary", key="removal-confirmed", on_click=_remove, args=(name,))
-        if sure or st.button("Keep"):
-            st.rerun()
+    acting.confirm("Remove", _remove, name)
 
 
 def _remove(name: str) -> None:
-    if live.attempt(lambda: data.registry().remove(name), f"{name} removed"):
+    if acting.attempt(lambda: data.registry().remove(name), f"{name} removed"):
         probing.forget(name)

@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import data, guard, live, points, theme
-from engine.jobs import worker
+from app import acting, data, guard, live, points, theme
 
 _RESUMABLE = ("interrupted", "failed", "cancelled")
 
@@ -101,28 +100,19 @@ def _actions(run: Mapping[str, Any]) -> None:
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _confirm_delete(run_id: str, what: str) -> None:
     st.markdown(f"{what}  \nIts measurements, weights and log are removed. This cannot be undone.")
-    with st.container(horizontal=True):
-        sure = st.button("Delete", type="primary", key="delete-confirmed", on_click=_delete, args=(run_id,))
-        if sure or st.button("Keep"):
-            st.rerun()
+    acting.confirm("Delete", _delete, run_id)
 
 
 def _delete(run_id: str) -> None:
-    if live.attempt(lambda: data.store().delete(run_id), "Run deleted"):
+    if acting.attempt(lambda: data.store().delete(run_id), "Run deleted"):
         st.query_params.pop("run", None)
 
 
 def _resume(run_id: str) -> None:
-    def act() -> None:
-        data.queue().resume(run_id)
-        worker.start_detached(data.store())
-
-    live.attempt(act, "Resumed; it goes on from its last finished step")
+    acting.enqueue(lambda: data.queue().resume(run_id), "Resumed; it goes on from its last finished step")
 
 
 def _again(run_id: str) -> None:
-    def act() -> None:
-        data.queue().submit(data.store().run(run_id).spec())
-        worker.start_detached(data.store())
-
-    live.attempt(act, "Submitted again with the same settings")
+    acting.enqueue(
+        lambda: data.queue().submit(data.store().run(run_id).spec()), "Submitted again with the same settings"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import data, forms, live, skyline, theme
+from app import acting, data, forms, skyline, theme
 from app.fields import Asked
 from engine import preflight
 from engine.errors import RequestError, WorkError
@@ -108,7 +108,7 @@ def _submit(runs: tuple[RunSpec, ...]) -> None:
         st.toast("Queued" if len(runs) == 1 else f"{len(runs)} runs queued", icon=":material/check:")
     st.session_state["submitted"] = (runs, now)
     st.session_state["launched"] = True
-    live.attempt(lambda: worker.start_detached(data.store()))
+    acting.attempt(lambda: worker.start_detached(data.store()))
 
 
 def _queue(runs: Sequence[RunSpec]) -> tuple[int, str | None]:

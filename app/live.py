@@ -1,12 +1,11 @@
 """What moves by itself: the cards of running runs, and the notice of new results. Only these are timed."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from app import data, guard, learning, points, theme, trying, words
-from engine.errors import RequestError, WorkError
+from app import acting, data, guard, learning, points, theme, trying, words
 from engine.jobs import worker
 from engine.store import Job, Run
 
@@ -95,7 +94,7 @@ def worker_notice(now: Sequence[Mapping[str, Any]]) -> None:
 
 def start_worker() -> None:
     """Sees that someone works on the queue; should that fail, the runs page offers it again."""
-    attempt(lambda: worker.start_detached(data.store()), "Worker started")
+    acting.attempt(lambda: worker.start_detached(data.store()), "Worker started")
 
 
 def _measured(token: str) -> int:
@@ -175,16 +174,4 @@ def log(run: Job, *, ended: bool) -> None:
 
 
 def cancel(run_id: str) -> None:
-    attempt(lambda: data.queue().cancel(run_id), "Cancelling…")
-
-
-def attempt(act: Callable[[], object], done: str | None = None) -> bool:
-    """Does `act` and says so with `done`; what goes wrong is said in a toast. Whether it went well."""
-    try:
-        act()
-    except (RequestError, WorkError) as error:
-        st.toast(str(error), icon=":material/error:", duration="long")
-        return False
-    if done is not None:
-        st.toast(done, icon=":material/check:")
-    return True
+    acting.attempt(lambda: data.queue().cancel(run_id), "Cancelling…")

@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import data, live, probing, words
+from app import acting, data, probing, words
 from engine import timing
 from engine.device.registry import Device
 from engine.errors import RequestError
-from engine.jobs import worker
 from engine.timing import MOST_POINTS, POWER_MODES, TimingRequest
 
 TWICE_SECONDS = 3.0
@@ -161,12 +160,8 @@ def _submit(asked: dict[str, Any]) -> None:
     if last and last[0] == asked and now - last[1] < TWICE_SECONDS:
         return
 
-    def act() -> None:
-        data.queue().submit_timing(timing.parse(asked))
+    if acting.enqueue(lambda: data.queue().submit_timing(timing.parse(asked)), "Queued"):
         st.session_state["timing_submitted"] = (asked, now)
-        worker.start_detached(data.store())
-
-    live.attempt(act, "Queued")
 
 
 def titles(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, str]:

@@ -6,8 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import data, guard, live, theme, timing_form, timing_live, words
-from engine.jobs import worker
+from app import acting, data, guard, live, theme, timing_form, timing_live, words
 
 _RESUMABLE = ("interrupted", "failed", "cancelled")
 
@@ -86,21 +85,14 @@ def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:
 @st.dialog("Delete this timing?", icon=":material/delete:")
 def _confirm_delete(job_id: str) -> None:
     st.markdown("Its log and raw samples are removed. What it measured stays with the models.")
-    with st.container(horizontal=True):
-        sure = st.button("Delete", type="primary", key="timing-deletion-confirmed", on_click=_delete, args=(job_id,))
-        if sure or st.button("Keep"):
-            st.rerun()
+    acting.confirm("Delete", _delete, job_id)
 
 
 def _delete(job_id: str) -> None:
-    if live.attempt(lambda: data.store().delete(job_id), "Timing deleted"):
+    if acting.attempt(lambda: data.store().delete(job_id), "Timing deleted"):
         st.query_params.pop("timing", None)
 
 
 def _resume(job_id: str) -> None:
-    def act() -> None:
-        data.queue().resume(job_id)
-        worker.start_detached(data.store())
-
-    if live.attempt(act, "Queued again"):
+    if acting.enqueue(lambda: data.queue().resume(job_id), "Queued again"):
         st.query_params.pop("timing", None)

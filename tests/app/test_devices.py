@@ -215,7 +215,7 @@ def test_what_a_board_says_makes_no_links_and_pictures(tx2: Device, world: Board
 def test_a_device_is_removed_only_when_that_was_meant(tx2: Device, world: Boards) -> None:
     at = press(app("devices"), "Remove")
     assert data.devices() == [tx2]
-    at.button(key="removal-confirmed").click().run()
+    at.button(key="confirmed").click().run()
     assert not at.exception and data.devices() == []
 
 

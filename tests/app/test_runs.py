@@ -45,7 +45,7 @@ def test_a_selected_run_can_be_repeated_and_deleted(results: Store, submitted: l
     assert sorted(r["state"] for r in results.runs()) == ["done", "queued"]
     next(b for b in at.button if b.label == "Delete").click().run()
     assert run.path.exists()
-    at.button(key="delete-confirmed").click().run()
+    at.button(key="confirmed").click().run()
     assert not at.exception and not run.path.exists()
 
 

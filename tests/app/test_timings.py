@@ -135,7 +135,7 @@ def test_an_ended_timing_is_deleted_only_when_that_was_meant_and_what_it_measure
     assert "Try again" not in labels(at)
     next(button for button in at.button if button.label == "Delete").click().run()
     assert made.path.exists()
-    at.button(key="timing-deletion-confirmed").click().run()
+    at.button(key="confirmed").click().run()
     assert not at.exception and not made.path.exists() and len(run.measurements()) == 1
 
 

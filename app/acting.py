@@ -1,0 +1,38 @@
+"""What pressing a button does: the act, said in a toast, and the question before one that cannot be undone."""
+
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from app import data
+from engine.errors import RequestError, WorkError
+from engine.jobs import worker
+
+
+def attempt(act: Callable[[], object], done: str | None = None) -> bool:
+    """Does `act` and says so with `done`; what goes wrong is said in a toast. Whether it went well."""
+    try:
+        act()
+    except (RequestError, WorkError) as error:
+        st.toast(str(error), icon=":material/error:", duration="long")
+        return False
+    if done is not None:
+        st.toast(done, icon=":material/check:")
+    return True
+
+
+def enqueue(act: Callable[[], object], done: str) -> bool:
+    """Does `act`, which queues something, and sees that someone works on the queue. Whether it was queued."""
+    queued = attempt(act, done)
+    if queued:
+        attempt(lambda: worker.start_detached(data.store()))
+    return queued
+
+
+def confirm(label: str, act: Callable[..., None], *arguments: Any) -> None:
+    """The two buttons at the end of a dialog: `label` does `act`, the other one keeps everything as it is."""
+    with st.container(horizontal=True):
+        sure = st.button(label, type="primary", key="confirmed", on_click=act, args=arguments)
+        if sure or st.button("Keep"):
+            st.rerun()
