@@ -6,7 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.device import python36
 from tests.device.rig import Rig, own_home, rigged
+
+
+@pytest.fixture(params=python36.EITHER, scope="module")
+def python(request: pytest.FixtureRequest) -> Path:
+    """Each Python that bench.py is tried under: 3.6, and the one that runs the tests."""
+    return python36.either(request.param)
+
+
+@pytest.fixture(scope="module")
+def oldest() -> Path:
+    """The Python 3.6 where there is one, as boards have it."""
+    return python36.oldest()
 
 
 @pytest.fixture

@@ -24,16 +24,6 @@ BANNER = "#!/bin/sh\necho '&&&& RUNNING TensorRT.trtexec [TensorRT v{}] # trtexe
 HWMON = "sys/bus/i2c/drivers/ina3221/1-0040/hwmon/hwmon3"
 
 
-@pytest.fixture(params=python36.EITHER, scope="module")
-def python(request: pytest.FixtureRequest) -> Path:
-    return python36.either(request.param)
-
-
-@pytest.fixture(scope="module")
-def oldest() -> Path:
-    return python36.oldest()
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return tree(tmp_path / "board", TX2)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from engine.device.remote import bench as script
-from tests.device import python36
 from tests.device.bench_tree import GPU, TX2, bench, runs, started, tree
 
 # Both keep their state in files, and are as the real ones: nvpmodel says the mode on two lines; jetson_clocks refuses
@@ -40,16 +39,6 @@ case "$1" in
 esac
 """
 NORMAL, MAXIMAL = "114750000", "1300500000"
-
-
-@pytest.fixture(params=python36.EITHER, scope="module")
-def python(request: pytest.FixtureRequest) -> Path:
-    return python36.either(request.param)
-
-
-@pytest.fixture(scope="module")
-def oldest() -> Path:
-    return python36.oldest()
 
 
 @pytest.fixture
