@@ -18,7 +18,12 @@ ENDED = ("done", "failed", "cancelled")
 
 
 class Job:
-    """What runs and timings have in common: a request, a status, events, a log and a lock."""
+    """What runs and timings have in common: a request, a status, events, a log and a lock.
+
+    `resumes` is what one does that is resumed, for sentences.
+    """
+
+    resumes: str
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -102,6 +107,8 @@ class Run(Job):
     Its device timings may be in a file `timed` outside of the folder, as a gallery run's are.
     """
 
+    resumes = "goes on from its last finished step"
+
     def __init__(self, path: Path, *, gallery: bool = False, timed: Path | None = None) -> None:
         super().__init__(path)
         self.gallery = gallery
@@ -159,6 +166,8 @@ class Run(Job):
 class Timing(Job):
     """The folder of a timing on a device, below the results folder's `timings/`."""
 
+    resumes = "starts anew"
+
     @property
     def root(self) -> Path:
         """The results folder."""
@@ -171,6 +180,23 @@ class Timing(Job):
     def steps(self) -> int:
         """The turns that were measured."""
         return len({(event["model"], event["round"]) for event in self.events() if event["kind"] == "turn"})
+
+    # -- what was measured, from its end until every run has its part
+
+    def keep_measured(self, measurements: list[dict[str, Any]]) -> None:
+        files.write_json(self._measured, {"measurements": measurements})
+
+    def measured(self) -> list[dict[str, Any]]:
+        """What has not reached all of its runs yet."""
+        return list(files.read_json(self._measured)["measurements"]) if self._measured.is_file() else []
+
+    def forget_measured(self) -> None:
+        with files.told(self._measured):
+            self._measured.unlink(missing_ok=True)
+
+    @property
+    def _measured(self) -> Path:
+        return self.path / "measured.json"
 
     def keep_samples(self, name: str, document: dict[str, Any]) -> None:
         """Keeps raw samples and what was printed, as `samples/<name>.json`."""

@@ -232,7 +232,7 @@ def timed(document: Mapping[str, Any]) -> None:
 @contextmanager
 def progress(folder: Job) -> Iterator[None]:
     """A live bar on stderr from the job's own status, while the block runs; only where stderr is a terminal."""
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=1.0)

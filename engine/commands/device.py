@@ -1,6 +1,7 @@
 """Devices: the boards that networks are timed on over SSH."""
 
 import getpass
+import re
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -183,7 +184,7 @@ def _document(store: Store, made: Timing, asked: timing.TimingRequest) -> dict[s
 
 def _other(text: str) -> dict[str, Any]:
     run_id, dot, number = text.rpartition(".")
-    if not dot or not number.isdecimal():
+    if not dot or not re.fullmatch("[0-9]{1,6}", number):
         raise RequestError(f"--also takes a run and a point, such as 20260131-095959-0a1b2c3d.4 (got {text!r})")
     return {"run": run_id, "point": int(number)}
 

@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from engine.device import fit, reading, runtimes, visit
+from engine.device.probe import Probe
 from engine.device.registry import Registry
+from engine.device.words import printable
 from engine.errors import RequestError, WorkError
 from engine.folder import Timing
 from engine.stats import MIN_N_P99
@@ -18,7 +20,7 @@ from engine.store import Store
 from engine.timing import PointId, TimingRequest
 
 WAIT_SECONDS = 3.0  # between two looks whether the board is free
-LEAST_SECONDS = 5.0  # of a turn, however little of the limit is left
+LEAST_SECONDS = 0.1  # of a turn, however little of the limit is left
 
 
 @dataclass(frozen=True)
@@ -50,17 +52,21 @@ class Entrant:
 
 
 def run(asked: TimingRequest, job: Timing, password: str | None = None) -> None:
-    """Does what a timing asks for; the measurements are in the runs' folders when this returns, none when it raises."""
+    """Does what a timing asks for, all or nothing: what was measured lies in the job's folder before it goes anywhere.
+
+    A job that was stopped while the measurements went to their runs only finishes that.
+    """
     started = time.monotonic()
     store = Store(job.root)
+    if found := job.measured():
+        _hand_over(store, job, found)
+        return
     device = Registry(store.root).get(asked.device)
     entrants = [Entrant(_model(store, point)) for point in asked.points]
     _phase(job, "connecting", f"connecting to {device.target}", 0.0)
-    with visit.visited(device, store.root, password) as bench, _taken(bench, asked, job) as waited:
-        measured = _measured(bench, entrants, asked, job)
-    for entrant, found in zip(entrants, measured, strict=True):
-        point = entrant.model.point
-        store.run(point.run).append_measurement({"point": point.point, **found})
+    with visit.visited(device, store.root, password) as bench, _taken(bench, asked, job) as (held, waited):
+        job.keep_measured(_measured(held, entrants, asked, job))
+        _hand_over(store, job, job.measured())
     tools = sum(entrant.tool_seconds for entrant in entrants)
     own = time.monotonic() - started - waited() - tools
     job.event("spent", tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3))
@@ -69,10 +75,11 @@ def run(asked: TimingRequest, job: Timing, password: str | None = None) -> None:
 def _measured(
     bench: visit.Bench, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
 ) -> list[dict[str, Any]]:
-    """The measurement of every network, on a board that is taken."""
+    """The measurement of every network, with its `run` and `point`, on a board that is taken."""
     before = bench.probe()
     job.event("probe", probe=before.as_json())
     runtime = runtimes.chosen(before, asked)
+    bench.tidy([f"{entrant.model.digest}.onnx" for entrant in entrants])
     for entrant in entrants:
         file = entrant.model.file
         fit.refuse_unfit(file, tensorrt=runtime.tensorrt, onnxruntime=runtime.onnxruntime, jetson=before.jetson)
@@ -81,9 +88,39 @@ def _measured(
     _take_turns(bench, runtime, entrants, asked, job)
     _phase(job, "leaving", "reading how the board stands now", 0.96)
     after = bench.probe()
-    bench.tidy([PurePosixPath(entrant.path).name for entrant in entrants])
+    bench.check_held()
+    _refuse_changed(asked.device, before, after)
     conditions = reading.Conditions(asked.device, job.id, time.time(), before, after, len(entrants) - 1)
-    return [reading.measurement(entrant.turns, runtime.how(), conditions) for entrant in entrants]
+    return [
+        {**entrant.model.point.model_dump(), **reading.measurement(entrant.turns, runtime.how(), conditions)}
+        for entrant in entrants
+    ]
+
+
+def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
+    """Somebody else at the board may set its power mode or clocks, which no lock of ours prevents."""
+    modes = [None if probe.power_mode is None else probe.power_mode.name for probe in (before, after)]
+    if modes[0] != modes[1]:
+        raise WorkError(f"{device} went from power mode {modes[0]} to {modes[1]} while it was timed; time it again")
+    if None not in (locks := (before.clocks.locked, after.clocks.locked)) and locks[0] != locks[1]:
+        raise WorkError(f"the clocks of {device} were {'un' if locks[0] else ''}locked meanwhile; time it again")
+
+
+def _hand_over(store: Store, job: Timing, found: Sequence[Mapping[str, Any]]) -> None:
+    """Every measurement to its run, once, however often this is begun."""
+    gone = []
+    for line in found:
+        measurement = {key: value for key, value in line.items() if key != "run"}
+        try:
+            run = store.run(str(line["run"]))
+        except RequestError:
+            gone.append(str(line["run"]))
+            continue
+        if measurement not in run.measurements():
+            run.append_measurement(measurement)
+    job.forget_measured()
+    if gone:
+        raise WorkError(f"run {gone[0]} was deleted while it was timed; what was measured of other runs is kept")
 
 
 def check(asked: TimingRequest, store: Store) -> None:
@@ -109,13 +146,13 @@ def _file(store: Store, point: PointId) -> Path:
 
 
 @contextmanager
-def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[Callable[[], float]]:
-    """The board for this job alone, after as long a wait as was asked for; gives the seconds that it waited."""
+def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[tuple[visit.Bench, Callable[[], float]]]:
+    """The board for this job alone, after as long a wait as was asked for, and the seconds that it waited."""
     started = time.monotonic()
     end, waits = started + asked.wait, [0.0]
 
     def waiting(holder: Mapping[str, Any]) -> None:
-        who = f"{holder.get('owner', 'another timing')}"
+        who = printable(str(holder.get("owner") or "another timing"), 200)
         if time.monotonic() > end:
             raise WorkError(
                 f"{who} holds {asked.device} and did not leave it within {asked.wait:.0f} s; try again later, or end it"
@@ -126,9 +163,10 @@ def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[Ca
 
     owner = f"timing {job.id} from {socket.gethostname()}"
     _phase(job, "waiting", f"taking {asked.device}", 0.02)
-    with bench.held(owner, power_mode=asked.power_mode, max_clocks=asked.max_clocks, waiting=waiting) as held:
-        job.event("held", **{key: held[key] for key in ("broke", "restored", "changed") if held.get(key)})
-        yield lambda: waits[0]
+    settings: dict[str, Any] = {"power_mode": asked.power_mode, "max_clocks": asked.max_clocks}
+    with bench.held(owner, **settings, waiting=waiting, told=job.log) as (held, document):
+        job.event("held", **{key: document[key] for key in ("broke", "restored", "changed") if document.get(key)})
+        yield held, lambda: waits[0]
 
 
 def _send(bench: visit.Bench, entrants: Sequence[Entrant], job: Timing) -> None:
@@ -166,7 +204,7 @@ def _take_turns(
             message = f"measuring {entrant.model.point}, round {number} of {asked.rounds}"
             _phase(job, "measuring", message, 0.5 + 0.45 * done)
             left = asked.rounds + 2 - number
-            limit = max(asked.limit - entrant.seconds, LEAST_SECONDS) / left
+            limit = max((asked.limit - entrant.seconds) / left, LEAST_SECONDS)
             taken = runtime.turn(bench, entrant.path, entrant.model.image, _least(entrant, left, limit), limit)
             entrant.turns.append(taken.turn)
             entrant.tool_seconds += taken.seconds

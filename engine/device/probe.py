@@ -9,18 +9,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from engine.device.words import printable
 from engine.errors import WorkError
 
 _JETSONS = {"tx2": "TX2", "xavier": "Xavier", "orin": "Orin", "nano": "Nano", "tk1": "TK1"}
 _RULES = ConfigDict(strict=True, allow_inf_nan=False)
 
 
-def _printable(text: str) -> str:
-    """Without what would break a line or a screen: a board may say anything."""
-    return "".join(character for character in text if character.isprintable())
-
-
-Text = Annotated[str, Field(max_length=4096), AfterValidator(_printable)]
+Text = Annotated[str, Field(max_length=4096), AfterValidator(printable)]
 Version = Annotated[str, Field(pattern=r"^\d{1,4}(\.\d{1,4}){1,3}$")]
 Size = Annotated[int, Field(ge=0)]
 Readings = dict[Text, float | None]
@@ -105,13 +101,13 @@ _PROBE = TypeAdapter(Probe)
 def parse(document: object) -> Probe:
     """The probe in what bench.py printed, read from JSON; raises WorkError when it is none."""
     if isinstance(document, Mapping) and set(document) == {"error"}:
-        raise WorkError(f"the board could not be probed: {_printable(str(document['error']))}")
+        raise WorkError(f"the board could not be probed: {printable(str(document['error']))}")
     try:
         return _PROBE.validate_json(json.dumps(document, allow_nan=False))
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
-        reason = f"{_printable(where)}: {first['msg']}"
+        reason = f"{printable(where)}: {first['msg']}"
     except (TypeError, ValueError) as error:
         reason = str(error)
     raise WorkError(f"the board's answer is no probe ({reason}); probe it again, or look at what its Python prints")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from engine.device import trtexec
 from engine.device.probe import Probe
 from engine.device.reading import How, Turn, onnxruntime_turn, trtexec_turn
-from engine.device.tensorrt import output
+from engine.device.tensorrt import failure, output
 from engine.device.trtexec import Version
 from engine.device.visit import Bench
 from engine.errors import RequestError, WorkError
@@ -19,6 +19,7 @@ from engine.timing import TimingRequest
 WARMUP_MS = 500.0
 HZ = 5.0  # how often the board's sensors are read
 FILE_SECONDS = 60.0
+START_SECONDS = 30.0  # for a tool to start, load, warm up and end, beside the seconds that it is told to measure
 
 Document = dict[str, Any]
 
@@ -139,7 +140,7 @@ class TensorRT:
             ended = output.outcome(
                 document["out"], document["err"], version=self.tensorrt, code=document["status"]
             ).or_fail("building the engine")
-            if bench.board.run(["mv", part, engine], limit=FILE_SECONDS).status != 0:
+            if bench.board.run([*_KEEP, part, engine], limit=FILE_SECONDS).status != 0:
                 raise WorkError("building the engine failed: trtexec passed, but wrote no engine")
         except BaseException:
             _remove(bench, part)
@@ -159,8 +160,10 @@ class TensorRT:
             least=least,
         )
         collect = ("--collect", times) if trtexec.exports_times(self.tensorrt) else ()
-        document = bench.ask("run", "--limit", str(limit), "--hz", str(HZ), *collect, limit=limit, argv=argv)
-        _refuse_unfinished(document, "measuring", limit)
+        most = limit + START_SECONDS
+        document = bench.ask("run", "--limit", str(most), "--hz", str(HZ), *collect, limit=most, argv=argv)
+        _refuse_unfinished(document, "measuring", most)
+        _refuse_engine(bench, path, document, self.tensorrt)
         timing = output.parse(
             document["out"],
             document["err"],
@@ -175,6 +178,19 @@ class TensorRT:
     def how(self) -> How:
         settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}
         return How(self.tool, _text(self.tensorrt), self.asked.precision, "TensorRT", None, settings)
+
+
+# On the disk before it has its name: boards are switched off by pulling the plug.
+_KEEP = ["sh", "-c", 'sync "$1" 2>/dev/null; mv "$1" "$2"', "sh"]
+
+
+def _refuse_engine(bench: Bench, engine: str, document: Document, version: Version) -> None:
+    """An engine in the cache that TensorRT does not take goes, or it would be in the way for ever."""
+    if not failure.is_engine(document["out"], document["err"]):
+        return
+    why = output.outcome(document["out"], document["err"], version=version, code=document["status"]).cause
+    _remove(bench, engine)
+    raise WorkError(f"measuring failed: {why}. It was removed from the board, so timing it again builds it anew")
 
 
 def _there(bench: Bench, path: str) -> bool:

@@ -5,13 +5,14 @@ import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from engine.device import probe as probes
 from engine.device import ssh
 from engine.device.registry import Device
+from engine.device.words import printable
 from engine.errors import WorkError
 
 SCRIPT = Path(__file__).parent / "remote" / "bench.py"
@@ -32,14 +33,20 @@ class Bench:
 
     board: ssh.Connection
     script: str  # its path there
+    holder: ssh.Remote | None = None  # what holds the board, if it is held
 
     def ask(self, command: str, *options: str, limit: float, argv: Sequence[str] = ()) -> Document:
         """The document of one command, which takes at most `limit` seconds.
 
-        WorkError with the board's own sentence when it fails there; the connection's errors where that is what failed.
+        WorkError with the board's own sentence when it fails there, or when the board was to be held and no longer is;
+        the connection's errors where that is what failed.
         """
         call = ["python3", self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
-        answer = self.board.run(call, limit=limit + MARGIN_SECONDS, stdin=None)  # held open: the leash
+        try:  # stdin stays open: the leash
+            answer = self.board.run(call, limit=limit + MARGIN_SECONDS, stdin=None, stop=lambda: self._was_let_go)
+        except ssh.Stopped:
+            self.check_held()
+            raise
         return _document(answer.out, answer.err, answer.status, command)
 
     def probe(self) -> probes.Probe:
@@ -51,6 +58,21 @@ class Bench:
         where = ("--folder", self.board.folder)
         return self.ask("tidy", *where, *size, "--keep", *keep, limit=TIDY_SECONDS)
 
+    def check_held(self) -> None:
+        """WorkError when the board was held and is not any more: its settings are back, and others may use it."""
+        if self.holder is not None and self._was_let_go:
+            self.holder.check()
+            why = _last_line(self.holder.err)
+            raise WorkError(
+                f"{self.board.device.name} was let go in the middle, so nothing was recorded"
+                + (f" ({why})" if why else "")
+                + "; time it again"
+            )
+
+    @property
+    def _was_let_go(self) -> bool:
+        return self.holder is not None and self.holder.status is not None
+
     @contextmanager
     def held(
         self,
@@ -59,10 +81,12 @@ class Bench:
         power_mode: int | None = None,
         max_clocks: bool = False,
         waiting: Callable[[Mapping[str, Any]], None],
-    ) -> Iterator[Document]:
+        told: Callable[[str], None],
+    ) -> Iterator[tuple["Bench", Document]]:
         """The board for oneself, its settings changed if asked and put back at the end, however that comes.
 
-        `waiting` is called with who holds it each time it is found taken; what it raises ends the wait.
+        `waiting` is called with who holds it each time it is found taken; what it raises ends the wait. `told` hears
+        when the settings could not be put back after a failure; after success that is a WorkError by itself.
         """
         options = ["--folder", self.board.folder, "--owner", owner]
         options += [] if power_mode is None else ["--power-mode", str(power_mode)]
@@ -72,10 +96,25 @@ class Bench:
                 said = holder.readline(PROBE_SECONDS)
                 document = _document(said, holder.err, holder.status or 0, "hold")
                 if document["held"]:
-                    with _beating(holder):
-                        yield document
+                    with _put_back(holder, told), _beating(holder):
+                        yield replace(self, holder=holder), document
                     return
             waiting(document["holder"] or {})
+
+
+@contextmanager
+def _put_back(holder: ssh.Remote, told: Callable[[str], None]) -> Iterator[None]:
+    """Lets the board go, and listens to whether its settings are as they were."""
+    try:
+        yield
+    except BaseException:
+        holder.close()
+        if holder.status and (why := _last_line(holder.err)):
+            told(why)
+        raise
+    holder.close()
+    if holder.status != 0:
+        raise WorkError(_last_line(holder.err) or "the board did not say that its settings are as they were")
 
 
 @contextmanager
@@ -128,10 +167,14 @@ def _document(out: str, err: str, status: int, command: str) -> Document:
     except ValueError:
         document = None
     if isinstance(document, dict) and "error" in document:
-        raise WorkError(str(document["error"]))
+        raise WorkError(printable(str(document["error"]), 2000))
     if isinstance(document, dict) and status == 0:
         return document
-    last = (err.strip() or out.strip() or "it printed nothing").splitlines()[-1][:300]
+    last = _last_line(err) or _last_line(out) or "it printed nothing"
     if status == 127 or "not found" in last:
         raise WorkError(f"the board has no python3 that can be started ({last}); Python 3.6 or later is needed there")
     raise WorkError(f"`{command}` on the board ended with status {status} and no answer: {last}")
+
+
+def _last_line(text: str) -> str:
+    return printable((text.strip().splitlines() or [""])[-1], 500)

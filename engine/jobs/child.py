@@ -82,8 +82,8 @@ def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[str, s
     if not stop.asked:
         return "failed", failure
     if job.cancel_mark.exists():
-        return "cancelled", "cancelled; resume goes on from its last finished step"
-    return "interrupted", "interrupted; resume goes on from its last finished step"
+        return "cancelled", f"cancelled; resume {job.resumes}"
+    return "interrupted", f"interrupted; resume {job.resumes}"
 
 
 def _sentence(job: Job, error: Exception) -> str:

@@ -88,7 +88,7 @@ class Queue:
                 raise RequestError(f"{job_id} is still being worked on; try again in a moment")
             with files.told(job.cancel_mark):
                 job.cancel_mark.unlink(missing_ok=True)
-            self._requeue(job, "waiting to go on from its last finished step", crashes=0)
+            self._requeue(job, f"waiting; {job.resumes}", crashes=0)
         return job
 
     def counts(self) -> dict[str, int]:
@@ -143,12 +143,12 @@ class Queue:
             if state in ENDED:
                 return
             if job.cancel_mark.exists():
-                job.end("cancelled", "cancelled; resume goes on from its last finished step")
+                job.end("cancelled", f"cancelled; resume {job.resumes}")
             elif foreground:
                 if state != "interrupted":
-                    job.end("interrupted", "its process was lost; resume goes on from its last finished step")
+                    job.end("interrupted", f"its process was lost; resume {job.resumes}")
             elif state == "interrupted":
-                self._requeue(job, "was interrupted; goes on from its last finished step")
+                self._requeue(job, f"was interrupted; {job.resumes}")
             elif state == "running" or lost:
                 self._crashed(job)
 
@@ -164,9 +164,7 @@ class Queue:
             sentence = f"its process was lost {crashes} times without a step in between; log.txt may say why"
             job.end("failed", sentence)
         else:
-            self._requeue(
-                job, "its process was lost; goes on from its last finished step", crashes=crashes, steps=steps
-            )
+            self._requeue(job, f"its process was lost; {job.resumes}", crashes=crashes, steps=steps)
 
     @staticmethod
     def _requeue(job: Job, message: str, **more: int) -> None:

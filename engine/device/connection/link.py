@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +15,15 @@ from engine.device.connection import limits
 from engine.device.connection.faults import ConnectionCut, TimedOut, Unreachable
 from engine.device.connection.hops import Hop
 from engine.device.registry import shown
+from engine.device.words import printable
 from engine.errors import WorkError
+
+# What paramiko raises when a connection breaks, or when the other side speaks no proper SSH: then it hands on whatever
+# its own reading of that ran into.
+WIRE_ERRORS = (
+    *(paramiko.SSHException, EOFError, OSError),
+    *(ValueError, LookupError, TypeError, ArithmeticError, struct.error, AttributeError, AssertionError),
+)
 
 # Whatever fails is raised as a sentence of ours; paramiko's own log would add tracebacks on stderr.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
@@ -71,7 +80,7 @@ class Link:
         try:
             transport.start_client(timeout=self.timeout)
             return transport.get_remote_server_key()  # raises when start_client returned because its time was over
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except WIRE_ERRORS as error:
             raise Unreachable(_no_ssh(hop, error, self.timeout)) from error
 
     def _open(self, hop: Hop) -> Any:
@@ -86,7 +95,7 @@ class Link:
             return self.transport.open_channel(
                 "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=self.timeout
             )
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except WIRE_ERRORS as error:
             raise Unreachable(
                 f"{hop.label} cannot be reached at {hop.place} through its jump host: {reason(error)}; "
                 "check the address as the jump host knows it, and that it may forward"
@@ -104,7 +113,7 @@ class Link:
         while not self._over.wait(limits.KEEPALIVE_S):
             try:
                 self.transport.global_request("keepalive@openssh.com", wait=True)
-            except (paramiko.SSHException, EOFError, OSError):
+            except WIRE_ERRORS:
                 return  # `lost` says so to whoever uses the link
 
     def _listen(self) -> None:
@@ -156,7 +165,7 @@ class Link:
         except TimeoutError as error:
             self.check()
             raise TimedOut(f"{self.label} took too long: could not {what}") from error
-        except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError) as error:
+        except (*WIRE_ERRORS, paramiko.SFTPError) as error:
             self.settle()
             self.check()
             raise WorkError(f"could not {what} on {self.label}: {reason(error)}") from error
@@ -178,7 +187,7 @@ class Link:
             try:
                 work()
                 done.append(True)
-            except (paramiko.SSHException, EOFError, OSError, WorkError):
+            except (*WIRE_ERRORS, WorkError):
                 done.append(False)
 
         thread = threading.Thread(target=attempt, daemon=True, name="ssh-bounded")
@@ -193,8 +202,7 @@ def reason(error: BaseException) -> str:
     """An exception in words, without anything odd that the other side may have put there."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
-    text = str(error) or type(error).__name__
-    return "".join(letter for letter in text if letter.isprintable())[:200]
+    return printable(str(error) or type(error).__name__, 200)
 
 
 def _no_tcp(hop: Hop, error: Exception, timeout: float) -> str:

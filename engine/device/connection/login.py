@@ -13,7 +13,7 @@ import paramiko
 
 from engine.device.connection.faults import LoginRefused, TimedOut
 from engine.device.connection.hops import Hop
-from engine.device.connection.link import reason
+from engine.device.connection.link import WIRE_ERRORS, reason
 from engine.device.registry import shown
 
 
@@ -35,7 +35,7 @@ class Login:
             return
         except paramiko.BadAuthenticationType as error:
             self.takes = tuple(error.allowed_types)
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except WIRE_ERRORS as error:
             self._refuse_if_over(error)
         if self._keys() or self._password():
             return
@@ -69,7 +69,7 @@ class Login:
         except paramiko.BadAuthenticationType as error:
             self.takes = tuple(error.allowed_types)
             return False
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except WIRE_ERRORS as error:
             self._refuse_if_over(error)
             return False
         if wanted:

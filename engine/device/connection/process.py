@@ -16,7 +16,7 @@ import paramiko
 
 from engine.device.connection import limits
 from engine.device.connection.faults import TimedOut
-from engine.device.connection.link import Link
+from engine.device.connection.link import WIRE_ERRORS, Link
 from engine.errors import RequestError, WorkError
 
 # timeout becomes the leader of a group with this number, or is one already where sshd made it one.
@@ -151,7 +151,7 @@ class Process:
     def _guarded(self, work: Callable[..., None], *args: Any) -> None:
         try:
             work(*args)
-        except (paramiko.SSHException, EOFError, OSError) as error:
+        except WIRE_ERRORS as error:
             if self.status is None:  # a process may end without having read its stdin
                 self._fault = error
         self._tell()

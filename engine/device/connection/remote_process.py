@@ -90,6 +90,10 @@ class Remote:
                 raise TimedOut(f"{self._process.name} printed nothing for {timeout:g} s", err=self.err)
             self._process.wait(min(left, limits.POLL_S))
 
+    def check(self) -> None:
+        """Raises ConnectionCut when it is gone because the connection is; TimedOut when its limit was over."""
+        self._process.check()
+
     def write(self, data: bytes) -> None:
         """Sends to its stdin. Raises ConnectionCut, or a WorkError when it has ended."""
         self._process.write(data)

@@ -609,13 +609,15 @@ class Lock:
         self.fd = None
 
     def _try(self) -> bool:
-        self.fd = os.open(str(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(self.fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if self._is_file():
-                return True
-        os.close(self.fd)
-        self.fd = None
+        with ENDING.later():  # what is open is not held yet, and is not to be let go as if it were
+            fd = os.open(str(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self.fd = fd
+                if self._is_file():
+                    return True
+            self.fd = None
+            os.close(fd)
         return False
 
     def _is_file(self) -> bool:
@@ -630,7 +632,7 @@ class Lock:
         try:
             card = json.loads(text_in(self.path) or "")
             return {**card, "pid": int(card["pid"]), "beat": float(card["beat"]), "since": float(card["since"])}
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def _about(self, card: Optional[Document], why: Optional[str] = None) -> Document:

@@ -56,6 +56,11 @@ def cause(out: str, err: str, *, version: Version, code: int | None) -> str:
     return _first_error(heard) or _last_word(messages(err) or messages(out), code)
 
 
+def is_engine(out: str, err: str) -> bool:
+    """Whether what is wrong is the engine itself: damaged, of another version, or of another board."""
+    return _stranger("\n".join(message.text for message in (*messages(out), *messages(err))), "") is not None
+
+
 def _operator(text: str, version: str) -> str | None:
     if not _NO_PLUGIN.search(text):
         return None
@@ -74,10 +79,10 @@ def _stranger(text: str, version: str) -> str | None:
     """An engine that was built elsewhere, or was damaged."""
     if board := _BOARD.search(text):
         here, there = board.groups()
-        return f"the engine was built for another GPU (compute {there}, here {here}): build it on this board"
+        return f"the engine was built for another GPU (compute {there}, here {here}): it must be built on this board"
     if _OTHER_VERSION.search(text):
-        return f"the engine was not built by TensorRT {version}: build it anew"
-    return "the engine file is damaged: build it anew" if _DAMAGED.search(text) else None
+        return f"the engine was not built by TensorRT {version}"
+    return "the engine file is damaged" if _DAMAGED.search(text) else None
 
 
 def _file(text: str, _version: str) -> str | None:

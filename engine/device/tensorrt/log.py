@@ -3,6 +3,8 @@
 import re
 from typing import NamedTuple
 
+from engine.device.words import printable
+
 _STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] ?)+")
 _LEVEL = re.compile(r"^\[([FEWIV])\] ?")
 
@@ -22,8 +24,7 @@ def messages(stream: str) -> list[Message]:
     """
     found = []
     for line in stream.splitlines():
-        shown = line if line.isprintable() else "".join(filter(str.isprintable, line))
-        text = _STAMP.sub("", shown)
+        text = _STAMP.sub("", line if line.isprintable() else printable(line, len(line)))
         level = _LEVEL.match(text)
         found.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))
     return found

@@ -1,0 +1,6 @@
+"""What a board or a server said, made fit for a screen."""
+
+
+def printable(text: str, most: int = 4096) -> str:
+    """Without what would break a line or a terminal, and not endless: whoever is at the other end may say anything."""
+    return "".join(character for character in text[: 2 * most] if character.isprintable())[:most]
