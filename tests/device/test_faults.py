@@ -1,6 +1,9 @@
 """What can go wrong in a timing: the sentence the user sees, nothing left on the board, and a second try that works."""
 
+import fcntl
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -12,15 +15,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from engine.cli import main
-from engine.device import job
+from engine.device import job, runtimes
 from engine.device.registry import Registry, parse
 from engine.jobs import worker
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
-from engine.store import Timing
+from engine.store import Run, Timing
+from engine.timing import PointId
 from tests.device.rig import NAME, Rig, in_phase, wait_for
 from tests.jobs.harness import cleaned
 
@@ -139,11 +144,32 @@ def test_what_trtexec_gets_wrong(rig: Rigs, mode: str, when: tuple[str, ...] | N
 
 
 @pytest.mark.parametrize(("when", "limits"), [("build", {"build_limit": 5}), ("measure", {"limit": 5, "rounds": 1})])
-def test_a_trtexec_that_stalls_is_ended_at_its_limit(rig: Rigs, when: str, limits: dict[str, float]) -> None:
+def test_a_trtexec_that_stalls_is_ended_at_its_limit(
+    rig: Rigs, when: str, limits: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtimes, "START_SECONDS", 1.0)
     here = rig(trtexec="stalls", when=(when,))
     assert "did not end within" in failed(here.timed(**limits))
     here.board.behave(mode="good")
     assert_nothing_lost_and_works_again(here)
+
+
+def test_a_trtexec_that_is_slow_to_start_is_told_to_measure_for_less_than_it_is_given(rig: Rigs) -> None:
+    here = rig(measure_s=3.0)
+    made = here.timed(limit=5, rounds=1, seconds=60)
+    assert made.status()["state"] == "done", made.status()["message"]
+    durations = [next(a for a in run.argv if a.startswith("--duration=")) for run in here.board.runs()]
+    assert durations and set(durations) == {"--duration=3"}  # 2.5, as one more turn may follow; 8.2 takes whole seconds
+
+
+def test_an_engine_that_is_damaged_is_removed_and_built_anew(rig: Rigs) -> None:
+    here = rig()
+    assert here.timed().status()["state"] == "done"
+    (engine,) = (here.board.cache / "espalier" / "engines").glob("*.engine")
+    engine.write_bytes(bytes(engine.stat().st_size))
+    sentence = failed(here.timed())
+    assert "removed from the board" in sentence and not engine.exists()
+    assert_nothing_lost_and_works_again(here, measured=1)
 
 
 def test_warnings_are_kept_and_do_not_harm(rig: Rigs) -> None:
@@ -330,6 +356,111 @@ def test_two_boards_are_timed_side_by_side_and_one_board_never_twice(rig: Rigs) 
             time.sleep(0.02)
     assert overlapped and {made.status()["state"] for made in (first, second, other)} == {"done"}
     assert here.settled() == []
+
+
+# -- what holds the board
+
+
+def holders(here: Rig) -> list[psutil.Process]:
+    """The processes on the board that hold it, without the `timeout` that each runs under."""
+    return [p for p in here.sshd.commands() if "hold" in (words := p.cmdline()) and "python" in words[0]]
+
+
+def meanwhile(made: Timing, phase: str, act: Callable[[], object]) -> threading.Thread:
+    """Does `act` as soon as the timing is in `phase`."""
+    thread = threading.Thread(target=lambda: (wait_for(lambda: in_phase(made, phase)), act()))
+    thread.start()
+    return thread
+
+
+def test_a_board_that_is_let_go_in_the_middle_is_not_measured_on(rig: Rigs) -> None:
+    here = rig(mode=1, build_s=1.0)
+    made = here.store.create_timing(here.request(power_mode=0, max_clocks=True), foreground=True)
+    thread = meanwhile(made, "building", lambda: [process.terminate() for process in holders(here)])
+    execute(made, job.run)
+    thread.join()
+    assert "tx2 was let go in the middle, so nothing was recorded" in failed(made)
+    assert here.board.power_mode == 1
+    assert_nothing_lost_and_works_again(here)
+
+
+def test_settings_that_cannot_be_put_back_are_told_and_what_was_measured_is_kept(rig: Rigs) -> None:
+    here = rig(mode=1, measure_s=1.0)
+    power = here.board.root / "fake" / "power.json"
+    normal = power.read_text()
+    made = here.store.create_timing(here.request(power_mode=0), foreground=True)
+    thread = meanwhile(made, "measuring", lambda: power.write_text(json.dumps({**json.loads(normal), "refuses": True})))
+    execute(made, job.run)
+    thread.join()
+    sentence = failed(made)
+    assert "could not be put back" in sentence and "nvpmodel -m" in sentence
+    assert [found["power_mode"] for found in here.measured()] == ["MAXN"] and here.board.power_mode == 0
+    power.write_text(normal)
+    assert here.timed().status()["state"] == "done"
+    assert here.board.power_mode == 1 and here.settled() == []
+
+
+def test_a_power_mode_that_somebody_else_changes_spoils_the_timing(rig: Rigs) -> None:
+    here = rig(mode=1, measure_s=1.0)
+    made = here.store.create_timing(here.request(rounds=1), foreground=True)
+    status = here.board.root / "fake" / "nvpmodel.status"
+    thread = meanwhile(made, "measuring", lambda: status.write_text("0\n"))
+    execute(made, job.run)
+    thread.join()
+    assert "went from power mode MAXQ to MAXN while it was timed" in failed(made) and here.measured() == []
+
+
+def test_what_holds_the_board_may_say_anything(rig: Rigs) -> None:
+    here = rig()
+    assert here.timed().status()["state"] == "done"
+    lock = here.board.cache / "espalier" / "lock"
+    evil = {"pid": 1, "owner": "\x1b]0;pwned\x07" + "A" * 5000, "since": 0, "beat": 0, "boot_id": "x"}
+    for card, who in (
+        ("", "another timing holds tx2"),
+        (json.dumps(evil), "AAA"),
+        ('{"pid": Infinity}', "another timing"),
+    ):
+        lock.write_text(card)
+        with lock.open("r+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            sentence = failed(here.timed(wait=0))
+        assert who in sentence and sentence.isprintable(), sentence
+    assert_nothing_lost_and_works_again(here, measured=1)
+
+
+# -- what was measured
+
+
+def test_a_timing_that_is_stopped_while_it_hands_over_does_so_once(rig: Rigs, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = rig()
+    append = Run.append_measurement
+
+    def stopped(run: Run, measurement: dict[str, Any]) -> None:
+        append(run, measurement)
+        monkeypatch.setattr(Run, "append_measurement", append)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Run, "append_measurement", stopped)
+    made = here.timed(*here.points)
+    assert made.status()["state"] == "interrupted" and "starts anew" in made.status()["message"]
+    assert [len(here.measured(point)) for point in here.points] == [1, 0]
+    Queue(here.store).resume(made.id)
+    here.sshd.stop()
+    assert execute(made, job.run) == "done"
+    assert [len(here.measured(point)) for point in here.points] == [1, 1]
+
+
+def test_a_run_that_is_deleted_while_it_is_timed_takes_only_its_own_with_it(rig: Rigs) -> None:
+    here = rig(measure_s=0.6)
+    copy = here.store.folder / here.points[1].run
+    shutil.copytree(here.store.run(here.points[1].run).path, copy.with_name("20260131-095959-0a1b2c3d"))
+    other = PointId(run="20260131-095959-0a1b2c3d", point=here.points[1].point)
+    made = here.store.create_timing(here.request(here.points[0], other), foreground=True)
+    thread = meanwhile(made, "measuring", lambda: here.store.delete(other.run))
+    execute(made, job.run)
+    thread.join()
+    assert "run 20260131-095959-0a1b2c3d was deleted while it was timed" in failed(made)
+    assert len(here.measured()) == 1 and here.settled() == []
 
 
 # -- names that mean harm

@@ -249,6 +249,28 @@ def test_a_beat_renews_the_card_and_notices_a_lock_that_was_removed(tmp_path: Pa
     lock.release()
 
 
+def test_one_that_is_ended_while_it_tries_leaves_the_lock_to_its_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = script.Lock(tmp_path, "first"), script.Lock(tmp_path, "second")
+    assert first.take(0) == (True, None)
+    ending = script.Ending()
+    monkeypatch.setattr(script, "ENDING", ending)
+    flock = script.fcntl.flock
+
+    def ended_meanwhile(fd: int, how: int) -> None:
+        ending._hear(signal.SIGTERM, None)
+        flock(fd, how)
+
+    monkeypatch.setattr(script.fcntl, "flock", ended_meanwhile)
+    with pytest.raises(script.Ended):
+        second.take(0)
+    second.release()
+    first.beat()
+    first.release()
+    assert not (tmp_path / "lock").exists()
+
+
 def test_a_holder_removes_no_lock_but_its_own(tmp_path: Path) -> None:
     first, second = script.Lock(tmp_path, "first"), script.Lock(tmp_path, "second")
     assert first.take(0) == (True, None)
