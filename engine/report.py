@@ -3,7 +3,7 @@
 import io
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,13 @@ from engine.units import si
 
 WIDTH = 100  # columns, where no terminal says how many it has
 _REFRESH_SECONDS = 0.5
+# How the names of numbers end → how they are written.
+_UNITS: Mapping[str, Callable[[float], str]] = {
+    "_bytes": lambda value: si(value, "B"),
+    "_hz": lambda value: si(value, "Hz"),
+    "_mw": lambda value: f"{value:,.0f} mW",
+    "_s": lambda value: f"{value:,.0f} s",
+}
 
 
 def models(listed: Sequence[Mapping[str, Any]]) -> None:
@@ -199,17 +206,52 @@ def key_trusted(document: Mapping[str, Any]) -> None:
 def probed(found: Mapping[str, Any]) -> None:
     table = _table("what", "this device")
     for name, value in found.items():
-        table.add_row(name, _plain(value))
+        if name == "time":  # its clock, in seconds since 1970
+            continue
+        table.add_row(_unit(name)[0], _plain(value, _unit(name)[1]))
     _print(table)
 
 
-def _plain(value: Any) -> str:
+def _unit(name: str) -> tuple[str, Callable[[float], str]]:
+    """The name without its unit, and how a number of that unit is written."""
+    for ending, shown in _UNITS.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending), shown
+    return name, str
+
+
+def _plain(value: Any, number: Callable[[float], str] = str) -> str:
     """A value of a JSON document on one line."""
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_plain(item)}" for key, item in value.items())
+        items = ((*_unit(key), item) for key, item in value.items())
+        return ", ".join(f"{key} {_plain(item, number if shown is str else shown)}" for key, shown, item in items)
     if isinstance(value, list | tuple):
-        return ", ".join(map(_plain, value))
+        return ", ".join(_plain(item, number) for item in value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value)
     return "–" if value is None else str(value)
+
+
+def timings(listed: Sequence[Mapping[str, Any]]) -> None:
+    if not listed:
+        _print("no timings yet; `python -m engine device time` makes one")
+        return
+    table = _table("timing", "state", ">%", "device", "precision", "points")
+    for t in listed:
+        points = ", ".join(f"{point['run']}.{point['point']}" for point in t["points"])
+        table.add_row(t["job_id"], t["state"], f"{100 * t['progress']:.0f}", t["device"], t["precision"], points)
+    _print(table)
+
+
+def timing(document: Mapping[str, Any]) -> None:
+    status, asked = document["status"], document["spec"]
+    _print(f"{document['job_id']}  {status['state']}: {status['message']}")
+    _print(f"on {asked['device']} in {asked['precision']}, {asked['rounds']} rounds of {asked['seconds']:g} s")
+    table = _table("network", ">round", ">p50 ms", ">n")
+    for turn in document["turns"]:
+        table.add_row(turn["model"], str(turn["round"]), f"{turn['p50_ms']:.3f}", str(turn["n"]))
+    if document["turns"]:
+        _print(table)
 
 
 def timing_queued(document: Mapping[str, Any]) -> None:

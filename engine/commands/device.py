@@ -54,9 +54,20 @@ def add(
 def remove(name: Name, results: Results = RESULTS, as_json: Json = False) -> None:
     """Forget a device; what was measured on it stays."""
     from engine.device.registry import Registry
+    from engine.jobs.queue import Queue
 
-    Registry(store_in(results).root).remove(name)
+    store = store_in(results)
+    Queue(store).refuse_while_timed(name)
+    Registry(store.root).remove(name)
     answer({"name": name, "removed": True}, as_json, report.device_removed)
+
+
+@app.command()
+def timings(results: Results = RESULTS, as_json: Json = False) -> None:
+    """All timings, newest first; `show`, `cancel`, `resume` and `delete` take their ids as they take those of runs."""
+    store = store_in(results)
+    store.prepare()
+    answer(store.timings(), as_json, report.timings)
 
 
 @app.command()
@@ -126,10 +137,14 @@ def time(
     """Time points of a run on a device; several take turns, so that drift does not decide."""
     from engine.device import job
 
+    store = store_in(results)
+    others = [_other(text) for text in also or ()]
+    for one in (run_id, *(other["run"] for other in others)):
+        store.run(one)
     asked = timing.parse(
         {
             "device": name,
-            "points": [{"run": run_id, "point": point} for point in points] + [_other(text) for text in also or ()],
+            "points": [{"run": run_id, "point": point} for point in points] + others,
             "precision": precision,
             "threads": threads,
             "rounds": rounds,
@@ -141,7 +156,6 @@ def time(
             "power_mode": power_mode,
         }
     )
-    store = store_in(results)
     job.check(asked, store)
     if queue:
         if ask_password:
@@ -201,13 +215,14 @@ def _consent(offered: "Offered", given: list[str] | None) -> None:
     """Goes on only when the person has said that the key is the host's."""
     shown = offered.fingerprint
     where = f"{offered.host}:{offered.port}" + (f", on the way to {offered.device}," if offered.jump else "")
+    before = f" INSTEAD OF {offered.known}, which was trusted until now" if offered.known else ""
     if given:
         if shown not in given:
-            raise RequestError(f"{where} shows {shown} and not {' or '.join(given)}; it was not trusted")
+            raise RequestError(f"{where} shows {shown}{before} and not {' or '.join(given)}; it was not trusted")
         return
     if not sys.stdin.isatty():
         raise RequestError(
-            f"{where} shows the key {shown}; compare it with what `ssh-keygen -lf` prints on that host itself, "
+            f"{where} shows the key {shown}{before}; compare it with what `ssh-keygen -lf` prints on that host itself, "
             f"then run this again with --fingerprint {shown}"
         )
     report.key_offered(where, offered.key_type, shown, offered.known)

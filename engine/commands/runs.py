@@ -9,7 +9,7 @@ from engine.commands.arguments import RESULTS, Json, Results, RunId, store_in
 from engine.console import answer
 from engine.errors import RequestError, WorkError
 from engine.flags import Asked, with_spec_flags
-from engine.folder import Run
+from engine.folder import Run, Timing
 from engine.jobs.queue import Queue
 from engine.store import Store
 
@@ -93,15 +93,18 @@ def show(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """One run: its status, its spec and its points."""
-    run = store_in(results).run(run_id)
+    """One run: its status, its spec and its points; or one timing: its status, its request and its turns."""
+    run = store_in(results).job(run_id)
+    if isinstance(run, Timing):
+        answer(_timing(run), as_json, report.timing)
+        return
     tried = {"attempts": [event for event in run.events() if event["kind"] == "attempts"]} if attempts else {}
     answer(_document(run) | tried, as_json, report.run)
 
 
 @app.command()
 def cancel(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
-    """Stop a run; `resume` goes on from its last finished step."""
+    """Stop a run or a timing; `resume` goes on from a run's last finished step."""
     store = store_in(results)
     Queue(store).cancel(run_id)
     answer(_state(store, run_id), as_json, report.state)
@@ -109,7 +112,7 @@ def cancel(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> 
 
 @app.command()
 def resume(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
-    """Put a run back into the queue; it goes on from its last finished step."""
+    """Put a run back into the queue, where it goes on from its last finished step; or a timing, which starts anew."""
     from engine.jobs.worker import start_detached
 
     store = store_in(results)
@@ -120,7 +123,7 @@ def resume(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> 
 
 @app.command()
 def delete(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
-    """Remove a run and its files."""
+    """Remove a run or a timing, and its files."""
     store_in(results).delete(run_id)
     answer({"run_id": run_id, "state": "deleted"}, as_json, report.state)
 
@@ -142,5 +145,14 @@ def _document(folder: Run) -> dict[str, Any]:
     }
 
 
+def _timing(folder: Timing) -> dict[str, Any]:
+    return {
+        "job_id": folder.id,
+        "status": folder.status(),
+        "spec": folder.spec().model_dump(mode="json"),
+        "turns": [event for event in folder.events() if event["kind"] == "turn"],
+    }
+
+
 def _state(store: Store, run_id: str) -> dict[str, Any]:
-    return {"run_id": run_id, "state": store.run(run_id).status()["state"]}
+    return {"run_id": run_id, "state": store.job(run_id).status()["state"]}

@@ -185,7 +185,8 @@ def _make(bench: visit.Bench, runtime: runtimes.Runtime, entrants: Sequence[Entr
     """What is timed of each network, which for TensorRT is an engine built on the board."""
     for number, entrant in enumerate(entrants):
         model, share = entrant.model, 0.35 * number / len(entrants)
-        _phase(job, "building", f"preparing {model.point} ({number + 1} of {len(entrants)})", 0.15 + share)
+        doing = "building the engine of" if runtime.tensorrt else "preparing"
+        _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(entrants)})", 0.15 + share)
         made = runtime.make(bench, _there(bench, model), model.digest, model.image)
         entrant.path, entrant.tool_seconds = made.path, made.seconds
         job.event("built", model=str(model.point), cached=made.cached, seconds=made.seconds)

@@ -210,7 +210,7 @@ def _remove(bench: Bench, path: str) -> None:
 def _refuse_unfinished(document: Document, doing: str, limit: float) -> None:
     if document["timed_out"]:
         raise WorkError(
-            f"{doing} did not end within {limit:.0f} s and was stopped; allow more time, or a smaller network"
+            f"{doing} did not end within {limit:.0f} s and was stopped; raise its limit, or take a smaller network"
         )
     if document["out_of_memory"]:
         raise WorkError(

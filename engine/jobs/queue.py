@@ -91,6 +91,14 @@ class Queue:
             self._requeue(job, f"waiting; {job.resumes}", crashes=0)
         return job
 
+    def refuse_while_timed(self, device: str) -> None:
+        """RequestError while a timing on this device waits or is under way: without it they could not go on."""
+        active = [timing for timing in self.store.timings() if timing["device"] == device]
+        count = sum(timing["state"] in ("queued", "running", "interrupted") for timing in active)
+        if count:
+            what = "a timing on it has" if count == 1 else f"{count} timings on it have"
+            raise RequestError(f"{device} cannot be removed while {what} not ended; cancel that first")
+
     def counts(self) -> dict[str, int]:
         """How many of the user's jobs are in each state, every state named."""
         rows = self.store.index.query("SELECT state, count(*) FROM jobs WHERE kind != 'gallery' GROUP BY state")

@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from engine.jobs.queue import Queue
 from tests.cli.conftest import Said
-from tests.device.rig import Rig, own_home, rigged
+from tests.device.rig import Rig, own_home, rigged, wait_for
+from tests.jobs.harness import cleaned
 
 Espalier = Callable[..., Said]
 
@@ -43,6 +45,8 @@ def test_a_key_is_trusted_only_by_consent(espalier: Espalier, here: Rig, refused
     assert "trusted already" in espalier("device", "trust", "board").out
     here.sshd.restart(new_key=True)
     assert shown in refused("device", "probe", "board", code=1)
+    for given in ((), ("--fingerprint", shown)):
+        assert f"INSTEAD OF {shown}, which was trusted until now" in refused("device", "trust", "board", *given)
     changed = espalier("device", "trust", "board", "--fingerprint", here.sshd.fingerprint, "--json").json()
     assert changed["state"] == "changed" and espalier("device", "probe", "board").code == 0
 
@@ -63,6 +67,29 @@ def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Ri
     )
     shown = call("device", "time", "tx2", larger.run, "--point", str(larger.point), "--rounds", "1", "--seconds", "0.2")
     assert shown.code == 0 and "trtexec 8.2.1" in " ".join(shown.out.split())
+    shown = call("show", done["job_id"])
+    assert "done: done" in shown.out and str(smaller) in shown.out
+    assert [turn["round"] for turn in call("show", done["job_id"], "--json").json()["turns"]] == [1, 1]
+    assert call("delete", done["job_id"]).code == 0
+    assert [timing["state"] for timing in call("device", "timings", "--json").json()] == ["done"]
+
+
+def test_a_queued_timing_is_listed_cancelled_and_taken_up_again(
+    espalier: Espalier, here: Rig, refused: Callable[..., str]
+) -> None:
+    def call(*arguments: str) -> Said:
+        return espalier(*arguments, results=here.store.root)
+
+    assert "no timings yet" in call("device", "timings").out
+    waiting = Queue(here.store).submit_timing(here.request()).id
+    assert waiting in call("device", "timings").out
+    assert "cancel that first" in refused("device", "remove", "tx2", results=here.store.root)
+    assert "cancelled" in call("cancel", waiting).out
+    assert "cancelled while nobody worked on it" in call("show", waiting).out
+    with cleaned(here.store):
+        assert call("resume", waiting, "--json").json()["state"] == "queued"
+        wait_for(lambda: here.store.timing(waiting).status()["state"] == "done")
+    assert call("device", "remove", "tx2").code == 0
 
 
 def test_what_a_timing_may_not_ask_for(espalier: Espalier, here: Rig, refused: Callable[..., str]) -> None:
@@ -76,6 +103,9 @@ def test_what_a_timing_may_not_ask_for(espalier: Espalier, here: Rig, refused: C
     assert "9999" in told(*known, "--point", "9999")
     assert "twice" in told(*known, "--point", number, "--point", number)
     assert "fp32 or fp16" in told(*known, "--point", number, "--precision", "int8")
+    assert "is not a run id" in told("device", "time", "tx2", "norun", "--point", "0")
+    assert "point" in told(*known, "--point", "-1")
+    assert "--also takes" in told(*known, "--point", number, "--also", f"{point.run}.{'9' * 5000}")
     assert "--also takes" in told(*known, "--point", number, "--also", "nonsense")
     assert "rounds" in told(*known, "--point", number, "--rounds", "0")
     assert "terminal" in told(*known, "--point", number, "--ask-password")

@@ -365,7 +365,7 @@ def refused(python: Path, folder: Path, root: Path, *options: str, **more: str) 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--power-mode", "9"), "nvpmodel -m 9 was refused (NVPM ERROR: invalid mode)"),
+        (("--power-mode", "9"), "the board refused nvpmodel -m 9 (NVPM ERROR: invalid mode): leave power mode"),
         (("--power-mode", "4"), "nvpmodel did not switch to power mode 4"),
     ],
 )
@@ -384,7 +384,7 @@ def test_an_error_that_exits_with_0_is_one_and_what_was_changed_before_is_put_ba
     failing = tool.replace("'') cat", "'') echo 'Error: Failed to max GPU frequency!'; exit 0; cat")
     tree(root, {"usr/bin/jetson_clocks": failing})
     said = refused(oldest, folder, root, "--power-mode", "0", "--max-clocks")
-    assert "jetson_clocks was refused (Error: Failed to max GPU frequency!)" in said
+    assert "the board refused jetson_clocks (Error: Failed to max GPU frequency!)" in said
     assert state(root) == ("3", NORMAL)
 
 
@@ -426,7 +426,7 @@ def test_a_sudo_that_wants_a_password_ends_it(
 ) -> None:
     asks = ordinary("echo 'sudo: a password is required' >&2; exit 1")
     said = refused(oldest, folder, root, "--power-mode", "0", **asks)
-    assert said.startswith("nvpmodel -m 0 was refused (sudo: a password is required): allow it in sudoers")
+    assert said.startswith("the board refused nvpmodel -m 0 (sudo: a password is required): allow it in sudoers")
     assert state(root) == ("3", NORMAL)
 
 

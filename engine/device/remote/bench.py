@@ -729,10 +729,10 @@ class Settings:
         complaint = re.search(r"^(?:NVPM ERROR|Error).*", said, re.MULTILINE)
         if status != 0 or (strict and complaint):
             line = complaint.group() if complaint else (said.splitlines() or [f"status {status}"])[-1]
-            raise Failed(
-                f"{' '.join([name, *arguments])} was refused ({line.strip()[:200]}): allow it in sudoers without a "
-                "password, or leave power mode and clocks as they are"
-            )
+            advice = "leave power mode and clocks as they are, or ask for another"
+            if "root" in line or "sudo" in line:
+                advice = "allow it in sudoers without a password, or leave power mode and clocks as they are"
+            raise Failed(f"the board refused {' '.join([name, *arguments])} ({line.strip()[:200]}): {advice}")
 
 
 def forget(path: Path) -> None:
