@@ -9,17 +9,29 @@ from app import data
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 
+_SAID = "said"  # in the session: toasts that are to be shown
+
 
 def attempt(act: Callable[[], object], done: str | None = None) -> bool:
-    """Does `act` and says so with `done`; what goes wrong is said in a toast. Whether it went well."""
+    """Does `act` and says so with `done`; what goes wrong is said, too. Whether it went well.
+
+    It is said by `tell`, when the page is drawn next: a callback of a dialog or a fragment may draw nothing by itself.
+    """
+    said = st.session_state.setdefault(_SAID, [])
     try:
         act()
     except (RequestError, WorkError) as error:
-        st.toast(str(error), icon=":material/error:", duration="long")
+        said.append({"body": str(error), "icon": ":material/error:", "duration": "long"})
         return False
     if done is not None:
-        st.toast(done, icon=":material/check:")
+        said.append({"body": done, "icon": ":material/check:"})
     return True
+
+
+def tell() -> None:
+    """Shows what was said since it was asked last; for the page, and for what refreshes itself in it."""
+    for toast in st.session_state.pop(_SAID, ()):
+        st.toast(**toast)
 
 
 def enqueue(act: Callable[[], object], done: str) -> bool:

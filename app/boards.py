@@ -26,6 +26,14 @@ _LOOK: dict[probing.State, tuple[str, str, theme.BadgeColour]] = {
 _TO_ASK, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
 
 
+def listed() -> tuple[list[Device], str | None]:
+    """The devices, and what is wrong with their file, if anything is."""
+    try:
+        return data.devices(), None
+    except (RequestError, WorkError) as error:
+        return [], words.sentence(str(error))
+
+
 def head(devices: Sequence[Device]) -> None:
     """The title, and the buttons that concern all devices."""
     with st.container(horizontal=True, vertical_alignment="center"):
@@ -242,6 +250,11 @@ def copy_id(device: Device) -> str:
 
 @st.dialog("Remove this device?", icon=":material/delete:")
 def _confirm_removal(name: str) -> None:
+    try:
+        data.queue().refuse_while_timed(name)
+    except RequestError as error:
+        st.warning(words.sentence(str(error), name), icon=":material/timer:")
+        return
     st.markdown(f"**{name}** is taken from the list. What was measured on it stays, as does its trusted key.")
     acting.confirm("Remove", _remove, name)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import acting, data, guard, live, points, theme
+from app import acting, data, guard, ledger, live, points, theme
 
 _RESUMABLE = ("interrupted", "failed", "cancelled")
 
@@ -17,14 +17,10 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
     if rows["where"].nunique() < 2:
         rows = rows.drop(columns="where")
     ids = [run["run_id"] for run in runs]
-    chosen = st.query_params.get("run")
-    st.dataframe(
+    chosen = ledger.show(
         rows,
-        hide_index=True,
-        placeholder=theme.MISSING,
-        key="history",
-        on_select=_take_row,
-        selection_mode="single-row",
+        ids,
+        "run",
         height=min(352, 38 + 35 * len(rows)),
         column_config={
             "baseline": st.column_config.NumberColumn(format="%.1f %%"),
@@ -33,8 +29,7 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
         },
         alt="Runs that are not active, newest first",
     )
-    st.session_state["history_ids"] = ids
-    if chosen in ids:
+    if chosen is not None:
         with st.container(border=True), guard.told():
             _details(runs[ids.index(chosen)])
     else:
@@ -53,12 +48,6 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "best so far": None if best is None else 100 * best,
         "created": pd.Timestamp(run["created"], unit="s", tz="UTC"),
     }
-
-
-def _take_row() -> None:
-    rows = st.session_state["history"]["selection"]["rows"]
-    if rows:
-        st.query_params["run"] = st.session_state["history_ids"][rows[0]]
 
 
 def _details(run: Mapping[str, Any]) -> None:

@@ -45,6 +45,7 @@ def _live_board(ids: frozenset[str]) -> None:
     now = active(token)
     if {run["run_id"] for run in now} != ids:
         st.rerun()
+    acting.tell()
     _head(token)
     worker_notice(now)
     for run in now:

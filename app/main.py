@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import guard
+from app import acting, guard
 
 ICON = str(Path(__file__).with_name("icon.svg"))  # a Material icon here would be fetched from the internet
 
@@ -20,5 +20,6 @@ page = st.navigation(
     ],
     position="top",
 )
+acting.tell()
 with guard.told():
     page.run()

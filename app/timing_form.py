@@ -14,6 +14,7 @@ from engine.errors import RequestError
 from engine.timing import MOST_POINTS, POWER_MODES, TimingRequest
 
 TWICE_SECONDS = 3.0
+_NAMED = 3  # of what is missing
 _CHOSEN, _ARRIVED = "time_points", "time_arrived"  # session state: the chosen ids, and the address they came with
 _DEFAULT = {name: field.default for name, field in TimingRequest.model_fields.items()}
 _TX2_MODES = "On a TX2: 0 MAXN, 1 MAXQ, 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER."
@@ -75,11 +76,11 @@ def _titles(frame: pd.DataFrame, there: frozenset[str]) -> dict[str, str]:
 
 def _models(titles: dict[str, str]) -> list[str]:
     """The chosen ids; they stand in the page's address, and an address that is opened chooses them."""
-    linked = tuple(st.query_params.get_all("point"))
-    missing = [point for point in linked if point not in titles]
+    linked = tuple(dict.fromkeys(st.query_params.get_all("point")))
+    there = [point for point in linked if point in titles]
     if linked != st.session_state.get(_ARRIVED, ()):
         st.session_state[_ARRIVED] = linked
-        st.session_state[_CHOSEN] = [point for point in linked if point in titles][:MOST_POINTS]
+        st.session_state[_CHOSEN] = there[:MOST_POINTS]
     chosen = st.multiselect(
         "Models",
         list(titles),
@@ -90,9 +91,21 @@ def _models(titles: dict[str, str]) -> list[str]:
         on_change=_address,
         placeholder=f"up to {MOST_POINTS}",
     )
-    if missing:
-        st.caption(":material/warning: What the link asks for has no ONNX file here, so it cannot be timed.")
+    for sentence in _unmet(linked, there):
+        st.caption(f":material/warning: {sentence}")
     return chosen
+
+
+def _unmet(linked: Sequence[str], there: Sequence[str]) -> list[str]:
+    """What the page's address asks for and cannot have."""
+    said = []
+    missing = [words.plain(point) for point in linked if point not in there]
+    if missing:
+        shown = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+        said.append(f"Not to be timed: {shown}. There is no such model here, it is in 8 bit, or has no ONNX file.")
+    if len(there) > MOST_POINTS:
+        said.append(f"The link names {len(there)} models; the first {MOST_POINTS} are chosen.")
+    return said
 
 
 def _address() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import acting, data, guard, live, theme, timing_form, timing_live, words
+from app import acting, data, guard, ledger, live, theme, timing_form, timing_live, words
 
 _RESUMABLE = ("interrupted", "failed", "cancelled")
 
@@ -15,14 +15,10 @@ def show(timings: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> None:
     """The table; choosing a row opens that timing below it."""
     rows = pd.DataFrame([_row(timing, frame) for timing in timings])
     known = [timing["job_id"] for timing in timings]
-    chosen = st.query_params.get("timing")
-    st.dataframe(
+    chosen = ledger.show(
         rows.dropna(axis="columns", how="all"),
-        hide_index=True,
-        placeholder=theme.MISSING,
-        key="timings",
-        on_select=_take_row,
-        selection_mode="single-row",
+        known,
+        "timing",
         height=min(248, 38 + 35 * len(rows)),
         column_config={
             "state": st.column_config.TextColumn(width="small"),
@@ -35,8 +31,7 @@ def show(timings: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> None:
         },
         alt="Timings that have ended, newest first",
     )
-    st.session_state["timing_ids"] = known
-    if chosen in known:
+    if chosen is not None:
         with st.container(border=True), guard.told():
             _details(timings[known.index(chosen)], frame)
     else:
@@ -54,12 +49,6 @@ def _row(timing: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
         "took": theme.minutes(timing["finished"] - timing["started"]) if ran else None,
         "what went wrong": timing["error"],
     }
-
-
-def _take_row() -> None:
-    rows = st.session_state["timings"]["selection"]["rows"]
-    if rows:
-        st.query_params["timing"] = st.session_state["timing_ids"][rows[0]]
 
 
 def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import data, guard, live, theme, timing_form, words
+from app import acting, data, guard, live, theme, timing_form, words
 from engine.errors import RequestError
 from engine.folder import Timing
 
@@ -42,6 +42,7 @@ def _live_board(drawn: frozenset[tuple[str, str]]) -> None:
     now = active(token)
     if _which(now) != drawn:
         st.rerun()
+    acting.tell()
     live.worker_notice(now)
     for timing in now:
         with st.container(border=True), guard.told():
@@ -59,9 +60,10 @@ def _card(timing: Mapping[str, Any], token: str) -> None:
         st.badge(label, icon=icon, color=colour)
         st.markdown(f"**{what(timing)}**", width="stretch")
         st.button("Cancel", icon=":material/cancel:", key=f"cancel-{job_id}", on_click=live.cancel, args=(job_id,))
-    if timing["state"] != "running":
-        return
     titles = timing_form.titles(data.points(token), ids(timing))
+    if timing["state"] != "running":
+        st.caption(", ".join(titles.values()))
+        return
     message = words.plain(_in_words(timing["message"], titles))
     st.progress(min(1.0, max(0.0, timing["progress"])), text=f"{timing['progress']:.0%} · {message}")
     folder = folder_or_none(job_id)

@@ -5,13 +5,15 @@ import streamlit as st
 from app import boards, data, results, timing_form, timing_history, timing_live, view
 
 token = data.store().token()
-devices = data.devices()
+devices, damaged = boards.listed()
 frame = data.points(token)
 timings = data.timings(token)
 
 boards.head(devices)
 
-if devices:
+if damaged is not None:
+    st.error(damaged, title="The devices cannot be read", icon=":material/error:")
+elif devices:
     boards.cards(devices)
     timing_form.form(devices, frame, token)
 else:

@@ -12,6 +12,7 @@ from engine.device import trust, visit
 from engine.device.connection import faults
 from engine.device.registry import Device, parse
 from engine.store import Store
+from engine.timing import PointId, TimingRequest
 from tests.app import build
 from tests.app.screen import app, captions, errors, labels
 
@@ -217,6 +218,14 @@ def test_a_device_is_removed_only_when_that_was_meant(tx2: Device, world: Boards
     assert data.devices() == [tx2]
     at.button(key="confirmed").click().run()
     assert not at.exception and data.devices() == []
+
+
+def test_a_device_that_is_timed_stays(tx2: Device, results: Store, world: Boards) -> None:
+    point = PointId(run="20260101-000000-00000000", point=0)
+    results.create_timing(TimingRequest(device="tx2", points=(point,)))
+    at = press(app("devices"), "Remove")
+    assert "cannot be removed while a timing on it has not ended" in at.warning[0].value
+    assert data.devices() == [tx2] and "confirmed" not in [button.key for button in at.button]
 
 
 def test_a_damaged_list_of_devices_is_told_in_one_sentence(results: Store) -> None:

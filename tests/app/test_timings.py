@@ -54,9 +54,19 @@ def test_models_of_the_same_name_are_told_apart(results: Store, run: Run) -> Non
 def test_the_models_of_the_address_are_chosen_and_it_follows_the_choice(run: Run) -> None:
     at = app("devices", point=[f"{run.id}.2", f"{run.id}.4", "20260101-000000-00000000.3"])
     assert at.multiselect(key="time_points").value == [f"{run.id}.2", f"{run.id}.4"]
-    assert "cannot be timed" in captions(at)
+    assert "Not to be timed: 20260101-0000" in captions(at)
     at.multiselect(key="time_points").set_value([f"{run.id}.4"]).run()
-    assert at.query_params["point"] in (f"{run.id}.4", [f"{run.id}.4"]) and "cannot be timed" not in captions(at)
+    assert at.query_params["point"] in (f"{run.id}.4", [f"{run.id}.4"]) and "Not to be timed" not in captions(at)
+
+
+def test_an_address_names_a_model_once_and_no_more_than_there_is_room_for(results: Store, tx2: Device) -> None:
+    runs = [build.finished(results, build.spec(seed=seed)) for seed in range(5)]
+    for one in runs:
+        one.model_file(0, "onnx").write_bytes(b"onnx")
+    ids = [f"{one.id}.{point}" for one in runs for point in (0, 2)]
+    at = app("devices", point=[ids[0], *ids])
+    assert at.multiselect(key="time_points").value == ids[:8]
+    assert "The link names 10 models; the first 8 are chosen" in captions(at)
 
 
 def test_a_hostile_address_chooses_nothing(run: Run) -> None:

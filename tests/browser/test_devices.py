@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
+from engine.device.registry import Registry, parse
 from engine.store import Store
 from engine.timing import PointId
 from tests.device.board import Board
@@ -81,3 +82,16 @@ def _see_in_explore(page: Page, address: str, results: Store, point: PointId) ->
     p50 = next(one["p50_ms"] for one in found if one["point"] == point.point)
     metric = page.get_by_test_id("stMetric").filter(has_text="Latency on tx2").get_by_test_id("stMetricValue")
     assert float(metric.inner_text().removesuffix(" ms")) == pytest.approx(p50, rel=0.01)
+
+
+def test_devices_are_removed_one_after_the_other(results: Store, address: str, page: Page) -> None:
+    results.prepare()
+    for name in ("first", "second", "third"):
+        Registry(results.root).add(parse(name, f"{name}.invalid"))
+    page.goto(f"{address}/devices")
+    for gone, left in (("second", 2), ("third", 1), ("first", 0)):
+        page.locator(f".st-key-remove-{gone}").get_by_role("button").click()
+        page.get_by_role("dialog").get_by_role("button", name="Remove").click()
+        expect(page.get_by_text(f"{gone} removed")).to_be_visible()
+        expect(page.get_by_role("button", name="Check", exact=True)).to_have_count(left)
+    expect(page.get_by_role("button", name="Add a device")).to_be_visible()
