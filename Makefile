@@ -47,6 +47,7 @@ lint: .venv/dev
 bench: .venv/dev
 	@echo "measuring; close other programs for steady numbers"
 	@$(BIN)/python -m benchmarks.solve
+	@$(BIN)/python -m benchmarks.overhead
 	@$(if $(and $(WEIGHTS),$(DATA)),$(BIN)/python -m benchmarks.attempts --weights "$(WEIGHTS)" --data "$(DATA)" $(ARGS),\
 	  echo "attempts were not measured: name ResNet-56's WEIGHTS= and DATA=")
 

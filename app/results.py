@@ -55,7 +55,7 @@ def _table(rows: pd.DataFrame, host: str | None) -> None:
             "data": st.column_config.TextColumn(width="small"),
             "seed": column(width="small", format="%d"),
             "device": st.column_config.TextColumn(width="small"),
-            "setting": st.column_config.TextColumn("measured with", width="large"),
+            "setting": st.column_config.TextColumn("measured with", width=280),
             "top1": column("top-1", format="%.1f %%"),
             "host": ms("host p50", host),
             "p50": ms("p50", "On the device, transfers included where its tool reports them."),

@@ -15,6 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.device.rig import own_home, rigged
+from tests.ssh.server import SSHD
 
 MOST_SECONDS = 3.0
 
@@ -23,6 +24,9 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", allow_abbrev=False)
     parser.add_argument("--timings", type=int, default=5)
     asked = parser.parse_args(arguments)
+    if not SSHD.exists():
+        print(f"{SSHD} is not installed (apt-get install openssh-server)", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory(prefix="espalier-overhead-") as folder:
         key = own_home(Path(folder))
         os.environ["HOME"] = str(key.parents[1])

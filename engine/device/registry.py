@@ -159,9 +159,10 @@ class Registry:
     def _device(self, name: str, table: Any) -> Device:
         allowed = {field.name: field.type for field in fields(Device) if field.name != "name"}
         if not isinstance(table, dict) or set(table) - set(allowed) or "host" not in table:
-            raise WorkError(
-                f"{self.path} is damaged: [devices.{shown(name)}] needs host, and may hold {', '.join(allowed)}"
-            )
+            unknown = next((key for key in table if key not in allowed), None) if isinstance(table, dict) else None
+            holds = "" if unknown is None else f" holds {shown(unknown)},"
+            needs = f"needs host, and may hold {', '.join(allowed)}"
+            raise WorkError(f"{self.path} is damaged: [devices.{shown(name)}]{holds} {needs}")
         for key, value in table.items():
             if type(value) is not (int if key == "port" else str):
                 raise WorkError(f"{self.path} is damaged: {key} of [devices.{shown(name)}] is of the wrong type")
