@@ -38,7 +38,7 @@ app: .venv/app
 
 test: .venv/dev
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: .venv/dev
 	@echo "ruff, then mypy"
