@@ -6,6 +6,7 @@ are the exception: they come from other processes, and go to a file of their own
 """
 
 import time
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,10 @@ from engine.locks import Lock
 
 STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
 ENDED = ("done", "failed", "cancelled")
+LOCK = ".lock"  # in a job folder: who works on it
 
 
-class Job:
+class Job(ABC):
     """What runs and timings have in common: a request, a status, events, a log and a lock.
 
     `resumes` is what one does that is resumed, for sentences.
@@ -27,7 +29,7 @@ class Job:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lock = Lock(path / ".lock")
+        self.lock = Lock(path / LOCK)
 
     @property
     def id(self) -> str:
@@ -38,9 +40,9 @@ class Job:
         """The file whose presence asks for the job to be cancelled; it outlives every process."""
         return self.path / ".cancel"
 
+    @abstractmethod
     def steps(self) -> int:
         """How many different steps are behind the job, however often repeated."""
-        raise NotImplementedError
 
     # -- how it stands
 

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 from engine import refusal
 from engine.errors import RequestError, WorkError
 from engine.files import told, whole, write_json
-from engine.folder import Job, Run, Timing, new_status
+from engine.folder import LOCK, Job, Run, Timing, new_status
 from engine.index import Index
+from engine.locks import Lock
 from engine.rows import Folder, Kind, stamp
 from engine.spec import RunSpec
 from engine.timing import TimingRequest
@@ -140,7 +141,7 @@ class Store:
         """Removes what killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
         for parent in (self.folder, self.timings_folder):
             for path in parent.glob(".*-*") if parent.is_dir() else ():
-                if path.name.startswith((_NEW, _GONE)) and _age(path) > older_than and not Job(path).lock.taken():
+                if path.name.startswith((_NEW, _GONE)) and _age(path) > older_than and not Lock(path / LOCK).taken():
                     shutil.rmtree(path, ignore_errors=True)
 
     def _summaries(self, which: str) -> list[dict[str, Any]]:

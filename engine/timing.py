@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -23,8 +24,22 @@ class _Asked(BaseModel):
 class PointId(_Asked):
     """One measured network: a run and the number of a point in it."""
 
-    run: str = Field(pattern=r"^\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?$", description="a run id, as `runs` lists them")
-    point: int = Field(ge=0, le=100_000)
+    run: str
+    point: int
+
+    @field_validator("run")
+    @classmethod
+    def _is_id(cls, run: str) -> str:
+        if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?", run):
+            raise ValueError(f"names {refusal.shown(run)}, which is not a run id; `runs` lists them")
+        return run
+
+    @field_validator("point")
+    @classmethod
+    def _is_number(cls, point: int) -> int:
+        if not 0 <= point <= 100_000:
+            raise ValueError(f"names point {refusal.shown(point)}; their numbers go from 0 to 100,000")
+        return point
 
     def __str__(self) -> str:
         return f"{self.run}.{self.point}"

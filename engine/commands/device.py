@@ -138,13 +138,10 @@ def time(
     from engine.device import job
 
     store = store_in(results)
-    others = [_other(text) for text in also or ()]
-    for one in (run_id, *(other["run"] for other in others)):
-        store.run(one)
     asked = timing.parse(
         {
             "device": name,
-            "points": [{"run": run_id, "point": point} for point in points] + others,
+            "points": [{"run": run_id, "point": point} for point in points] + [_other(text) for text in also or ()],
             "precision": precision,
             "threads": threads,
             "rounds": rounds,

@@ -102,8 +102,8 @@ def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
     modes = [None if probe.power_mode is None else probe.power_mode.name for probe in (before, after)]
     if modes[0] != modes[1]:
         raise WorkError(f"{device} went from power mode {modes[0]} to {modes[1]} while it was timed; time it again")
-    if None not in (locks := (before.clocks.locked, after.clocks.locked)) and locks[0] != locks[1]:
-        raise WorkError(f"the clocks of {device} were {'un' if locks[0] else ''}locked meanwhile; time it again")
+    if (before.clocks.locked, after.clocks.locked) in ((True, False), (False, True)):
+        raise WorkError(f"the clocks of {device} were locked or unlocked while it was timed; time it again")
 
 
 def _hand_over(store: Store, job: Timing, found: Sequence[Mapping[str, Any]]) -> None:

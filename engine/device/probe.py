@@ -73,11 +73,6 @@ class Probe:
     problems: tuple[Text, ...]
 
     @property
-    def is_tx2(self) -> bool:
-        """Whether the rules of the TX2 family hold for what is sent there."""
-        return self.jetson == "tx2"
-
-    @property
     def tensorrt_version(self) -> tuple[int, ...] | None:
         """(8, 2, 1), which compares as versions do."""
         return None if self.tensorrt is None else tuple(int(part) for part in self.tensorrt.split("."))

@@ -14,6 +14,7 @@ import tomli_w
 from engine.errors import RequestError, WorkError
 from engine.files import told, whole
 from engine.locks import Lock
+from engine.refusal import shown
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,63}")
@@ -103,11 +104,6 @@ def address(text: str) -> Address:
 def addresses(jump: str) -> list[Address]:
     """The jump hosts, nearest first, of `[user@]host[:port][,…]`."""
     return [address(part.strip(" ")) for part in jump.split(",")]
-
-
-def shown(text: str) -> str:
-    """A text of unknown origin for a message: quoted, every odd character escaped, short."""
-    return ascii(text if len(text) <= 60 else text[:57] + "...")
 
 
 class Registry:

@@ -163,16 +163,19 @@ class TensorRT:
         most = limit + START_SECONDS
         document = bench.ask("run", "--limit", str(most), "--hz", str(HZ), *collect, limit=most, argv=argv)
         _refuse_unfinished(document, "measuring", most)
-        _refuse_engine(bench, path, document, self.tensorrt)
-        timing = output.parse(
-            document["out"],
-            document["err"],
-            document["collected"],
-            self.tensorrt,
-            WARMUP_MS,
-            code=document["status"],
-            times_error=document["collect_error"],
-        )
+        try:
+            timing = output.parse(
+                document["out"],
+                document["err"],
+                document["collected"],
+                self.tensorrt,
+                WARMUP_MS,
+                code=document["status"],
+                times_error=document["collect_error"],
+            )
+        except failure.EngineRefused as error:  # it would be in the way for ever
+            _remove(bench, path)
+            raise WorkError(f"{error}. It was removed from the board, so timing it again builds it anew") from None
         return Taken(trtexec_turn(timing, document), document, document["seconds"])
 
     def how(self) -> How:
@@ -182,15 +185,6 @@ class TensorRT:
 
 # On the disk before it has its name: boards are switched off by pulling the plug.
 _KEEP = ["sh", "-c", 'sync "$1" 2>/dev/null; mv "$1" "$2"', "sh"]
-
-
-def _refuse_engine(bench: Bench, engine: str, document: Document, version: Version) -> None:
-    """An engine in the cache that TensorRT does not take goes, or it would be in the way for ever."""
-    if not failure.is_engine(document["out"], document["err"]):
-        return
-    why = output.outcome(document["out"], document["err"], version=version, code=document["status"]).cause
-    _remove(bench, engine)
-    raise WorkError(f"measuring failed: {why}. It was removed from the board, so timing it again builds it anew")
 
 
 def _there(bench: Bench, path: str) -> bool:

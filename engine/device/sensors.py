@@ -18,6 +18,7 @@ _FALLEN = 0.95  # of a clock: jitter of the reading is smaller, the smallest ste
 _SLOWER = 1.03
 _LOW_SHARE, _FEWEST_LOW = 0.1, 2
 _FEWEST_TO_JUDGE, _FEWEST_IN_STRETCH, _MOST_STRETCHES = 2, 3, 6
+_STEPS = 600  # of the time that the queries took, at which latency is looked at
 
 Numbers = NDArray[np.float64]
 Readings = Sequence[float | None]
@@ -145,11 +146,11 @@ def _medians(values: Numbers, count: int) -> list[float]:
     return [float(np.median(part)) for part in np.array_split(values, count)]
 
 
-def _over_time(latency_ms: Sequence[float] | Numbers, steps: int = 600) -> Numbers:
+def _over_time(latency_ms: Sequence[float] | Numbers) -> Numbers:
     """The latency at equal steps of the time that the queries took, one after the other."""
     latency = np.asarray(latency_ms, dtype=np.float64)
     ends = np.cumsum(latency)
-    middles = (np.arange(steps) + 0.5) * ends[-1] / steps
+    middles = (np.arange(_STEPS) + 0.5) * ends[-1] / _STEPS
     at: Numbers = latency.take(np.searchsorted(ends, middles), mode="clip")
     return at
 

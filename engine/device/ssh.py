@@ -26,9 +26,10 @@ from engine.device.connection.hops import way
 from engine.device.connection.link import Link
 from engine.device.connection.login import Login
 from engine.device.connection.remote_process import Answer, Remote
-from engine.device.registry import Device, shown
+from engine.device.registry import Device
 from engine.device.trust import met, refuse_stranger
 from engine.errors import WorkError
+from engine.refusal import shown
 
 __all__ = [
     "Answer",
@@ -54,7 +55,7 @@ for folder in "$cache/espalier" "$@"; do
   case "$folder" in /*) ;; *) folder=$cache/espalier/$folder ;; esac
   mkdir -p -- "$folder" && chmod 700 -- "$folder" || exit 1
 done
-printf '%s\\0%s\\0' "$HOME" "$cache/espalier"
+printf '%s\\0' "$cache/espalier"
 """
 
 
@@ -124,28 +125,19 @@ class Connection:
         path = transfer.place(self.folder, remote)
         return transfer.upload(self._link, source, path, sha256=sha256, stop=stop, on_progress=on_progress)
 
-    @property
-    def home(self) -> str:
-        """The home folder there."""
-        return self._places[0]
-
-    @property
+    @cached_property
     def folder(self) -> str:
         """Our cache folder there, with CACHE_FOLDERS in it, closed to others; made on the first use."""
-        return self._places[1]
-
-    @cached_property
-    def _places(self) -> tuple[str, str]:
         argv = ["sh", "-c", _MAKE_CACHE, "sh", *CACHE_FOLDERS]
         answer = remote_process.run(self._link, argv, limit=limits.ASK_S, stdin=b"", name="making the cache folder")
         if answer.status != 0:
             raise transfer.no_place(self._link, "the cache folder", answer.err or answer.out)
-        home, folder = answer.out.split("\0")[:2]
+        folder = answer.out.split("\0")[0]
         if not folder.isprintable() or "\ufffd" in folder:
             raise WorkError(
                 f"the cache folder of {self.device.name}, {shown(folder)}, has an odd name; set XDG_CACHE_HOME"
             )
-        return home, folder
+        return folder
 
     def close(self) -> None:
         """Closes the connection; twice is fine."""

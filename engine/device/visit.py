@@ -12,7 +12,7 @@ from typing import Any
 from engine.device import probe as probes
 from engine.device import ssh
 from engine.device.registry import Device
-from engine.device.words import printable
+from engine.device.words import last_line, printable
 from engine.errors import WorkError
 
 SCRIPT = Path(__file__).parent / "remote" / "bench.py"
@@ -62,7 +62,7 @@ class Bench:
         """WorkError when the board was held and is not any more: its settings are back, and others may use it."""
         if self.holder is not None and self._was_let_go:
             self.holder.check()
-            why = _last_line(self.holder.err)
+            why = last_line(self.holder.err)
             raise WorkError(
                 f"{self.board.device.name} was let go in the middle, so nothing was recorded"
                 + (f" ({why})" if why else "")
@@ -109,12 +109,12 @@ def _put_back(holder: ssh.Remote, told: Callable[[str], None]) -> Iterator[None]
         yield
     except BaseException:
         holder.close()
-        if holder.status and (why := _last_line(holder.err)):
+        if holder.status and (why := last_line(holder.err)):
             told(why)
         raise
     holder.close()
     if holder.status != 0:
-        raise WorkError(_last_line(holder.err) or "the board did not say that its settings are as they were")
+        raise WorkError(last_line(holder.err) or "the board did not say that its settings are as they were")
 
 
 @contextmanager
@@ -170,11 +170,7 @@ def _document(out: str, err: str, status: int, command: str) -> Document:
         raise WorkError(printable(str(document["error"]), 2000))
     if isinstance(document, dict) and status == 0:
         return document
-    last = _last_line(err) or _last_line(out) or "it printed nothing"
+    last = last_line(err) or last_line(out) or "it printed nothing"
     if status == 127 or "not found" in last:
         raise WorkError(f"the board has no python3 that can be started ({last}); Python 3.6 or later is needed there")
     raise WorkError(f"`{command}` on the board ended with status {status} and no answer: {last}")
-
-
-def _last_line(text: str) -> str:
-    return printable((text.strip().splitlines() or [""])[-1], 500)

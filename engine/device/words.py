@@ -4,3 +4,8 @@
 def printable(text: str, most: int = 4096) -> str:
     """Without what would break a line or a terminal, and not endless: whoever is at the other end may say anything."""
     return "".join(character for character in text[: 2 * most] if character.isprintable())[:most]
+
+
+def last_line(text: str, most: int = 500) -> str:
+    """The last line of an output that says something, which is where programs put why they failed; "" for none."""
+    return printable((text.strip().splitlines() or [""])[-1], most)

@@ -3,10 +3,11 @@
 import json
 import os
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.jobs.harness import wait_for
 
 BENCH = Path(__file__).parents[2] / "engine" / "device" / "remote" / "bench.py"
 GPU = "sys/devices/17000000.gp10b/devfreq/17000000.gp10b"
@@ -75,13 +76,6 @@ def bench(python: Path, *argv: str | Path, root: Path | None = None, code: int =
     document: dict[str, Any] = json.loads(out, parse_constant=lambda name: 1 / 0)
     assert ("error" in document) == (code != 0)
     return document
-
-
-def wait_for(what: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < end, f"waited {seconds} s in vain"
-        time.sleep(0.01)
 
 
 def runs(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """A whole setting for timings: a fake board behind a real sshd, a results folder that trusts it, and real networks."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,15 +95,6 @@ def own_home(folder: Path) -> Path:
     ssh = folder / "home" / ".ssh"
     ssh.mkdir(parents=True, mode=0o700)
     return make_key(ssh / "id_ed25519")
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """What `what` comes to, as soon as that is something; fails when nothing has come for `seconds`."""
-    end = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < end, f"waited {seconds:g} s in vain"
-        time.sleep(0.02)
-    return found
 
 
 def in_phase(made: Timing, phase: str) -> bool:

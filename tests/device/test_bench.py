@@ -17,7 +17,8 @@ from onnx import TensorProto, helper
 
 from engine.device.remote import bench as script
 from tests.device import python36
-from tests.device.bench_tree import GPU, INA, TX2, bench, number_in, runs, started, tree, wait_for
+from tests.device.bench_tree import GPU, INA, TX2, bench, number_in, runs, started, tree
+from tests.jobs.harness import wait_for
 
 GRANDCHILD = 'sleep 300 & echo $! > "$0"; wait'  # a shell that starts another process, and says which
 BANNER = "#!/bin/sh\necho '&&&& RUNNING TensorRT.trtexec [TensorRT v{}] # trtexec --help'\n"

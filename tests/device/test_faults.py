@@ -26,8 +26,8 @@ from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.store import Run, Timing
 from engine.timing import PointId
-from tests.device.rig import NAME, Rig, in_phase, wait_for
-from tests.jobs.harness import cleaned
+from tests.device.rig import NAME, Rig, in_phase
+from tests.jobs.harness import cleaned, wait_for
 
 Rigs = Callable[..., Rig]
 

@@ -21,7 +21,7 @@ def document(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 def test_what_the_script_prints_is_a_probe(document: dict[str, Any]) -> None:
     probe = parse(document)
-    assert (probe.model, probe.is_tx2, probe.jetpack, probe.total_rail) == ("quill", True, "4.6.1", "VDD_IN")
+    assert (probe.model, probe.jetson, probe.jetpack, probe.total_rail) == ("quill", "tx2", "4.6.1", "VDD_IN")
     assert probe.tensorrt_version == (8, 2, 1) and probe.tensorrt_version >= (8, 2)
     assert probe.clocks.locked is False and probe.temperatures["GPU-therm"] == 40.0
     assert probe.board == "Jetson TX2, L4T 32.7.1"
@@ -39,7 +39,7 @@ def test_it_cannot_be_changed(document: dict[str, Any]) -> None:
 
 def test_a_machine_that_is_no_jetson_is_a_probe_too(tmp_path: Path) -> None:
     probe = parse(bench(python36.oldest(), "probe", root=tmp_path))
-    assert not probe.is_tx2 and probe.tensorrt_version is None and probe.power_mode is None
+    assert probe.jetson is None and probe.tensorrt_version is None and probe.power_mode is None
     assert probe.board == f"Linux {probe.machine}"
 
 

@@ -16,12 +16,13 @@ from engine.locks import Process
 from engine.store import Store
 
 
-def wait_for(what: Callable[[], object], seconds: float = 30.0) -> None:
-    """Returns when `what()` is true; fails when that takes longer than `seconds`."""
+def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+    """What `what()` comes to as soon as that is true; fails when that takes longer than `seconds`."""
     end = time.monotonic() + seconds
-    while not what():
+    while not (found := what()):
         assert time.monotonic() < end, f"waited {seconds} s in vain"
-        time.sleep(0.02)
+        time.sleep(0.01)
+    return found
 
 
 def started(command: list[str]) -> subprocess.Popen[bytes]:

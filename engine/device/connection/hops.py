@@ -7,8 +7,9 @@ from pathlib import Path
 
 import paramiko
 
-from engine.device.registry import Address, Device, addresses, shown
+from engine.device.registry import Address, Device, addresses
 from engine.errors import RequestError, WorkError
+from engine.refusal import shown
 
 _MOST_HOPS = 8
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")

@@ -14,9 +14,9 @@ import paramiko
 from engine.device.connection import limits
 from engine.device.connection.faults import ConnectionCut, TimedOut, Unreachable
 from engine.device.connection.hops import Hop
-from engine.device.registry import shown
 from engine.device.words import printable
 from engine.errors import WorkError
+from engine.refusal import shown
 
 # What paramiko raises when a connection breaks, or when the other side speaks no proper SSH: then it hands on whatever
 # its own reading of that ran into.

@@ -14,7 +14,8 @@ import paramiko
 from engine.device.connection.faults import LoginRefused, TimedOut
 from engine.device.connection.hops import Hop
 from engine.device.connection.link import WIRE_ERRORS, reason
-from engine.device.registry import shown
+from engine.device.words import printable
+from engine.refusal import shown
 
 
 class Login:
@@ -154,4 +155,4 @@ def _public(file: Path) -> bytes | None:
 
 def _words(methods: Iterable[str], between: str) -> str:
     """Names that the server sent, for a message."""
-    return between.join("".join(letter for letter in method if letter.isprintable())[:40] for method in methods)
+    return between.join(printable(method, 40) for method in methods)

@@ -15,10 +15,11 @@ import paramiko
 
 from engine.device.connection import limits
 from engine.device.connection.faults import BoardFull, Stopped
-from engine.device.connection.link import Link, reason
+from engine.device.connection.link import WIRE_ERRORS, Link, reason
 from engine.device.connection.remote_process import run
-from engine.device.registry import shown
+from engine.device.words import last_line
 from engine.errors import RequestError, WorkError
+from engine.refusal import shown
 from engine.units import si
 
 _CHUNK = 32768  # the most that SFTP servers take at once
@@ -108,7 +109,7 @@ class _Sender(threading.Thread):
                     remote.write(piece)
                     self.sha256.update(piece)
                     self.sent += len(piece)
-        except (paramiko.SSHException, paramiko.SFTPError, EOFError, OSError, WorkError) as error:
+        except (*WIRE_ERRORS, paramiko.SFTPError, WorkError) as error:
             self.fault = error
 
     def close(self) -> None:
@@ -219,8 +220,7 @@ def _free(out: str) -> int:
 
 
 def _last(err: str) -> str:
-    lines = err.strip().splitlines() or ["it does not say why"]
-    return "".join(letter for letter in lines[-1] if letter.isprintable())[:200]
+    return last_line(err, 200) or "it does not say why"
 
 
 def _opened(source: Path | bytes) -> BinaryIO:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from engine.device.tensorrt.log import Message, messages
 from engine.device.trtexec import Version
+from engine.errors import WorkError
 
 _KILLED = (-9, 128 + 9)
 _MOST = 300  # characters of a message
@@ -44,6 +45,15 @@ _AFTERMATH = re.compile(
 _NOISE = re.compile(r"^\[TRT\] |^Error\[\d+\]: |^\d+: |^\[[\w.:/ ]+::\d+\] |^[\w./]+\.cpp:\d+: ")
 
 
+class EngineRefused(WorkError):
+    """What is wrong is the engine itself: damaged, of another version, or of another board."""
+
+
+def is_of_engine(cause: str) -> bool:
+    """Whether a cause is one for which another engine would do."""
+    return cause.startswith("the engine ")
+
+
 def cause(out: str, err: str, *, version: Version, code: int | None) -> str:
     """What made a run of trtexec fail that ended with `code` (None: not known), and what to do about it."""
     heard = [*messages(out), *messages(err)]
@@ -54,11 +64,6 @@ def cause(out: str, err: str, *, version: Version, code: int | None) -> str:
     if code in _KILLED:
         return "it was killed, which a board does when its memory runs out: close what else runs there"
     return _first_error(heard) or _last_word(messages(err) or messages(out), code)
-
-
-def is_engine(out: str, err: str) -> bool:
-    """Whether what is wrong is the engine itself: damaged, of another version, or of another board."""
-    return _stranger("\n".join(message.text for message in (*messages(out), *messages(err))), "") is not None
 
 
 def _operator(text: str, version: str) -> str | None:

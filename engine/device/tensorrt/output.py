@@ -39,9 +39,10 @@ class Outcome:
         return "passed" if self.cause is None else "failed"
 
     def or_fail(self, doing: str) -> "Outcome":
-        """Itself; raises WorkError with the cause when trtexec failed at `doing`."""
+        """Itself; raises WorkError with the cause, EngineRefused where that is the engine, when trtexec failed."""
         if self.cause is not None:
-            raise WorkError(f"{doing} failed: {self.cause}")
+            kind = failure.EngineRefused if failure.is_of_engine(self.cause) else WorkError
+            raise kind(f"{doing} failed: {self.cause}")
         return self
 
 
