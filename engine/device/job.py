@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -171,10 +172,16 @@ def _taken(bench: visit.Bench, asked: TimingRequest, job: Timing) -> Iterator[tu
 
 def _send(bench: visit.Bench, entrants: Sequence[Entrant], job: Timing) -> None:
     for number, entrant in enumerate(entrants):
-        model, share = entrant.model, 0.1 * number / len(entrants)
-        _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(entrants)})", 0.05 + share)
-        sent = bench.board.upload(model.file, _there(bench, model), sha256=model.digest)
+        model, each = entrant.model, 0.1 / len(entrants)
+        begin = 0.05 + each * number
+        _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(entrants)})", begin)
+        progress = partial(_sent, job, begin, each)
+        sent = bench.send(model.file, _there(bench, model), sha256=model.digest, on_progress=progress)
         job.event("sent", model=str(model.point), bytes=model.file.stat().st_size if sent else 0)
+
+
+def _sent(job: Timing, begin: float, share: float, done: int, size: int) -> None:
+    job.update(progress=round(begin + share * done / size, 4))
 
 
 def _there(bench: visit.Bench, model: Model) -> str:

@@ -42,12 +42,23 @@ class Bench:
         the connection's errors where that is what failed.
         """
         call = ["python3", self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
-        try:  # stdin stays open: the leash
-            answer = self.board.run(call, limit=limit + MARGIN_SECONDS, stdin=None, stop=lambda: self._was_let_go)
+        with self._as_held() as stop:  # stdin stays open: the leash
+            answer = self.board.run(call, limit=limit + MARGIN_SECONDS, stdin=None, stop=stop)
+        return _document(answer.out, answer.err, answer.status, command)
+
+    def send(self, file: Path, remote: str, *, sha256: str, on_progress: Callable[[int, int], None]) -> bool:
+        """Brings a file to the board; False when it was there already. Raises what `ask` and `board.upload` raise."""
+        with self._as_held() as stop:
+            return self.board.upload(file, remote, sha256=sha256, stop=stop, on_progress=on_progress)
+
+    @contextmanager
+    def _as_held(self) -> Iterator[Callable[[], bool]]:
+        """Gives a `stop` that ends work on a board that was let go, and says why it ended."""
+        try:
+            yield lambda: self._was_let_go
         except ssh.Stopped:
             self.check_held()
             raise
-        return _document(answer.out, answer.err, answer.status, command)
 
     def probe(self) -> probes.Probe:
         return probes.parse(self.ask("probe", limit=PROBE_SECONDS))
