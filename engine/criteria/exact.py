@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.criteria.subject import Images
+from engine.criteria.subject import EVALUATION_BATCH, Images
 from engine.criteria.walk import Attempt, Walk
 from engine.errors import RequestError
 from engine.graph.identity import Trace
@@ -19,6 +19,7 @@ from engine.spec import Measure
 from engine.train.distil import divergence
 
 TEMPERATURE = 4.0  # of the outputs whose divergence is measured
+CPU_BATCH = 64  # images, where rounding does not matter: activations of more cost fresh memory for every attempt
 
 
 @dataclass
@@ -75,6 +76,7 @@ class Attempts:
         if not len(images):
             raise RequestError("there is no validation image to attempt anything on; raise data.val_fraction")
         self.images, self.reference = images, reference
+        self._batch_size = CPU_BATCH if folded and images.device.type == "cpu" else EVALUATION_BATCH
         self._walk = Walk(trace, images.device, folded=folded)
         self._patches = [self._walk.patch(attempt) for attempt in attempts]
         self.after = [Tally() for _ in attempts]
@@ -83,7 +85,7 @@ class Attempts:
     def run(self) -> None:
         """Measure every attempt, and the network as it is, on every image."""
         done = 0
-        for images, labels in self.images.batches():
+        for images, labels in self.images.batches(self._batch_size):
             given = None if self.reference is None else self.reference[done : done + len(labels)]
             self._batch(images, labels, given)
             done += len(labels)
@@ -93,7 +95,7 @@ class Attempts:
         found: list[Tensor] = []
         done = 0
         with torch.inference_mode():
-            for images, labels in self.images.batches():
+            for images, labels in self.images.batches(self._batch_size):
                 ((_, output),) = self._walk.outputs(images, [])
                 found.append(output.logits.float())
                 given = found[-1] if self.reference is None else self.reference[done : done + len(labels)]
@@ -112,7 +114,7 @@ class Attempts:
         done, part = 0, self.images.take(indices)
         patches = [self._patches[i] for i in which]
         with torch.inference_mode():
-            for images, labels in part.batches():
+            for images, labels in part.batches(self._batch_size):
                 reference = self.reference[indices[done : done + len(labels)]]
                 for place, output in self._walk.outputs(images, patches, intact=intact):
                     tally = self.before if place is None else self.after[which[place]]

@@ -17,7 +17,7 @@ from torch import Tensor
 from engine.criteria.exact import Attempts
 from engine.spec import Measure, check_race
 
-SLICE = 64  # images; smaller ones drop attempts sooner, larger ones run faster each
+SLICE = 48  # images; smaller ones drop attempts sooner, larger ones run faster each
 
 
 def race(attempts: Attempts, measure: Measure, savings: Sequence[float], wanted: int) -> list[int]:

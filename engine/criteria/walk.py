@@ -48,12 +48,17 @@ class Output:
 
 @dataclass
 class Patch:
-    """What an attempt changes: the nodes it skips, and the inputs it masks."""
+    """What an attempt changes: the nodes it skips, and the inputs it masks.
+
+    Where the first of them is a convolution that reads `gone` channels, the network as it is needs the convolution of
+    the same input: only what these channels add to it is worked out besides.
+    """
 
     first: int
     spans: dict[fx.Node, Span] = field(default_factory=dict)
     masks: dict[fx.Node, Tensor] = field(default_factory=dict)
     norms: dict[fx.Node, nn.Module] = field(default_factory=dict)
+    gone: Tensor | None = None
 
 
 _NOTHING = Patch(0)
@@ -63,8 +68,8 @@ class Walk(fx.Interpreter):
     """A traced network in evaluation mode, ready to run batches for a list of attempts.
 
     The outputs of an attempt equal, bit for bit, those of a network with forward hooks that bypass the modules (for
-    the same batch): the same operations run on the same numbers. With `folded` norms they are the same up to rounding,
-    a quarter sooner.
+    the same batch): the same operations run on the same numbers. With `folded` norms, and masked channels taken off
+    what the network as it is works out, they are the same up to rounding, a quarter sooner.
     """
 
     def __init__(self, trace: Trace, device: torch.device, *, folded: bool = False) -> None:
@@ -72,7 +77,7 @@ class Walk(fx.Interpreter):
         if folded:
             _fold_norms(graph)
         super().__init__(graph, garbage_collect_values=False)
-        self._trace, self._device = trace, device
+        self._trace, self._device, self._folded = trace, device, folded
         self._nodes = list(graph.graph.nodes)
         self._place = {node: i for i, node in enumerate(self._nodes)}
         last_use = {used: node for node in self._nodes for used in (node, *node.all_input_nodes)}
@@ -84,6 +89,7 @@ class Walk(fx.Interpreter):
         self._patch = _NOTHING
         self._own: set[fx.Node] = set()  # nodes whose values this stretch of the walk may write over
         self._features = torch.empty(0)
+        self._ahead: Environment = {}  # what attempts have worked out of the network as it is, for it to go on with
 
     def patch(self, attempt: Attempt) -> Patch:
         """What `attempt` changes in this graph, to be had once and used for every batch."""
@@ -96,6 +102,10 @@ class Walk(fx.Interpreter):
             self._mask(patch, node, gone)
         changed = [*patch.spans, *patch.masks, *patch.norms]
         patch.first = min((self._place[node] for node in changed), default=patch.first)
+        start = self._nodes[patch.first]
+        if self._folded and start in patch.masks and self._is_plain(start):
+            reads = np.isin(self._trace.layers[str(start.target)].ins, gone)
+            patch.gone = torch.from_numpy(np.flatnonzero(reads)).to(self._device)
         return patch
 
     def outputs(
@@ -103,6 +113,7 @@ class Walk(fx.Interpreter):
     ) -> Iterator[tuple[int | None, Output]]:
         """(index of the patch, what comes out), in order of depth; `intact` adds None and the network as it is."""
         carried: Environment = {}
+        self._ahead.clear()
         self.args_iter = iter((images.contiguous(memory_format=torch.channels_last),))  # what the input node takes
         at = 0
         for index in sorted(range(len(patches)), key=lambda i: patches[i].first):
@@ -164,13 +175,31 @@ class Walk(fx.Interpreter):
         return isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear) or n.target in _SUMS
 
     def _called(self, n: fx.Node) -> Any:
+        if self._patch is _NOTHING and n in self._ahead:
+            return self._ahead.pop(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
+        if self._patch.gone is not None and n is self._nodes[self._patch.first]:
+            return self._less(n, args[0], self._patch.gone)
         if n in self._patch.masks:
             args = (args[0] * self._patch.masks[n], *args[1:])
         if n is self._head:
             self._features = args[0]
         module: Any = self._patch.norms.get(n) or self.submodules[str(n.target)]
         return module(*args, **kwargs)
+
+    def _is_plain(self, n: fx.Node) -> bool:
+        """Whether a node is a convolution inside the network, to which every input channel adds something of its own."""
+        conv = self.submodules.get(str(n.target)) if n.op == "call_module" and n is not self._head else None
+        return isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.padding_mode == "zeros"
+
+    def _less(self, n: fx.Node, images: Tensor, gone: Tensor) -> Tensor:
+        """The convolution `n` of N×C×H×W `images`, less what the channels `gone` add to it."""
+        conv: Any = self.submodules[str(n.target)]
+        if n not in self._ahead:
+            self._ahead[n] = conv(images)
+        few = images.permute(0, 2, 3, 1).index_select(3, gone).permute(0, 3, 1, 2)  # channels stay last in memory
+        adds = F.conv2d(few, conv.weight.index_select(1, gone), None, conv.stride, conv.padding, conv.dilation)
+        return torch.sub(self._ahead[n], adds, out=adds)
 
     def _mask(self, patch: Patch, node: fx.Node, gone: Ids) -> None:
         """Let `node` read nothing of the channels that are gone."""

@@ -92,22 +92,26 @@ def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
         assert (after.correct, after.seen) == (found.correct, found.total)
 
 
-@pytest.mark.parametrize("model", ["resnet20-a", "mobilenet_v2", "torchvision/shufflenet_v2_x0_5"])
-def test_masked_channels_give_what_the_masked_network_gives(model: str) -> None:
-    _check_masked(model, (3, 32, 32))
+@pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
+@pytest.mark.parametrize(
+    "model", ["resnet20-a", "mobilenet_v2", "torchvision/shufflenet_v2_x0_5", "torchvision/squeezenet1_1"]
+)
+def test_masked_channels_give_what_the_masked_network_gives(model: str, folded: bool) -> None:
+    _check_masked(model, (3, 32, 32), folded)
 
 
-def test_masked_channels_of_a_layer_norm_network_give_what_the_masked_network_gives() -> None:
-    _check_masked("torchvision/convnext_tiny", (3, 32, 32))
+@pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
+def test_masked_channels_of_a_layer_norm_network_give_what_the_masked_network_gives(folded: bool) -> None:
+    _check_masked("torchvision/convnext_tiny", (3, 32, 32), folded)
 
 
-def _check_masked(model: str, image: tuple[int, int, int]) -> None:
+def _check_masked(model: str, image: tuple[int, int, int], folded: bool) -> None:
     torch.manual_seed(0)
     module = construct(model, 5).eval()
     described = describe(module, image)
     attempts = channels_of(described)
-    attempts = attempts[:: max(1, len(attempts) // 5)]
-    walk = Walk(described.trace, CPU)
+    attempts = [*attempts[:: max(1, len(attempts) // 5)], attempts[-1]] * 2  # some begin at the same place
+    walk = Walk(described.trace, CPU, folded=folded)
     images = torch.randn(2, *image)
     with torch.inference_mode():
         found = {i: o.logits.clone() for i, o in walk.outputs(images, [walk.patch(a) for a in attempts])}
