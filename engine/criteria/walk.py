@@ -2,13 +2,14 @@
 
 A batch is carried through the traced graph node by node. Where an attempt begins, the activations that are alive there
 are handed to it, and it runs on alone to the logits; then the batch is carried on. With attempts spread evenly over
-the depth that is half the work of running each from the images on, and memory holds one batch at one place.
+the depth that is half the work of running each from the images on, and memory holds one batch at one place. Channels
+that hold nothing but zeros on a batch, as those of dead filters do, cost nothing to try.
 """
 
 import copy
 import operator
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,8 +51,9 @@ class Output:
 class Patch:
     """What an attempt changes: the nodes it skips, and the inputs it masks.
 
-    Where the first of them is a convolution that reads `gone` channels, the network as it is needs the convolution of
-    the same input: only what these channels add to it is worked out besides.
+    Where the first of them is a convolution that reads channels that are `gone`, these are looked at alone: the network
+    as it is needs the convolution of all channels anyway, so that only what they add to it is worked out besides. Where
+    it is the `only` one and they hold nothing but zeros, nothing changes.
     """
 
     first: int
@@ -59,6 +61,7 @@ class Patch:
     masks: dict[fx.Node, Tensor] = field(default_factory=dict)
     norms: dict[fx.Node, nn.Module] = field(default_factory=dict)
     gone: Tensor | None = None
+    only: bool = False
 
 
 _NOTHING = Patch(0)
@@ -103,30 +106,65 @@ class Walk(fx.Interpreter):
         changed = [*patch.spans, *patch.masks, *patch.norms]
         patch.first = min((self._place[node] for node in changed), default=patch.first)
         start = self._nodes[patch.first]
-        if self._folded and start in patch.masks and self._is_plain(start):
+        if start in patch.masks and self._is_plain(start):
             reads = np.isin(self._trace.layers[str(start.target)].ins, gone)
             patch.gone = torch.from_numpy(np.flatnonzero(reads)).to(self._device)
+            patch.only = len(changed) == 1
         return patch
 
     def outputs(
         self, images: Tensor, patches: Sequence[Patch], *, intact: bool = True
     ) -> Iterator[tuple[int | None, Output]]:
-        """(index of the patch, what comes out), in order of depth; `intact` adds None and the network as it is."""
+        """(index of the patch, what comes out), in order of depth; `intact` adds None and the network as it is.
+
+        Attempts that change nothing in these images come after the others: with them comes out what does anyway.
+        """
         carried: Environment = {}
         self._ahead.clear()
         self.args_iter = iter((images.contiguous(memory_format=torch.channels_last),))  # what the input node takes
-        at = 0
+        at, idle = 0, []
         for index in sorted(range(len(patches)), key=lambda i: patches[i].first):
             self._advance(carried, at, patches[index].first, _NOTHING)
             at = patches[index].first
-            yield index, self._advance(dict(carried), at, len(self._nodes), patches[index])
+            output = self._attempted(dict(carried), patches[index])
+            if output is None:
+                idle.append(index)
+            else:
+                yield index, output
+        if idle or intact:
+            whole = self._advance(carried, at, len(self._nodes), _NOTHING)
+            yield from ((index, whole) for index in idle)
         if intact:
-            yield None, self._advance(carried, at, len(self._nodes), _NOTHING)
+            yield None, whole
 
-    def _advance(self, env: Environment, start: int, stop: int, patch: Patch) -> Output:
+    def _attempted(self, env: Environment, patch: Patch) -> Output | None:
+        """Run an attempt from its first node on; None where it changes nothing."""
+        if patch.gone is None:
+            return self._advance(env, patch.first, len(self._nodes), patch)
+        node = self._nodes[patch.first]
+        images = env[node.all_input_nodes[0]]
+        few = images.permute(0, 2, 3, 1).index_select(3, patch.gone).permute(0, 3, 1, 2)  # channels stay last in memory
+        if patch.only and not few.any():
+            return None
+        if not self._folded:
+            return self._advance(env, patch.first, len(self._nodes), patch)
+        conv: Any = self.submodules[str(node.target)]
+        if node not in self._ahead:
+            self._ahead[node] = conv(images)
+        adds = F.conv2d(few, conv.weight.index_select(1, patch.gone), None, conv.stride, conv.padding, conv.dilation)
+        env[node] = torch.sub(self._ahead[node], adds, out=adds)
+        self._forget(env, patch.first)
+        return self._advance(env, patch.first + 1, len(self._nodes), patch, own={node})
+
+    def _forget(self, env: Environment, place: int) -> None:
+        """Let go of what no node after that at `place` reads."""
+        for dead in self._ends[place]:
+            env.pop(dead, None)
+
+    def _advance(self, env: Environment, start: int, stop: int, patch: Patch, own: Iterable[fx.Node] = ()) -> Output:
         """Run the nodes from `start` on to before `stop`; what comes out is of use at the end only."""
         self.env, self._patch = env, patch
-        self._own = set()
+        self._own = set(own)
         held: dict[Span, Any] = {}
         logits: Any = None
         for i in range(start, stop):
@@ -137,8 +175,7 @@ class Walk(fx.Interpreter):
                 held.setdefault(skipped, env.get(skipped.entry))
                 if node is skipped.exit:
                     env[node] = held[skipped]
-            for dead in self._ends[i]:
-                env.pop(dead, None)
+            self._forget(env, i)
         return Output(logits, self._features)
 
     def run_node(self, n: fx.Node) -> Any:
@@ -178,8 +215,6 @@ class Walk(fx.Interpreter):
         if self._patch is _NOTHING and n in self._ahead:
             return self._ahead.pop(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
-        if self._patch.gone is not None and n is self._nodes[self._patch.first]:
-            return self._less(n, args[0], self._patch.gone)
         if n in self._patch.masks:
             args = (args[0] * self._patch.masks[n], *args[1:])
         if n is self._head:
@@ -188,18 +223,9 @@ class Walk(fx.Interpreter):
         return module(*args, **kwargs)
 
     def _is_plain(self, n: fx.Node) -> bool:
-        """Whether a node is a convolution inside the network, to which every input channel adds something of its own."""
+        """Whether a node is a convolution, not the last layer, to which each input channel adds its own part."""
         conv = self.submodules.get(str(n.target)) if n.op == "call_module" and n is not self._head else None
         return isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.padding_mode == "zeros"
-
-    def _less(self, n: fx.Node, images: Tensor, gone: Tensor) -> Tensor:
-        """The convolution `n` of N×C×H×W `images`, less what the channels `gone` add to it."""
-        conv: Any = self.submodules[str(n.target)]
-        if n not in self._ahead:
-            self._ahead[n] = conv(images)
-        few = images.permute(0, 2, 3, 1).index_select(3, gone).permute(0, 3, 1, 2)  # channels stay last in memory
-        adds = F.conv2d(few, conv.weight.index_select(1, gone), None, conv.stride, conv.padding, conv.dilation)
-        return torch.sub(self._ahead[n], adds, out=adds)
 
     def _mask(self, patch: Patch, node: fx.Node, gone: Ids) -> None:
         """Let `node` read nothing of the channels that are gone."""

@@ -1,5 +1,6 @@
 """Attempts give what a plain loop gives, from half the work; a race gives the same selection from less."""
 
+import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,30 @@ def test_what_is_written_in_place_does_not_leak_from_one_attempt_into_another() 
         for i, attempt in enumerate(attempts):
             assert torch.equal(found[i].logits, bypassed(module, attempt.modules)(images))
         assert torch.equal(found[None].logits, module(images))
+
+
+@pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
+@pytest.mark.parametrize("intact", [False, True])
+def test_channels_that_hold_zeros_change_nothing_and_are_not_run(
+    network: tuple[nn.Module, Described], folded: bool, intact: bool
+) -> None:
+    module = copy.deepcopy(network[0])
+    dead: Any = module.get_submodule("layer1.1.bn1")
+    with torch.no_grad():
+        dead.weight[:5], dead.bias[:5] = 0.0, -1.0
+    described = describe(module, (3, 16, 16))
+    at = next(c for c, cell in enumerate(described.sheet.cells) if "layer1.1.conv1" in cell.producers)
+    attempts = [Attempt(str(n), dropped=described.drop({at: np.arange(n)})) for n in (3, 5, 6)]
+    walk, calls = Walk(described.trace, CPU, folded=folded), []
+    module.get_submodule("fc").register_forward_hook(lambda *_: calls.append(1))
+    images = torch.randn(4, 3, 16, 16)
+    with torch.inference_mode():
+        found = [(i, o.logits) for i, o in walk.outputs(images, [walk.patch(a) for a in attempts], intact=intact)]
+    assert [i for i, _ in found] == ([2, 0, 1, None] if intact else [2, 0, 1])
+    assert len(calls) == 2  # the network as it is, and the attempt that drops a filter that lives
+    logits = dict(found)
+    torch.testing.assert_close(logits[0], module(images), rtol=1e-4, atol=1e-5)
+    assert torch.equal(logits[0], logits[1]) and not torch.allclose(logits[0], logits[2], atol=1e-4)
 
 
 def test_a_walk_leaves_the_network_and_its_trace_as_they_were(network: tuple[nn.Module, Described]) -> None:
