@@ -136,7 +136,7 @@ def _mixed() -> Iterator[Method]:
             "order": "alternate",
             "criterion": "fpgm",
             "attempt": {"measure": "divergence"},
-            "recover": {"epochs": 1, "between_steps_batches": 2},
+            "recover": {"epochs": EPOCHS},  # some thirty steps: a batch for each would leave less than an epoch
         },
     )
     yield (
