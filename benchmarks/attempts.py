@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
     seconds: dict[str, list[float]] = {}
     wrong: list[str] = []
     for round_ in range(asked.rounds):
-        wrong += _round(bench, seconds, last_first=bool(round_ % 2))
+        wrong += _round(bench, seconds, backwards=bool(round_ % 2))
         print(f"round {round_ + 1} of {asked.rounds} done", file=sys.stderr)
     missed = _show(seconds, len(ready.data.val))
     problems = (("another answer than the plain loop's", wrong), ("more of its time than the floor allows", missed))
@@ -129,7 +129,7 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong or missed else 0
 
 
-def _round(bench: Bench, seconds: dict[str, list[float]], *, last_first: bool) -> list[str]:
+def _round(bench: Bench, seconds: dict[str, list[float]], *, backwards: bool) -> list[str]:
     """Time every variant once; the names of those whose answer is not the plain loop's."""
     variants: dict[str, Callable[[], Any]] = {
         "plain blocks": bench.plain_blocks,
@@ -140,7 +140,7 @@ def _round(bench: Bench, seconds: dict[str, list[float]], *, last_first: bool) -
         "progressive, raced": lambda: bench.progressive(raced=True),
     }
     found = {}
-    for name in reversed(variants) if last_first else variants:
+    for name in reversed(variants) if backwards else variants:
         started = time.perf_counter()
         found[name] = variants[name]()
         each = len(SEEDS) if name == "blocks, raced" else 1

@@ -6,9 +6,7 @@ the depth that is half the work of running each from the images on, and memory h
 that hold nothing but zeros on a batch, as those of dead filters do, cost nothing to try.
 """
 
-import copy
 import operator
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,15 +15,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from engine.criteria.rewrite import fold_norms, without_in_place
 from engine.graph.follow import Span, span
 from engine.graph.identity import Ids, Trace
 from engine.graph.masking import MaskedLayerNorm
 
 _SUMS = {operator.add, torch.add}
 _RELUS = {F.relu, torch.relu}
-_IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
 
 Environment = dict[fx.Node, Any]
 
@@ -47,21 +44,28 @@ class Output:
     features: Tensor
 
 
+@dataclass(frozen=True)
+class Part:
+    """What an attempt takes away from the convolution that it begins at: some of its input channels, and their weights.
+
+    The network as it is needs the whole convolution anyway, so that only what these channels add is worked out besides.
+    Where the attempt changes nothing else (`alone`) and they hold nothing but zeros, it changes nothing at all.
+    """
+
+    channels: Tensor
+    weight: Tensor
+    alone: bool
+
+
 @dataclass
 class Patch:
-    """What an attempt changes: the nodes it skips, and the inputs it masks.
-
-    Where the first of them is a convolution that reads channels that are `gone`, these are looked at alone: the network
-    as it is needs the convolution of all channels anyway, so that only what they add to it is worked out besides. Where
-    it is the `only` one and they hold nothing but zeros, nothing changes.
-    """
+    """What an attempt changes: the nodes it skips, and the inputs it masks. `first` is where that begins."""
 
     first: int
     spans: dict[fx.Node, Span] = field(default_factory=dict)
     masks: dict[fx.Node, Tensor] = field(default_factory=dict)
     norms: dict[fx.Node, nn.Module] = field(default_factory=dict)
-    gone: Tensor | None = None
-    only: bool = False
+    part: Part | None = None
 
 
 _NOTHING = Patch(0)
@@ -76,9 +80,9 @@ class Walk(fx.Interpreter):
     """
 
     def __init__(self, trace: Trace, device: torch.device, *, folded: bool = False) -> None:
-        graph = _without_in_place(trace.graph)
+        graph = without_in_place(trace.graph)
         if folded:
-            _fold_norms(graph)
+            fold_norms(graph)
         super().__init__(graph, garbage_collect_values=False)
         self._trace, self._device, self._folded = trace, device, folded
         self._nodes = list(graph.graph.nodes)
@@ -107,9 +111,10 @@ class Walk(fx.Interpreter):
         patch.first = min((self._place[node] for node in changed), default=patch.first)
         start = self._nodes[patch.first]
         if start in patch.masks and self._is_plain(start):
-            reads = np.isin(self._trace.layers[str(start.target)].ins, gone)
-            patch.gone = torch.from_numpy(np.flatnonzero(reads)).to(self._device)
-            patch.only = len(changed) == 1
+            reads = np.flatnonzero(np.isin(self._trace.layers[str(start.target)].ins, gone))
+            channels = torch.from_numpy(reads).to(self._device)
+            weight: Any = self.submodules[str(start.target)].weight
+            patch.part = Part(channels, weight.detach().index_select(1, channels), alone=len(changed) == 1)
         return patch
 
     def outputs(
@@ -139,19 +144,19 @@ class Walk(fx.Interpreter):
 
     def _attempted(self, env: Environment, patch: Patch) -> Output | None:
         """Run an attempt from its first node on; None where it changes nothing."""
-        if patch.gone is None:
+        if (part := patch.part) is None:
             return self._advance(env, patch.first, len(self._nodes), patch)
         node = self._nodes[patch.first]
-        images = env[node.all_input_nodes[0]]
-        few = images.permute(0, 2, 3, 1).index_select(3, patch.gone).permute(0, 3, 1, 2)  # channels stay last in memory
-        if patch.only and not few.any():
+        x = env[node.all_input_nodes[0]]
+        few = x.permute(0, 2, 3, 1).index_select(3, part.channels).permute(0, 3, 1, 2)  # channels stay last in memory
+        if part.alone and not few.any():
             return None
         if not self._folded:
             return self._advance(env, patch.first, len(self._nodes), patch)
         conv: Any = self.submodules[str(node.target)]
         if node not in self._ahead:
-            self._ahead[node] = conv(images)
-        adds = F.conv2d(few, conv.weight.index_select(1, patch.gone), None, conv.stride, conv.padding, conv.dilation)
+            self._ahead[node] = conv(x)
+        adds = F.conv2d(few, part.weight, None, conv.stride, conv.padding, conv.dilation)
         env[node] = torch.sub(self._ahead[node], adds, out=adds)
         self._forget(env, patch.first)
         return self._advance(env, patch.first + 1, len(self._nodes), patch, own={node})
@@ -240,35 +245,3 @@ class Walk(fx.Interpreter):
             kept = torch.from_numpy(np.flatnonzero(~np.isin(affine.ids, gone))).to(self._device)
             norm: Any = self.submodules[name]
             patch.norms[node] = MaskedLayerNorm(norm, kept, affine.dim)
-
-
-def _fold_norms(graph: fx.GraphModule) -> None:
-    """Put batch norms into the convolutions that they alone follow, as copies: the network's own modules stay."""
-    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
-    for node in graph.graph.nodes:
-        if node.op != "call_module" or len(node.users) != 1 or calls[node.target] > 1:
-            continue
-        (norm,) = node.users
-        conv = graph.get_submodule(str(node.target))
-        follower = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
-        if isinstance(conv, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d) and calls[norm.target] == 1:
-            fused: Any = fuse_conv_bn_eval(conv, follower)
-            graph.set_submodule(str(node.target), fused.to(memory_format=torch.channels_last))
-            graph.set_submodule(str(norm.target), nn.Identity())
-
-
-def _without_in_place(graph: fx.GraphModule) -> fx.GraphModule:
-    """The same graph, sharing its modules, in which nothing writes into an activation that others may still read."""
-    twin = fx.GraphModule(graph, copy.deepcopy(graph.graph))
-    for node in twin.graph.nodes:
-        if node.op == "call_function":
-            node.target = _IN_PLACE.get(node.target, node.target)
-        if node.op == "call_method" and str(node.target).endswith("_"):
-            node.target = str(node.target).removesuffix("_")
-        if node.kwargs.get("inplace"):
-            node.kwargs = {**node.kwargs, "inplace": False}
-        if node.op == "call_module" and getattr(twin.get_submodule(str(node.target)), "inplace", False):
-            module: Any = copy.copy(twin.get_submodule(str(node.target)))
-            module.inplace = False
-            twin.set_submodule(str(node.target), module)
-    return twin

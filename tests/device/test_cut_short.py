@@ -20,14 +20,12 @@ from tests.jobs.harness import cleaned, wait_for
 def _reached(here: Rig, made: Timing, phase: str) -> None:
     """The timing is well inside of a phase: its process runs on the board."""
     wait_for(lambda: in_phase(made, phase))
-    if phase != "sending":
-        wait_for(here.board.stalled)
+    wait_for(here.board.stalled)
 
 
 def _stalling(rig: Rigs, phase: str) -> Rig:
-    """A board on which `phase` takes for ever; sending is made slow by the bandwidth that sshd's side reads with."""
-    when = {"building": ("build",), "measuring": ("measure",)}.get(phase, ())
-    return rig(trtexec="stalls", when=when) if when else rig()
+    """A board on which `phase` takes for ever."""
+    return rig(trtexec="stalls", when={"building": ("build",), "measuring": ("measure",)}[phase])
 
 
 @pytest.mark.parametrize("phase", ["building", "measuring"])

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from engine.device.tensorrt.log import Message, messages
 from engine.device.trtexec import Version
@@ -49,21 +50,24 @@ class EngineRefused(WorkError):
     """What is wrong is the engine itself: damaged, of another version, or of another board."""
 
 
-def is_of_engine(cause: str) -> bool:
-    """Whether a cause is one for which another engine would do."""
-    return cause.startswith("the engine ")
+@dataclass(frozen=True)
+class Cause:
+    """Why a run failed and what to do about it, in one clause; `of_engine` where another engine would do."""
+
+    words: str
+    of_engine: bool = False
 
 
-def cause(out: str, err: str, *, version: Version, code: int | None) -> str:
-    """What made a run of trtexec fail that ended with `code` (None: not known), and what to do about it."""
+def cause(out: str, err: str, *, version: Version, code: int | None) -> Cause:
+    """What made a run of trtexec fail that ended with `code` (None: not known)."""
     heard = [*messages(out), *messages(err)]
     text = "\n".join(message.text for message in heard)
     for find in _KNOWN:
         if told := find(text, ".".join(map(str, version))):
-            return told
+            return Cause(told, of_engine=find is _stranger)
     if code in _KILLED:
-        return "it was killed, which a board does when its memory runs out: close what else runs there"
-    return _first_error(heard) or _last_word(messages(err) or messages(out), code)
+        return Cause("it was killed, which a board does when its memory runs out: close what else runs there")
+    return Cause(_first_error(heard) or _last_word(messages(err) or messages(out), code))
 
 
 def _operator(text: str, version: str) -> str | None:

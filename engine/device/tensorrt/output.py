@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.device.tensorrt import failure
+from engine.device.tensorrt.failure import Cause, EngineRefused, cause
 from engine.device.tensorrt.log import Message, messages
 from engine.device.tensorrt.summary import Summary, number, summary
 from engine.device.trtexec import Version, exports_times
@@ -28,21 +28,25 @@ _ONE_RUN = re.compile(r"Average on 1 runs - GPU latency: (\S+) ms - Host latency
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of trtexec ended; `cause` is one clause that says why it failed, None when it passed."""
+    """How a run of trtexec ended; `failure` is why it failed, None when it passed."""
 
     version: Version | None
     warnings: tuple[str, ...]
-    cause: str | None
+    failure: Cause | None
+
+    @property
+    def cause(self) -> str | None:
+        return None if self.failure is None else self.failure.words
 
     @property
     def status(self) -> str:
-        return "passed" if self.cause is None else "failed"
+        return "passed" if self.failure is None else "failed"
 
     def or_fail(self, doing: str) -> "Outcome":
         """Itself; raises WorkError with the cause, EngineRefused where that is the engine, when trtexec failed."""
-        if self.cause is not None:
-            kind = failure.EngineRefused if failure.is_of_engine(self.cause) else WorkError
-            raise kind(f"{doing} failed: {self.cause}")
+        if self.failure is not None:
+            kind = EngineRefused if self.failure.of_engine else WorkError
+            raise kind(f"{doing} failed: {self.failure.words}")
         return self
 
 
@@ -73,8 +77,8 @@ def outcome(out: str, err: str, *, version: Version, code: int | None = None) ->
     verdicts = [match for message in heard if (match := _VERDICT.match(message.text))]
     passed = bool(verdicts) and verdicts[-1].group(1) == "PASSED" and not code
     said = next((_version(match.group(1)) for each in heard if (match := _BANNER.search(each.text))), None)
-    cause = None if passed else failure.cause(out, err, version=said or version, code=code)
-    return Outcome(said, _warnings(heard), cause)
+    why = None if passed else cause(out, err, version=said or version, code=code)
+    return Outcome(said, _warnings(heard), why)
 
 
 def parse(

@@ -1,0 +1,44 @@
+"""The graph that a walk runs on: rewritten so that one batch can serve many attempts."""
+
+import copy
+import operator
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+_IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
+
+
+def fold_norms(graph: fx.GraphModule) -> None:
+    """Put batch norms into the convolutions that they alone follow, as copies: the network's own modules stay."""
+    calls = Counter(node.target for node in graph.graph.nodes if node.op == "call_module")
+    for node in graph.graph.nodes:
+        if node.op != "call_module" or len(node.users) != 1 or calls[node.target] > 1:
+            continue
+        (norm,) = node.users
+        conv = graph.get_submodule(str(node.target))
+        follower = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
+        if isinstance(conv, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d) and calls[norm.target] == 1:
+            fused: Any = fuse_conv_bn_eval(conv, follower)
+            graph.set_submodule(str(node.target), fused.to(memory_format=torch.channels_last))
+            graph.set_submodule(str(norm.target), nn.Identity())
+
+
+def without_in_place(graph: fx.GraphModule) -> fx.GraphModule:
+    """The same graph, sharing its modules, in which nothing writes into an activation that others may still read."""
+    twin = fx.GraphModule(graph, copy.deepcopy(graph.graph))
+    for node in twin.graph.nodes:
+        if node.op == "call_function":
+            node.target = _IN_PLACE.get(node.target, node.target)
+        if node.op == "call_method" and str(node.target).endswith("_"):
+            node.target = str(node.target).removesuffix("_")
+        if node.kwargs.get("inplace"):
+            node.kwargs = {**node.kwargs, "inplace": False}
+        if node.op == "call_module" and getattr(twin.get_submodule(str(node.target)), "inplace", False):
+            module: Any = copy.copy(twin.get_submodule(str(node.target)))
+            module.inplace = False
+            twin.set_submodule(str(node.target), module)
+    return twin
