@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.device import python36
+from tests.device.bench_tree import TX2, tree
 from tests.device.rig import Rig, own_home, rigged
 
 
@@ -36,3 +37,9 @@ def rig(tmp_path: Path, key: Path) -> Iterator[Callable[..., Rig]]:
     """Sets a board up: the arguments are those of `tests.device.board.Board`."""
     with ExitStack() as stack:
         yield lambda **board: stack.enter_context(rigged(tmp_path / "rig", key, **board))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """The files of a TX2, as `bench.py` reads a board."""
+    return tree(tmp_path / "board", TX2)
