@@ -20,6 +20,7 @@ from engine import paths
 from engine.device.registry import Device, Registry
 from engine.errors import RequestError, WorkError
 from engine.graph.sheet import ModelSheet
+from engine.jobs import worker
 from engine.jobs.queue import Queue
 from engine.spec import RunSpec
 from engine.store import Run, Store
@@ -36,6 +37,13 @@ def results_root() -> Path:
 def store() -> Store:
     """The store; RequestError when the results folder cannot be written to."""
     return Store(results_root())
+
+
+def token() -> str:
+    """What every cached read takes; jobs whose process is gone are brought to their state first."""
+    results = store()
+    worker.look_after(results)
+    return results.token()
 
 
 def queue() -> Queue:

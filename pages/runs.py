@@ -2,7 +2,7 @@
 
 from app import data, history, live, view
 
-token = data.store().token()
+token = data.token()
 runs = data.runs(token)
 
 live.board(token)

@@ -55,6 +55,15 @@ def worker_of(store: Store) -> Process | None:
     return _lock(store).owner()
 
 
+def look_after(store: Store) -> None:
+    """Brings jobs whose process is gone to the state that they are to have, unless a worker lives, which sees to that.
+
+    For whoever is about to show how jobs stand: after a power cut nobody else would say that they stand still.
+    """
+    if worker_of(store) is None:
+        Queue(store).reconcile()
+
+
 def start_detached(store: Store, command: Callable[[Store], list[str]] = worker_command) -> bool:
     """Starts a worker that outlives this process and ends when the queue is empty; False when one lives already.
 

@@ -1,7 +1,6 @@
 """Builds run folders for tests: a small residual network's points, made up but consistent. Test-only."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 from engine.device.probe import Probe, parse
@@ -136,8 +135,9 @@ def stepwise(store: Store, spec: RunSpec, *, steps: int = 2) -> Run:
 
 
 def underway(store: Store, spec: RunSpec, *, epochs: int = 5) -> Run:
-    """A run in the middle of its training."""
+    """A run in the middle of its training, worked on by this process."""
     run = store.create(spec)
+    assert run.lock.acquire()
     for number in range(1, epochs + 1):
         run.event("epoch", **epoch(number, 20))
         run.log(f"epoch {number}/20")
@@ -185,20 +185,3 @@ def on_board(run: Run, *points: int, device: str = "tx2", slower: float = 9.0, *
     for point in points:
         p50 = slower * host[point]
         run.append_measurement(timing(point, device, **({"p50_ms": p50, "energy_mj": 9.8 * p50} | more)))
-
-
-def demo(root: Path) -> Store:
-    """A results folder with four criteria, two orders, three seeds of one of them, and a running and a queued run."""
-    store = Store(root, gallery=root / "gallery")
-    for criterion, loss in (("random", 0.4), ("l1", 0.22), ("bn_scale", 0.15), ("taylor", 0.11)):
-        for order in ("layers-channels", "channels-layers"):
-            for seed in (0, 1, 2) if criterion == "taylor" else (0,):
-                spec = RunSpec.model_validate(
-                    {"criterion": criterion, "order": order, "seed": seed, "target": {"keep": [0.8, 0.6, 0.45, 0.3]}}
-                )
-                finished(store, spec, loss=loss + (0.03 if order == "channels-layers" else 0))
-    underway(store, RunSpec(criterion="fpgm"))
-    store.create(RunSpec(criterion="lamp", seed=3))
-    failed = store.create(RunSpec(criterion="obd"))
-    failed.end("failed", "the loss is not finite at epoch 2; try a lower learning rate")
-    return store

@@ -13,9 +13,22 @@ def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results
     at = app("runs")
     assert len(at.get("plotly_chart")) == 2
     assert "training, epoch 5/20" in at.get("progress")[0].proto.text
+    run.lock.release()
     at.button(key=f"cancel-{run.id}").click().run()
     assert not at.exception
     assert run.status()["state"] == "cancelled"
+
+
+def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, submitted: list[Store]) -> None:
+    for foreground, state in ((True, "interrupted"), (False, "queued")):
+        run = results.create(specs.parse({"criterion": "l1"}), foreground=foreground)
+        run.update(state="running", progress=0.5, message="0.5×: channels, recovering")
+        run.lock.release()  # as when its process is killed
+        at = app("runs")
+        assert not errors(at) and not at.get("progress")
+        assert run.status()["state"] == state and "its process was lost" in run.status()["message"]
+    next(b for b in at.button if b.label == "Start the worker").click().run()
+    assert len(submitted) == 1
 
 
 def test_the_attempts_of_a_run_are_shown_when_asked_for(results: Store) -> None:

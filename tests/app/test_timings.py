@@ -109,12 +109,14 @@ def test_what_the_board_is_known_not_to_do_is_refused_before_it_is_queued(
 
 def test_an_active_timing_shows_its_progress_its_turns_and_a_way_to_cancel(results: Store, run: Run) -> None:
     made = results.create_timing(request(run, 2, 4))
+    assert made.lock.acquire()
     made.update(state="running", progress=0.5, message=f"measuring {run.id}.2, round 1 of 3", times={"started": 1.0})
     for n, model in enumerate(made.spec().points):
         made.event("turn", model=str(model), round=1, n=400, p50_ms=2.5 + n)
     at = app("devices")
     assert at.get("progress")[0].proto.text == "50% · measuring L1 norm 0.60×, round 1 of 3"
     assert "L1 norm 0.60×: p50 2.50 ms" in captions(at) and "L1 norm 0.30×: p50 3.50 ms" in captions(at)
+    made.lock.release()
     at.button(key=f"cancel-{made.id}").click().run()
     assert not at.exception and made.status()["state"] == "cancelled"
 
@@ -184,7 +186,9 @@ def test_what_a_device_measured_stays_when_the_device_is_removed(run: Run) -> No
 
 @pytest.mark.parametrize("state", ["running", "queued"])
 def test_runs_and_explore_show_no_timings(results: Store, run: Run, state: str) -> None:
-    results.create_timing(request(run, 2)).update(state=state)
+    made = results.create_timing(request(run, 2))
+    assert made.lock.acquire()
+    made.update(state=state)
     for page in ("runs", "explore"):
         at = app(page)
         assert not errors(at) and not any("on tx2" in markdown.value for markdown in at.markdown)

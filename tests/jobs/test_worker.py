@@ -147,6 +147,21 @@ def test_an_orphan_is_cancelled_by_the_next_worker_even_when_it_will_not_stop(st
     wait_for(lambda: gone(int(run.events()[0]["text"])))
 
 
+def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store: Store, queue: Queue) -> None:
+    run = queue.submit(make_spec(epochs=5000))
+    process = start(store)
+    _, child = running_child(store)
+    process.signal(signal.SIGSTOP)
+    child.signal(signal.SIGKILL)
+    wait_for(lambda: gone(child.pid))
+    worker.look_after(store)
+    assert run.status()["state"] == "running", "its worker lives"
+    process.signal(signal.SIGKILL)
+    wait_for(lambda: not process.alive())
+    worker.look_after(store)
+    assert run.status()["state"] == "queued" and "its process was lost" in run.status()["message"]
+
+
 def test_a_worker_that_is_told_to_stop_stops_its_child_which_goes_on_later(store: Store, queue: Queue) -> None:
     run = queue.submit(make_spec(epochs=150))
     process = start(store)
