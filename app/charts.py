@@ -15,7 +15,13 @@ from app.points import SAME_IMAGES
 FADED = 0.45  # opacity of a point that another one beats on both axes
 _SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
 _SVG_POINTS = 1000  # more are drawn by the graphics card
-_MAX_BASELINES = 4  # more dashed lines than this say nothing
+# Where the names of baselines stand, from the highest down: however close the lines lie, no name covers another.
+_CORNERS = [
+    {"x": x, "xanchor": side, "yanchor": above}
+    for above in ("bottom", "top")
+    for x, side in ((0.005, "left"), (0.995, "right"))
+]
+_MAX_BASELINES = len(_CORNERS)  # more dashed lines than this say nothing
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
         return
     means = base.groupby(["model", "data"], sort=False)[c.y.column].mean() * c.y.factor
     if len(means) <= _MAX_BASELINES:
-        for (model, data), level in means.items():
+        for ((model, data), level), place in zip(means.sort_values(ascending=False).items(), _CORNERS, strict=False):
             c.fig.add_hline(
                 y=level,
                 line={"dash": "dash", "width": 1.2, "color": c.ink.line},
@@ -97,9 +103,7 @@ def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
                 annotation={
                     "text": "baseline" if len(means) == 1 else f"{model} on {theme.data_label(data)}, baseline",
                     "font": {"size": 11, "color": c.ink.line},
-                    "x": 0.005,
-                    "xanchor": "left",
-                    "yanchor": "bottom",
+                    **place,
                 },
             )
     c.fig.add_scatter(

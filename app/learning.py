@@ -48,7 +48,8 @@ def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.In
         uirevision="keep",
         legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"color": ink.line}},
         showlegend=True,
-        xaxis={"title": None, "tickformat": "d", "nticks": 8, "fixedrange": True},
+        xaxis={"title": None, "tickformat": "d", "fixedrange": True}
+        | ({"dtick": 1} if len(count) <= 8 else {"nticks": 8}),
         yaxis={"ticksuffix": " %" if what == "accuracy" else "", "fixedrange": True, "nticks": 5},
     )
     return fig

@@ -17,7 +17,7 @@ from engine.rows import Folder, Row, row
 
 T = TypeVar("T")
 Folders = Mapping[str, Folder]
-VERSION = 4
+VERSION = 5
 BUSY_SECONDS = 30.0
 _SCHEMA = (
     "CREATE TABLE jobs (job_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL,"

@@ -110,6 +110,12 @@ def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
     assert [shape.y0 for shape in dashed] == [pytest.approx(100 * build.BASE_TOP1)]
 
 
+def test_no_name_of_a_baseline_covers_another_however_close_they_are(frame: pd.DataFrame) -> None:
+    both = pd.concat([frame, *(frame.assign(model=name, id=name + frame["id"]) for name in ("vgg16", "lenet"))])
+    names = draw(both).layout.annotations  # type: ignore[attr-defined]
+    assert len(names) == len({(name.xanchor, name.yanchor) for name in names}) == 3
+
+
 def test_shares_are_drawn_in_per_cent_and_the_log_axis_is_one(frame: pd.DataFrame) -> None:
     fig = draw(frame, log=True)
     assert fig.layout.xaxis.type == "log"  # type: ignore[attr-defined]
@@ -137,6 +143,7 @@ def test_learning_curves_have_a_line_where_a_stage_begins() -> None:
     fig = learning.figure(epochs, "accuracy", ink=theme.LIGHT)
     assert [shape.x0 for shape in fig.layout.shapes] == [2.5]
     assert fig.data[1].y[0] == pytest.approx(10)
+    assert fig.layout.xaxis.dtick == 1, "no epoch is named twice"  # type: ignore[attr-defined]
     assert "3 epochs" in learning.describe(epochs, "loss")
 
 

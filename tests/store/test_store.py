@@ -31,13 +31,15 @@ def make(seed: int = 0, **changes: Any) -> specs.RunSpec:
 
 
 def point(number: int, top1: float) -> dict[str, Any]:
+    """The baseline, a point on the way, and from the second on those that end a target."""
     stage = "baseline" if number == 0 else "recovered"
-    return {"point": number, "stage": stage, "phase": "channels", "keep": 0.5, "top1": top1, "macs": 100 - number}
+    told = {"point": number, "stage": stage, "phase": "channels", "keep": 0.5, "final": number > 1}
+    return told | {"top1": top1, "macs": 100 - number}
 
 
 def filled(store: Store, seed: int = 0, **changes: Any) -> Run:
     run = store.create(make(seed, **changes))
-    for number, top1 in enumerate((0.9, 0.8, 0.85)):
+    for number, top1 in enumerate((0.9, 0.88, 0.85)):
         run.append_point(point(number, top1))
     return run
 
@@ -87,7 +89,7 @@ def test_runs_are_listed_newest_first_with_what_they_reached(store: Store) -> No
 def test_points_come_with_the_settings_of_their_run(store: Store) -> None:
     filled(store, seed=4, criterion="l1", order="channels")
     rows = store.points()
-    assert [row["top1"] for row in rows] == [0.9, 0.8, 0.85]
+    assert [row["top1"] for row in rows] == [0.9, 0.88, 0.85]
     assert {(row["criterion"], row["order"], row["seed"], row["data"]) for row in rows} == {
         ("l1", "channels", 4, "clutter")
     }
