@@ -27,7 +27,7 @@ class Axis:
 
 
 X_AXES: dict[str, Axis] = {
-    "macs": Axis("macs", "MACs", "MACs (multiply–accumulates of convolutions and linear layers)", "low", "~s"),
+    "macs": Axis("macs", "MACs", "MACs (multiply–accumulates)", "low", "~s"),
     "flops": Axis("flops", "FLOPs", "FLOPs (2 × MACs)", "low", "~s"),
     "params": Axis("params", "Parameters", "parameters", "low", "~s"),
     "bytes": Axis("bytes", "Size", "size of the stored weights", "low", "~s", "B"),

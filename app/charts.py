@@ -277,8 +277,9 @@ def _lay_out(c: _Canvas, log: bool, note: str) -> None:
         legend2={
             "orientation": "h",
             "x": 0,
-            "y": -0.28 if note else -0.2,
-            "yanchor": "top",
+            "yref": "container",  # so that it keeps clear of the axis's title however low the plot is
+            "y": 0,
+            "yanchor": "bottom",
             "itemclick": False,
             "itemdoubleclick": False,
         },
