@@ -274,15 +274,7 @@ def _lay_out(c: _Canvas, log: bool, note: str) -> None:
         hoverlabel={"align": "left"},
         clickmode="event+select",
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemdoubleclick": "toggleothers"},
-        legend2={
-            "orientation": "h",
-            "x": 0,
-            "yref": "container",  # so that it keeps clear of the axis's title however low the plot is
-            "y": 0,
-            "yanchor": "bottom",
-            "itemclick": False,
-            "itemdoubleclick": False,
-        },
+        legend2=legend.BELOW,
         xaxis={"title": title, "type": "log" if log else "linear", "tickformat": c.x.tick, "ticksuffix": c.x.suffix},
         yaxis={"title": c.y.title, "ticksuffix": c.y.suffix, "nticks": 8},
     )

@@ -5,6 +5,18 @@ import plotly.graph_objects as go
 
 from app import theme
 
+# The second legend, under the plot: at the figure's end, so that it keeps clear of the axis's title however low the
+# plot is.
+BELOW = {
+    "orientation": "h",
+    "x": 0,
+    "yref": "container",
+    "y": 0,
+    "yanchor": "bottom",
+    "itemclick": False,
+    "itemdoubleclick": False,
+}
+
 
 def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
     """The legend: one entry per criterion (its colour), one per order (its symbol), what hollow and the cross mean."""
