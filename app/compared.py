@@ -106,7 +106,7 @@ def _add_proportion(fig: go.Figure, drawn: pd.DataFrame, ink: theme.Ink) -> None
         opacity=0.7,
         hoverinfo="skip",
         legend="legend2",
-        name=f"{factor:.3g} times the host (the median)",
+        name=f"{factor:.3g}× the host",
     )
 
 

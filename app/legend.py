@@ -41,7 +41,7 @@ def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
             name=theme.order_label(order),
         )
     for there, symbol, name in (
-        (shown["stage"].eq("pruned").any(), "circle-open", "hollow: before recovery"),
+        (shown["stage"].eq("pruned").any(), "circle-open", "before recovery"),
         (shown["int8"].any(), theme.INT8_SYMBOL, "INT8"),
     ):
         if there:

@@ -56,7 +56,7 @@ def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
 def test_what_hollow_means_is_in_the_legend_where_it_is_shown(frame: pd.DataFrame) -> None:
     for before in (False, True):
         fig = draw(points.of_kind(frame, before=before, steps=False))
-        assert len(traces(fig, name="hollow: before recovery")) == int(before)
+        assert len(traces(fig, name="before recovery")) == int(before)
 
 
 def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
