@@ -15,13 +15,10 @@ from app.points import SAME_IMAGES
 FADED = 0.45  # opacity of a point that another one beats on both axes
 _SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
 _SVG_POINTS = 1000  # more are drawn by the graphics card
-# Where the names of baselines stand, from the highest down: however close the lines lie, no name covers another.
-_CORNERS = [
-    {"x": x, "xanchor": side, "yanchor": above}
-    for above in ("bottom", "top")
-    for x, side in ((0.005, "left"), (0.995, "right"))
-]
-_MAX_BASELINES = len(_CORNERS)  # more dashed lines than this say nothing
+_LEFT, _RIGHT = {"x": 0.005, "xanchor": "left"}, {"x": 0.995, "xanchor": "right"}
+_ABOVE, _BELOW = {"yanchor": "bottom"}, {"yanchor": "top"}
+# Where the names of baselines stand, from the highest line down: lines may lie close, and no name is to cover another.
+_BASELINE_NAMES = (_LEFT | _ABOVE, _RIGHT | _ABOVE, _LEFT | _BELOW, _RIGHT | _BELOW)
 
 
 @dataclass(frozen=True)
@@ -94,8 +91,9 @@ def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
     if base.empty:
         return
     means = base.groupby(["model", "data"], sort=False)[c.y.column].mean() * c.y.factor
-    if len(means) <= _MAX_BASELINES:
-        for ((model, data), level), place in zip(means.sort_values(ascending=False).items(), _CORNERS, strict=False):
+    if len(means) <= len(_BASELINE_NAMES):  # more dashed lines say nothing
+        levels = means.sort_values(ascending=False).items()
+        for ((model, data), level), place in zip(levels, _BASELINE_NAMES, strict=False):
             c.fig.add_hline(
                 y=level,
                 line={"dash": "dash", "width": 1.2, "color": c.ink.line},
@@ -273,7 +271,7 @@ def _lay_out(c: _Canvas, log: bool, note: str) -> None:
         hovermode="closest",
         hoverlabel={"align": "left"},
         clickmode="event+select",
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "itemdoubleclick": "toggleothers"},
+        legend=legend.ABOVE | {"itemdoubleclick": "toggleothers"},
         legend2=legend.BELOW,
         xaxis={"title": title, "type": "log" if log else "linear", "tickformat": c.x.tick, "ticksuffix": c.x.suffix},
         yaxis={"title": c.y.title, "ticksuffix": c.y.suffix, "nticks": 8},

@@ -44,7 +44,7 @@ def figure(frame: pd.DataFrame, on: On, host: str, *, ink: theme.Ink) -> go.Figu
         height=360,
         margin={"l": 0, "r": 8, "t": 30, "b": 0},
         hoverlabel={"align": "left"},
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"},
+        legend=legend.ABOVE,
         legend2=legend.BELOW,
         xaxis={"title": f"latency p50 on the host<br>{host}", "ticksuffix": " ms", "rangemode": "tozero"},
         yaxis={"title": y.title, "ticksuffix": " ms", "rangemode": "tozero", "nticks": 7},

@@ -39,10 +39,13 @@ def store() -> Store:
     return Store(results_root())
 
 
-def token() -> str:
-    """What every cached read takes; jobs whose process is gone are brought to their state first."""
+def settled_token() -> str:
+    """The store's token, which every cached read takes, once jobs whose process is gone are known as such.
+
+    A page and what refreshes itself in it begin with this, so that nothing dead is drawn as running.
+    """
     results = store()
-    worker.look_after(results)
+    worker.settle_lost(results)
     return results.token()
 
 

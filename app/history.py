@@ -24,7 +24,7 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
         height=min(352, 38 + 35 * len(rows)),
         column_config={
             "baseline": st.column_config.NumberColumn(format="%.1f %%"),
-            "best so far": st.column_config.NumberColumn(format="%.1f %%", help="Best top-1 after recovery."),
+            "best so far": st.column_config.NumberColumn(format="%.1f %%", help="Best top-1 that a target ended with."),
             "created": st.column_config.DatetimeColumn("when", format="distance"),
         },
         alt="Runs that are not active, newest first",

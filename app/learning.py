@@ -6,9 +6,10 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from app import theme
+from app import legend, theme
 
 Quantity = Literal["loss", "accuracy"]
+_TICKS = 8  # at most; among fewer epochs than that, Plotly alone would put ticks between two of them
 
 
 def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.Ink, height: int = 170) -> go.Figure:
@@ -40,16 +41,16 @@ def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.In
             fig.add_vline(
                 x=before + 0.5, line={"width": 1, "dash": "dot", "color": theme.translucent(theme.NEUTRAL, 0.6)}
             )
+    ticks = {"dtick": 1} if len(count) <= _TICKS else {"nticks": _TICKS}
     fig.update_layout(
         height=height,
         margin={"l": 0, "r": 4, "t": 26, "b": 0},
         hovermode="x unified",
         dragmode=False,
         uirevision="keep",
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"color": ink.line}},
+        legend=legend.ABOVE | {"font": {"color": ink.line}},
         showlegend=True,
-        xaxis={"title": None, "tickformat": "d", "fixedrange": True}
-        | ({"dtick": 1} if len(count) <= 8 else {"nticks": 8}),
+        xaxis={"title": None, "tickformat": "d", "fixedrange": True} | ticks,
         yaxis={"ticksuffix": " %" if what == "accuracy" else "", "fixedrange": True, "nticks": 5},
     )
     return fig

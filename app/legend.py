@@ -1,13 +1,13 @@
-"""What the legend of the trade-off chart explains: colours, symbols and fillings, each once."""
+"""The legends of charts: where they lie, and what those of points explain: colours, symbols and fillings, each once."""
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from app import theme
 
-# The second legend, under the plot: at the figure's end, so that it keeps clear of the axis's title however low the
-# plot is.
-BELOW = {
+ABOVE: dict[str, object] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
+# At the figure's end, so that it keeps clear of the axis's title however low the plot is.
+BELOW: dict[str, object] = {
     "orientation": "h",
     "x": 0,
     "yref": "container",

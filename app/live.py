@@ -41,7 +41,7 @@ def news(token: str) -> None:
 @st.fragment(run_every=EVERY)
 @guard.told()
 def _live_board(ids: frozenset[str]) -> None:
-    token = data.token()
+    token = data.settled_token()
     now = active(token)
     if {run["run_id"] for run in now} != ids:
         st.rerun()
@@ -64,7 +64,7 @@ def _live_board(ids: frozenset[str]) -> None:
 @st.fragment(run_every=EVERY)
 @guard.told()
 def _news(seen: int) -> None:
-    new = _measured(data.token()) - seen
+    new = _measured(data.settled_token()) - seen
     if new > 0:
         label = f"{new} new result" + ("s" if new > 1 else "")
         if st.button(label, icon=":material/refresh:", help="Bring them into the chart."):

@@ -38,7 +38,7 @@ def ids(timing: Mapping[str, Any]) -> list[str]:
 @st.fragment(run_every=live.EVERY)
 @guard.told()
 def _live_board(drawn: frozenset[tuple[str, str]]) -> None:
-    token = data.token()
+    token = data.settled_token()
     now = active(token)
     if _which(now) != drawn:
         st.rerun()

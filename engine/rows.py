@@ -182,8 +182,7 @@ def _summary(
     run: Run, status: Mapping[str, Any], points: list[dict[str, Any]], request: Mapping[str, Any]
 ) -> dict[str, Any]:
     baseline = [p["top1"] for p in points if p.get("stage") == "baseline" and p.get("top1") is not None]
-    pruned = [p for p in points if p.get("final") and p.get("stage") != "baseline"]
-    reached = [p["top1"] for p in pruned if p.get("top1") is not None]
+    reached = [p["top1"] for p in points if p.get("final") and p.get("top1") is not None]
     return {
         "run_id": run.id,
         "group": status.get("group"),

@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import boards, data, results, timing_form, timing_history, timing_live, view
 
-token = data.token()
+token = data.settled_token()
 devices, damaged = boards.listed()
 frame = data.points(token)
 timings = data.timings(token)

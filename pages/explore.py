@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import card, charts, data, live, measured, points, table, theme, view
 
-token = data.token()
+token = data.settled_token()
 frame = data.points(token)
 
 header = st.container(horizontal=True, vertical_alignment="center")

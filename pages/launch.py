@@ -4,7 +4,7 @@ import streamlit as st
 
 from app import data, fields, forms, launching
 
-token = data.token()
+token = data.settled_token()
 with st.container(horizontal=True):
     st.title("Prune a network")
 

@@ -2,7 +2,7 @@
 
 from app import data, history, live, view
 
-token = data.token()
+token = data.settled_token()
 runs = data.runs(token)
 
 live.board(token)

@@ -65,11 +65,11 @@ def remove(name: Name, results: Results = RESULTS, as_json: Json = False) -> Non
 @app.command()
 def timings(results: Results = RESULTS, as_json: Json = False) -> None:
     """All timings, newest first; `show`, `cancel`, `resume` and `delete` take their ids as they take those of runs."""
-    from engine.jobs.worker import look_after
+    from engine.jobs.worker import settle_lost
 
     store = store_in(results)
     store.prepare()
-    look_after(store)
+    settle_lost(store)
     answer(store.timings(), as_json, report.timings)
 
 

@@ -79,11 +79,11 @@ def worker(
 @app.command()
 def runs(results: Results = RESULTS, as_json: Json = False) -> None:
     """All runs, newest first; the gallery's, too."""
-    from engine.jobs.worker import look_after
+    from engine.jobs.worker import settle_lost
 
     store = store_in(results)
     store.prepare()
-    look_after(store)
+    settle_lost(store)
     answer(store.runs(), as_json, report.runs)
 
 
@@ -97,11 +97,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One run: its status, its spec and its points; or one timing: its status, its request and its turns."""
-    from engine.jobs.worker import look_after
+    from engine.jobs.worker import settle_lost
 
     store = store_in(results)
-    look_after(store)
     run = store.job(run_id)
+    settle_lost(store)
     if isinstance(run, Timing):
         answer(_timing(run), as_json, report.timing)
         return

@@ -55,7 +55,7 @@ def worker_of(store: Store) -> Process | None:
     return _lock(store).owner()
 
 
-def look_after(store: Store) -> None:
+def settle_lost(store: Store) -> None:
     """Brings jobs whose process is gone to the state that they are to have, unless a worker lives, which sees to that.
 
     For whoever is about to show how jobs stand: after a power cut nobody else would say that they stand still.

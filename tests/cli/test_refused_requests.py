@@ -204,9 +204,10 @@ def test_an_id_that_is_none(refused: Refused, command: str, run_id: str) -> None
 
 
 @pytest.mark.parametrize("command", ["show", "cancel", "resume", "delete", "export", "time"])
-def test_an_id_that_no_run_has(refused: Refused, command: str) -> None:
+def test_an_id_that_no_run_has(refused: Refused, results: Path, command: str) -> None:
     point = ("--point", "0") if command in ("export", "time") else ()
     assert "there is no run" in refused(command, "20260131-095959-0a1b2c3d", *point)
+    assert not results.exists()
 
 
 def test_a_command_that_is_none_or_is_incomplete(refused: Refused) -> None:

@@ -154,11 +154,11 @@ def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store:
     process.signal(signal.SIGSTOP)
     child.signal(signal.SIGKILL)
     wait_for(lambda: gone(child.pid))
-    worker.look_after(store)
+    worker.settle_lost(store)
     assert run.status()["state"] == "running", "its worker lives"
     process.signal(signal.SIGKILL)
     wait_for(lambda: not process.alive())
-    worker.look_after(store)
+    worker.settle_lost(store)
     assert run.status()["state"] == "queued" and "its process was lost" in run.status()["message"]
 
 
