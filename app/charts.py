@@ -75,12 +75,12 @@ def tradeoff(
 def tradeoff_alt(points: pd.DataFrame, x: Axis, y: Axis, best: str | None) -> str:
     """The chart in one sentence: what is drawn, and the one model that the budget (or the axis) favours."""
     drawn = points.dropna(subset=[x.column, y.column])
-    text = f"{y.label} against {x.label} for {len(drawn)} models"
+    sentence = f"{y.label} against {x.label} for {len(drawn)} models"
     if best is None or best not in set(drawn["id"]):
-        return text + "."
+        return sentence + "."
     row = drawn.set_index("id").loc[best]
     return (
-        f"{text}; the best within the budget is {theme.criterion_label(row['criterion'])}, "
+        f"{sentence}; the best within the budget is {theme.criterion_label(row['criterion'])}, "
         f"{words.way(row)}{', INT8' if row['int8'] else ''}, with "
         f"{y.label} {say(row[y.column], y)} at {x.label} {say(row[x.column], x)}."
     )

@@ -59,8 +59,8 @@ def describe(frame: pd.DataFrame, on: On) -> str:
         return f"No model was timed both on {on.device} and on the host."
     least, middle, most = (f"{value:.3g}" for value in (ratios.min(), ratios.median(), ratios.max()))
     count = f"{len(ratios)} model" + ("s" if len(ratios) != 1 else "")
-    text = f"Latency on {on.device} against latency on the host for {count}: it takes {middle} times as long"
-    return f"{text}, from {least} to {most}." if len(ratios) > 1 else f"{text}."
+    sentence = f"Latency on {on.device} against latency on the host for {count}: it takes {middle} times as long"
+    return f"{sentence}, from {least} to {most}." if len(ratios) > 1 else f"{sentence}."
 
 
 def _row(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:

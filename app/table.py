@@ -93,8 +93,8 @@ def csv(frame: pd.DataFrame, timing: str | None, on: On | None = None) -> bytes:
         out["device_latency_p50_ms"] = frame["device_ms"]
         out["device_energy_mj"] = frame["device_mj"]
         out["device_conditions"] = frame["device_ms"].notna().map({True: on.setting, False: None})
-    text: str = out.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
-    return text.encode()
+    written: str = out.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
+    return written.encode()
 
 
 def _device_columns(on: On | None) -> dict[str, Any]:

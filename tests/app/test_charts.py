@@ -134,8 +134,8 @@ def test_a_chart_without_points_is_empty_and_not_an_error(frame: pd.DataFrame) -
 
 def test_the_alternative_text_names_the_best_model(frame: pd.DataFrame) -> None:
     best = frame[frame["final"]]["id"].iloc[0]
-    text = charts.tradeoff_alt(frame, X, Y, best)
-    assert text.startswith("Top-1 against MACs for") and "Taylor, layers → channels" in text
+    sentence = charts.tradeoff_alt(frame, X, Y, best)
+    assert sentence.startswith("Top-1 against MACs for") and "Taylor, layers → channels" in sentence
 
 
 def test_learning_curves_have_a_line_where_a_stage_begins() -> None:

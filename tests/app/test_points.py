@@ -157,7 +157,7 @@ def test_only_the_settings_that_differ_are_named(frame: pd.DataFrame) -> None:
 
 
 def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame) -> None:
-    text = frame[frame["final"]].iloc[0]["hover"]
+    sentence = frame[frame["final"]].iloc[0]["hover"]
     for part in (
         "L1 norm · 0.60× macs",
         "clutter",
@@ -166,7 +166,7 @@ def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame
         "(0.60×)",
         "CPU, 1 thread, batch 1, n = 200, p90",
     ):
-        assert part in text
+        assert part in sentence
 
 
 def test_a_latency_measured_otherwise_is_not_mixed_in(frame: pd.DataFrame) -> None:
