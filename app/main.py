@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import acting, guard
+from app.components import actions
+from app.components.error_boundary import error_boundary
 
 ICON = str(Path(__file__).with_name("icon.svg"))  # a Material icon here would be fetched from the internet
 
@@ -20,6 +21,6 @@ page = st.navigation(
     ],
     position="top",
 )
-acting.tell()
-with guard.told():
+actions.show_toasts()
+with error_boundary():
     page.run()

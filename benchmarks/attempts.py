@@ -23,19 +23,22 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from engine import pipeline, spec
-from engine.criteria.ensemble import score_channels
-from engine.criteria.exact import Attempts
-from engine.criteria.subject import subject
-from engine.criteria.verdict import judge
+from engine.criteria.attempts.evaluator import AttemptEvaluator
+from engine.criteria.attempts.rank import rank_attempts
+from engine.criteria.calibration import prepare_calibration
+from engine.criteria.registry import score_channels
 from engine.data.load import Data
 from engine.graph.cost import CostModel
-from engine.graph.describe import Described
 from engine.graph.metric import Metric
-from engine.hardware import cpu_model
-from engine.prune import direct, plan, progressive, surgery
-from engine.prune.attempted import Scene
-from engine.recorder import Network
+from engine.graph.summarize import Structure
+from engine.measure.machine import cpu_model
+from engine.pipeline import run as pipeline
+from engine.pipeline.recorder import Network
+from engine.prune import direct, progressive
+from engine.prune.attempt_context import AttemptContext
+from engine.spec import run as run_spec
+from engine.surgery import cut as surgery
+from engine.surgery import plan
 from engine.train.evaluate import evaluate
 
 SEEDS = range(5)
@@ -47,59 +50,61 @@ class Bench:
     """One network, its images, and how a progressive iteration looks at it."""
 
     network: Network
-    described: Described
+    structure: Structure
     data: Data
-    how: spec.WidthSpec
+    how: run_spec.WidthSpec
     reference: torch.Tensor  # the untouched network's logits, which a run has from its start
 
-    def scene(self, *, raced: bool, seed: int | None = None) -> Scene:
+    def context(self, *, race: bool, seed: int | None = None) -> AttemptContext:
         """What a method looks at; with a seed the images come in another order."""
         val, reference = self.data.val, self.reference
         if seed is not None:
             order = _order(self.data, seed)
             val, reference = val.take(order), reference[order]
-        look = subject(self.network.module, self.described.trace, val, self.data, "cpu", 0)
-        whole = Metric("macs").of(CostModel(self.described.sheet))
-        return Scene(look, self.described, Metric("macs"), whole, 0.0, 0.0, "loss", raced, reference)
+        calibration = prepare_calibration(self.network.module, self.structure.trace, val, self.data, "cpu", 0)
+        whole = Metric("macs").of(CostModel(self.structure.summary))
+        return AttemptContext(calibration, self.structure, Metric("macs"), whole, 0.0, 0.0, "loss", race, reference)
 
     def plain_blocks(self) -> list[int]:
         """Correct images without each block, one whole evaluation each."""
-        proposals = direct.proposals(self.described.sheet, Metric("macs"), 0.0)
-        twins = [surgery.bypassed(self.network.module, p.attempt.modules) for p in proposals]
+        proposals = direct.proposals(self.structure.summary, Metric("macs"), 0.0)
+        twins = [surgery.bypassed_copy(self.network.module, p.attempt.modules) for p in proposals]
         return [evaluate(twin, self.data.val, self.data, "cpu").correct for twin in twins]
 
-    def blocks(self, *, raced: bool, seed: int | None = None) -> tuple[list[int], int]:
+    def blocks(self, *, race: bool, seed: int | None = None) -> tuple[list[int], int]:
         """Correct images without each block, and the one that is missed least."""
-        attempts = [p.attempt for p in direct.proposals(self.described.sheet, Metric("macs"), 0.0)]
-        scene = self.scene(raced=raced, seed=seed)
-        wanted = 1 if raced else len(attempts)
-        verdict = judge(scene.subject, attempts, "accuracy", wanted=wanted, raced=raced, reference=scene.reference)
-        return [after.correct for after in verdict.after], verdict.best[0]
+        attempts = [p.attempt for p in direct.proposals(self.structure.summary, Metric("macs"), 0.0)]
+        context = self.context(race=race, seed=seed)
+        wanted = 1 if race else len(attempts)
+        ranking = rank_attempts(
+            context.calibration, attempts, "accuracy", wanted=wanted, race=race, reference=context.reference
+        )
+        return [after.correct for after in ranking.after], ranking.best[0]
 
     def plain_progressive(self) -> set[str]:
         """The layers that one iteration selects when every attempt is cut out of a copy and evaluated."""
-        scene = self.scene(raced=False)
-        layers = progressive.attempts(scene, self._scores(scene), self.how, self._widths())
+        context = self.context(race=False)
+        layers = progressive.attempts(context, self._scores(context), self.how, self._widths())
         before = evaluate(self.network.module, self.data.val, self.data, "cpu").loss
         rises = []
         for proposal in layers:
             twin = copy.deepcopy(self.network.module)
-            plan.apply(plan.channel_step(self.described.trace, proposal.attempt.dropped), twin, self.described)
+            plan.apply(plan.channel_step(self.structure.trace, proposal.attempt.dropped), twin, self.structure)
             rises.append((evaluate(twin, self.data.val, self.data, "cpu").loss - before) / proposal.saving)
         best = sorted(range(len(layers)), key=lambda i: (rises[i], i))
         return {layers[i].attempt.name for i in best[: math.ceil(self.how.layers_per_step * len(layers))]}
 
-    def progressive(self, *, raced: bool) -> set[str]:
+    def progressive(self, *, race: bool) -> set[str]:
         """The layers that one iteration selects."""
-        scene = self.scene(raced=raced)
-        choice = progressive.choose(scene, self._scores(scene), self.how, self._widths())
+        context = self.context(race=race)
+        choice = progressive.choose(context, self._scores(context), self.how, self._widths())
         return {tried["name"] for tried in choice.record["attempts"] if tried["selected"]}
 
-    def _scores(self, scene: Scene) -> dict[int, float]:
-        return score_channels(scene.subject, "fpgm")
+    def _scores(self, context: AttemptContext) -> dict[int, float]:
+        return score_channels(context.calibration, "fpgm")
 
     def _widths(self) -> dict[str, int]:
-        return {layer.name: layer.width for layer in self.described.sheet.layers}
+        return {layer.name: layer.width for layer in self.structure.summary.layers}
 
 
 def _order(data: Data, seed: int) -> torch.Tensor:
@@ -110,12 +115,12 @@ def main(arguments: list[str]) -> int:
     """Measure and compare; 0 when every answer agrees and every floor is met."""
     asked = _parsed(arguments)
     request = {"model": "resnet56", "weights": asked.weights, "data": {"name": asked.data, "limit": asked.limit}}
-    ready = pipeline.load_network(spec.parse(request))
-    described, how = ready.network.described, spec.WidthSpec(method="progressive")
-    whole = subject(ready.network.module, described.trace, ready.data.val, ready.data, "cpu", 0)
+    ready = pipeline.load_network(run_spec.parse(request))
+    structure, how = ready.network.structure, run_spec.WidthSpec(method="progressive")
+    whole = prepare_calibration(ready.network.module, structure.trace, ready.data.val, ready.data, "cpu", 0)
     assert whole.images is not None
-    reference = Attempts(described.trace, whole.images, []).intact()
-    bench = Bench(ready.network, described, ready.data, how, reference)
+    reference = AttemptEvaluator(structure.trace, whole.images, []).intact()
+    bench = Bench(ready.network, structure, ready.data, how, reference)
     seconds: dict[str, list[float]] = {}
     wrong: list[str] = []
     for round_ in range(asked.rounds):
@@ -133,11 +138,11 @@ def _round(bench: Bench, seconds: dict[str, list[float]], *, backwards: bool) ->
     """Time every variant once; the names of those whose answer is not the plain loop's."""
     variants: dict[str, Callable[[], Any]] = {
         "plain blocks": bench.plain_blocks,
-        "blocks": lambda: bench.blocks(raced=False),
-        "blocks, raced": lambda: [bench.blocks(raced=True, seed=seed)[1] for seed in SEEDS],
+        "blocks": lambda: bench.blocks(race=False),
+        "blocks, raced": lambda: [bench.blocks(race=True, seed=seed)[1] for seed in SEEDS],
         "plain progressive": bench.plain_progressive,
-        "progressive": lambda: bench.progressive(raced=False),
-        "progressive, raced": lambda: bench.progressive(raced=True),
+        "progressive": lambda: bench.progressive(race=False),
+        "progressive, raced": lambda: bench.progressive(race=True),
     }
     found = {}
     for name in reversed(variants) if backwards else variants:

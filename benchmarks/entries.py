@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import spec
+from engine.spec import run as run_spec
 
 EPOCHS = 2
 LR = 0.01
@@ -38,7 +38,7 @@ class Entry:
     def ours(self) -> bool:
         return self.method != THEIRS
 
-    def spec(self, weights: str, data: str, seed: int) -> spec.RunSpec:
+    def spec(self, weights: str, data: str, seed: int) -> run_spec.RunSpec:
         """The run that one of our entries asks for."""
         recover = {"lr": LR, "distil": self.distilled, **self.asked["recover"]}
         fixed = {
@@ -47,7 +47,7 @@ class Entry:
             "data": {"name": data},
             "target": {"keep": [KEEP], **self.asked.get("target", {})},
         }
-        return spec.parse({**self.asked, **fixed, "recover": recover, "seed": seed, "device": "cpu"})
+        return run_spec.parse({**self.asked, **fixed, "recover": recover, "seed": seed, "device": "cpu"})
 
 
 def entries() -> list[Entry]:

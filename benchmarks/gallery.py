@@ -9,10 +9,12 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from engine import pipeline, report, spec
-from engine.files import read_lines
+from engine.cli import tables
 from engine.jobs.child import execute
-from engine.store import GALLERY, Store
+from engine.pipeline import run as pipeline
+from engine.spec import run as run_spec
+from engine.storage.atomic import read_lines
+from engine.storage.store import GALLERY, Store
 
 CRITERIA = ("random", "l1", "bn_scale", "taylor")
 ORDERS = ("layers-channels", "channels-layers")
@@ -26,11 +28,11 @@ def main() -> None:
         store = Store(Path(scratch), gallery=Path(scratch) / "none")
         for criterion in CRITERIA:
             for order in ORDERS:
-                asked = spec.parse(
+                asked = run_spec.parse(
                     {"criterion": criterion, "order": order, "target": {"keep": KEEP}, "recover": {"epochs": 3}}
                 )
                 folder = store.create(asked, foreground=True)
-                with report.progress(folder):
+                with tables.progress(folder):
                     if execute(folder, pipeline.run) != "done":
                         raise SystemExit(f"{criterion}, {order}: {folder.status()['message']}")
                 print(f"{criterion}, {order}: {folder.points()[-1]['top1']:.1%} at {KEEP[-1]}×", flush=True)

@@ -14,8 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.device.rig import own_home, rigged
-from tests.ssh.server import SSHD
+from tests.support.board_rig import own_home, rigged
+from tests.support.sshd import SSHD
 
 MOST_SECONDS = 3.0
 

@@ -24,10 +24,10 @@ from benchmarks import standings
 from benchmarks.entries import EPOCHS, Entry, entries
 from benchmarks.standings import Result, Row, Standings
 from engine.errors import RequestError
-from engine.files import read_json, write_json
-from engine.folder import Run
-from engine.hardware import cores
-from engine.spec import RunSpec
+from engine.measure.machine import cores
+from engine.spec.run import RunSpec
+from engine.storage.atomic import read_json, write_json
+from engine.storage.job_folder import Run
 
 
 @dataclass(frozen=True)

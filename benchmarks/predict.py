@@ -18,11 +18,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from engine import timetable
 from engine.graph.cost import CostModel
-from engine.graph.describe import describe
 from engine.graph.metric import Metric
-from engine.graph.sheet import ModelSheet
+from engine.graph.summarize import summarize
+from engine.graph.summary import ModelSummary
+from engine.latency import profile
 from engine.zoo.build import build
 
 IMAGE = (3, 32, 32)
@@ -36,30 +36,30 @@ def main(arguments: list[str]) -> int:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     module = build("resnet56", 10, IMAGE).module
-    described = describe(module, IMAGE, "resnet56")
+    structure = summarize(module, IMAGE, "resnet56")
     started = time.perf_counter()
-    table = timetable.table(module, described)
+    table = profile.measure_table(module, structure)
     seconds = time.perf_counter() - started
 
-    networks: list[tuple[int, timetable.Kind, nn.Module, ModelSheet]] = []
+    networks: list[tuple[int, profile.Kind, nn.Module, ModelSummary]] = []
     seed = FIRST_SEED
     while len(networks) < PLANS:
-        kind = timetable.KINDS[seed % len(timetable.KINDS)]
-        twin, cut = timetable.cut(module, described, seed, kind)
-        if LEAST <= cut.sheet.macs / described.sheet.macs <= MOST:
-            networks.append((seed, kind, twin, cut.sheet))
+        kind = profile.KINDS[seed % len(profile.KINDS)]
+        twin, cut = profile.random_cut(module, structure, seed, kind)
+        if LEAST <= cut.summary.macs / structure.summary.macs <= MOST:
+            networks.append((seed, kind, twin, cut.summary))
         seed += 1
     metric = Metric("latency", table)
-    passes = [timetable.measured([twin for _, _, twin, _ in networks], IMAGE) for _ in range(PASSES)]
+    passes = [profile.time_networks([twin for _, _, twin, _ in networks], IMAGE) for _ in range(PASSES)]
     measured = [min(samples) for samples in zip(*passes, strict=True)]
     rows: list[dict[str, Any]] = []
-    for (drawn, kind, _, sheet), ms in zip(networks, measured, strict=True):
-        predicted = metric.of(CostModel(sheet))
+    for (drawn, kind, _, summary), ms in zip(networks, measured, strict=True):
+        predicted = metric.of(CostModel(summary))
         rows.append(
             {
                 "seed": drawn,
                 "removed": kind,
-                "macs": sheet.macs / described.sheet.macs,
+                "macs": summary.macs / structure.summary.macs,
                 "predicted_ms": predicted,
                 "measured_ms": float(ms),
                 "error": predicted / float(ms) - 1,

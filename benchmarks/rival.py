@@ -18,16 +18,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from benchmarks.entries import EPOCHS, KEEP, LR, Entry
-from engine import pipeline, recovery
 from engine.data.load import Data
 from engine.data.loader import batches
-from engine.files import write_json
-from engine.measure import onnx
+from engine.export import onnx
 from engine.measure.counters import count
-from engine.spec import RunSpec
+from engine.pipeline import recovery
+from engine.pipeline import run as pipeline
+from engine.spec.run import RunSpec
+from engine.storage.atomic import write_json
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
-from engine.train.loop import Recipe, fit
+from engine.train.fit import Recipe, fit
 
 MICRO_STEPS = 400  # for the whole network, as in its own benchmark
 RECOVERED = 2  # the number of the recovered point in a one-shot run of ours: its training's seed comes from it

@@ -21,15 +21,16 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from engine.catalog import TORCHVISION_FAMILIES
-from engine.criteria.ensemble import score_channels
-from engine.criteria.subject import Subject
-from engine.graph.describe import describe
+from engine.criteria.calibration import Calibration
+from engine.criteria.registry import score_channels
 from engine.graph.metric import Metric
+from engine.graph.summarize import summarize
 from engine.graph.trace import trace
-from engine.hardware import cpu_model
 from engine.measure.counters import count
-from engine.prune import plan, width
+from engine.measure.machine import cpu_model
+from engine.prune import width
+from engine.spec.catalog import TORCHVISION_FAMILIES
+from engine.surgery import plan
 from engine.zoo.build import construct
 
 IMAGE = (3, 32, 32)
@@ -38,11 +39,11 @@ ROUNDS = 5
 
 def ours(module: nn.Module) -> nn.Module:
     """Trace, score, solve for half the MACs, cut."""
-    described = describe(module, IMAGE)
-    subject = Subject(module, described.trace, lambda: iter(()), torch.device("cpu"), 0)
-    scores = score_channels(subject, "l1")
-    gone = width.choose(described, scores, Metric("macs"), described.sheet.macs / 2, "global", 1)
-    plan.apply(plan.channel_step(described.trace, gone), module, described)
+    structure = summarize(module, IMAGE)
+    calibration = Calibration(module, structure.trace, lambda: iter(()), torch.device("cpu"), 0)
+    scores = score_channels(calibration, "l1")
+    gone = width.choose(structure, scores, Metric("macs"), structure.summary.macs / 2, "global", 1)
+    plan.apply(plan.channel_step(structure.trace, gone), module, structure)
     return module
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.entries import KEEP, Entry
-from engine.files import read_json
-from engine.folder import Run
-from engine.hardware import cpu_model
+from engine.measure.machine import cpu_model
 from engine.stats import Interval, mean_interval
+from engine.storage.atomic import read_json
+from engine.storage.job_folder import Run
 
 IMAGE = (3, 32, 32)
 ROUNDS = 3
@@ -88,7 +88,7 @@ def theirs(file: Path) -> Result:
 
 def timed(files: Sequence[Path]) -> list[float]:
     """Milliseconds per image of each network, one thread: the least median of rounds that take them all in turn."""
-    from engine.measure.latency import time_onnx
+    from engine.latency.host_timing import time_onnx
 
     rounds = [[time_onnx(file, IMAGE, seconds=SECONDS).p50_ms for file in files] for _ in range(ROUNDS)]
     return [min(samples) for samples in zip(*rounds, strict=True)]
@@ -128,7 +128,7 @@ def told(all_: Standings) -> tuple[str, bool]:
 def _line(row: Row, all_: Standings) -> str:
     top1, results = row.top1, row.results
     spread = "" if top1.high is None else f" ± {100 * (top1.high - top1.mean):.2f}"
-    cells = (
+    channel_groups = (
         row.entry.method + ("" if row.counts(all_.seeds, all_.budget) else " \\*"),
         row.entry.criterion,
         "yes" if row.entry.distilled else "no",
@@ -139,7 +139,7 @@ def _line(row: Row, all_: Standings) -> str:
         f"{max(result.batches for result in results)}",
         f"{_mean([result.seconds for result in results]):.1f}",
     )
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(channel_groups)} |"
 
 
 def _named(row: Row | None, all_: Standings) -> str:

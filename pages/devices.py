@@ -2,33 +2,35 @@
 
 import streamlit as st
 
-from app import boards, data, results, timing_form, timing_history, timing_live, view
+from app.components import empty
+from app.devices import cards, measurements, timing_form, timing_history, timing_live
+from app.tables import store
 
-token = data.settled_token()
-devices, damaged = boards.listed()
-frame = data.points(token)
-timings = data.timings(token)
+token = store.settled_token()
+devices, damaged = cards.listed()
+frame = store.points(token)
+timings = store.timings(token)
 
-boards.head(devices)
+cards.head(devices)
 
 if damaged is not None:
     st.error(damaged, title="The devices cannot be read", icon=":material/error:")
 elif devices:
-    boards.cards(devices)
+    cards.cards(devices)
     timing_form.form(devices, frame, token)
 else:
-    view.nothing_yet(
+    empty.nothing_yet(
         "Boards that networks are timed on over SSH, such as a Jetson TX2: how they stand, how long your models "
         "take there, and what it draws. A board needs an SSH server, Python 3.6 and TensorRT or ONNX Runtime.",
         "Add a device",
         ":material/add:",
-        on_click=boards.begin_adding,
+        on_click=cards.begin_adding,
     )
 
 timing_live.board(token)
-ended = [timing for timing in timings if timing["state"] not in data.ACTIVE]
+ended = [timing for timing in timings if timing["state"] not in store.ACTIVE]
 if ended:
     st.subheader("Timings")
     timing_history.show(ended, frame)
 if not frame.empty:
-    results.show(frame)
+    measurements.show(frame)

@@ -2,16 +2,20 @@
 
 import streamlit as st
 
-from app import card, charts, data, live, measured, points, table, theme, view
+from app import theme
+from app.charts import tradeoff
+from app.components import empty
+from app.explore import card, controls, news, table
+from app.tables import board_columns, points, store
 
-token = data.settled_token()
-frame = data.points(token)
+token = store.settled_token()
+frame = store.points(token)
 
 header = st.container(horizontal=True, vertical_alignment="center")
 header.title("What does it cost to make this network smaller?", width="stretch")
 
 if frame.empty:
-    view.empty("Every model that you prune appears here: its accuracy against what it costs.")
+    empty.show("Every model that you prune appears here: its accuracy against what it costs.")
     st.stop()
 
 if not frame["gallery"].eq(False).any():
@@ -25,13 +29,13 @@ if not frame["gallery"].eq(False).any():
             st.switch_page("../pages/launch.py")
 
 with st.container(horizontal=True, gap="small"):
-    shown = view.filtered(frame)
-live.news(token)
+    shown = controls.filtered(frame)
+news.show(token)
 
 left, right = st.columns([7, 3], gap="medium")
 with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-    x, log = view.x_axis(shown)
-    y = view.y_axis()
+    x, log = controls.x_axis(shown)
+    y = controls.y_axis()
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
     steps = st.toggle(
         "All steps",
@@ -40,24 +44,24 @@ with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small
         help="Also what was measured between phases, and after each step of an iterative one.",
     )
     int8 = shown["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
-    timing = view.timing(shown)
-    on = view.on_device(shown, x)
+    timing = controls.timing(shown)
+    on = controls.on_device(shown, x)
 
 shown = points.with_latency(points.of_kind(shown, before=before, steps=steps, int8=int8), timing)
-shown = measured.with_device(shown, on)
+shown = board_columns.with_device(shown, on)
 drawn = shown.dropna(subset=[x.column, y.column])
 pruned = drawn[~drawn["baseline"]]
 
 with left:
     canvas = st.container()
-    budget = view.budget(pruned, x, y)
+    budget = controls.budget(pruned, x, y)
 
-chosen = view.chosen_point(shown, drawn)
+chosen = controls.chosen_point(shown, drawn)
 with canvas:
     if drawn.empty:
         st.info(f"None of the chosen runs has both {y.label} and {x.label} yet.", icon=":material/scatter_plot:")
     else:
-        marks = charts.Marks(
+        marks = tradeoff.Marks(
             front=points.front(drawn, x.column, y.column, y_better=y.better),
             selected=chosen,
             best=budget.best,
@@ -66,12 +70,12 @@ with canvas:
         )
         note = on.setting if on else (timing or "" if x.column == "latency" else "")
         st.plotly_chart(
-            charts.tradeoff(drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
+            tradeoff.figure(drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
             key="tradeoff",
-            on_select=view.take_click,
+            on_select=controls.take_click,
             selection_mode="points",
             config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
-            alt=charts.tradeoff_alt(drawn, x, y, budget.best),
+            alt=tradeoff.describe(drawn, x, y, budget.best),
         )
 
 with right, st.container(border=True):
@@ -79,12 +83,12 @@ with right, st.container(border=True):
         st.markdown("**No model selected**")
         st.caption("Click a point, or a row of the table, to see its layers, what it gains and loses, and its files.")
     else:
-        card.show(*points.timed_row(shown, chosen, timing), measured.of_point(shown, chosen, on))
+        card.show(*points.timed_row(shown, chosen, timing), board_columns.of_point(shown, chosen, on))
 
 with header:
     with st.popover("Link", icon=":material/link:"):
         st.caption("Opens this view: filters, axes, budget and the selected model.")
-        st.code(view.link(), language=None, wrap_lines=True)
+        st.code(controls.link(), language=None, wrap_lines=True)
     st.download_button(
         "CSV",
         table.csv(shown, timing, on),

@@ -2,16 +2,17 @@
 
 import streamlit as st
 
-from app import data, fields, forms, launching
+from app.launch import form, preview, request
+from app.tables import store
 
-token = data.settled_token()
+token = store.settled_token()
 with st.container(horizontal=True):
     st.title("Prune a network")
 
-form, aside = st.columns([13, 8], gap="medium")
-with form:
-    asked = fields.form()
+left, right = st.columns([13, 8], gap="medium")
+with left:
+    filled = form.draw()
 
-runs = asked.request if isinstance(asked.request, forms.Refusal) else forms.build(asked.request)
-with aside:
-    launching.aside(runs, asked, past=data.runs(token))
+runs = filled.request if isinstance(filled.request, request.Refusal) else request.build(filled.request)
+with right:
+    preview.aside(runs, filled, past=store.runs(token))

@@ -1,14 +1,16 @@
 """Runs: what is running, live; then every other run, with what can be done about it."""
 
-from app import data, history, live, view
+from app.components import empty
+from app.runs import history, live
+from app.tables import store
 
-token = data.settled_token()
-runs = data.runs(token)
+token = store.settled_token()
+runs = store.runs(token)
 
 live.board(token)
 
 if all(run["gallery"] for run in runs):
-    view.empty("Runs appear here as soon as one is launched: their progress, curves and log.")
-rest = [run for run in runs if run["gallery"] or run["state"] not in data.ACTIVE]
+    empty.show("Runs appear here as soon as one is launched: their progress, curves and log.")
+rest = [run for run in runs if run["gallery"] or run["state"] not in store.ACTIVE]
 if rest:
     history.show(rest)

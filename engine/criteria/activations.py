@@ -7,27 +7,27 @@ import numpy as np
 import torch
 from torch import Tensor, fx
 
-from engine.criteria.subject import Scores, Subject
-from engine.graph.follow import layer_nodes, unit
+from engine.criteria.calibration import Calibration, Scores
+from engine.graph.patterns import layer_nodes, unit
 
 RANK_IMAGES = 64
 
 
-def activation(subject: Subject) -> Scores:
+def activation(calibration: Calibration) -> Scores:
     """Mean |a_c| over calibration images and positions (Molchanov et al. 2017)."""
-    return _averaged(subject, lambda maps: maps.abs().flatten(2).mean(2))
+    return _averaged(calibration, lambda maps: maps.abs().flatten(2).mean(2))
 
 
-def feature_rank(subject: Subject) -> Scores:
+def feature_rank(calibration: Calibration) -> Scores:
     """Mean matrix rank of a_c over the first 64 calibration images (Lin et al. 2020, eq. 4)."""
-    return _averaged(subject, lambda maps: torch.linalg.matrix_rank(maps).float(), RANK_IMAGES)
+    return _averaged(calibration, lambda maps: torch.linalg.matrix_rank(maps).float(), RANK_IMAGES)
 
 
-def _averaged(subject: Subject, measure: Callable[[Tensor], Tensor], limit: int | None = None) -> Scores:
+def _averaged(calibration: Calibration, measure: Callable[[Tensor], Tensor], limit: int | None = None) -> Scores:
     """The mean over images of `measure`, which maps N×C×H×W feature maps to N×C numbers."""
-    maps = _Maps(subject, measure)
+    maps = _Maps(calibration, measure)
     seen = 0
-    for batch, _ in subject.batches():
+    for batch, _ in calibration.batches():
         images = batch[: None if limit is None else limit - seen]
         with torch.inference_mode():
             maps.run(images)
@@ -40,14 +40,14 @@ def _averaged(subject: Subject, measure: Callable[[Tensor], Tensor], limit: int 
 class _Maps(fx.Interpreter):
     """Runs the traced graph and adds up what `measure` says of every layer's maps, as they pass."""
 
-    def __init__(self, subject: Subject, measure: Callable[[Tensor], Tensor]) -> None:
-        super().__init__(subject.trace.graph)
-        self.total = {name: np.zeros(len(layer.outs)) for name, layer in subject.trace.layers.items()}
+    def __init__(self, calibration: Calibration, measure: Callable[[Tensor], Tensor]) -> None:
+        super().__init__(calibration.trace.graph)
+        self.total = {name: np.zeros(len(layer.outs)) for name, layer in calibration.trace.layers.items()}
         self._measure = measure
-        self._linear = {name for name, layer in subject.trace.layers.items() if layer.kind == "linear"}
+        self._linear = {name for name, layer in calibration.trace.layers.items() if layer.kind == "linear"}
         self._last = {
-            next(n for n in reversed(unit(subject.trace, node)) if n is not None): name
-            for name, node in layer_nodes(subject.trace).items()
+            next(n for n in reversed(unit(calibration.trace, node)) if n is not None): name
+            for name, node in layer_nodes(calibration.trace).items()
         }
 
     def run_node(self, n: fx.Node) -> Any:

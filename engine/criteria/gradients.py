@@ -7,38 +7,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine.criteria.subject import Scores, Subject
+from engine.criteria.calibration import Calibration, Scores
 
 OBD_SAMPLES = 128
 
 
-def taylor(subject: Subject) -> Scores:
+def taylor(calibration: Calibration) -> Scores:
     """(Σ_{w∈W_c} w·∂L/∂w)², averaged over calibration batches (Molchanov et al. 2019, eq. 8)."""
-    total, batches = _zeros(subject), 0
-    for images, labels in subject.batches():
-        for name, weight, gradient in _gradients(subject, images, labels):
+    total, batches = _zeros(calibration), 0
+    for images, labels in calibration.batches():
+        for name, weight, gradient in _gradients(calibration, images, labels):
             total[name] += (weight * gradient).flatten(1).sum(1).double().square().cpu().numpy()
         batches += 1
     return {name: scores / batches for name, scores in total.items()}
 
 
-def obd(subject: Subject) -> Scores:
+def obd(calibration: Calibration) -> Scores:
     """½ Σ w²·E[(∂L/∂w)²], the expectation over single samples (LeCun et al. 1990, with the empirical Fisher)."""
-    total, samples = _zeros(subject), 0
-    for images, labels in _singles(subject, OBD_SAMPLES):
-        for name, weight, gradient in _gradients(subject, images, labels):
+    total, samples = _zeros(calibration), 0
+    for images, labels in _singles(calibration, OBD_SAMPLES):
+        for name, weight, gradient in _gradients(calibration, images, labels):
             total[name] += 0.5 * (weight * gradient).flatten(1).double().square().sum(1).cpu().numpy()
         samples += 1
     return {name: scores / samples for name, scores in total.items()}
 
 
-def _zeros(subject: Subject) -> Scores:
-    return {name: np.zeros(len(layer.outs)) for name, layer in subject.trace.layers.items()}
+def _zeros(calibration: Calibration) -> Scores:
+    return {name: np.zeros(len(layer.outs)) for name, layer in calibration.trace.layers.items()}
 
 
-def _singles(subject: Subject, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+def _singles(calibration: Calibration, count: int) -> Iterator[tuple[Tensor, Tensor]]:
     left = count
-    for images, labels in subject.batches():
+    for images, labels in calibration.batches():
         for i in range(min(left, len(labels))):
             yield images[i : i + 1], labels[i : i + 1]
         left -= len(labels)
@@ -46,11 +46,11 @@ def _singles(subject: Subject, count: int) -> Iterator[tuple[Tensor, Tensor]]:
             return
 
 
-def _gradients(subject: Subject, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
+def _gradients(calibration: Calibration, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
     """(layer, weight, ∂loss/∂weight) for every layer; the parameters' own `.grad` stays as it is."""
-    weights: dict[str, Tensor] = {n: subject.module.get_submodule(n).weight for n in subject.trace.layers}  # type: ignore[misc]
+    weights: dict[str, Tensor] = {n: calibration.module.get_submodule(n).weight for n in calibration.trace.layers}  # type: ignore[misc]
     with torch.enable_grad():
-        loss = F.cross_entropy(subject.module(images), labels)
+        loss = F.cross_entropy(calibration.module(images), labels)
         gradients = torch.autograd.grad(loss, list(weights.values()))
     for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
         yield name, weight.detach(), gradient

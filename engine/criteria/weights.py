@@ -6,35 +6,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.criteria.subject import Scores, Subject, weights_of
+from engine.criteria.calibration import Calibration, Scores, weights_of
 from engine.errors import RequestError
-from engine.graph.follow import layer_nodes, unit
+from engine.graph.patterns import layer_nodes, unit
 
 
-def random(subject: Subject) -> Scores:
+def random(calibration: Calibration) -> Scores:
     """Uniform in [0, 1), from the seed and the layer's name: the control of every comparison."""
     return {
-        name: np.random.default_rng([subject.seed, zlib.crc32(name.encode())]).random(len(layer.outs))
-        for name, layer in subject.trace.layers.items()
+        name: np.random.default_rng([calibration.seed, zlib.crc32(name.encode())]).random(len(layer.outs))
+        for name, layer in calibration.trace.layers.items()
     }
 
 
-def l1(subject: Subject) -> Scores:
+def l1(calibration: Calibration) -> Scores:
     """Σ|W_c| (Li et al. 2017)."""
-    return {name: w.abs().sum(1).numpy() for name, w in weights_of(subject)}
+    return {name: w.abs().sum(1).numpy() for name, w in weights_of(calibration)}
 
 
-def l2(subject: Subject) -> Scores:
+def l2(calibration: Calibration) -> Scores:
     """√Σ W_c²."""
-    return {name: w.norm(dim=1).numpy() for name, w in weights_of(subject)}
+    return {name: w.norm(dim=1).numpy() for name, w in weights_of(calibration)}
 
 
-def bn_scale(subject: Subject) -> Scores:
+def bn_scale(calibration: Calibration) -> Scores:
     """|γ_c| of the batch norm that directly follows (Liu et al. 2017); layers without one have no score."""
     scores: Scores = {}
-    for name, node in layer_nodes(subject.trace).items():
-        norm = unit(subject.trace, node)[1]
-        gamma = None if norm is None else subject.module.get_submodule(str(norm.target)).weight
+    for name, node in layer_nodes(calibration.trace).items():
+        norm = unit(calibration.trace, node)[1]
+        gamma = None if norm is None else calibration.module.get_submodule(str(norm.target)).weight
         if isinstance(gamma, Tensor):
             scores[name] = gamma.detach().double().abs().cpu().numpy()
     if not scores:
@@ -42,15 +42,15 @@ def bn_scale(subject: Subject) -> Scores:
     return scores
 
 
-def fpgm(subject: Subject) -> Scores:
+def fpgm(calibration: Calibration) -> Scores:
     """Σ_j ‖W_c − W_j‖₂: near the geometric median means replaceable (He et al. 2019, eq. 4)."""
-    return {name: torch.cdist(w, w).sum(1).numpy() for name, w in weights_of(subject)}
+    return {name: torch.cdist(w, w).sum(1).numpy() for name, w in weights_of(calibration)}
 
 
-def lamp(subject: Subject) -> Scores:
+def lamp(calibration: Calibration) -> Scores:
     """‖W_c‖² over the sum of ‖W_j‖² not smaller than it in the layer (Lee et al. 2021, eq. 4, for filters)."""
     scores: Scores = {}
-    for name, w in weights_of(subject):
+    for name, w in weights_of(calibration):
         squares = w.square().sum(1)
         ascending, order = squares.sort()
         not_smaller = ascending.flip(0).cumsum(0).flip(0)

@@ -1,0 +1,1 @@
+"""Image sets by name or path, their splits and batches."""

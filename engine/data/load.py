@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from engine import catalog
 from engine.data import arrays, clutter, folder, public
 from engine.data.split import Data, Parts, Split, Triple
 from engine.errors import RequestError
-from engine.spec import DataSpec
+from engine.spec import catalog
+from engine.spec.run import DataSpec
 
 __all__ = ["Data", "Split", "load"]
 

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 from torchvision import datasets
 
-from engine import paths
 from engine.data import folder
 from engine.data.split import Parts, Split, in_memory
 from engine.errors import RequestError, WorkError
+from engine.storage import directories
 
 _TIMEOUT = 30.0  # seconds without a byte
 _IMAGENET = "the folder with ImageNet's train/ and val/, one folder a class in each"
@@ -62,7 +62,7 @@ def imagenet(root: Path | None) -> Parts:
 
 
 def _cifar(kind: type[datasets.CIFAR10], root: Path | None) -> Parts:
-    where = root or paths.cache() / "data"
+    where = root or directories.cache() / "data"
     try:
         with _socket_timeout(_TIMEOUT):
             train, test = (kind(where, train=train, download=True) for train in (True, False))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, fx, nn
 
-from engine.graph.follow import ACTIVATIONS, layer_nodes, unit
-from engine.graph.identity import Trace, compact
+from engine.graph.channel_ids import Trace, compact
+from engine.graph.patterns import ACTIVATIONS, layer_nodes, unit
 from engine.graph.rules import ADDITIONS
 
 _CONCATENATIONS = {torch.cat, torch.concat}

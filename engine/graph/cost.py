@@ -6,7 +6,7 @@ MACs are the multiply–accumulates of convolutions and linear layers for one im
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from engine.graph.sheet import ModelSheet, Uses
+from engine.graph.summary import ModelSummary, Uses
 
 
 @dataclass(frozen=True)
@@ -22,15 +22,19 @@ class Cost:
 class CostModel:
     """The cost of a sheet with some blocks removed, as a function of the kept channels per cell."""
 
-    def __init__(self, sheet: ModelSheet, removed: Collection[str] = ()) -> None:
-        gone = removed_modules(sheet, removed)
-        route = _routes(sheet, removed)
-        self.full = [cell.size for cell in sheet.cells]
+    def __init__(self, summary: ModelSummary, removed: Collection[str] = ()) -> None:
+        gone = removed_modules(summary, removed)
+        route = _routes(summary, removed)
+        self.full = [group.size for group in summary.channel_groups]
         self.layers = [
-            (_rerouted(x.ins, route), _rerouted(x.outs, route), x) for x in sheet.layers if not is_inside(x.name, gone)
+            (_rerouted(x.ins, route), _rerouted(x.outs, route), x)
+            for x in summary.layers
+            if not is_inside(x.name, gone)
         ]
-        self.affines = [(_rerouted(a.channels, route), a.params) for a in sheet.affines if not is_inside(a.name, gone)]
-        self.present = {cell for ins, outs, _ in self.layers for cell, _ in (*ins, *outs)}
+        self.affines = [
+            (_rerouted(a.channels, route), a.params) for a in summary.affines if not is_inside(a.name, gone)
+        ]
+        self.present = {group for ins, outs, _ in self.layers for group, _ in (*ins, *outs)}
 
     def __call__(self, kept: list[int] | None = None) -> Cost:
         """The cost when `kept[c]` channels of cell c remain (all of them by default)."""
@@ -46,27 +50,27 @@ class CostModel:
         return Cost(params, macs)
 
 
-def cost(sheet: ModelSheet, kept: list[int] | None = None, removed: Collection[str] = ()) -> Cost:
+def cost(summary: ModelSummary, kept: list[int] | None = None, removed: Collection[str] = ()) -> Cost:
     """The cost of one plan; build a CostModel to ask for many."""
-    return CostModel(sheet, removed)(kept)
+    return CostModel(summary, removed)(kept)
 
 
 def widths(
-    sheet: ModelSheet, kept: list[int] | None = None, removed: Collection[str] = ()
+    summary: ModelSummary, kept: list[int] | None = None, removed: Collection[str] = ()
 ) -> dict[str, tuple[int, int]]:
     """Original and kept output channels of every convolution in order of depth; 0 in removed blocks."""
-    counts = [cell.size for cell in sheet.cells] if kept is None else kept
-    gone, route = removed_modules(sheet, removed), _routes(sheet, removed)
+    counts = [group.size for group in summary.channel_groups] if kept is None else kept
+    gone, route = removed_modules(summary, removed), _routes(summary, removed)
     return {
         layer.name: (layer.width, 0 if is_inside(layer.name, gone) else _count(_rerouted(layer.outs, route), counts))
-        for layer in sheet.layers
+        for layer in summary.layers
         if layer.kind != "linear"
     }
 
 
-def removed_modules(sheet: ModelSheet, removed: Collection[str]) -> tuple[str, ...]:
+def removed_modules(summary: ModelSummary, removed: Collection[str]) -> tuple[str, ...]:
     """The modules that go with the removed blocks."""
-    return tuple(module for block in sheet.blocks if block.name in removed for module in block.modules)
+    return tuple(module for block in summary.blocks if block.name in removed for module in block.modules)
 
 
 def is_inside(name: str, modules: Collection[str]) -> bool:
@@ -74,18 +78,18 @@ def is_inside(name: str, modules: Collection[str]) -> bool:
     return any(name == module or name.startswith(module + ".") for module in modules)
 
 
-def _routes(sheet: ModelSheet, removed: Collection[str]) -> Mapping[int, int]:
+def _routes(summary: ModelSummary, removed: Collection[str]) -> Mapping[int, int]:
     """Cells that vanish with a block, each with the cell that its readers read instead."""
     route: dict[int, int] = {}
-    for block in sheet.blocks:  # in order of depth, so that what a block reads is already resolved
+    for block in summary.blocks:  # in order of depth, so that what a block reads is already resolved
         if block.name in removed:
             route |= {written: route.get(read, read) for written, read in block.reroute}
     return route
 
 
 def _rerouted(uses: Uses, route: Mapping[int, int]) -> Uses:
-    return tuple((route.get(cell, cell), times) for cell, times in uses)
+    return tuple((route.get(group, group), times) for group, times in uses)
 
 
 def _count(uses: Uses, kept: list[int]) -> int:
-    return sum(kept[cell] * times for cell, times in uses)
+    return sum(kept[group] * times for group, times in uses)

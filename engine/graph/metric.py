@@ -1,9 +1,20 @@
 """What a target is stated in, and what a plan costs in it. No torch."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from engine.graph.cost import CostModel
-from engine.graph.latency import LatencyTable
+
+
+class LatencyPredictor(Protocol):
+    """What predicts milliseconds from measured layers: a table of `engine.latency`, which stands above this room."""
+
+    def predict(self, model: CostModel, kept: list[int] | None = None) -> float:
+        """Milliseconds of the network with `kept[g]` channels of group g (all of them by default)."""
+
+    def along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
+        """What `predict` gives with nothing removed, then after each of `order`'s (group, how many channels go)."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +26,7 @@ class Metric:
     """
 
     name: str  # "macs" | "params" | "latency"
-    table: LatencyTable | None = None
+    table: LatencyPredictor | None = None
 
     def __post_init__(self) -> None:
         if (self.name == "latency") != (self.table is not None):

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-from engine.graph.identity import Affine, Identities, Layer, Padding, Trace, UnsupportedOperation, compact
+from engine.graph.channel_ids import Affine, Identities, Layer, Padding, Trace, UnsupportedOperation, compact
 
 
 class Propagation:

@@ -17,9 +17,8 @@ from torchvision.models.convnext import LayerNorm2d
 from torchvision.ops import StochasticDepth
 from torchvision.ops.stochastic_depth import stochastic_depth
 
-from engine.graph.identity import Affine, Layer, Padding, compact, distinct, varies
+from engine.graph.channel_ids import Affine, Layer, compact, distinct, varies
 from engine.graph.propagation import Propagation
-from engine.zoo.cifar import PadShortcut
 
 ADDITIONS = {torch.add, operator.add, operator.iadd, "add", "add_"}
 Handler = Callable[[Propagation, fx.Node, tuple[Any, ...], dict[str, Any]], Any]
@@ -122,15 +121,6 @@ def _affine(p: Propagation, node: fx.Node, x: Tensor, kind: str, dim: int, param
     ids = p.channel_vector(x, dim, node)
     p.affines[str(node.target)] = Affine(str(node.target), kind, ids.numpy(), dim, params)
     return x
-
-
-@module_rule(PadShortcut)
-def pad_shortcut(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: dict[str, Any]) -> Tensor:
-    module, x = p.module(node), args[0]
-    before, after = p.ids.fresh(module.before), p.ids.fresh(module.after)
-    p.paddings[str(node.target)] = Padding(str(node.target), before.numpy(), after.numpy())
-    x = x[:, :, :: module.stride, :: module.stride]
-    return torch.cat([before, p.channel_vector(x, 1, node), after])[None, :, None, None].expand(1, -1, *x.shape[2:])
 
 
 # --- joining ------------------------------------------------------------------------------------

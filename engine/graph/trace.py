@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from engine.graph import rules
-from engine.graph.identity import Trace, UnsupportedOperation, compact
+from engine.graph.channel_ids import Trace, UnsupportedOperation, compact
 from engine.graph.propagation import Propagation
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from engine import files
 from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handled
-from engine.store import Job, Run, Store, Timing
+from engine.storage import atomic
+from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.store import Store
 
 Pipeline = Callable[[Any, Any], None]  # what was asked, and the run or timing
 LOCK_WAIT = 10.0
@@ -58,8 +59,8 @@ def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> str:
         job.end("cancelled", "cancelled before it was started")
         return "cancelled"
     job.lock.sign()
-    files.tidy(job.path)
-    files.tidy(job.path / "models")
+    atomic.remove_leftovers(job.path)
+    atomic.remove_leftovers(job.path / "models")
     job.update(state="running", message="starting", error=None, times={"started": time.time(), "finished": None})
     state, sentence = _outcome(job, pipeline, stop)
     job.end(state, sentence)
@@ -105,11 +106,11 @@ def _what(job: Job) -> str:
 def _pipeline(asked: Any, job: Run | Timing) -> None:
     """What a run or a timing consists of; imported here, as that takes seconds and the job is to be seen running."""
     if isinstance(job, Timing):
-        from engine.device import job as timing
+        from engine.boards import timing_job as timing
 
         timing.run(asked, job)
     else:
-        from engine import pipeline
+        from engine.pipeline import run as pipeline
 
         pipeline.run(asked, job)
 

@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from engine import files
 from engine.errors import RequestError, WorkError
-from engine.folder import ENDED, STATES, Job, Run, Timing
-from engine.spec import RunSpec
-from engine.store import Store
-from engine.timing import TimingRequest
+from engine.spec.board_timing import TimingRequest
+from engine.spec.run import RunSpec
+from engine.storage import atomic
+from engine.storage.job_folder import ENDED, STATES, Job, Run, Timing
+from engine.storage.store import Store
 
 MAX_CRASHES = 3
 _OWN = "SELECT job_id, kind, lane FROM jobs WHERE kind != 'gallery' AND "
@@ -64,7 +64,7 @@ class Queue:
                     job.end("cancelled", "cancelled while nobody worked on it")
                     return
         self._refuse_ended(job)
-        with files.told(job.cancel_mark):
+        with atomic.as_work_error(job.cancel_mark):
             job.cancel_mark.touch()
         owner = job.lock.owner()
         if owner is not None:
@@ -86,7 +86,7 @@ class Queue:
                 raise RequestError(refusal)
             if not mine:
                 raise RequestError(f"{job_id} is still being worked on; try again in a moment")
-            with files.told(job.cancel_mark):
+            with atomic.as_work_error(job.cancel_mark):
                 job.cancel_mark.unlink(missing_ok=True)
             self._requeue(job, f"waiting; {job.resumes}", crashes=0)
         return job

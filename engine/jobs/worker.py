@@ -17,13 +17,13 @@ from pathlib import Path
 from types import FrameType
 
 from engine.errors import RequestError, WorkError
-from engine.files import told
-from engine.folder import Job
-from engine.jobs.process import Child
+from engine.jobs.child_process import Child
 from engine.jobs.queue import Queue
 from engine.jobs.signals import handled
-from engine.locks import Lock, Process
-from engine.store import Store
+from engine.storage.atomic import as_work_error
+from engine.storage.job_folder import Job
+from engine.storage.locks import Lock, Process
+from engine.storage.store import Store
 
 PROJECT = Path(__file__).parents[2]
 GRACE_SECONDS = 10.0  # from SIGTERM to SIGKILL
@@ -189,7 +189,7 @@ class _Crew:
 
     def _started(self, job: Job) -> Child:
         path = job.path / "log.txt"
-        with told(path), path.open("ab") as log:
+        with as_work_error(path), path.open("ab") as log:
             popen = subprocess.Popen(
                 self.command(self.store, job),
                 cwd=PROJECT,

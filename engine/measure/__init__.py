@@ -1,1 +1,1 @@
-"""Measuring: multiply–accumulates, ONNX files and latency on this host."""
+"""What a network costs, counted, and the machine that its numbers were measured on."""

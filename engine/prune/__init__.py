@@ -1,0 +1,1 @@
+"""How much is removed, and which: one-shot, direct, progressive, alternate."""

@@ -2,36 +2,39 @@
 
 from collections.abc import Mapping
 
-from engine.criteria.walk import Attempt
+from engine.criteria.attempts.shared_prefix import Attempt
 from engine.graph.cost import CostModel
-from engine.prune import direct, plan, width
-from engine.prune.attempted import Choice, Proposal, Scene, record
-from engine.prune.target import CannotMeet
-from engine.spec import WidthSpec
+from engine.prune import direct, width
+from engine.prune.attempt_context import AttemptContext, Choice, Proposal, attempt_record
+from engine.prune.solver import TargetUnreachable
+from engine.spec.run import WidthSpec
+from engine.surgery import plan
 
 
-def choose(scene: Scene, blocks: Mapping[str, float], channels: Mapping[int, float], how: WidthSpec) -> Choice:
+def choose(
+    context: AttemptContext, blocks: Mapping[str, float], channels: Mapping[int, float], how: WidthSpec
+) -> Choice:
     """Propose the block with the lowest score and a channel step that saves as much; keep the one that hurts less.
 
     `blocks` and `channels` are scores by the run's criterion. Blocks that lead below the limit are not proposed: when
     none is left, channels meet the limit by themselves. CannotMeet when they do not allow it.
     """
-    now = scene.metric.of(CostModel(scene.described.sheet))
-    fitting = direct.proposals(scene.described.sheet, scene.metric, scene.floor)
+    now = context.metric.of(CostModel(context.structure.summary))
+    fitting = direct.proposals(context.structure.summary, context.metric, context.floor)
     fitting.sort(key=lambda p: blocks[p.attempt.name])
-    limit = now - fitting[0].saving if fitting else scene.limit
+    limit = now - fitting[0].saving if fitting else context.limit
     try:
-        dropped = width.choose(scene.described, channels, scene.metric, limit, how.scope, how.round_to)
-    except CannotMeet:
+        dropped = width.choose(context.structure, channels, context.metric, limit, how.scope, how.round_to)
+    except TargetUnreachable:
         if not fitting:
             raise
         dropped = frozenset()
-    step = plan.channel_step(scene.described.trace, dropped)
+    step = plan.channel_step(context.structure.trace, dropped)
     proposals = fitting[:1]
     if dropped:
         proposals = [*proposals, Proposal(Attempt("channels", dropped=dropped), now - limit, len(dropped))]
-    verdict = scene.judge([p.attempt for p in proposals], None, wanted=1)
-    chosen = proposals[verdict.best[0]]
+    ranking = context.judge([p.attempt for p in proposals], None, wanted=1)
+    chosen = proposals[ranking.best[0]]
     if not chosen.channels:
         step = plan.Step(blocks=(chosen.attempt.name,))
-    return Choice(step, record(scene, proposals, verdict, verdict.best))
+    return Choice(step, attempt_record(context, proposals, ranking, ranking.best))

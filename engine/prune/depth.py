@@ -4,21 +4,21 @@ from collections.abc import Mapping
 
 from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
-from engine.graph.sheet import Block, ModelSheet
-from engine.prune.target import CannotMeet
+from engine.graph.summary import Block, ModelSummary
+from engine.prune.solver import TargetUnreachable
 
 
-def candidates(sheet: ModelSheet, kept: list[int] | None = None) -> list[Block]:
+def candidates(summary: ModelSummary, kept: list[int] | None = None) -> list[Block]:
     """The blocks that may go when `kept` channels per cell remain: as wide where they read as where they write."""
     return [
         block
-        for block in sheet.blocks
+        for block in summary.blocks
         if block.removable and (kept is None or all(kept[written] == kept[read] for written, read in block.reroute))
     ]
 
 
 def choose(
-    sheet: ModelSheet,
+    summary: ModelSummary,
     scores: Mapping[str, float],
     metric: Metric,
     limit: float,
@@ -32,17 +32,17 @@ def choose(
     passed over, so that channels can meet that target exactly. CannotMeet when no block is left and nothing
     smaller follows (`not_below` = 0).
     """
-    whole = metric.of(CostModel(sheet), kept)
-    saving = {b.name: whole - metric.of(CostModel(sheet, [b.name]), kept) for b in candidates(sheet, kept)}
+    whole = metric.of(CostModel(summary), kept)
+    saving = {b.name: whole - metric.of(CostModel(summary, [b.name]), kept) for b in candidates(summary, kept)}
     removed: list[str] = []
     now = whole
     for name in sorted(saving, key=lambda n: (scores[n], -saving[n], n)):
         if now <= limit:
             break
-        then = metric.of(CostModel(sheet, [*removed, name]), kept)
+        then = metric.of(CostModel(summary, [*removed, name]), kept)
         if then >= not_below:
             removed.append(name)
             now = then
     if now > limit and not not_below:
-        raise CannotMeet(now, f"without all {len(saving)} removable blocks")
+        raise TargetUnreachable(now, f"without all {len(saving)} removable blocks")
     return removed

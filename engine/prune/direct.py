@@ -1,29 +1,29 @@
 """Direct depth pruning: the exact accuracy of each removal, one block at a time (Wu et al. 2023)."""
 
-from engine.criteria.walk import Attempt
+from engine.criteria.attempts.shared_prefix import Attempt
 from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
-from engine.graph.sheet import ModelSheet
+from engine.graph.summary import ModelSummary
 from engine.prune import depth
-from engine.prune.attempted import Choice, Proposal, Scene, record
-from engine.prune.plan import Step
-from engine.prune.target import CannotMeet
+from engine.prune.attempt_context import AttemptContext, Choice, Proposal, attempt_record
+from engine.prune.solver import TargetUnreachable
+from engine.surgery.plan import Step
 
 
-def choose(scene: Scene) -> Choice:
+def choose(context: AttemptContext) -> Choice:
     """The block whose removal hurts least; ties go to the larger saving, then by name. CannotMeet when none is left."""
-    found = proposals(scene.described.sheet, scene.metric, scene.floor)
+    found = proposals(context.structure.summary, context.metric, context.floor)
     if not found:
-        raise CannotMeet(scene.metric.of(CostModel(scene.described.sheet)), "without all removable blocks")
-    verdict = scene.judge([p.attempt for p in found], None, wanted=1)
-    step = Step(blocks=(found[verdict.best[0]].attempt.name,))
-    return Choice(step, record(scene, found, verdict, verdict.best))
+        raise TargetUnreachable(context.metric.of(CostModel(context.structure.summary)), "without all removable blocks")
+    ranking = context.judge([p.attempt for p in found], None, wanted=1)
+    step = Step(blocks=(found[ranking.best[0]].attempt.name,))
+    return Choice(step, attempt_record(context, found, ranking, ranking.best))
 
 
-def proposals(sheet: ModelSheet, metric: Metric, floor: float) -> list[Proposal]:
+def proposals(summary: ModelSummary, metric: Metric, floor: float) -> list[Proposal]:
     """Doing without each block that does not lead below the floor: the largest saving first, then by name."""
-    now = metric.of(CostModel(sheet))
-    without = {block: metric.of(CostModel(sheet, [block.name])) for block in depth.candidates(sheet)}
+    now = metric.of(CostModel(summary))
+    without = {block: metric.of(CostModel(summary, [block.name])) for block in depth.candidates(summary)}
     found = [
         Proposal(Attempt(block.name, block.modules), now - then)
         for block, then in without.items()

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from engine.errors import RequestError
 from engine.graph.cost import CostModel, widths
-from engine.graph.latency import LatencyTable
 from engine.graph.metric import Metric
-from engine.graph.sheet import ModelSheet
+from engine.graph.summary import ModelSummary
+from engine.latency.table import LatencyTable
 from engine.prune import depth
-from engine.prune.target import CannotMeet, Shares, chain, solve, split, uniform_keys
-from engine.spec import RunSpec
+from engine.prune.solver import Shares, TargetUnreachable, removal_order, solve, split_target, uniform_keys
+from engine.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
@@ -27,26 +27,26 @@ class Forecast:
     widths: dict[str, tuple[int, int]]  # convolution → (original, kept); 0 in removed blocks
 
 
-def forecast(sheet: ModelSheet, spec: RunSpec, table: LatencyTable | None = None) -> list[Forecast]:
+def forecast(summary: ModelSummary, spec: RunSpec, table: LatencyTable | None = None) -> list[Forecast]:
     """One forecast for each target; RequestError, with the least that is possible, when one cannot be met.
 
     A target in latency needs the `table` of a machine. Without one there are no forecasts, as what a plan takes there
     is not known: the list is empty, and only what does not depend on the target is checked. RequestError when the
     table is of another model. Other metrics do without a table.
     """
-    _check_order(sheet, spec)
+    _check_order(summary, spec)
     if spec.target.metric != "latency":
         metric = Metric(spec.target.metric)
     elif table is None:
         return []
     else:
-        table.check(sheet)
+        table.check(summary)
         metric = Metric(spec.target.metric, table)
-    return [_forecast(sheet, spec, metric, keep) for keep in spec.target.keep]
+    return [_forecast(summary, spec, metric, keep) for keep in spec.target.keep]
 
 
-def _check_order(sheet: ModelSheet, spec: RunSpec) -> None:
-    blocks = depth.candidates(sheet)
+def _check_order(summary: ModelSummary, spec: RunSpec) -> None:
+    blocks = depth.candidates(summary)
     takes_blocks = spec.order != "channels"
     if takes_blocks and not blocks:
         raise RequestError(f"{spec.model} has no removable block; use the order channels")
@@ -54,43 +54,43 @@ def _check_order(sheet: ModelSheet, spec: RunSpec) -> None:
         raise RequestError(
             f"{spec.model} has no skips, and once channels are cut none of its layers can go; use layers-channels"
         )
-    unscored = [b.name for b in blocks if not _is_scored(sheet, b.layers, spec.criterion)]
+    unscored = [b.name for b in blocks if not _is_scored(summary, b.layers, spec.criterion)]
     if takes_blocks and unscored:
         raise RequestError(f"bn_scale cannot score {unscored[0]}, which has no batch norm; choose l1 or fpgm")
-    if spec.order != "layers" and not _scored_cells(sheet, spec.criterion):
+    if spec.order != "layers" and not _scored_groups(summary, spec.criterion):
         raise RequestError(f"bn_scale needs batch norm after convolutions, and {spec.model} has none; use l1 or fpgm")
 
 
-def _forecast(sheet: ModelSheet, spec: RunSpec, metric: Metric, keep: float) -> Forecast:
-    base = metric.of(CostModel(sheet))
-    shares = split(base, keep, spec.target.depth_share, spec.order)
+def _forecast(summary: ModelSummary, spec: RunSpec, metric: Metric, keep: float) -> Forecast:
+    baseline = metric.of(CostModel(summary))
+    shares = split_target(baseline, keep, spec.target.depth_share, spec.order)
     try:
-        removed, kept = _plan(sheet, spec, metric, shares)
-    except CannotMeet as error:
-        raise error.told(keep, metric.name, spec.order, base) from None
-    total = CostModel(sheet, removed)(kept)
-    return Forecast(keep, total.params, total.macs, tuple(removed), widths(sheet, kept, removed))
+        removed, kept = _plan(summary, spec, metric, shares)
+    except TargetUnreachable as error:
+        raise error.as_request_error(keep, metric.name, spec.order, baseline) from None
+    total = CostModel(summary, removed)(kept)
+    return Forecast(keep, total.params, total.macs, tuple(removed), widths(summary, kept, removed))
 
 
-def _plan(sheet: ModelSheet, spec: RunSpec, metric: Metric, shares: Shares) -> tuple[list[str], list[int] | None]:
-    alike = dict.fromkeys((block.name for block in sheet.blocks), 0.0)
+def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) -> tuple[list[str], list[int] | None]:
+    alike = dict.fromkeys((block.name for block in summary.blocks), 0.0)
     removed: list[str] = []
     kept: list[int] | None = None
     # Alternate steps take about as much by layers as by channels.
     phases = ("layers", "channels") if spec.order == "alternate" else spec.phases()
     if spec.order == "alternate":
-        shares = Shares((shares.total * metric.of(CostModel(sheet))) ** 0.5, shares.total, shares.total)
+        shares = Shares((shares.total * metric.of(CostModel(summary))) ** 0.5, shares.total, shares.total)
     for phase in phases:
         last = phase == phases[-1]
         if phase == "layers":
             limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
-            removed = depth.choose(sheet, alike, metric, limit, not_below=floor, kept=kept)
+            removed = depth.choose(summary, alike, metric, limit, not_below=floor, kept=kept)
         else:
-            model = CostModel(sheet, removed)
-            keys = uniform_keys(sheet, model.present & _scored_cells(sheet, spec.criterion))
+            model = CostModel(summary, removed)
+            keys = uniform_keys(summary, model.present & _scored_groups(summary, spec.criterion))
             progressive = spec.width.method == "progressive"
-            order = chain(
-                sheet,
+            order = removal_order(
+                summary,
                 keys,
                 spec.width.round_to,
                 shared_last=spec.width.scope == "global" and not progressive,
@@ -101,13 +101,13 @@ def _plan(sheet: ModelSheet, spec: RunSpec, metric: Metric, shares: Shares) -> t
     return removed, kept
 
 
-def _scored_cells(sheet: ModelSheet, criterion: str) -> set[int]:
+def _scored_groups(summary: ModelSummary, criterion: str) -> set[int]:
     """The cells whose channels the criterion can rank."""
-    cells = enumerate(sheet.cells)
-    return {c for c, cell in cells if cell.removable and _is_scored(sheet, cell.producers, criterion)}
+    channel_groups = enumerate(summary.channel_groups)
+    return {c for c, group in channel_groups if group.removable and _is_scored(summary, group.producers, criterion)}
 
 
-def _is_scored(sheet: ModelSheet, layers: tuple[str, ...], criterion: str) -> bool:
+def _is_scored(summary: ModelSummary, layers: tuple[str, ...], criterion: str) -> bool:
     if "bn_scale" not in criterion.split("+"):
         return True
-    return any(layer.normed for layer in sheet.layers if layer.name in layers)
+    return any(layer.normed for layer in summary.layers if layer.name in layers)

@@ -4,27 +4,27 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from engine.criteria.walk import Attempt
+from engine.criteria.attempts.shared_prefix import Attempt
+from engine.graph.channel_ids import Ids
 from engine.graph.cost import CostModel
-from engine.graph.identity import Ids
-from engine.prune.attempted import Choice, Proposal, Scene, record
-from engine.prune.plan import channel_step
-from engine.prune.target import CannotMeet, Chunk, chain, solve
-from engine.prune.width import ranked_cells
-from engine.spec import WidthSpec
+from engine.prune.attempt_context import AttemptContext, Choice, Proposal, attempt_record
+from engine.prune.solver import Chunk, TargetUnreachable, removal_order, solve
+from engine.prune.width import ranked_groups
+from engine.spec.run import WidthSpec
+from engine.surgery.plan import channel_step
 
 
 @dataclass(frozen=True)
 class _Layer:
     """The channels of one layer (of several, where they are added up) that an attempt would drop, in chunks."""
 
-    cell: int
+    group: int
     ascending: Ids  # positions within the cell, lowest score first
     chunks: tuple[Chunk, ...]
     proposal: Proposal
 
 
-def choose(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> Choice:
+def choose(context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> Choice:
     """Attempt each layer's lowest channels, and drop those of the layers where that hurts least.
 
     Every layer's `attempt_fraction` lowest channels by `scores` are masked; the `layers_per_step` share of the layers
@@ -32,46 +32,56 @@ def choose(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: 
     limit asks for. `original` holds the untouched layers' widths, for `least_share`. CannotMeet when no layer has a
     channel to spare.
     """
-    layers = _layers(scene, scores, how, original)
-    sheet = scene.described.sheet
+    layers = _layers(context, scores, how, original)
+    summary = context.structure.summary
     if not layers:
-        raise CannotMeet(scene.metric.of(CostModel(sheet)), "when every layer keeps as few channels as it may")
+        raise TargetUnreachable(
+            context.metric.of(CostModel(summary)), "when every layer keeps as few channels as it may"
+        )
     proposals = [layer.proposal for layer in layers]
     wanted = math.ceil(how.layers_per_step * len(layers))
-    savings = [p.saving / scene.whole for p in proposals] if how.select == "per-saving" else None
-    verdict = scene.judge([p.attempt for p in proposals], savings, wanted)
-    selected = [layers[i] for i in verdict.best]
-    kept = _dropped(scene, selected)
-    dropped = scene.described.drop({x.cell: x.ascending[: sheet.cells[x.cell].size - kept[x.cell]] for x in selected})
-    return Choice(channel_step(scene.described.trace, dropped), record(scene, proposals, verdict, verdict.best))
+    savings = [p.saving / context.baseline_cost for p in proposals] if how.select == "per-saving" else None
+    ranking = context.judge([p.attempt for p in proposals], savings, wanted)
+    selected = [layers[i] for i in ranking.best]
+    kept = _dropped(context, selected)
+    dropped = context.structure.drop(
+        {x.group: x.ascending[: summary.channel_groups[x.group].size - kept[x.group]] for x in selected}
+    )
+    return Choice(
+        channel_step(context.structure.trace, dropped), attempt_record(context, proposals, ranking, ranking.best)
+    )
 
 
-def attempts(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> list[Proposal]:
+def attempts(
+    context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]
+) -> list[Proposal]:
     """What `choose` would attempt, in its order."""
-    return [layer.proposal for layer in _layers(scene, scores, how, original)]
+    return [layer.proposal for layer in _layers(context, scores, how, original)]
 
 
-def _layers(scene: Scene, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> list[_Layer]:
+def _layers(
+    context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]
+) -> list[_Layer]:
     """What may be attempted, the largest saving first, then by name."""
-    described, model = scene.described, CostModel(scene.described.sheet)
-    now, width_of = scene.metric.of(model), {x.name: x.width for x in described.sheet.layers}
+    structure, model = context.structure, CostModel(context.structure.summary)
+    now, width_of = context.metric.of(model), {x.name: x.width for x in structure.summary.layers}
     found = []
-    for cell, ascending in ranked_cells(described, scores).items():
-        keys = [scores[int(i)] for i in described.members[cell][ascending]]
-        producers = described.sheet.cells[cell].producers
+    for group, ascending in ranked_groups(structure, scores).items():
+        keys = [scores[int(i)] for i in structure.members[group][ascending]]
+        producers = structure.summary.channel_groups[group].producers
         # Each layer keeps its least share: a cell that is part of it, as much of that as of the layer.
         least = max(math.ceil(how.least_share * original[x] * len(keys) / width_of[x]) for x in producers)
         goal = min(max(1, round(how.attempt_fraction * len(keys))), len(keys) - least)
-        chunks = _attempted(chain(described.sheet, {cell: keys}, how.round_to), goal, len(keys) - least)
+        chunks = _attempted(removal_order(structure.summary, {group: keys}, how.round_to), goal, len(keys) - least)
         take = sum(n for _, n in chunks)
         kept = list(model.full)
-        kept[cell] -= take
-        saving = now - scene.metric.of(model, kept)
+        kept[group] -= take
+        saving = now - context.metric.of(model, kept)
         if not take or saving <= 0:
             continue
         name = producers[0] + (f" (+{len(producers) - 1})" if len(producers) > 1 else "")
-        attempt = Attempt(name, dropped=described.drop({cell: ascending[:take]}))
-        found.append(_Layer(cell, ascending, chunks, Proposal(attempt, saving, take)))
+        attempt = Attempt(name, dropped=structure.drop({group: ascending[:take]}))
+        found.append(_Layer(group, ascending, chunks, Proposal(attempt, saving, take)))
     return sorted(found, key=lambda x: (-x.proposal.saving, x.proposal.attempt.name))
 
 
@@ -87,11 +97,13 @@ def _attempted(chunks: list[Chunk], goal: int, most: int) -> tuple[Chunk, ...]:
     return tuple(taken)
 
 
-def _dropped(scene: Scene, selected: list[_Layer]) -> list[int]:
+def _dropped(context: AttemptContext, selected: list[_Layer]) -> list[int]:
     """Kept channels per cell after the step: all that is selected, or the first of it that meet the limit."""
-    model = CostModel(scene.described.sheet)
+    model = CostModel(context.structure.summary)
     order = [chunk for layer in selected for chunk in layer.chunks]
     kept = list(model.full)
-    for cell, take in order:
-        kept[cell] -= take
-    return kept if scene.metric.of(model, kept) >= scene.limit else solve(model, order, scene.metric, scene.limit)
+    for group, take in order:
+        kept[group] -= take
+    return (
+        kept if context.metric.of(model, kept) >= context.limit else solve(model, order, context.metric, context.limit)
+    )

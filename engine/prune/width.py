@@ -4,15 +4,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from engine.graph.channel_ids import Ids
 from engine.graph.cost import CostModel
-from engine.graph.describe import Described
-from engine.graph.identity import Ids
 from engine.graph.metric import Metric
-from engine.prune.target import chain, solve, uniform_keys
+from engine.graph.summarize import Structure
+from engine.prune.solver import removal_order, solve, uniform_keys
 
 
 def choose(
-    described: Described, scores: Mapping[int, float], metric: Metric, limit: float, scope: str, round_to: int
+    structure: Structure, scores: Mapping[int, float], metric: Metric, limit: float, scope: str, round_to: int
 ) -> frozenset[int]:
     """The identities that go so that `metric` costs at most `limit`.
 
@@ -21,24 +21,24 @@ def choose(
     score stay. Globally, channels of a residual stream go last: one of them is read by every block, while its score,
     a mean over many layers, says little about it. CannotMeet when the rules do not allow the target.
     """
-    ranked = ranked_cells(described, scores)
+    ranked = ranked_groups(structure, scores)
     if scope == "uniform":
-        uniform = uniform_keys(described.sheet, set(ranked))
+        uniform = uniform_keys(structure.summary, set(ranked))
         keys = {c: uniform[c] for c in ranked}
     else:
-        keys = {c: [scores[int(i)] for i in described.members[c][order]] for c, order in ranked.items()}
-    model = CostModel(described.sheet)
-    kept = solve(model, chain(described.sheet, keys, round_to, shared_last=scope == "global"), metric, limit)
-    return described.drop({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
+        keys = {c: [scores[int(i)] for i in structure.members[c][order]] for c, order in ranked.items()}
+    model = CostModel(structure.summary)
+    kept = solve(model, removal_order(structure.summary, keys, round_to, shared_last=scope == "global"), metric, limit)
+    return structure.drop({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
 
 
-def ranked_cells(described: Described, scores: Mapping[int, float]) -> dict[int, Ids]:
+def ranked_groups(structure: Structure, scores: Mapping[int, float]) -> dict[int, Ids]:
     """For each cell that may lose channels and has scores: positions in it, lowest score first, ties by identity."""
-    return {c: _ranked(ids, scores) for c, ids in enumerate(described.members) if _scored(described, c, scores)}
+    return {c: _ranked(ids, scores) for c, ids in enumerate(structure.members) if _scored(structure, c, scores)}
 
 
-def _scored(described: Described, cell: int, scores: Mapping[int, float]) -> bool:
-    return described.sheet.cells[cell].removable and all(int(i) in scores for i in described.members[cell])
+def _scored(structure: Structure, group: int, scores: Mapping[int, float]) -> bool:
+    return structure.summary.channel_groups[group].removable and all(int(i) in scores for i in structure.members[group])
 
 
 def _ranked(ids: Ids, scores: Mapping[int, float]) -> Ids:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.errors import WorkError
-from engine.files import whole
+from engine.storage.atomic import atomic_write
 
 _MOMENTUM = "momentum_buffer"
 
@@ -24,7 +24,7 @@ def save(path: Path, module: nn.Module, optimizer: Optimizer, epochs_done: int, 
             tensors[f"momentum/{name}"] = buffer
     metadata = {"epochs_done": str(epochs_done), "identity": json.dumps(identity, sort_keys=True)}
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(serialized(plain, metadata=metadata))
 
 

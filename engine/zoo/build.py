@@ -11,8 +11,8 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
-from engine import catalog
 from engine.errors import RequestError
+from engine.spec import catalog
 from engine.zoo import cifar, hub
 from engine.zoo.weights import State, fetch, load_into, mismatch, plain_keys, read_state_dict
 
@@ -20,7 +20,7 @@ _LARGEST_TRIED = 512  # px; every network of the catalogue takes that
 
 
 @dataclass(frozen=True)
-class Built:
+class ZooModel:
     """A network on the CPU, in eval mode, every parameter trainable."""
 
     module: nn.Module
@@ -30,7 +30,7 @@ class Built:
     name: str  # the catalogue model that was built, such as resnet20-a for a checkpoint with padded shortcuts
 
 
-def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "none", seed: int = 0) -> Built:
+def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "none", seed: int = 0) -> ZooModel:
     """The catalogue model `name` for `classes` classes and images of (3, height, width).
 
     `weights` is "none" (initialised from `seed`), "hub" (downloaded once) or the path of a file.
@@ -97,8 +97,8 @@ def _fresh(name: str, classes: int, seed: int) -> nn.Module:
 
 def _built(
     module: nn.Module, notes: tuple[str, ...], normalize: hub.Normalization | None, *, pretrained: bool, name: str
-) -> Built:
-    return Built(module.requires_grad_(True).eval(), notes, normalize, pretrained, name)
+) -> ZooModel:
+    return ZooModel(module.requires_grad_(True).eval(), notes, normalize, pretrained, name)
 
 
 def _check_image(name: str, image: tuple[int, int, int]) -> None:

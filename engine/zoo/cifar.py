@@ -4,10 +4,15 @@ Every convolution and every normalisation is a module of its own with a stable n
 blocks can be named, masked and cut. All networks take N×3×H×W float32 and give N×classes logits.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+
+from engine.graph.channel_ids import Padding
+from engine.graph.propagation import Propagation
+from engine.graph.rules import module_rule
 
 Shortcut = Literal["projection", "padded"]
 
@@ -39,6 +44,16 @@ class PadShortcut(nn.Module):
 
     def extra_repr(self) -> str:
         return f"before={self.before}, after={self.after}, stride={self.stride}"
+
+
+@module_rule(PadShortcut)
+def _follow_shortcut(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: dict[str, Any]) -> Tensor:
+    """Channels go through to their places among the zeros (a rule of `engine.graph.rules`)."""
+    module, x = p.module(node), args[0]
+    before, after = p.ids.fresh(module.before), p.ids.fresh(module.after)
+    p.paddings[str(node.target)] = Padding(str(node.target), before.numpy(), after.numpy())
+    x = x[:, :, :: module.stride, :: module.stride]
+    return torch.cat([before, p.channel_vector(x, 1, node), after])[None, :, None, None].expand(1, -1, *x.shape[2:])
 
 
 class BasicBlock(nn.Module):

@@ -19,8 +19,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from engine import paths
 from engine.errors import RequestError, WorkError
+from engine.storage import directories
 
 State = dict[str, Tensor]
 
@@ -48,7 +48,7 @@ def fetch(url: str, sha256: str) -> Path:
 
     WorkError, and no file, when it cannot be had whole or has another hash.
     """
-    folder = paths.cache() / "weights"
+    folder = directories.cache() / "weights"
     target = folder / url.rsplit("/", 1)[-1]
     try:
         if target.is_file() and _hash_of(target).startswith(sha256):

@@ -5,25 +5,25 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
-from app import data
+from app.tables import store as tables
 from engine.jobs import worker
-from engine.store import Store
-from tests.app.screen import small_sheet
+from engine.storage.store import Store
+from tests.support.screen import small_sheet
 
 
 @pytest.fixture
 def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty results folder that the pages read, with a gallery folder of its own (empty, too)."""
     monkeypatch.setenv("ESPALIER_RESULTS", str(tmp_path / "results"))
-    monkeypatch.setattr(data, "Store", partial(Store, gallery=tmp_path / "gallery"))
+    monkeypatch.setattr(tables, "Store", partial(Store, gallery=tmp_path / "gallery"))
     st.cache_data.clear()
-    return data.store()
+    return tables.open_store()
 
 
 @pytest.fixture
 def submitted(results: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
     """A launch page with a sheet at hand, whose runs nobody works on; the stores for which a worker was asked."""
     asked: list[Store] = []
-    monkeypatch.setattr(data, "sheet", lambda *_: small_sheet())
+    monkeypatch.setattr(tables, "summary", lambda *_: small_sheet())
     monkeypatch.setattr(worker, "start_detached", lambda store: asked.append(store) or True)
     yield asked

@@ -14,9 +14,9 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.jobs.worker import worker_of
-from engine.store import Store
+from engine.storage.store import Store
+from tests.support.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
 SECOND = 1000  # Playwright counts milliseconds

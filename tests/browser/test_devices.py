@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.device.registry import Registry, parse
-from engine.store import Store
-from engine.timing import PointId
-from tests.device.board import Board
-from tests.device.rig import gallery_points, own_home
-from tests.ssh.server import Sshd
+from engine.boards.registry import Registry, parse
+from engine.spec.board_timing import PointId
+from engine.storage.store import Store
+from tests.support.board import Board
+from tests.support.board_rig import gallery_points, own_home
+from tests.support.sshd import Sshd
 
 SECOND = 1000  # Playwright counts milliseconds
 

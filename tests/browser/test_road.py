@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from engine.store import Store
+from engine.storage.store import Store
 
 SECOND = 1000  # Playwright counts milliseconds
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.cli import main
+from engine.cli.main import main
 
 QUICK = ("--data", "digits", "--limit", "48", "--train-epochs", "0", "--recover-epochs", "0")
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from engine import catalog
-from engine.graph.sheet import ModelSheet
-from engine.measure.quantize import stored_bytes
+from engine.export.quantize import stored_bytes
+from engine.graph.summary import ModelSummary
+from engine.spec import catalog
 
 Espalier = Callable[..., Any]
 Finished = tuple[Path, str]
@@ -75,7 +75,7 @@ def test_datasets_and_criteria_list_the_catalogue(espalier: Espalier) -> None:
 
 def test_a_sheet_reads_back(espalier: Espalier, results: Path) -> None:
     first = espalier("sheet", "--data", "digits", "--json").json()
-    assert ModelSheet.from_json(first).image == (3, 16, 16)
+    assert ModelSummary.from_json(first).image == (3, 16, 16)
     assert espalier("sheet", "--data", "digits", "--json").json() == first, "the kept one is the same"
     assert [path.name for path in (results / "sheets").iterdir()] == ["resnet20-none-digits.json"]
 
@@ -213,7 +213,7 @@ def test_help_names_every_option_and_says_what_it_is(espalier: Espalier, command
 
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
-    from engine.cli import main
+    from engine.cli.main import main
 
     assert main([]) == 0
     out = capsys.readouterr().out

@@ -8,8 +8,8 @@ import pytest
 
 from engine.jobs.queue import Queue
 from tests.cli.conftest import Said
-from tests.device.rig import Rig, own_home, rigged
-from tests.jobs.harness import cleaned, wait_for
+from tests.support.board_rig import Rig, own_home, rigged
+from tests.support.storm import cleaned, wait_for
 
 Espalier = Callable[..., Said]
 

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.support.places import ROOT
+
 ENGINE = [sys.executable, "-m", "engine"]
 ASKED = ["--data", "digits", "--limit", "48", "--recover-epochs", "0", "--keep", "0.5"]
 
@@ -49,7 +50,7 @@ def test_a_weights_file_that_libraries_warn_about_gets_one_sentence_all_the_same
 
 
 def test_a_refusal_takes_no_torch(tmp_path: Path) -> None:
-    code = "import sys; from engine.cli import main; sys.exit(main(sys.argv[1:]) + 90 * ('torch' in sys.modules))"
+    code = "import sys; from engine.cli.main import main; sys.exit(main(sys.argv[1:]) + 90 * ('torch' in sys.modules))"
     asked = ["run", "--keep", "2", "--results", str(tmp_path / "r")]
     done = subprocess.run([sys.executable, "-c", code, *asked], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 2

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine import sheets
 from engine.errors import WorkError
 from engine.jobs import worker
+from engine.pipeline import summaries
 
 Espalier = Callable[..., Any]
 ASKED = ("submit", "--data", "digits", "--keep", "0.5")
@@ -84,5 +84,5 @@ def test_a_kept_sheet_does_without_torch(espalier: Espalier, monkeypatch: pytest
     def build(*_: Any) -> Any:
         raise AssertionError("the sheet is there")
 
-    monkeypatch.setattr(sheets, "_described", build)
+    monkeypatch.setattr(summaries, "_described", build)
     assert espalier(*ASKED, "--no-worker").code == 0

@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine import catalog
-from engine.criteria.ensemble import EXACT, REGISTRY, score_blocks, score_channels, score_filters
-from engine.criteria.subject import Subject, block_scores, identity_scores
+from engine.criteria.calibration import Calibration, block_scores, identity_scores
+from engine.criteria.registry import EXACT, REGISTRY, score_blocks, score_channels, score_filters
 from engine.errors import RequestError
-from engine.graph.describe import describe
+from engine.graph.summarize import summarize
+from engine.spec import catalog
 
 IMAGE = (3, 8, 8)
 
@@ -60,11 +60,11 @@ def batches() -> list[tuple[Tensor, Tensor]]:
 
 
 @pytest.fixture
-def subject(tiny: Tiny, batches: list[tuple[Tensor, Tensor]]) -> Subject:
+def calibration(tiny: Tiny, batches: list[tuple[Tensor, Tensor]]) -> Calibration:
     def again() -> Iterator[tuple[Tensor, Tensor]]:
         return iter(batches)
 
-    return Subject(tiny, describe(tiny, IMAGE).trace, again, torch.device("cpu"), seed=3)
+    return Calibration(tiny, summarize(tiny, IMAGE).trace, again, torch.device("cpu"), seed=3)
 
 
 def test_every_criterion_of_the_catalogue_is_implemented() -> None:
@@ -73,22 +73,22 @@ def test_every_criterion_of_the_catalogue_is_implemented() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(REGISTRY))
-def test_a_criterion_scores_every_filter_and_is_repeatable(name: str, subject: Subject) -> None:
-    first, second = REGISTRY[name](subject), REGISTRY[name](subject)
+def test_a_criterion_scores_every_filter_and_is_repeatable(name: str, calibration: Calibration) -> None:
+    first, second = REGISTRY[name](calibration), REGISTRY[name](calibration)
     layers = {"stem", "block.conv1", "block.conv2"} | (set() if name == "bn_scale" else {"fc"})
     assert first.keys() == layers
     for layer, scores in first.items():
-        assert scores.shape == (len(subject.trace.layers[layer].outs),)
+        assert scores.shape == (len(calibration.trace.layers[layer].outs),)
         assert np.isfinite(scores).all()
         assert np.array_equal(scores, second[layer])
 
 
-def test_random_depends_on_the_seed(subject: Subject) -> None:
-    other = Subject(subject.module, subject.trace, subject.batches, subject.device, seed=4)
-    assert not np.array_equal(REGISTRY["random"](subject)["stem"], REGISTRY["random"](other)["stem"])
+def test_random_depends_on_the_seed(calibration: Calibration) -> None:
+    other = Calibration(calibration.module, calibration.trace, calibration.batches, calibration.device, seed=4)
+    assert not np.array_equal(REGISTRY["random"](calibration)["stem"], REGISTRY["random"](other)["stem"])
 
 
-def test_weight_criteria_equal_their_definitions(tiny: Tiny, subject: Subject) -> None:
+def test_weight_criteria_equal_their_definitions(tiny: Tiny, calibration: Calibration) -> None:
     w = tiny.stem.weight.detach().double().flatten(1)
     squares = w.square().sum(1)
     expected = {
@@ -99,11 +99,11 @@ def test_weight_criteria_equal_their_definitions(tiny: Tiny, subject: Subject) -
         "lamp": torch.stack([s / squares[squares >= s].sum() for s in squares]),
     }
     for name, scores in expected.items():
-        np.testing.assert_allclose(REGISTRY[name](subject)["stem"], scores.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(REGISTRY[name](calibration)["stem"], scores.numpy(), rtol=1e-6)
 
 
 def test_taylor_is_the_squared_sum_of_weight_times_gradient_averaged_over_batches(
-    tiny: Tiny, subject: Subject, batches: list[tuple[Tensor, Tensor]]
+    tiny: Tiny, calibration: Calibration, batches: list[tuple[Tensor, Tensor]]
 ) -> None:
     expected = torch.zeros(6)
     for images, labels in batches:
@@ -111,12 +111,12 @@ def test_taylor_is_the_squared_sum_of_weight_times_gradient_averaged_over_batche
         F.cross_entropy(tiny(images), labels).backward()
         expected += (tiny.stem.weight * tiny.stem.weight.grad).sum((1, 2, 3)).square().detach() / len(batches)
     tiny.zero_grad()
-    np.testing.assert_allclose(REGISTRY["taylor"](subject)["stem"], expected.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(REGISTRY["taylor"](calibration)["stem"], expected.numpy(), rtol=1e-4)
     assert all(p.grad is None for p in tiny.parameters())
 
 
 def test_obd_takes_the_expectation_over_single_samples(
-    tiny: Tiny, subject: Subject, batches: list[tuple[Tensor, Tensor]]
+    tiny: Tiny, calibration: Calibration, batches: list[tuple[Tensor, Tensor]]
 ) -> None:
     images, labels = torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
     fisher = torch.zeros_like(tiny.stem.weight)
@@ -124,52 +124,54 @@ def test_obd_takes_the_expectation_over_single_samples(
         loss = F.cross_entropy(tiny(images[i : i + 1]), labels[i : i + 1])
         fisher += torch.autograd.grad(loss, tiny.stem.weight)[0].square() / len(labels)
     expected = 0.5 * (tiny.stem.weight.square() * fisher).sum((1, 2, 3)).detach()
-    np.testing.assert_allclose(REGISTRY["obd"](subject)["stem"], expected.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(REGISTRY["obd"](calibration)["stem"], expected.numpy(), rtol=1e-4)
 
 
 def test_activation_criteria_look_after_norm_and_activation(
-    tiny: Tiny, subject: Subject, batches: list[tuple[Tensor, Tensor]]
+    tiny: Tiny, calibration: Calibration, batches: list[tuple[Tensor, Tensor]]
 ) -> None:
     with torch.no_grad():
         maps = F.relu(tiny.bn(tiny.stem(torch.cat([x for x, _ in batches]))))
-    np.testing.assert_allclose(REGISTRY["activation"](subject)["stem"], maps.abs().mean((0, 2, 3)).numpy(), rtol=1e-5)
+    np.testing.assert_allclose(
+        REGISTRY["activation"](calibration)["stem"], maps.abs().mean((0, 2, 3)).numpy(), rtol=1e-5
+    )
     ranks = [[np.linalg.matrix_rank(c) for c in image] for image in maps.numpy()]
-    np.testing.assert_allclose(REGISTRY["feature_rank"](subject)["stem"], np.mean(ranks, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(REGISTRY["feature_rank"](calibration)["stem"], np.mean(ranks, axis=0), rtol=1e-6)
 
 
-def test_coupled_channels_get_the_mean_over_their_producers_each_divided_by_its_mean(subject: Subject) -> None:
-    filters = REGISTRY["l1"](subject)
-    combined = identity_scores(subject.trace, filters)
+def test_coupled_channels_get_the_mean_over_their_producers_each_divided_by_its_mean(calibration: Calibration) -> None:
+    filters = REGISTRY["l1"](calibration)
+    combined = identity_scores(calibration.trace, filters)
     stem, conv2 = filters["stem"], filters["block.conv2"]
     expected = (stem / stem.mean() + conv2 / conv2.mean()) / 2
-    assert [combined[int(i)] for i in subject.trace.layers["stem"].outs] == pytest.approx(expected.tolist())
+    assert [combined[int(i)] for i in calibration.trace.layers["stem"].outs] == pytest.approx(expected.tolist())
 
 
-def test_a_block_scores_the_mean_of_its_filters_undivided(tiny: Tiny, subject: Subject) -> None:
-    filters = REGISTRY["l1"](subject)
-    blocks = describe(tiny, IMAGE).sheet.blocks
+def test_a_block_scores_the_mean_of_its_filters_undivided(tiny: Tiny, calibration: Calibration) -> None:
+    filters = REGISTRY["l1"](calibration)
+    blocks = summarize(tiny, IMAGE).summary.blocks
     expected = np.concatenate([filters["block.conv1"], filters["block.conv2"]]).mean()
     assert block_scores(blocks, filters) == {"block": pytest.approx(expected)}
-    assert score_blocks(subject, blocks, "l1") == {"block": pytest.approx(expected)}
+    assert score_blocks(calibration, blocks, "l1") == {"block": pytest.approx(expected)}
 
 
-def test_an_ensemble_is_the_mean_of_percentile_ranks(subject: Subject) -> None:
-    l1, l2 = score_channels(subject, "l1"), score_channels(subject, "l2")
-    both = score_channels(subject, "l1+l2")
+def test_an_ensemble_is_the_mean_of_percentile_ranks(calibration: Calibration) -> None:
+    l1, l2 = score_channels(calibration, "l1"), score_channels(calibration, "l2")
+    both = score_channels(calibration, "l1+l2")
     for identity, score in both.items():
         ranks = [sum(v <= s[identity] for v in s.values()) / len(s) for s in (l1, l2)]
         assert score == pytest.approx(np.mean(ranks))
 
 
-def test_listed_ensemble_scores_are_the_channels_ranks(subject: Subject) -> None:
-    ranks = score_channels(subject, "l1+bn_scale")
-    listed = score_filters(subject, "l1+bn_scale")
+def test_listed_ensemble_scores_are_the_channels_ranks(calibration: Calibration) -> None:
+    ranks = score_channels(calibration, "l1+bn_scale")
+    listed = score_filters(calibration, "l1+bn_scale")
     assert set(listed) == {"stem", "block.conv1", "block.conv2"}
-    assert listed["stem"].tolist() == [ranks[int(i)] for i in subject.trace.layers["stem"].outs]
+    assert listed["stem"].tolist() == [ranks[int(i)] for i in calibration.trace.layers["stem"].outs]
 
 
 def test_bn_scale_without_batch_norm_says_what_to_use_instead() -> None:
     plain = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 2)).eval()
-    look = Subject(plain, describe(plain, IMAGE).trace, lambda: iter(()), torch.device("cpu"), 0)
+    calibration = Calibration(plain, summarize(plain, IMAGE).trace, lambda: iter(()), torch.device("cpu"), 0)
     with pytest.raises(RequestError, match="needs batch norm"):
-        score_channels(look, "bn_scale")
+        score_channels(calibration, "bn_scale")

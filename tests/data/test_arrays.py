@@ -9,7 +9,7 @@ import torch
 
 from engine.data.load import load
 from engine.errors import RequestError
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 
 Arrays = dict[str, Any]
 

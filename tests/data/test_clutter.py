@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from engine import catalog
 from engine.data import clutter
 from engine.data.clutter import Difficulty
 from engine.data.load import load
 from engine.data.split import Split
-from engine.spec import DataSpec
+from engine.spec import catalog
+from engine.spec.run import DataSpec
 
 SMALL = replace(Difficulty(), train=200, test=50)
 ALONE = replace(SMALL, distractors=0, noise=0.0)

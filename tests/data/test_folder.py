@@ -12,7 +12,7 @@ from engine.data import folder
 from engine.data.load import Data, load
 from engine.data.loader import batches
 from engine.errors import RequestError, WorkError
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 
 
 def write(path: Path, size: tuple[int, int] = (10, 8), grey: int = 100, mode: str = "RGB") -> None:

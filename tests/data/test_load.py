@@ -3,12 +3,12 @@
 import pytest
 import torch
 
-from engine import catalog
 from engine.data import load as room
 from engine.data.load import Data, load
 from engine.data.split import Split
 from engine.errors import RequestError
-from engine.spec import DataSpec
+from engine.spec import catalog
+from engine.spec.run import DataSpec
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from torchvision import datasets
 
 from engine.data.load import load
 from engine.errors import RequestError, WorkError
-from engine.spec import DataSpec
+from engine.spec.run import DataSpec
 
 
 class Quiet(SimpleHTTPRequestHandler):

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine import catalog
 from engine.graph.cost import cost
-from engine.graph.describe import describe
-from engine.graph.sheet import ModelSheet
+from engine.graph.summarize import summarize
+from engine.graph.summary import ModelSummary
+from engine.spec import catalog
 from engine.zoo.build import on_meta
 
 CLASSES = 10
@@ -19,22 +19,22 @@ CLASSES = 10
 def test_macs_and_parameters_are_those_that_torch_counts(name: str) -> None:
     size = 32 if name in catalog.CIFAR_MODELS else 128
     module = on_meta(name, CLASSES)
-    sheet = describe(module, (3, size, size), name).sheet
+    summary = summarize(module, (3, size, size), name).summary
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         module(torch.empty(1, 3, size, size, device="meta"))
-    assert sheet.macs == counter.get_total_flops() // 2
-    assert sheet.params == sum(p.numel() for p in module.parameters())
+    assert summary.macs == counter.get_total_flops() // 2
+    assert summary.params == sum(p.numel() for p in module.parameters())
 
 
 def test_published_sizes_of_option_a_resnets() -> None:
     for name, macs, removable in (("resnet20-a", 40.55e6, 7), ("resnet56-a", 125.5e6, 25)):
-        sheet = describe(on_meta(name, 10), (3, 32, 32), name).sheet
-        assert sheet.macs == pytest.approx(macs, rel=1e-3)
-        assert sum(block.removable for block in sheet.blocks) == removable
+        summary = summarize(on_meta(name, 10), (3, 32, 32), name).summary
+        assert summary.macs == pytest.approx(macs, rel=1e-3)
+        assert sum(block.removable for block in summary.blocks) == removable
 
 
 def test_a_sheet_survives_json() -> None:
-    sheet = describe(on_meta("mobilenet_v2", 10), (3, 32, 32), "mobilenet_v2").sheet
-    again = ModelSheet.from_json(json.loads(json.dumps(sheet.to_json())))
-    assert again == sheet
-    assert cost(again, removed=["features.3"]) == cost(sheet, removed=["features.3"])
+    summary = summarize(on_meta("mobilenet_v2", 10), (3, 32, 32), "mobilenet_v2").summary
+    again = ModelSummary.from_json(json.loads(json.dumps(summary.to_json())))
+    assert again == summary
+    assert cost(again, removed=["features.3"]) == cost(summary, removed=["features.3"])

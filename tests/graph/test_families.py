@@ -8,16 +8,17 @@ import pytest
 import torch
 from torch import nn
 
-from engine.catalog import TORCHVISION_FAMILIES
-from engine.criteria.ensemble import score_channels
-from engine.criteria.subject import Subject
-from engine.graph.describe import Described, describe
+from engine.criteria.calibration import Calibration
+from engine.criteria.registry import score_channels
+from engine.export import onnx
+from engine.graph.summarize import Structure, summarize
 from engine.graph.trace import trace
-from engine.measure import onnx
 from engine.measure.counters import count
-from engine.prune import plan, surgery
+from engine.spec.catalog import TORCHVISION_FAMILIES
+from engine.surgery import cut as surgery
+from engine.surgery import plan
 from engine.zoo.build import construct
-from tests.graph.oracle import grouped_layers, our_groups, torch_pruning_groups
+from tests.support.oracle import grouped_layers, our_groups, torch_pruning_groups
 
 SMALL = ("resnet20", "resnet20-a", "vgg16_bn", "mobilenet_v2")
 CLASSES = 10
@@ -41,37 +42,37 @@ def lively(name: str) -> nn.Module:
     return module.eval()
 
 
-def uniform_cut(module: nn.Module, described: Described, share: float) -> frozenset[int]:
+def uniform_cut(module: nn.Module, structure: Structure, share: float) -> frozenset[int]:
     """The lowest `share` of every cell by L1."""
-    unused = Subject(module, described.trace, lambda: iter(()), torch.device("cpu"), 0)
+    unused = Calibration(module, structure.trace, lambda: iter(()), torch.device("cpu"), 0)
     scores = score_channels(unused, "l1")
-    cells = {
+    channel_groups = {
         c: np.argsort([scores[int(i)] for i in ids], kind="stable")[: int(share * len(ids))]
-        for c, ids in enumerate(described.members)
-        if described.sheet.cells[c].removable
+        for c, ids in enumerate(structure.members)
+        if structure.summary.channel_groups[c].removable
     }
-    return described.drop(cells)
+    return structure.drop(channel_groups)
 
 
 @pytest.mark.parametrize("name", [*SMALL, *(f"torchvision/{f}" for f in TORCHVISION_FAMILIES)])
 def test_a_30_percent_cut_equals_the_masked_network_replays_and_exports(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     image = image_of(name)
     module = lively(name)
-    described = describe(module, image, name)
+    structure = summarize(module, image, name)
     counts = count(module, image)
-    assert (described.sheet.macs, described.sheet.params) == (counts.macs, counts.params)
+    assert (structure.summary.macs, structure.summary.params) == (counts.macs, counts.params)
 
-    gone = uniform_cut(module, described, 0.3)
+    gone = uniform_cut(module, structure, 0.3)
     assert gone
-    step = plan.channel_step(described.trace, gone)
+    step = plan.channel_step(structure.trace, gone)
     cut = copy.deepcopy(module)
-    plan.apply(step, cut, described)
+    plan.apply(step, cut, structure)
     images = torch.randn(2, *image)
     with torch.no_grad():
         assert module(images).std(0).max() > 1e-3, "outputs that do not depend on the image show nothing"
-    assert surgery.check_equal(surgery.masked(module, described.trace, gone), cut, images) <= 1e-4
-    smaller = describe(cut, image, name).sheet
-    assert smaller.macs < 0.9 * described.sheet.macs
+    assert surgery.check_equal(surgery.masked_copy(module, structure.trace, gone), cut, images) <= 1e-4
+    smaller = summarize(cut, image, name).summary
+    assert smaller.macs < 0.9 * structure.summary.macs
     assert smaller.macs == count(cut, image).macs
 
     saved = plan.Plan.from_json(plan.Plan(name, CLASSES, image, (step,)).to_json())

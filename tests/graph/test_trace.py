@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from engine.graph.identity import UnsupportedOperation
+from engine.graph.channel_ids import UnsupportedOperation
 from engine.graph.trace import trace
 
 IMAGE = (3, 8, 8)

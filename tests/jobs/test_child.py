@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RequestError, WorkError
-from engine.files import write_json
 from engine.jobs import child
 from engine.jobs.queue import Queue
 from engine.jobs.worker import PROJECT
-from engine.spec import RunSpec
-from engine.store import Run, Store
-from tests.jobs.harness import started, wait_for
-from tests.jobs.standin import broken, child_command, failing, make_spec, steady
+from engine.spec.run import RunSpec
+from engine.storage.atomic import write_json
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+from tests.support.standin import broken, child_command, failing, make_spec, steady
+from tests.support.storm import started, wait_for
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.jobs.child import execute
-from engine.spec import RunSpec
-from engine.store import Store
-from tests.jobs import standin
-from tests.jobs.harness import Storm, all_ended, cleaned, own, started, wait_for
+from engine.spec.run import RunSpec
+from engine.storage.store import Store
+from tests.support import standin
+from tests.support.storm import Storm, all_ended, cleaned, own, started, wait_for
 
 
 def undisturbed_points(folder: Path, spec: RunSpec) -> list[dict[str, Any]]:

@@ -8,20 +8,21 @@ from typing import Any
 
 import pytest
 
-from engine import pipeline
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
-from engine.measure import latency
-from engine.spec import RunSpec, parse
-from engine.store import Run, Store
-from tests.jobs.harness import Storm, all_ended, cleaned, started, wait_for
+from engine.latency import host_timing
+from engine.pipeline import run as pipeline
+from engine.spec.run import RunSpec, parse
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+from tests.support.storm import Storm, all_ended, cleaned, started, wait_for
 
 KILLS = 20
 DASHBOARD = """
 import sys, time
 from pathlib import Path
 from engine.jobs.worker import start_detached
-from engine.store import Store
+from engine.storage.store import Store
 
 while True:
     start_detached(Store(Path(sys.argv[1])))
@@ -60,7 +61,9 @@ def test_twenty_kills_lose_no_run_and_change_no_measured_point(tmp_path: Path, m
         finally:
             storm.calm()
     assert min(storm.killed.values()) >= 3
-    monkeypatch.setattr(latency, "time_onnx", functools.partial(latency.time_onnx, seconds=0.0))  # is not compared
+    monkeypatch.setattr(
+        host_timing, "time_onnx", functools.partial(host_timing.time_onnx, seconds=0.0)
+    )  # is not compared
     calm = Store(tmp_path / "calm", gallery=tmp_path / "none")
     for run in queued:
         assert run.status()["state"] == "done", run.log_tail()

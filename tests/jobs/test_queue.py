@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RequestError, WorkError
-from engine.files import append_line
-from engine.index import Index
 from engine.jobs.queue import MAX_CRASHES, Listed, Queue
 from engine.jobs.worker import PROJECT
-from engine.rows import CPU_LANE
-from engine.store import Run, Store
-from tests.jobs.standin import make_spec, worker_command
+from engine.storage.atomic import append_line
+from engine.storage.index import Index
+from engine.storage.index_rows import CPU_LANE
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+from tests.support.standin import make_spec, worker_command
 
 
 @pytest.fixture

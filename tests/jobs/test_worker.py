@@ -15,11 +15,12 @@ import pytest
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 from engine.jobs.queue import Queue
-from engine.locks import Lock, Process
-from engine.store import Run, Store
-from tests.jobs import standin
-from tests.jobs.harness import child_of, cleaned, own, started, wait_for
-from tests.jobs.standin import child_command, make_spec, worker_command
+from engine.storage.job_folder import Run
+from engine.storage.locks import Lock, Process
+from engine.storage.store import Store
+from tests.support import standin
+from tests.support.standin import child_command, make_spec, worker_command
+from tests.support.storm import child_of, cleaned, own, started, wait_for
 
 
 @pytest.fixture

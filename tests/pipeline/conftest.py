@@ -5,12 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.measure import latency
+from engine.latency import host_timing
 
 
 @pytest.fixture(autouse=True, scope="package")
 def short_timing() -> Iterator[None]:
     """Latencies from as many queries as ever, 200, but of no more than these."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(latency, "time_onnx", functools.partial(latency.time_onnx, seconds=0.0))
+        patch.setattr(host_timing, "time_onnx", functools.partial(host_timing.time_onnx, seconds=0.0))
         yield

@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 
-from engine import pipeline
 from engine.errors import RequestError
-from engine.folder import Run
-from engine.prune import plan, saved, surgery
+from engine.pipeline import run as pipeline
+from engine.pipeline.summaries import published_summary
 from engine.prune.forecast import forecast
-from engine.sheets import published
-from engine.spec import parse
-from engine.store import Store
+from engine.spec.run import parse
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+from engine.surgery import cut as surgery
+from engine.surgery import plan, serialization
 from engine.train.evaluate import evaluate
 
 SMALL: dict[str, Any] = {
@@ -67,10 +68,10 @@ def test_direct_removal_takes_one_block_a_step_and_draws_the_curve_in_one_run(di
 
 def test_direct_removal_takes_the_block_with_the_most_correct_validation_images(direct: Run) -> None:
     data = pipeline.load_network(direct.spec()).data
-    module, _ = saved.read(direct.model_file(0, "plan.json"), direct.model_file(0, "safetensors"))
+    module, _ = serialization.read(direct.model_file(0, "plan.json"), direct.model_file(0, "safetensors"))
     first = attempts(direct)[0]
     for tried in first["attempts"]:
-        found = evaluate(surgery.bypassed(module, [tried["name"]]), data.val, data, "cpu")
+        found = evaluate(surgery.bypassed_copy(module, [tried["name"]]), data.val, data, "cpu")
         assert (tried["correct"], tried["total"]) == (found.correct, found.total)
     chosen = next(t for t in first["attempts"] if t["selected"])
     assert chosen["correct"] == max(t["correct"] for t in first["attempts"])
@@ -107,10 +108,10 @@ def test_a_floor_above_the_baseline_is_refused_in_one_sentence(tmp_path: Path) -
 
 
 def test_a_network_without_removable_blocks_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    sheet = published("torchvision/squeezenet1_1", tmp_path)
+    summary = published_summary("torchvision/squeezenet1_1", tmp_path)
     for order in (DIRECT, ALTERNATE):
         with pytest.raises(RequestError, match="has no removable block; use the order channels"):
-            forecast(sheet, parse({**SMALL, **order, "model": "torchvision/squeezenet1_1"}))
+            forecast(summary, parse({**SMALL, **order, "model": "torchvision/squeezenet1_1"}))
 
 
 def test_too_few_images_for_a_race_are_refused_before_anything_is_trained() -> None:
@@ -190,7 +191,7 @@ def test_an_int8_point_follows_every_target_and_is_what_its_file_is(tmp_path: Pa
 def test_the_plan_of_many_steps_replays_to_the_same_architecture(tmp_path: Path) -> None:
     folder = run(tmp_path, **ALTERNATE)
     last = folder.points()[-1]["point"]
-    module, recorded = saved.read(folder.model_file(last, "plan.json"), folder.model_file(last, "safetensors"))
+    module, recorded = serialization.read(folder.model_file(last, "plan.json"), folder.model_file(last, "safetensors"))
     assert plan.Plan.from_json(recorded.to_json()) == recorded
     assert len(recorded.steps) == len(folder.points()) - 1
     assert sum(p.numel() for p in module.parameters()) == folder.points()[-1]["params"]

@@ -9,7 +9,7 @@ from engine.data.load import Split
 from engine.data.loader import batches
 from engine.errors import WorkError
 from engine.train.evaluate import evaluate, reestimate_bn
-from tests.train import tiny
+from tests.support import tiny
 
 
 def test_evaluation_equals_a_plain_loop():

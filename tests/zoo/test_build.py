@@ -9,8 +9,8 @@ import torch
 from torch import fx, nn
 from torchvision import models
 
-from engine import catalog
 from engine.errors import RequestError
+from engine.spec import catalog
 from engine.zoo import build as zoo
 from engine.zoo.build import build
 

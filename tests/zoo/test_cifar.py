@@ -5,7 +5,7 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine import catalog
+from engine.spec import catalog
 from engine.zoo import build as zoo
 from engine.zoo.cifar import PadShortcut, resnet
 

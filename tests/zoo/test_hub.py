@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine import catalog
 from engine.errors import RequestError, WorkError
+from engine.spec import catalog
 from engine.zoo import build as zoo
 from engine.zoo import hub
 from engine.zoo.build import build

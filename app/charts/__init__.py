@@ -1,0 +1,1 @@
+"""Charts as pure functions: tables in, Plotly figures out."""

@@ -1,0 +1,218 @@
+"""What an iterative method tried, step by step: a table of attempts and its heat map. Pure functions."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import format, theme
+
+# From harmless to harmful; every colour stands out from the page, the most harmful one most.
+_SCALES = {
+    theme.LIGHT: ["#459485", "#3B82A8", "#4A4E9A", "#4A1A6B", "#26062F"],
+    theme.DARK: ["#5A6FBC", "#3B8FB0", "#4DBB9B", "#A8DB5A", "#FDE725"],
+}
+_ROW, _AROUND, _LEAST, _MOST = 15, 80, 190, 560  # px, a row and what is around them; the least and most height
+_MANY = 20  # from so many attempts on, the colours leave out the worst tenth, which would hide the others
+_COUPLED = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while layers go
+_UNITS = {
+    "accuracy": "errors per image",
+    "loss": "nats per image",
+    "divergence": "nats per image",
+    "cka": "1 − CKA",
+}
+
+
+@dataclass(frozen=True)
+class ColourUnit:
+    """What the colour of an attempt says: its rise, or its rise for each per cent of the network that it saves."""
+
+    measure: str
+    per_saving: bool
+
+    @property
+    def unit(self) -> str:
+        """Of the colour: `nats per image per % saved`."""
+        return _UNITS.get(self.measure, self.measure) + (" per % saved" if self.per_saving else "")
+
+
+def table(events: Sequence[Mapping[str, Any]], first_phase: str) -> pd.DataFrame:
+    """Events of kind `attempts` → one row an attempt, in the order in which they were made.
+
+    `trail` names the phase whose steps belong together (a first phase passes all its targets, a later one starts anew
+    for each), `at` counts its steps from 1. `saved` is a share of the untouched network, `rise` is per image;
+    accuracies are shares and losses nats. They are missing for CKA, and where a race ended early: `least` marks
+    those rises, which are lower bounds, from the hardest images only.
+    """
+    steps = {(event["phase"], event["keep"], event["step"]): event for event in events}  # the last one, where repeated
+    counted: dict[str, int] = {}
+    rows = []
+    for (phase, keep, step), event in steps.items():
+        trail = phase if phase == first_phase else f"{phase}, {format.ratio(keep)}"
+        counted[trail] = counted.get(trail, 0) + 1
+        shared = {"trail": trail, "phase": phase, "keep": keep, "step": step, "at": counted[trail]}
+        shared["measure"] = event["measure"]
+        rows += [shared | _row(attempt, event["before"]) for attempt in event["attempts"]]
+    return pd.DataFrame(rows)
+
+
+def in_order(names: Sequence[str], layers: Sequence[str]) -> list[str]:
+    """Names of layers and blocks in order of depth; `layers` are the network's, names of nothing in it come last."""
+    known = {
+        name: next((n for n, layer in enumerate(layers) if f"{layer}.".startswith(f"{name}.")), len(layers))
+        for name in dict.fromkeys(names)
+    }
+    return sorted(known, key=known.__getitem__)
+
+
+def figure(tried: pd.DataFrame, layers: Sequence[str], look: ColourUnit, *, ink: theme.Ink) -> go.Figure:
+    """A heat map: a column for each step, a row for each layer or block in order of depth, colour what it would harm.
+
+    `tried` are rows of `table` of one trail; dots mark what was removed, thin lines where the next target begins.
+    """
+    tried = tried.assign(colour=_colours(tried, look), hover=[_hover(row, look) for row in tried.to_dict("records")])
+    names = in_order(list(tried["place"]), layers)
+    steps = sorted(set(tried["at"]))
+    cells = tried.drop_duplicates(["place", "at"], keep="last").set_index(["place", "at"])
+    grid = pd.MultiIndex.from_product([names, steps])
+    shape = (len(names), len(steps))
+    spread = cells["colour"].dropna()
+    fig = go.Figure()
+    fig.add_heatmap(
+        x=steps,
+        y=names,
+        z=cells["colour"].reindex(grid).to_numpy().reshape(shape),
+        text=cells["hover"].reindex(grid, fill_value="").to_numpy().reshape(shape),
+        hovertemplate="%{text}<extra></extra>",
+        hoverongaps=False,
+        colorscale=_SCALES[ink],
+        zmin=float(spread.min()) if len(spread) else 0.0,
+        zmax=_brightest(spread),
+        xgap=1,
+        ygap=1,
+        colorbar={"thickness": 10, "tickformat": ".2~g", "x": 1.0, "xpad": 4},
+    )
+    gone = tried[tried["selected"]]
+    fig.add_scatter(
+        x=gone["at"],
+        y=gone["place"],
+        mode="markers",
+        marker={"symbol": "circle", "size": 7, "color": ink.paper, "line": {"width": 1.5, "color": ink.line}},
+        hoverinfo="skip",
+        name="removed",
+    )
+    for at in _borders(tried):
+        fig.add_vline(x=at, line={"width": 1, "dash": "dot", "color": ink.line})
+    _lay_out(fig, len(names), ink)
+    return fig
+
+
+def describe(tried: pd.DataFrame) -> str:
+    """The heat map in one sentence."""
+    steps, removed = tried["at"].nunique(), tried[tried["selected"]]
+    worst, best = tried["rise"].max(), removed["rise"].min()
+    text = f"{len(tried)} attempts in {steps} steps, {len(removed)} of them removed"
+    if removed.empty:
+        return text + "."
+    return f"{text}; the smallest rise among those was {_number(best)}, the largest of all {_number(worst)}."
+
+
+def readable(tried: pd.DataFrame) -> pd.DataFrame:
+    """The rows as the page's table shows them, the last step first; what says nothing is left out."""
+    out = pd.DataFrame(
+        {
+            "step": tried["at"],
+            "target": tried["keep"],
+            "without": tried["name"],
+            "removed": tried["selected"],
+            "channels": tried["channels"].where(tried["channels"] > 0),
+            "saves": 100 * tried["saved"],
+            "rise": tried["rise"],
+            "accuracy": 100 * tried["accuracy"],
+            "loss": tried["loss"],
+            "images": tried["images"],
+        }
+    )
+    return out.sort_values(["step", "rise"], ascending=[False, True]).dropna(axis="columns", how="all")
+
+
+def _row(attempt: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
+    images, of = attempt.get("total"), before.get("total")
+    least = images is not None and of is not None and images < of
+    return {
+        "name": attempt["name"],
+        "place": _COUPLED.sub("", attempt["name"]),
+        "what": attempt["what"],
+        "channels": attempt["channels"],
+        "saved": attempt["saved"],
+        "rise": attempt["rise"],
+        "selected": bool(attempt["selected"]),
+        "accuracy": np.nan if least else _share(attempt),
+        "accuracy_before": _share(before),
+        "loss": np.nan if least else attempt.get("loss", np.nan),
+        "loss_before": before.get("loss", np.nan),
+        "images": np.nan if images is None else float(images),
+        "least": least,
+    }
+
+
+def _share(tally: Mapping[str, Any]) -> float:
+    return tally["correct"] / tally["total"] if tally.get("total") else np.nan
+
+
+def _colours(tried: pd.DataFrame, look: ColourUnit) -> pd.Series:
+    saved = (100 * tried["saved"]).where(tried["saved"] > 0)
+    return tried["rise"] / saved if look.per_saving else tried["rise"].astype(float)
+
+
+def _brightest(spread: pd.Series) -> float:
+    """The value from which on all attempts have the same colour."""
+    if spread.empty:
+        return 1.0
+    most = float(spread.quantile(0.9)) if len(spread) >= _MANY else float(spread.max())
+    return most if most > spread.min() else float(spread.min()) + 1e-9
+
+
+def _borders(tried: pd.DataFrame) -> list[float]:
+    """Where on the axis of steps one target ends and the next begins."""
+    keeps = tried.drop_duplicates("at").sort_values("at")
+    changes = keeps["keep"].ne(keeps["keep"].shift())
+    return [at - 0.5 for at in keeps["at"][changes].iloc[1:]]
+
+
+def _hover(row: Mapping[str, Any], look: ColourUnit) -> str:
+    counted = not pd.isna(row["accuracy"])
+    channels = f", {row['channels']} channels" if row["channels"] else ""
+    saved = f"saves {100 * row['saved']:.2g} % of the untouched network"
+    lines = [
+        f"<b>{row['name']}</b>{channels}",
+        f"step {row['step']} of {format.ratio(row['keep'])}: " + ("removed" if row["selected"] else "stays"),
+        f"rise {'at least ' if row['least'] else ''}{_number(row['rise'])} {_UNITS.get(look.measure, '')}, {saved}",
+        f"accuracy {format.percent(row['accuracy_before'])} → {format.percent(row['accuracy'])}" if counted else "",
+        f"loss {row['loss_before']:.3f} → {row['loss']:.3f}" if counted else "",
+        "" if pd.isna(row["images"]) else f"{row['images']:,.0f} images" + (", then dropped" if row["least"] else ""),
+    ]
+    return "<br>".join(line for line in lines if line)
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _lay_out(fig: go.Figure, rows: int, ink: theme.Ink) -> None:
+    fig.update_layout(
+        height=min(_MOST, max(_LEAST, _AROUND + _ROW * rows)),
+        margin={"l": 0, "r": 0, "t": 26, "b": 0},
+        dragmode=False,
+        hoverlabel={"align": "left"},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"color": ink.line}},
+        showlegend=True,
+        xaxis={"title": "step", "tickformat": "d", "nticks": 12, "fixedrange": True, "showgrid": False},
+        yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False, "automargin": True},
+    )
+    if _AROUND + _ROW * rows <= _MOST:
+        fig.update_yaxes(dtick=1, tickfont={"size": 10})

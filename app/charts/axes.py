@@ -1,0 +1,69 @@
+"""The quantities that can stand on an axis: what they cost, and what they are good for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from app import format
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A quantity that can be drawn: its column, its words, and which direction is better."""
+
+    column: str
+    label: str
+    title: str
+    better: Literal["low", "high"]
+    tick: str  # d3 format of ticks and hover
+    suffix: str = ""
+    factor: float = 1.0  # from the stored unit to the drawn one
+    device: str | None = None  # the board that measured it, where one did
+
+    @property
+    def key(self) -> str:
+        """What tells it from all other axes."""
+        return self.column if self.device is None else f"{self.column}_{self.device}"
+
+
+X_AXES: dict[str, Axis] = {
+    "macs": Axis("macs", "MACs", "MACs (multiply–accumulates)", "low", "~s"),
+    "flops": Axis("flops", "FLOPs", "FLOPs (2 × MACs)", "low", "~s"),
+    "params": Axis("params", "Parameters", "parameters", "low", "~s"),
+    "bytes": Axis("bytes", "Size", "size of the stored weights", "low", "~s", "B"),
+    "latency": Axis("latency", "Latency", "latency p50", "low", "~g", " ms"),
+}
+Y_AXES: dict[str, Axis] = {
+    "top1": Axis("top1", "Top-1", "top-1 accuracy on the test split", "high", ".1f", " %", 100),
+    "top5": Axis("top5", "Top-5", "top-5 accuracy on the test split", "high", ".1f", " %", 100),
+    "val_top1": Axis(
+        "val_top1", "Validation top-1", "top-1 accuracy on the validation split", "high", ".1f", " %", 100
+    ),
+    "loss": Axis("loss", "Loss", "cross-entropy on the test split", "low", ".3~f"),
+}
+
+
+def x_axes(devices: Mapping[str, bool]) -> list[Axis]:
+    """Every cost there is, with those on devices; whether a device's energy is known says its value."""
+    return [
+        *X_AXES.values(),
+        *(axis for device, energy in devices.items() for axis in on_device(device) if energy or axis.suffix == " ms"),
+    ]
+
+
+def on_device(device: str) -> tuple[Axis, Axis]:
+    """The latency and the energy of one inference on a device; `board_columns.with_device` makes their columns."""
+    latency, energy = f"latency p50 on {device}", f"energy of one inference on {device}"
+    return (
+        Axis("device_ms", f"Latency on {device}", latency, "low", "~g", " ms", device=device),
+        Axis("device_mj", f"Energy on {device}", energy, "low", "~g", " mJ", device=device),
+    )
+
+
+def say(value: float, axis: Axis) -> str:
+    """A stored value as the axis words it."""
+    if axis.factor == 100:
+        return format.percent(value)
+    if axis.column == "device_mj":
+        return format.millijoules(value)
+    return format.milliseconds(value) if axis.suffix == " ms" else format.si(value, axis.suffix)

@@ -1,0 +1,133 @@
+"""What devices measured beside what this host did: rows for a table, and a chart. Pure functions."""
+
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import text, theme
+from app.charts import axes, legend
+from app.tables.board_columns import BoardSetting
+
+_SIZE = 11  # px
+
+
+def rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """One row for each timing of a point on a device, the newest first; `frame` as `points.with_latency` makes it.
+
+    Latencies in ms, power in mW, energy in mJ for each inference; `warning` says why a board slowed itself down. The
+    network, its data and its seed are there where they differ.
+    """
+    found = [_row(row, entry) for row in frame.to_dict("records") for entry in row["latencies"] if entry.get("device")]
+    if not found:
+        return pd.DataFrame()
+    out = pd.DataFrame(found).sort_values("at", ascending=False, kind="stable", ignore_index=True)
+    return out.drop(columns=[key for key in ("network", "data", "seed") if out[key].nunique() < 2])
+
+
+def figure(frame: pd.DataFrame, on: BoardSetting, host: str, *, ink: theme.Ink) -> go.Figure:
+    """The latency on a device against that on the host, in the symbols of Explore, and the line of proportion.
+
+    `frame` as `board_columns.with_device` makes it for `on`; `host` says how the host measured. A point below the
+    dashed line gains more on the device than the host would have it.
+    """
+    drawn = frame.dropna(subset=["latency", "device_ms"])
+    y, _ = axes.on_device(on.device)
+    fig = go.Figure()
+    _add_proportion(fig, drawn, ink)
+    pruned = drawn[~drawn["baseline"]]
+    _add(fig, drawn[drawn["baseline"]], "circle", ink.line, "not pruned", ink)
+    for (criterion, order), cell in pruned.groupby(["criterion", "order"], sort=False):
+        name = f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}"
+        _add(fig, cell, theme.ORDER_SYMBOLS.get(str(order), "x"), theme.criterion_colour(str(criterion)), name, ink)
+    legend.add_keys(fig, drawn)
+    fig.update_layout(
+        height=360,
+        margin={"l": 0, "r": 8, "t": 30, "b": 0},
+        hoverlabel={"align": "left"},
+        legend=legend.ABOVE,
+        legend2=legend.BELOW,
+        xaxis={"title": f"latency p50 on the host<br>{host}", "ticksuffix": " ms", "rangemode": "tozero"},
+        yaxis={"title": y.title, "ticksuffix": " ms", "rangemode": "tozero", "nticks": 7},
+    )
+    return fig
+
+
+def describe(frame: pd.DataFrame, on: BoardSetting) -> str:
+    """The chart in one sentence."""
+    ratios = _ratios(frame)
+    if ratios.empty:
+        return f"No model was timed both on {on.device} and on the host."
+    least, middle, most = (f"{value:.3g}" for value in (ratios.min(), ratios.median(), ratios.max()))
+    count = f"{len(ratios)} model" + ("s" if len(ratios) != 1 else "")
+    sentence = f"Latency on {on.device} against latency on the host for {count}: it takes {middle} times as long"
+    return f"{sentence}, from {least} to {most}." if len(ratios) > 1 else f"{sentence}."
+
+
+def _row(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": row["id"],
+        "model": "Not pruned" if row["baseline"] else f"{text.title(row)}, {text.way(row)}",
+        "network": row["model"],
+        "data": text.data_label(row["data"]),
+        "seed": row["seed"],
+        "device": entry["device"],
+        "setting": text.setting(entry),
+        "top1": row["top1"],
+        "host": row["latency"],
+        "p50": entry["p50_ms"],
+        "p90": entry.get("p90_ms"),
+        "p99": entry.get("p99_ms"),
+        "compute": entry.get("gpu_p50_ms"),
+        "transfers": text.transfers(entry),
+        "power": entry.get("power_mw"),
+        "energy": entry.get("energy_mj"),
+        "n": entry["n"],
+        "throttled": entry.get("throttled"),
+        "warning": entry.get("why_throttled"),
+        "at": float(entry.get("at") or 0),
+    }
+
+
+def _ratios(frame: pd.DataFrame) -> pd.Series:
+    drawn = frame.dropna(subset=["latency", "device_ms"])
+    return drawn["device_ms"] / drawn["latency"]
+
+
+def _add_proportion(fig: go.Figure, drawn: pd.DataFrame, ink: theme.Ink) -> None:
+    """The dashed line on which a model would lie if the device were slower (or faster) by the same factor for all."""
+    if drawn.empty:
+        return
+    factor, end = float(_ratios(drawn).median()), float(drawn["latency"].max()) * 1.05
+    fig.add_scatter(
+        x=[0, end],
+        y=[0, factor * end],
+        mode="lines",
+        line={"dash": "dash", "width": 1.2, "color": ink.line},
+        opacity=0.7,
+        hoverinfo="skip",
+        legend="legend2",
+        name=f"{factor:.3g}× the host",
+    )
+
+
+def _add(fig: go.Figure, cell: pd.DataFrame, symbol: str, colour: str, name: str, ink: theme.Ink) -> None:
+    if cell.empty:
+        return
+    hollow = cell["stage"].eq("pruned") & ~cell["baseline"]
+    fig.add_scatter(
+        x=cell["latency"],
+        y=cell["device_ms"],
+        mode="markers",
+        marker={
+            "symbol": [f"{symbol}-open" if h else symbol for h in hollow],
+            "size": _SIZE,
+            "color": colour,
+            "line": {"width": 0.8, "color": [colour if h else ink.paper for h in hollow]},
+        },
+        customdata=cell[["id", "hover"]],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+        legendgroup=None if name == "not pruned" else str(cell["criterion"].iloc[0]),
+        showlegend=name == "not pruned",
+        name=name,
+    )

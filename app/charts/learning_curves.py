@@ -1,0 +1,64 @@
+"""Learning curves: the epochs of a run as a figure. Pure functions."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+from app import format, theme
+from app.charts import legend
+
+Quantity = Literal["loss", "accuracy"]
+_TICKS = 8  # at most; among fewer epochs than that, Plotly alone would put ticks between two of them
+
+
+def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.Ink, height: int = 170) -> go.Figure:
+    """Loss or accuracy over the run's epochs, counted from its start, with a thin line where a new stage begins.
+
+    `epochs` are events of kind `epoch`, in order.
+    """
+    count = list(range(1, len(epochs) + 1))
+    stages = [f"{e.get('stage', '')} {format.ratio(e['keep']) if e.get('keep') else ''}".strip() for e in epochs]
+    series = (
+        [("training loss", "loss", "#0072B2", 1.0)]
+        if what == "loss"
+        else [("training", "train_top1", "#E69F00", 100.0), ("validation", "val_top1", "#009E73", 100.0)]
+    )
+    fig = go.Figure()
+    for name, key, colour, factor in series:
+        values = [None if e.get(key) is None else factor * e[key] for e in epochs]
+        fig.add_scatter(
+            x=count,
+            y=values,
+            name=name,
+            mode="lines+markers" if len(count) < 3 else "lines",
+            line={"color": colour, "width": 2},
+            customdata=stages,
+            hovertemplate="%{y:.3~f}" + (" %" if factor == 100 else "") + " · epoch %{x}, %{customdata}",
+        )
+    for before, (left, right) in enumerate(pairwise(stages), start=1):
+        if left != right:
+            fig.add_vline(
+                x=before + 0.5, line={"width": 1, "dash": "dot", "color": theme.translucent(theme.NEUTRAL, 0.6)}
+            )
+    ticks = {"dtick": 1} if len(count) <= _TICKS else {"nticks": _TICKS}
+    fig.update_layout(
+        height=height,
+        margin={"l": 0, "r": 4, "t": 26, "b": 0},
+        hovermode="x unified",
+        dragmode=False,
+        uirevision="keep",
+        legend=legend.ABOVE | {"font": {"color": ink.line}},
+        showlegend=True,
+        xaxis={"title": None, "tickformat": "d", "fixedrange": True} | ticks,
+        yaxis={"ticksuffix": " %" if what == "accuracy" else "", "fixedrange": True, "nticks": 5},
+    )
+    return fig
+
+
+def describe(epochs: Sequence[Mapping[str, Any]], what: Quantity) -> str:
+    last = epochs[-1]
+    if what == "loss":
+        return f"Training loss over {len(epochs)} epochs, now {last['loss']:.3f}."
+    return f"Accuracy over {len(epochs)} epochs, validation now {format.percent(last.get('val_top1'))}."

@@ -1,0 +1,55 @@
+"""The legends of charts: where they lie, and what those of points explain: colours, symbols and fillings, each once."""
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import text, theme
+
+ABOVE: dict[str, object] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
+# At the figure's end, so that it keeps clear of the axis's title however low the plot is.
+BELOW: dict[str, object] = {
+    "orientation": "h",
+    "x": 0,
+    "yref": "container",
+    "y": 0,
+    "yanchor": "bottom",
+    "itemclick": False,
+    "itemdoubleclick": False,
+}
+
+
+def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
+    """The legend: one entry per criterion (its colour), one per order (its symbol), what hollow and the cross mean."""
+    shown = drawn[~drawn["baseline"]]
+    for criterion in dict.fromkeys(shown["criterion"]):
+        fig.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": "circle", "size": 10, "color": theme.criterion_colour(criterion)},
+            legendgroup=criterion,
+            name=text.criterion_label(criterion),
+        )
+    orders = list(dict.fromkeys(shown["order"]))
+    for order in orders:
+        fig.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": theme.ORDER_SYMBOLS.get(order, "x"), "size": 9, "color": theme.NEUTRAL},
+            legend="legend2",
+            name=text.order_label(order),
+        )
+    for there, symbol, name in (
+        (shown["stage"].eq("pruned").any(), "circle-open", "before recovery"),
+        (shown["int8"].any(), theme.INT8_SYMBOL, "INT8"),
+    ):
+        if there:
+            fig.add_scatter(
+                x=[None],
+                y=[None],
+                mode="markers",
+                marker={"symbol": symbol, "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.8}},
+                legend="legend2",
+                name=name,
+            )

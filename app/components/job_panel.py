@@ -1,0 +1,44 @@
+"""What the panels of runs and of timings share: how often they refresh, the notice of a missing worker, the log."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app.components import actions
+from app.tables import store
+from engine.jobs import worker
+from engine.storage.job_folder import Job
+
+EVERY = 2.0  # seconds
+
+
+_LOG_LINES = 30
+
+
+def worker_notice(now: Sequence[Mapping[str, Any]]) -> None:
+    """Jobs that nobody works on would wait for ever: say so, with the one button that helps."""
+    if any(run["state"] == "queued" for run in now) and worker.worker_of(store.open_store()) is None:
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(":material/warning: No worker is running, so nothing will start.", width="stretch")
+            st.button("Start the worker", icon=":material/play_arrow:", on_click=start_worker)
+
+
+def start_worker() -> None:
+    """Sees that someone works on the queue; should that fail, the runs page offers it again."""
+    actions.run_action(lambda: worker.start_detached(store.open_store()), "Worker started")
+
+
+def log(run: Job, *, ended: bool) -> None:
+    """The last lines of the log, folded."""
+    folded = st.expander("Log", icon=":material/notes:", key=f"log-{run.id}", on_change="rerun")
+    if folded.open:
+        lines = run.log_tail(_LOG_LINES)
+        if lines:
+            folded.code("\n".join(lines), language=None, height=220)
+        else:
+            folded.caption("No log was kept." if ended else "Nothing yet.")
+
+
+def cancel(run_id: str) -> None:
+    actions.run_action(lambda: store.queue().cancel(run_id), "Cancelling…")

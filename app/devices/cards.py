@@ -1,0 +1,267 @@
+"""The devices as cards: what each is and how it stood when it was last asked, its host key, and what can be done."""
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from app import format, text, theme
+from app.components import actions
+from app.devices import probes
+from app.devices.probes import Answer
+from app.tables import store
+from engine.boards.registry import Device, parse
+from engine.errors import RequestError, WorkError
+
+if TYPE_CHECKING:
+    from engine.boards.agent.probe import Probe
+
+_LOOK: dict[probes.State, tuple[str, str, theme.BadgeColour]] = {
+    "reachable": ("reachable", ":material/check:", "green"),
+    "untrusted": ("key not trusted yet", ":material/key:", "orange"),
+    "changed": ("key has changed", ":material/gpp_maybe:", "red"),
+    "refused": ("login refused", ":material/lock:", "orange"),
+    "unreachable": ("unreachable", ":material/link_off:", "red"),
+    "failed": ("gave no answer", ":material/error:", "red"),
+}
+# Session state: the devices to ask when they are drawn, whether one is being added, and why that was refused.
+_TO_ASK, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
+
+
+def listed() -> tuple[list[Device], str | None]:
+    """The devices, and what is wrong with their file, if anything is."""
+    try:
+        return store.devices(), None
+    except (RequestError, WorkError) as error:
+        return [], text.sentence(str(error))
+
+
+def head(devices: Sequence[Device]) -> None:
+    """The title, and the buttons that concern all devices."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Devices", width="content")
+        st.space("stretch")
+        if len(devices) > 1:
+            st.button("Check all", icon=":material/sync:", on_click=_ask, args=([d.name for d in devices],))
+        if devices:
+            st.button("Add a device", icon=":material/add:", on_click=begin_adding)
+    if _ADDING in st.session_state:
+        _add()
+
+
+def cards(devices: Sequence[Device]) -> None:
+    """One card a device; those that a button asked for are asked first."""
+    asked = st.session_state.pop(_TO_ASK, ())
+    chosen = [device for device in devices if device.name in asked]
+    if chosen:
+        with st.spinner(f"Asking {', '.join(device.name for device in chosen)}…"):
+            probes.ask(chosen)
+    with st.grid(min(3, len(devices)), gap="small", min_column_width=330):
+        for device in devices:
+            with st.container(border=True, gap="xsmall", height="stretch"):
+                _card(device, probes.known(device), wide=len(devices) == 1)
+
+
+def begin_adding() -> None:
+    """Opens the dialog that adds a device; it stays until one was added, or it was closed."""
+    st.session_state[_ADDING] = True
+
+
+def _stop_adding() -> None:
+    st.session_state.pop(_ADDING, None)
+    st.session_state.pop(_REFUSED, None)
+
+
+@st.dialog("Add a device", icon=":material/developer_board:", on_dismiss=_stop_adding)
+def _add() -> None:
+    """Asks for a name and an address. Nothing secret is asked for, and nothing is connected to before it is added."""
+    if _ADDING not in st.session_state:
+        st.rerun()
+    with st.form("add-device", border=False):
+        st.text_input("Name", placeholder="tx2", max_chars=32, key="device_name")
+        st.text_input(
+            "Address",
+            placeholder="nvidia@192.168.55.1",
+            key="device_target",
+            help="user@host:port. User and port may be left out; the host may be an alias of ~/.ssh/config.",
+        )
+        st.text_input("Through", placeholder="nobody", key="device_jump", help="user@host:port of a jump host, if any.")
+        st.form_submit_button("Add", type="primary", icon=":material/add:", on_click=_added)
+    if _REFUSED in st.session_state:
+        st.error(st.session_state[_REFUSED], icon=":material/error:")
+    st.caption(
+        "Its host key is shown next, for you to compare. Logins use your SSH keys or agent; no password is kept."
+    )
+
+
+def _added() -> None:
+    """Keeps the device that was typed, or why it cannot be one."""
+    name, target, jump = (st.session_state[f"device_{key}"].strip() for key in ("name", "target", "jump"))
+    try:
+        device = parse(name, target, jump or None)
+        store.open_store().prepare()
+        store.registry().add(device)
+    except (RequestError, WorkError) as error:
+        st.session_state[_REFUSED] = text.sentence(str(error))
+        return
+    _stop_adding()
+    _ask([name])
+
+
+def _ask(names: list[str]) -> None:
+    """Notes that these devices are to be asked when their cards are drawn."""
+    st.session_state[_TO_ASK] = tuple(names)
+
+
+def _card(device: Device, answer: Answer | None, *, wide: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown(f"**{device.name}**", width="stretch")
+        if answer is None:
+            st.badge("not asked yet", icon=":material/help:", color="gray")
+        else:
+            label, icon, colour = _LOOK[answer.state]
+            st.badge(label, icon=icon, color=colour)
+    through = f", through `{device.jump}`" if device.jump else ""
+    when = "" if answer is None else f" · asked {format.clock(answer.at)}"
+    st.caption(f"`{device.target}`{through}{when}")
+    if answer is None:
+        st.caption("Check asks it what it is and how it stands.")
+    elif answer.probe is not None:
+        _told(answer, columns=2 if wide else 1)
+    elif answer.offered is not None:
+        _key(answer)
+    elif answer.sentence:
+        st.error(text.sentence(answer.sentence, device.name))
+        if answer.state == "refused":
+            _give_key(device, password=answer.password)
+    st.space("stretch")
+    with st.container(horizontal=True, gap="xsmall"):
+        st.button("Check", icon=":material/sync:", key=f"check-{device.name}", on_click=_ask, args=([device.name],))
+        if st.button("Remove", icon=":material/delete:", key=f"remove-{device.name}", type="tertiary"):
+            _confirm_removal(device.name)
+
+
+def _told(answer: Answer, columns: int) -> None:
+    """What a board said about itself, in one or two columns."""
+    assert answer.probe is not None
+    probe = answer.probe
+    locked = {True: ", clocks locked", False: ", clocks not locked", None: ""}[probe.clocks.locked]
+    mode = format.MISSING if probe.power_mode is None else f"{probe.power_mode.name} ({probe.power_mode.id})"
+    warm = {name: value for name, value in probe.temperatures.items() if value is not None and "PMIC" not in name}
+    hottest = max(warm, key=warm.__getitem__, default=None)
+    rows = {
+        "Board": _board(probe),
+        "Software": _software(probe.jetpack, probe.l4t) or probe.system,
+        "Times with": _times_with(answer),
+        "Power mode": mode + locked,
+        "Warmest": None if hottest is None else f"{warm[hottest]:.0f} °C ({hottest})",
+        "Free disk": None if probe.disk_free_bytes is None else format.si(probe.disk_free_bytes, "B"),
+    }
+    said = {key: text.plain(value or format.MISSING) for key, value in rows.items()}
+    keys, each = list(said), len(said) // columns
+    with st.grid(columns, gap="small", min_column_width=300):
+        for part in (keys[start : start + each] for start in range(0, len(keys), each)):
+            st.table({key: said[key] for key in part}, border="horizontal", alt=f"What {answer.device.name} is")
+    for problem in probe.problems:
+        st.caption(f":material/warning: {text.sentence(problem)}")
+
+
+def _board(probe: "Probe") -> str:
+    """`Jetson TX2 (quill)`; of other computers what they call themselves."""
+    if probe.jetson is None:
+        return probe.model or probe.board
+    name = probe.board.partition(",")[0]
+    return f"{name} ({probe.model})" if probe.model else name
+
+
+def _software(jetpack: str | None, l4t: str | None) -> str:
+    parts = [f"JetPack {jetpack}" if jetpack else "", f"L4T {l4t}" if l4t else ""]
+    return ", ".join(filter(None, parts))
+
+
+def _times_with(answer: Answer) -> str:
+    assert answer.probe is not None
+    probe = answer.probe
+    if probe.tensorrt and probe.trtexec:
+        return f"TensorRT {probe.tensorrt}"
+    if probe.onnxruntime:
+        return f"ONNX Runtime {probe.onnxruntime}" + (
+            f" (TensorRT {probe.tensorrt} lacks trtexec)" if probe.tensorrt else ""
+        )
+    return "nothing: neither trtexec nor onnxruntime"
+
+
+def _key(answer: Answer) -> None:
+    """The host key that a device shows, what to compare it with, and the button that trusts it."""
+    offered = answer.offered
+    assert offered is not None
+    whose = f"The jump host {offered.host}" if offered.jump else "It"
+    if offered.state == "changed":
+        st.error(
+            "Either the board was set up anew, or somebody stands between you and it. Nothing was sent to it.",
+            title=f"{'The jump host' if offered.jump else 'This device'} shows another key than before",
+            icon=":material/gpp_maybe:",
+        )
+        st.caption("Trusted until now")
+        st.code(offered.known, language=None, wrap_lines=True)
+        st.caption("Shown now")
+    else:
+        st.caption(
+            f"{whose} shows this key ({offered.key_type}). Nobody has trusted it yet, so nothing was sent to it."
+        )
+    st.code(offered.fingerprint, language=None, wrap_lines=True)
+    st.caption("Compare it with what this prints on a screen of the board itself:")
+    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(offered.key_type)}", language="bash", wrap_lines=True)
+    st.button(
+        "It is the new key, trust it" if offered.state == "changed" else "They are the same, trust it",
+        icon=":material/verified_user:",
+        type="secondary" if offered.state == "changed" else "primary",
+        key=f"trust-{answer.device.name}",
+        on_click=_trust,
+        args=(answer,),
+    )
+
+
+def _key_file(key_type: str) -> str:
+    kind = next((kind for kind in ("ed25519", "ecdsa", "rsa") if kind in key_type), "ed25519")
+    return f"ssh_host_{kind}_key.pub"
+
+
+def _trust(answer: Answer) -> None:
+    if probes.trust(answer):
+        _ask([answer.device.name])
+
+
+def _give_key(device: Device, *, password: bool) -> None:
+    """How to let a device take a key: timings run in the background, where nobody can be asked for a password."""
+    why = "It takes a password, but timings" if password else "Timings"
+    st.caption(
+        f"{why} run in the background, where nobody can type one, and no password is ever kept here. "
+        "Give it your key once, in a terminal of this computer:"
+    )
+    st.code(copy_id(device), language="bash", wrap_lines=True)
+
+
+def copy_id(device: Device) -> str:
+    """The command that puts the user's key on a device."""
+    place = f"{device.user}@{device.host}" if device.user else device.host
+    port = ["-p", str(device.port)] if device.port else []
+    jump = ["-o", f"ProxyJump={device.jump}"] if device.jump else []
+    return shlex.join(["ssh-copy-id", *port, *jump, place])
+
+
+@st.dialog("Remove this device?", icon=":material/delete:")
+def _confirm_removal(name: str) -> None:
+    try:
+        store.queue().refuse_while_timed(name)
+    except RequestError as error:
+        st.warning(text.sentence(str(error), name), icon=":material/timer:")
+        return
+    st.markdown(f"**{name}** is taken from the list. What was measured on it stays, as does its trusted key.")
+    actions.confirm("Remove", _remove, name)
+
+
+def _remove(name: str) -> None:
+    if actions.run_action(lambda: store.registry().remove(name), f"{name} removed"):
+        probes.forget(name)

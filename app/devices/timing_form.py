@@ -1,0 +1,189 @@
+"""The form that asks for a timing: which device, which models, how precisely; and the press of its button."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import text
+from app.components import actions
+from app.devices import probes
+from app.tables import store
+from engine.boards.registry import Device
+from engine.errors import RequestError
+from engine.spec import board_timing
+from engine.spec.board_timing import MOST_POINTS, POWER_MODES, TimingRequest
+
+TWICE_SECONDS = 3.0
+_NAMED = 3  # of what is missing
+_CHOSEN, _ARRIVED = "time_points", "time_arrived"  # session state: the chosen ids, and the address they came with
+_DEFAULT = {name: field.default for name, field in TimingRequest.model_fields.items()}
+_TX2_MODES = "On a TX2: 0 MAXN, 1 MAXQ, 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER."
+
+
+def form(devices: Sequence[Device], frame: pd.DataFrame, token: str) -> None:
+    """The form; models are the measured final ones and baselines that have an ONNX file."""
+    st.subheader("Time on a device")
+    titles = _titles(frame, store.with_onnx(token))
+    if not titles:
+        st.caption("As soon as a network is pruned it can be chosen here.")
+        return
+    chosen = _models(titles)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        device = st.selectbox(
+            "Device", [device.name for device in devices], key="time_device", persist_state="session", width=180
+        )
+        precision = st.segmented_control(
+            "Precision",
+            ["fp32", "fp16"],
+            default="fp32",
+            required=True,
+            key="time_precision",
+            persist_state="session",
+            format_func=str.upper,
+            help="FP16 needs TensorRT on the board.",
+        )
+        with st.popover("Advanced", icon=":material/tune:"):
+            more = _advanced()
+        asked: dict[str, Any] = {"device": device, "precision": precision, **more}
+        asked["points"] = [{"run": run, "point": int(point)} for run, _, point in (i.rpartition(".") for i in chosen)]
+        refusal = _refused(devices, asked)
+        st.button(
+            "Time",
+            type="primary",
+            icon=":material/timer:",
+            key="time",
+            disabled=not chosen or refusal is not None,
+            on_click=_submit,
+            args=(asked,),
+        )
+    if refusal is not None:
+        st.error(refusal, icon=":material/error:")
+    turns = "They take turns, so that no drift of the board decides. " if len(chosen) > 1 else ""
+    st.caption(f"{turns}With TensorRT an engine is built first for each model, which takes minutes the first time.")
+
+
+def _titles(frame: pd.DataFrame, there: frozenset[str]) -> dict[str, str]:
+    """Id → title of what can be timed, the newest run first; what is linked to may be a step, too."""
+    if frame.empty:
+        return {}
+    linked = frame["id"].isin(st.query_params.get_all("point"))
+    offered = frame[(frame["baseline"] | frame["final"] | linked) & ~frame["int8"] & frame["id"].isin(there)]
+    offered = offered.sort_values(["created", "run_id", "point"], ascending=[False, False, True])
+    titles = {row["id"]: text.model(row) for row in offered.to_dict("records")}
+    alike = pd.Series(titles).duplicated(keep=False)
+    return {point: f"{title} · {point}" if alike[point] else title for point, title in titles.items()}
+
+
+def _models(titles: dict[str, str]) -> list[str]:
+    """The chosen ids; they stand in the page's address, and an address that is opened chooses them."""
+    linked = tuple(dict.fromkeys(st.query_params.get_all("point")))
+    there = [point for point in linked if point in titles]
+    if linked != st.session_state.get(_ARRIVED, ()):
+        st.session_state[_ARRIVED] = linked
+        st.session_state[_CHOSEN] = there[:MOST_POINTS]
+    chosen = st.multiselect(
+        "Models",
+        list(titles),
+        format_func=titles.__getitem__,
+        key=_CHOSEN,
+        persist_state="session",
+        max_selections=MOST_POINTS,
+        on_change=_address,
+        placeholder=f"up to {MOST_POINTS}",
+    )
+    for sentence in _unmet(linked, there):
+        st.caption(f":material/warning: {sentence}")
+    return chosen
+
+
+def _unmet(linked: Sequence[str], there: Sequence[str]) -> list[str]:
+    """What the page's address asks for and cannot have."""
+    said = []
+    missing = [text.plain(point) for point in linked if point not in there]
+    if missing:
+        shown = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+        said.append(f"Not to be timed: {shown}. There is no such model here, it is in 8 bit, or has no ONNX file.")
+    if len(there) > MOST_POINTS:
+        said.append(f"The link names {len(there)} models; the first {MOST_POINTS} are chosen.")
+    return said
+
+
+def _address() -> None:
+    """Puts the chosen models into the page's address."""
+    chosen = tuple(st.session_state[_CHOSEN])
+    st.session_state[_ARRIVED] = chosen
+    st.query_params["point"] = chosen
+
+
+def _advanced() -> dict[str, Any]:
+    with st.grid(3, gap="small", min_column_width=110):
+        more: dict[str, Any] = {
+            "rounds": st.number_input(
+                "Rounds", 1, 20, _DEFAULT["rounds"], key="time_rounds", persist_state="session",
+                help="In each, every model has one turn.",
+            ),
+            "seconds": st.number_input(
+                "Seconds a turn", 0.1, 60.0, _DEFAULT["seconds"], 0.5, key="time_seconds", persist_state="session",
+                help="At least; more until there are samples enough for a p99, or two minutes are over.",
+            ),
+            "threads": st.number_input(
+                "Threads", 1, 64, _DEFAULT["threads"], key="time_threads", persist_state="session",
+                help="Of ONNX Runtime, on a board without TensorRT.",
+            ),
+        }  # fmt: skip
+    more["power_mode"] = st.number_input(
+        "Power mode",
+        0,
+        POWER_MODES - 1,
+        None,
+        key="time_power_mode",
+        persist_state="session",
+        placeholder="as it is",
+        help=f"Which cores run, and how fast they may: nvpmodel's number. {_TX2_MODES}",
+    )
+    more["max_clocks"] = st.toggle(
+        "Clocks at their maximum",
+        key="time_max_clocks",
+        persist_state="session",
+        help="jetson_clocks: the clocks do not wander with the load, so that timings vary less. The board gets warmer.",
+    )
+    st.caption("Both last while measuring and are undone afterwards, also after a crash. They need sudo on the board.")
+    return more
+
+
+def _refused(devices: Sequence[Device], asked: dict[str, Any]) -> str | None:
+    """Why the device cannot be asked for this, as far as is known here; None when nothing speaks against it."""
+    answer = next((probes.known(device) for device in devices if device.name == asked["device"]), None)
+    probe = None if answer is None else answer.probe
+    if asked["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
+        return f"{asked['device']} has no TensorRT, and ONNX Runtime times in FP32 only."
+    if not asked["points"]:
+        return None
+    try:
+        board_timing.parse(asked)
+    except RequestError as error:
+        return text.sentence(str(error))
+    return None
+
+
+def _submit(asked: dict[str, Any]) -> None:
+    """Queues the timing and sees that someone works on it; a double click asks only once."""
+    last = st.session_state.get("timing_submitted")
+    now = time.monotonic()
+    if last and last[0] == asked and now - last[1] < TWICE_SECONDS:
+        return
+
+    if actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(asked)), "Queued"):
+        st.session_state["timing_submitted"] = (asked, now)
+
+
+def titles(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, str]:
+    """Id → short title of points that may have been deleted meanwhile."""
+    if frame.empty:
+        return {point: point for point in ids}
+    rows = frame[frame["id"].isin(ids)].to_dict("records")
+    known = {row["id"]: "Not pruned" if row["baseline"] else text.title(row) for row in rows}
+    return {point: known.get(point, point) for point in ids}

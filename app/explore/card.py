@@ -1,0 +1,161 @@
+"""The card of one selected model: what it costs and gains beside its baseline, what was cut, and its files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from app import format, text, theme
+from app.charts import skyline
+from app.tables import store
+from app.tables.board_columns import BoardResult
+
+
+@dataclass(frozen=True)
+class _File:
+    suffix: str
+    label: str
+    icon: str
+    mime: str = "application/octet-stream"
+
+
+_FILES = (
+    _File("onnx", "ONNX", ":material/deployed_code:"),
+    _File("safetensors", "Weights", ":material/weight:"),
+    _File("plan.json", "Plan", ":material/content_cut:", "application/json"),
+)
+
+
+def show(point: Mapping[str, Any], measured: str | None, there: BoardResult | None = None) -> None:
+    """Draws the card of one row of the tidy table; `measured` says how its latency was (`app.tables.points.timed_row`).
+
+    `there` is what a device measured of it, where one did.
+    """
+    colour = theme.criterion_colour(point["criterion"])
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
+        st.markdown(f"**{_title(point)}**", width="stretch")
+        if point["baseline"]:
+            st.badge("baseline", color="gray")
+        elif point["int8"]:
+            st.badge("INT8", color="blue")
+        elif point["stage"] == "pruned":
+            st.badge("before recovery", color="orange")
+    step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
+    st.caption(
+        f"{point['model']} on {text.data_label(point['data'])}, {text.way(point)}{step}, seed {point['seed']}"
+        + (f"  \n{point['note']}" if point["note"] else "")
+    )
+    _metrics(point, measured, there)
+    drawn = skyline.bars(point["widths"], point["blocks_removed"])
+    if drawn:
+        st.plotly_chart(
+            skyline.figure(drawn, colour, height=84),
+            key=f"skyline-{point['id']}",
+            config={"displayModeBar": False},
+            alt=skyline.describe(drawn),
+        )
+    _downloads(point)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        if drawn:
+            with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
+                _layers(drawn, point["blocks_removed"])
+        st.page_link(
+            "../pages/runs.py", label="Its run", icon=":material/list_alt:", query_params={"run": str(point["run_id"])}
+        )
+        if store.can_be_timed(point):
+            st.page_link(
+                "../pages/devices.py",
+                label="Time on device",
+                icon=":material/timer:",
+                query_params={"point": str(point["id"])},
+            )
+
+
+def _title(point: Mapping[str, Any]) -> str:
+    if point["baseline"]:
+        return "Not pruned"
+    return f"{text.criterion_label(point['criterion'])} · {format.ratio(point['keep'])}"
+
+
+def _metrics(point: Mapping[str, Any], measured: str | None, there: BoardResult | None) -> None:
+    base = not point["baseline"]
+    numbers = [
+        ("Top-1", format.percent(point["top1"]), _share_delta(point, "top1"), None),
+        ("MACs", format.si(point["macs"]), _ratio_delta(point, "macs"), None),
+        ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), measured),
+        ("Parameters", format.si(point["params"]), _ratio_delta(point, "params"), None),
+        *(() if there is None else _on_device(there)),
+    ]
+    with st.grid(2, gap=("xsmall", "small"), min_column_width=110):
+        for label, value, delta, note in numbers:
+            st.metric(label, value, delta if base else None, delta_color="off", delta_arrow="off", help=note)
+
+
+def _on_device(there: BoardResult) -> list[tuple[str, str, str | None, str | None]]:
+    """The latency on a device, and the energy where it is known."""
+    name, note = there.entry["device"], text.measured_there(there.entry).replace("\n", "  \n")
+    said = [
+        (f"Latency on {name}", format.milliseconds(there.entry["p50_ms"]), there.ratio("p50_ms")),
+        (f"Energy on {name}", format.millijoules(there.entry.get("energy_mj")), there.ratio("energy_mj")),
+    ]
+    return [
+        (label, value, None if ratio is None else format.ratio(ratio), note)
+        for label, value, ratio in said
+        if value != format.MISSING
+    ]
+
+
+def _share_delta(point: Mapping[str, Any], key: str) -> str | None:
+    base = point[f"base_{key}"]
+    return None if pd.isna(base) or pd.isna(point[key]) else format.points_apart(point[key], base)
+
+
+def _ratio_delta(point: Mapping[str, Any], key: str) -> str | None:
+    base = point[f"base_{key}"]
+    return None if pd.isna(base) or pd.isna(point[key]) or not base else format.ratio(point[key] / base)
+
+
+def _downloads(point: Mapping[str, Any]) -> None:
+    run = store.run_or_none(point["run_id"])
+    paths = {} if run is None else {file: run.path / "models" / f"p{point['point']}.{file.suffix}" for file in _FILES}
+    there = {file: path for file, path in paths.items() if path.is_file()}
+    if not there:
+        st.caption("No files are kept for this point.")
+        return
+    with st.container(horizontal=True, gap="xsmall"):
+        for file, path in there.items():
+            st.download_button(
+                file.label,
+                path.read_bytes,
+                file_name=f"{point['id']}.{file.suffix}",
+                mime=file.mime,
+                icon=file.icon,
+                on_click="ignore",
+                key=f"download-{file.suffix}-{point['id']}",
+                help=f"{path.name}, {format.si(path.stat().st_size, 'B')}",
+            )
+
+
+def _layers(drawn: tuple[skyline.Bar, ...], removed: list[str]) -> None:
+    if removed:
+        st.markdown("Removed blocks: " + ", ".join(f"`{name}`" for name in removed))
+    table = pd.DataFrame(
+        {
+            "layer": [bar.name for bar in drawn],
+            "channels": [bar.original for bar in drawn],
+            "kept": [0 if bar.removed else bar.kept for bar in drawn],
+            "share": [bar.share for bar in drawn],
+        }
+    )
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=320,
+        width=420,
+        column_config={
+            "share": st.column_config.ProgressColumn("share kept", min_value=0, max_value=1, format="percent")
+        },
+        alt="Width of every convolution before and after pruning",
+    )

@@ -1,0 +1,155 @@
+"""The controls of Explore: filters, axes, budget and the selected point; all of them live in the page's address."""
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+import pandas as pd
+import streamlit as st
+
+from app import text
+from app.charts import axes
+from app.tables import board_columns, points
+
+# In what unit a budget on x is typed: the unit's words, and how many of the stored unit it is.
+_UNITS: dict[str, tuple[str, float]] = {
+    "macs": ("M MACs", 1e6),
+    "flops": ("M FLOPs", 1e6),
+    "params": ("k parameters", 1e3),
+    "bytes": ("kB", 1e3),
+    "latency": ("ms", 1.0),
+    "device_ms": ("ms", 1.0),
+    "device_mj": ("mJ", 1.0),
+}
+
+_FILTERS = (
+    ("Experiment", "exp", "experiment", "All experiments"),
+    ("Model", "model", "model", "All models"),
+    ("Data", "data", "data", "All data"),
+    ("Criterion", "criterion", "criterion", "All criteria"),
+    ("Order", "order", "order", "All orders"),
+)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What was typed, in the unit the chart draws, and the id of the best point within it."""
+
+    at_most: float | None
+    at_least: float | None
+    best: str | None
+
+
+def link() -> str:
+    """The address of what is shown now; a filter with several values stands in it once for each."""
+    query = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
+    return f"{st.context.url or ''}?{urlencode(query)}"
+
+
+def filtered(frame: pd.DataFrame) -> pd.DataFrame:
+    """The five filters, side by side, and the rows that pass them; an empty filter lets everything pass."""
+    keep = pd.Series(True, index=frame.index)
+    for label, key, column, everything in _FILTERS:
+        names = frame[column].map(text.NAMES.get(column, str))
+        chosen = st.multiselect(label, list(dict.fromkeys(names)), key=key, bind="query-params", placeholder=everything)
+        if chosen:
+            keep &= names.isin(chosen)
+    return frame[keep]
+
+
+def x_axis(frame: pd.DataFrame) -> tuple[axes.Axis, bool]:
+    labels = {axis.label: axis for axis in axes.x_axes(board_columns.devices(frame))}
+    wide = len(labels) > len(axes.X_AXES)
+    label = st.selectbox("Cost", list(labels), key="x", bind="query-params", width=220 if wide else 150)
+    log = st.toggle("Log", key="log", bind="query-params", help="Logarithmic cost axis.")
+    return labels[label], log
+
+
+def y_axis() -> axes.Axis:
+    labels = {axis.label: axis for axis in axes.Y_AXES.values()}
+    return labels[st.selectbox("Quality", list(labels), key="y", bind="query-params", width=170)]
+
+
+def timing(frame: pd.DataFrame) -> str | None:
+    """Under which conditions a host's latencies are compared; asked only when there is more than one."""
+    known = points.timings(frame)
+    if len(known) < 2:
+        return next(iter(known), None)
+    return st.selectbox("Measured on", known, key="device", bind="query-params", width=260)
+
+
+def on_device(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardSetting | None:
+    """Under which conditions the device of the axis measured; asked only when there is more than one."""
+    if x.device is None:
+        return None
+    known = board_columns.settings(frame, x.device)
+    if len(known) < 2:
+        return board_columns.BoardSetting(x.device, known[0])
+    chosen = st.selectbox(f"Measured on {x.device} with", known, key=f"with_{x.device}", bind="query-params", width=300)
+    return board_columns.BoardSetting(x.device, chosen)
+
+
+def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
+    """The budget row, and the best of the pruned models within it."""
+    unit, factor = _UNITS[x.column]
+    quality = "Quality at most" if y.better == "low" else "Quality at least, %"
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        most = st.number_input(
+            f"Cost at most, {unit}",
+            min_value=0.0,
+            value=None,
+            key=f"most_{x.key}",
+            bind="query-params",
+            width=190,
+            placeholder="any",
+        )
+        least = st.number_input(
+            quality,
+            min_value=0.0,
+            value=None,
+            key=f"least_{y.column}",
+            bind="query-params",
+            width=170,
+            placeholder="any",
+        )
+        at_most = None if most is None else most * factor
+        best = points.within_budget(
+            pruned,
+            x.column,
+            y.column,
+            y_better=y.better,
+            at_most=at_most,
+            at_least=None if least is None else least / y.factor,
+        )
+        if best is not None:
+            row = pruned.set_index("id").loc[best]
+            where = f" on {text.data_label(row['data'])}" if pruned["data"].nunique() > 1 else ""
+            st.button(
+                f"{text.title(row)}{where}, {axes.say(row[y.column], y)}",
+                icon=":material/star:",
+                help="The best model within the budget, ringed in the chart. Click to see it.",
+                on_click=choose,
+                args=(best,),
+            )
+        elif most is not None or least is not None:
+            st.badge("no model fits", color="orange", icon=":material/search_off:")
+    return Budget(at_most, least, best)
+
+
+def chosen_point(frame: pd.DataFrame, drawn: pd.DataFrame) -> str | None:
+    """The selected point's id: the one in the address, or on a first visit the best drawn one at half the MACs."""
+    wanted = st.query_params.get("point")
+    if wanted is not None:
+        return wanted if wanted in set(frame["id"]) else None
+    return points.halved(drawn)
+
+
+def choose(point: str) -> None:
+    st.query_params["point"] = point
+
+
+def take_click() -> None:
+    """Remembers the clicked point; the chart forgets its selection as soon as it is drawn again."""
+    clicked = st.session_state["tradeoff"]["selection"]["points"]
+    if clicked and clicked[0].get("customdata"):
+        first = clicked[0]["customdata"]
+        choose(str(first["0"] if isinstance(first, dict) else first[0]))

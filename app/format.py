@@ -1,0 +1,53 @@
+"""Numbers and times as every page writes them."""
+
+import math
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from engine import units
+
+MISSING = "–"
+
+
+def si(value: float | None, unit: str = "") -> str:
+    """Three significant figures with an SI prefix: 20300000 → 20.3 M."""
+    return MISSING if value is None or math.isnan(value) else units.si(value, unit)
+
+
+def percent(share: float | None) -> str:
+    return MISSING if share is None or math.isnan(share) else f"{100 * share:.1f} %"
+
+
+def points_apart(share: float, base: float) -> str:
+    """A difference of two shares in percentage points, signed."""
+    return f"{100 * (share - base):+.1f} points".replace("-", "−")
+
+
+def ratio(value: float | None) -> str:
+    return MISSING if value is None or math.isnan(value) else f"{value:.2f}×"
+
+
+def milliseconds(value: float | None) -> str:
+    return MISSING if value is None or math.isnan(value) else f"{units.three(value)} ms"
+
+
+def millijoules(value: float | None) -> str:
+    return MISSING if value is None or math.isnan(value) else f"{units.three(value)} mJ"
+
+
+def clock(at: float) -> str:
+    """A Unix time as whoever looks at the page says it: `at 14:03`, or `on 21 Nov at 14:03` on another day."""
+    zone = ZoneInfo(st.context.timezone) if st.context.timezone else None
+    then, now = datetime.fromtimestamp(at, zone), datetime.now(zone)
+    day = "" if then.date() == now.date() else f"on {then.day} {then:%b} "
+    return f"{day}at {then:%H:%M}"
+
+
+def minutes(seconds: float) -> str:
+    """A duration as a person says it: 45 s, 4 min, 1 h 20 min."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    whole = round(seconds / 60)
+    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60} min"

@@ -1,0 +1,230 @@
+"""The launch form: six short sections, each with the place where its error is said."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import streamlit as st
+
+from app import format
+from app.launch import methods
+from app.launch import request as forms
+from engine.errors import RequestError
+from engine.spec import run as specs
+from engine.spec.catalog import DATASETS, MODELS
+
+_DEFAULT = specs.parse({})
+_FOLDER, _NPZ = "folder:", "npz:"
+_DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
+_NEEDS_ROOT = ("cifar10", "cifar100", "imagenet")
+_RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+
+
+@dataclass
+class FormState:
+    """What the form holds, and for each section the place where its error is said."""
+
+    request: forms.Request | forms.Refusal
+    errors: dict[forms.Section, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Section:
+    head: Any
+    fields: Any
+
+
+def draw() -> FormState:
+    """Draws the six sections, two side by side."""
+    base: dict[str, Any] = {}
+    slots: dict[forms.Section, Any] = {}
+    grid = st.grid(2, gap="small", min_column_width=260)
+    section = _section(grid, "1 · Network", "network", slots)
+    with section.fields:
+        base |= _network(section.head)
+    section = _section(grid, "2 · Data", "data", slots)
+    with section.fields:
+        base["data"] = _data(section.head)
+    section = _section(grid, "3 · What to remove", "remove", slots)
+    with section.fields:
+        removal = methods.removal(section.head)
+        base |= removal.asked
+    section = _section(grid, "4 · How far", "target", slots)
+    with section.fields:
+        keep, target = _target(section.head, removal.order)
+        base["int8"] = section.head.toggle(
+            "INT8 too", key="launch_int8", persist_state="session", help="Each model once more, in 8-bit integers."
+        )
+    section = _section(grid, "5 · Recovery", "recover", slots)
+    with section.fields:
+        base["recover"] = methods.recovery(section.head, removal)
+    with _section(grid, "6 · Seeds", "seeds", slots).fields:
+        typed, base["device"] = _seeds()
+    try:
+        base["target"] = {**target, "keep": forms.ratios(keep)}
+        request: forms.Request | forms.Refusal = forms.Request(
+            base, removal.criteria, removal.ensemble, forms.seeds(typed)
+        )
+    except RequestError as error:
+        request = forms.Refusal(forms.section_of(str(error)), forms.sentence(str(error)))
+    return FormState(request, slots)
+
+
+def _section(grid: Any, title: str, name: forms.Section, slots: dict[forms.Section, Any]) -> Any:
+    """A section's fields, the head that its rarer settings go into, and (kept for later) the place of its error."""
+    box = grid.container(border=True, gap="xsmall", height="stretch")
+    head = box.container(horizontal=True, vertical_alignment="center", gap="small")
+    head.markdown(f"**{title}**", width="stretch")
+    fields = box.container(gap="xsmall")
+    slots[name] = box.empty()
+    return _Section(head, fields)
+
+
+def _network(head: Any) -> dict[str, Any]:
+    model = st.selectbox(
+        "Model", MODELS, index=MODELS.index(_DEFAULT.model), key="launch_model", persist_state="session"
+    )
+    source = st.segmented_control(
+        "Weights",
+        ["none", "hub", "file"],
+        default="none",
+        required=True,
+        key="launch_weights",
+        persist_state="session",
+        format_func={"none": "From scratch", "hub": "Pretrained", "file": "My file"}.__getitem__,
+        width="stretch",
+    )
+    out: dict[str, Any] = {"model": model, "weights": source}
+    epochs = _DEFAULT.train.epochs if source == "none" else 0
+    if source == "file":
+        out["weights"] = st.text_input(
+            "Weights file",
+            placeholder="/path/to/checkpoint.pth or .safetensors",
+            key="launch_file",
+            persist_state="session",
+        ).strip()
+    with head.popover("Training", icon=":material/tune:", type="tertiary"):
+        out["train"] = {
+            "epochs": st.number_input(
+                "Epochs before pruning",
+                0,
+                1000,
+                epochs,
+                key=f"launch_epochs_{source == 'none'}",
+                persist_state="session",
+            ),
+            "lr": st.number_input(
+                "Learning rate", 0.0, 10.0, _DEFAULT.train.lr, format="%g", key="launch_lr", persist_state="session"
+            ),
+            "batch_size": st.number_input(
+                "Batch size", 2, 4096, _DEFAULT.train.batch_size, key="launch_batch", persist_state="session"
+            ),
+        }
+    return out
+
+
+def _data(head: Any) -> dict[str, Any]:
+    name = st.selectbox(
+        "Images",
+        [*DATASETS, *_DATA_LABELS],
+        format_func=lambda n: _DATA_LABELS.get(n, n),
+        key="launch_data",
+        persist_state="session",
+    )
+    out: dict[str, Any] = {"name": name}
+    if name in _DATA_LABELS:
+        hint = "/path/with/train and test" if name == _FOLDER else "/path/to/data.npz"
+        out["name"] = (
+            name + st.text_input("Path", placeholder=hint, key=f"launch_path_{name}", persist_state="session").strip()
+        )
+    else:
+        st.caption(DATASETS[name].summary)
+    if name in _NEEDS_ROOT:
+        out["root"] = st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
+    with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
+        out["limit"] = st.number_input(
+            "Use only the first",
+            1,
+            None,
+            None,
+            key="launch_limit",
+            persist_state="session",
+            placeholder="all",
+            help="Images of each split, for a quick trial.",
+        )
+        out["val_fraction"] = st.number_input(
+            "Validation share of train",
+            0.01,
+            0.9,
+            _DEFAULT.data.val_fraction,
+            0.05,
+            key="launch_val",
+            persist_state="session",
+        )
+    return out
+
+
+def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
+    keep = st.multiselect(
+        "Keep",
+        _RATIOS,
+        default=list(_DEFAULT.target.keep),
+        format_func=lambda v: f"{v}×" if isinstance(v, str) else format.ratio(v),
+        accept_new_options=True,
+        key="launch_keep",
+        persist_state="session",
+        help="Each ratio gives one model, cut from the baseline.",
+    )
+    metric = st.segmented_control(
+        "Of the",
+        ["macs", "params", "latency"],
+        default="macs",
+        required=True,
+        key="launch_metric",
+        persist_state="session",
+        format_func={"macs": "MACs", "params": "Parameters", "latency": "Latency"}.__getitem__,
+        width="stretch",
+    )
+    out: dict[str, Any] = {"metric": metric}
+    if metric == "latency":
+        with head.popover("Machine", icon=":material/tune:", type="tertiary"):
+            table = st.text_input(
+                "Table of another machine's layer latencies",
+                placeholder="none: this computer's are measured",
+                key="launch_table",
+                persist_state="session",
+            )
+        out["latency_table"] = table.strip() or None
+    if "-" in order:
+        out["depth_share"] = st.slider(
+            "Layers' share of the cut",
+            0.0,
+            1.0,
+            _DEFAULT.target.depth_share,
+            0.05,
+            key="launch_share",
+            persist_state="session",
+            help="0: channels do it all; 1: layers do it all.",
+        )
+    return keep, out
+
+
+def _seeds() -> tuple[list[int | str], str]:
+    seeds = st.multiselect(
+        "Seeds",
+        list(range(5)),
+        default=[0],
+        accept_new_options=True,
+        key="launch_seeds",
+        persist_state="session",
+        help="One run each; from three on, curves get a 95 % band.",
+    )
+    device = st.segmented_control(
+        "Run on",
+        ["auto", "cpu", "cuda"],
+        default="auto",
+        required=True,
+        key="launch_device",
+        persist_state="session",
+        format_func={"auto": "Best there is", "cpu": "CPU", "cuda": "GPU"}.__getitem__,
+    )
+    return seeds, device

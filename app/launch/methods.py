@@ -1,0 +1,261 @@
+"""What the launch form asks about the ways to remove and to recover; only what does something for the choice so far."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app import text
+from engine.spec import run as specs
+from engine.spec.catalog import CRITERIA
+from engine.spec.run import ORDERS
+
+_DEFAULT = specs.RunSpec()
+_MEASURES = ("accuracy", "loss", "divergence", "cka")
+_OWN = "own"  # no measure is asked for, so that each method takes its own
+_METHODS = {"one-shot": "One-shot", "direct": "Direct", "progressive": "Progressive"}
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What to remove and how: keys of the spec, and the criteria (or measures) that each make a run."""
+
+    criteria: tuple[str, ...]
+    ensemble: bool
+    order: str
+    depth: str
+    width: str
+    asked: dict[str, Any]
+
+    @property
+    def iterates(self) -> bool:
+        """Whether some phase removes a little at a time."""
+        return self.order == "alternate" or (self.depth, self.width) != ("one-shot", "one-shot")
+
+
+def removal(head: Any) -> Removal:
+    """The criteria, the order and each phase's method; the popover in `head` holds the rest."""
+    place = st.container(gap="xsmall")
+    order = st.selectbox(
+        "Order",
+        ORDERS,
+        format_func=text.order_label,
+        key="launch_order",
+        persist_state="session",
+        help="Whole layers, channels, one after the other, or step by step whichever hurts less.",
+    )
+    phases = order.split("-")
+    depth = width = "one-shot"
+    with st.container(horizontal=True, gap="small"):
+        if "layers" in phases:
+            depth = _method("Layers", "direct", "Direct measures what each layer's removal costs, one after the other.")
+        if "channels" in phases:
+            width = _method("Channels", "progressive", "Progressive tries a few channels of every layer, step by step.")
+    measured = order == "layers" and depth == "direct"
+    with place:
+        criteria = _measures() if measured else _criteria(order)
+        ensemble = not measured and len(criteria) > 1 and _ensemble()
+    asked: dict[str, Any] = {"order": order, "depth": {"method": depth}, "width": {"method": width}}
+    nothing_more = order == "layers" and depth == "one-shot"
+    with head.popover("Method", icon=":material/tune:", type="tertiary", disabled=nothing_more):
+        if depth == "direct":
+            asked["depth"] |= _floor()
+        if order != "layers":
+            asked["width"] |= _progressive() if width == "progressive" else _scope()
+            asked["width"]["round_to"] = st.number_input(
+                "Keep multiples of", 1, 256, 1, key="launch_round", persist_state="session"
+            )
+        chosen = Removal(tuple(criteria), ensemble, order, depth, width, asked)
+        if chosen.iterates:
+            asked["attempt"] = _attempt(criteria if measured else None)
+    return chosen
+
+
+def recovery(head: Any, chosen: Removal) -> dict[str, Any]:
+    """The epochs, and what else gets accuracy back; the popover in `head` holds numbers that few change."""
+    default = _DEFAULT.recover
+    each_step = chosen.depth == "direct"
+    with st.container(horizontal=True, gap="small"):
+        epochs = st.number_input(
+            "Epochs",
+            0,
+            1000,
+            default.epochs,
+            key="launch_recover",
+            persist_state="session",
+            help="Direct removal spends them after every layer, unless batches are given." if each_step else None,
+        )
+        rate = st.number_input(
+            "Learning rate", 0.0, 10.0, default.lr, format="%g", key="launch_rlr", persist_state="session"
+        )
+    out: dict[str, Any] = {"epochs": epochs, "lr": rate}
+    toggles = st.container(horizontal=True, gap="small")
+    if epochs or chosen.iterates:
+        out["distil"] = toggles.toggle(
+            "Distil",
+            default.distil,
+            key="launch_distil",
+            persist_state="session",
+            help="The untouched network teaches the pruned one.",
+        )
+    if chosen.iterates or out.get("distil"):
+        with head.popover("More", icon=":material/tune:", type="tertiary"):
+            out |= _after_steps() if chosen.iterates else {}
+            out |= _teacher() if out.get("distil") else {}
+    epochs_each_step = each_step and not out.get("between_steps_batches")
+    if "-" in chosen.order and not (epochs_each_step and chosen.order.startswith("layers")):
+        out["between_phases"] = toggles.toggle(
+            "Also between phases",
+            default.between_phases,
+            key="launch_between",
+            persist_state="session",
+            help="Recover after the layers, too, before the channels go (or the other way round).",
+        )
+    return out
+
+
+def _criteria(order: str) -> list[str]:
+    offered = [name for name, criterion in CRITERIA.items() if order == "layers" or criterion.scope != "blocks"]
+    return st.multiselect(
+        "Criteria",
+        offered,
+        default=[_DEFAULT.criterion],
+        format_func=text.criterion_label,
+        key="launch_criteria",
+        persist_state="session",
+        help="What decides how much a channel or a layer matters. One run each.",
+    )
+
+
+def _measures() -> list[str]:
+    return st.multiselect(
+        "Measures",
+        _MEASURES,
+        default=["accuracy"],
+        format_func=text.criterion_label,
+        key="launch_measures",
+        persist_state="session",
+        help="What is measured without each layer; the one that is missed least goes. One run each.",
+    )
+
+
+def _ensemble() -> bool:
+    return st.toggle(
+        "Join them into one",
+        key="launch_ensemble",
+        persist_state="session",
+        help="One run that ranks by all of them together.",
+    )
+
+
+def _method(what: str, iterative: str, told: str) -> str:
+    return st.selectbox(
+        what,
+        ["one-shot", iterative],
+        format_func=_METHODS.__getitem__,
+        key=f"launch_{what.lower()}",
+        persist_state="session",
+        help=f"One-shot looks once and removes everything. {told}",
+    )
+
+
+def _floor() -> dict[str, Any]:
+    lowest = st.number_input(
+        "Stop below this validation accuracy, %",
+        0.1,
+        99.9,
+        None,
+        1.0,
+        key="launch_floor",
+        persist_state="session",
+        placeholder="never",
+    )
+    return {} if lowest is None else {"floor": round(lowest / 100, 6)}
+
+
+def _scope() -> dict[str, Any]:
+    scope = st.segmented_control(
+        "Compare channels",
+        ["global", "uniform"],
+        default="global",
+        required=True,
+        key="launch_scope",
+        persist_state="session",
+        format_func={"global": "Across layers", "uniform": "Within each layer"}.__getitem__,
+    )
+    return {"scope": scope}
+
+
+def _progressive() -> dict[str, Any]:
+    default = _DEFAULT.width
+    with st.grid(2, gap="small", min_column_width=120):
+        fraction = _share(
+            "Channels tried", 0.01, default.attempt_fraction, "launch_fraction", "Share of a layer's channels."
+        )
+        layers = _share("Layers cut a step", 0.01, default.layers_per_step, "launch_per_step", "Share of those tried.")
+        least = _share(
+            "Always kept", 0.0, default.least_share, "launch_least", "Share of a layer's channels that stays."
+        )
+        select = st.selectbox(
+            "Rank by",
+            ["per-saving", "rise"],
+            format_func={"per-saving": "harm per saving", "rise": "harm"}.__getitem__,
+            key="launch_select",
+            persist_state="session",
+        )
+    return {"attempt_fraction": fraction, "layers_per_step": layers, "least_share": least, "select": select}
+
+
+def _share(label: str, least: float, default: float, key: str, told: str) -> float:
+    most = 1.0 if key == "launch_per_step" else 0.99
+    return st.number_input(label, least, most, default, 0.05, key=key, persist_state="session", help=told)
+
+
+def _attempt(measures: list[str] | None) -> dict[str, Any]:
+    """How attempts are judged; `measures` where the form asks for them in place of criteria."""
+    out: dict[str, Any] = {}
+    if measures is None:
+        measure = st.selectbox(
+            "Judge attempts by",
+            [_OWN, *_MEASURES],
+            format_func=lambda name: "the method's own" if name == _OWN else text.measure_label(name),
+            key="launch_measure",
+            persist_state="session",
+            help="Of its own accord direct takes accuracy, the others take the loss.",
+        )
+        out = {} if measure == _OWN else {"measure": measure}
+        measures = [measure]
+    if "cka" not in measures:
+        out["race"] = st.toggle(
+            "Race",
+            key="launch_race",
+            persist_state="session",
+            help="Attempts are dropped early once they can no longer be among the best. The choice is the same.",
+        )
+    return out
+
+
+def _after_steps() -> dict[str, Any]:
+    batches = st.number_input(
+        "Batches after each step",
+        0,
+        100_000,
+        _DEFAULT.recover.between_steps_batches,
+        10,
+        key="launch_batches",
+        persist_state="session",
+    )
+    return {"between_steps_batches": batches}
+
+
+def _teacher() -> dict[str, Any]:
+    default = _DEFAULT.recover
+    return {
+        "temperature": st.number_input(
+            "Temperature", 0.1, 100.0, default.temperature, 0.5, key="launch_temperature", persist_state="session"
+        ),
+        "distil_weight": st.number_input(
+            "Teacher's part of the loss", 0.01, 1.0, default.distil_weight, 0.1, key="launch_teacher",
+            persist_state="session",
+        ),
+    }  # fmt: skip

@@ -1,0 +1,127 @@
+"""Beside the launch form: what the request will cost, the command that does the same, and the press of the button."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import format, theme
+from app.charts import skyline
+from app.components import actions
+from app.launch import request
+from app.launch.form import FormState
+from app.tables import store
+from engine.errors import RequestError, WorkError
+from engine.graph.cost import widths
+from engine.graph.summary import ModelSummary
+from engine.jobs import preflight, worker
+from engine.latency.table import read_for
+from engine.prune.forecast import Forecast, forecast
+from engine.spec.run import RunSpec
+
+TWICE_SECONDS = 3.0
+
+
+def aside(runs: list[RunSpec] | request.Refusal, asked: FormState, past: Sequence[Mapping[str, Any]]) -> None:
+    """The preview, the command that does the same, and the button."""
+    refusal = runs if isinstance(runs, request.Refusal) else None
+    with st.container(border=True):
+        if isinstance(runs, list):
+            refusal = _preview(runs[0])
+        if refusal is not None:
+            st.caption("What each target will cost appears here as soon as the request can be met.")
+    if refusal is not None:
+        asked.errors[refusal.section].error(refusal.sentence, icon=":material/error:")
+        st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
+        return
+    assert isinstance(runs, list)
+    _button(runs, past)
+    with st.expander("The command line that does the same", icon=":material/terminal:", expanded=len(runs) < 3):
+        st.code(request.commands(runs), language="bash", wrap_lines=True)
+
+
+def _preview(spec: RunSpec) -> request.Refusal | None:
+    """What each target will cost; or why the request cannot be met, and where on the form to say so."""
+    try:
+        preflight.check_request(spec)
+    except RequestError as error:
+        return request.Refusal(request.section_of(str(error)), request.sentence(str(error)))
+    with st.skeleton(height=260):
+        summary = store.summary(spec)
+    if isinstance(summary, store.SummaryFailure):
+        return request.Refusal(request.section_of_sheet(summary.sentence, spec), request.sentence(summary.sentence))
+    try:
+        targets = forecast(summary, spec, read_for(spec.target.latency_table, summary))
+    except RequestError as error:
+        return request.Refusal(request.section_of_forecast(str(error)), request.sentence(str(error)))
+    _row(_untouched(summary), theme.NEUTRAL)
+    for target in targets:
+        _row(target, theme.criterion_colour(spec.criterion))
+    if not targets:
+        st.caption("What each target will cost is known once this computer's layer latencies are measured.")
+    return None
+
+
+def _untouched(summary: ModelSummary) -> Forecast:
+    return Forecast(keep=1.0, params=summary.params, macs=summary.macs, removed=(), widths=widths(summary))
+
+
+def _row(target: Forecast, colour: str) -> None:
+    drawn = skyline.bars(target.widths, target.removed)
+    with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
+        st.markdown(f"**{format.ratio(target.keep)}**", width=48)
+        st.image(skyline.svg(drawn, colour, width=190, height=44), width="stretch", alt=skyline.describe(drawn))
+        st.caption(f"{format.si(target.macs)} MACs  \n{format.si(target.params)} parameters", width=122)
+
+
+def _button(runs: Sequence[RunSpec], past: Sequence[Mapping[str, Any]]) -> None:
+    known = [store.expected_seconds(past, run) for run in runs]
+    label = "Prune" if len(runs) == 1 else f"Prune, {len(runs)} runs"
+    st.button(
+        label,
+        type="primary",
+        icon=":material/content_cut:",
+        width="stretch",
+        key="prune",
+        on_click=_submit,
+        args=(tuple(runs),),
+    )
+    if st.session_state.pop("launched", False):
+        st.switch_page("../pages/runs.py")
+    if all(seconds is not None for seconds in known):
+        st.caption(
+            f"About {format.minutes(sum(filter(None, known)))} on this machine, as measured in earlier runs like it."
+        )
+
+
+def _submit(runs: tuple[RunSpec, ...]) -> None:
+    """Queues the runs and sees that someone works on them; a double click asks only once."""
+    last = st.session_state.get("submitted")
+    now = time.monotonic()
+    if last and last[0] == runs and now - last[1] < TWICE_SECONDS:
+        return
+    queued, stopped = _queue(runs)
+    if stopped is not None:
+        before = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
+        st.toast(before + stopped, icon=":material/error:", duration="long")
+    if queued == 0:
+        return
+    if stopped is None:
+        st.toast("Queued" if len(runs) == 1 else f"{len(runs)} runs queued", icon=":material/check:")
+    st.session_state["submitted"] = (runs, now)
+    st.session_state["launched"] = True
+    actions.run_action(lambda: worker.start_detached(store.open_store()))
+
+
+def _queue(runs: Sequence[RunSpec]) -> tuple[int, str | None]:
+    """How many of the runs were queued, and why not all of them."""
+    queued = 0
+    try:
+        queue = store.queue()
+        for run in runs:
+            queue.submit(run)
+            queued += 1
+    except (RequestError, WorkError) as error:
+        return queued, str(error)
+    return queued, None

@@ -1,0 +1,43 @@
+"""One run on the page: what it is in a few words, its learning curves and its attempts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import text, theme
+from app.charts import learning_curves
+from app.runs import attempts
+from engine.storage.job_folder import Run
+
+
+def what(run: Mapping[str, Any]) -> str:
+    """A run in a few words."""
+    return (
+        f"{run['model']} on {text.data_label(run['data'])} · {text.criterion_label(run['criterion'])} · "
+        f"{text.way(run)} · seed {run['seed']}"
+    )
+
+
+def what_happened(run: Mapping[str, Any], folder: Run) -> None:
+    """The learning curves of a run, and what it attempted where it did."""
+    events = folder.events()
+    epochs = [event for event in events if event["kind"] == "epoch"]
+    if epochs:
+        curves(epochs, key=run["run_id"])
+    attempted = [event for event in events if event["kind"] == "attempts"]
+    if attempted:
+        attempts.show(run, folder, attempted)
+
+
+def curves(epochs: Sequence[Mapping[str, Any]], *, key: str) -> None:
+    """Loss and accuracy side by side."""
+    ink = theme.ink()
+    both: tuple[learning_curves.Quantity, learning_curves.Quantity] = ("loss", "accuracy")
+    for column, quantity in zip(st.columns(2), both, strict=True):
+        column.plotly_chart(
+            learning_curves.figure(epochs, quantity, ink=ink),
+            key=f"{quantity}-{key}",
+            config={"displayModeBar": False},
+            alt=learning_curves.describe(epochs, quantity),
+        )

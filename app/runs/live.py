@@ -1,0 +1,94 @@
+"""The head of the runs page and the cards of the runs that wait or are under way, which refresh themselves."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+
+from app import theme
+from app.components import actions, job_panel
+from app.components.error_boundary import error_boundary
+from app.runs import details
+from app.tables import points, store
+
+_WAITING_SHOWN = 8
+
+
+def board(token: str) -> None:
+    """The head of the runs page and the cards of the active runs.
+
+    While there are any it refreshes itself; when one has begun to wait, ended or gone, the page is drawn anew once.
+    """
+    ids = tuple(run["run_id"] for run in store.active_runs(token))
+    if ids:
+        _live_board(frozenset(ids))
+    else:
+        _head(token)
+
+
+@st.fragment(run_every=job_panel.EVERY)
+@error_boundary()
+def _live_board(ids: frozenset[str]) -> None:
+    token = store.settled_token()
+    now = store.active_runs(token)
+    if {run["run_id"] for run in now} != ids:
+        st.rerun()
+    actions.show_toasts()
+    _head(token)
+    job_panel.worker_notice(now)
+    for run in now:
+        if run["state"] == "running":
+            with st.container(border=True), error_boundary():
+                _working(run)
+    waiting = [run for run in now if run["state"] == "queued"]
+    if waiting:
+        with st.container(border=True, gap="xsmall"):
+            for run in waiting[:_WAITING_SHOWN]:
+                _headline(run)
+            if len(waiting) > _WAITING_SHOWN:
+                st.caption(f"and {len(waiting) - _WAITING_SHOWN} more that wait behind these")
+
+
+def _head(token: str) -> None:
+    """The title and how many runs there are in each state."""
+    mine = [run for run in store.runs(token) if not run["gallery"]]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Runs", width="content")
+        for state, (label, icon, colour) in theme.STATE_LOOK.items():
+            count = sum(run["state"] == state for run in mine)
+            if count:
+                st.badge(f"{count} {label}", icon=icon, color=colour)
+        st.space("stretch")
+        if st.button("New run", icon=":material/add:"):
+            st.switch_page("../pages/launch.py")
+
+
+def _working(run: Mapping[str, Any]) -> None:
+    _headline(run)
+    st.progress(min(1.0, max(0.0, run["progress"])), text=f"{run['progress']:.0%} · {run['message']}")
+    folder = store.run_or_none(run["run_id"])
+    if folder is None:
+        return
+    details.what_happened(run, folder)
+    job_panel.log(folder, ended=False)
+
+
+def _headline(run: Mapping[str, Any]) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        label, icon, colour = theme.STATE_LOOK[run["state"]]
+        st.badge(label, icon=icon, color=colour)
+        st.markdown(f"**{details.what(run)}**", width="stretch")
+        if run["points"]:
+            st.page_link(
+                "../pages/explore.py",
+                label="Explore",
+                icon=":material/scatter_plot:",
+                query_params={"exp": points.experiment(run)},
+            )
+        st.button(
+            "Cancel",
+            icon=":material/cancel:",
+            key=f"cancel-{run['run_id']}",
+            on_click=job_panel.cancel,
+            args=(run["run_id"],),
+        )

@@ -1,0 +1,232 @@
+"""The points of all runs as one tidy table, and what is asked of it. Pure functions, nothing here reads a file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from app import text
+from engine import stats
+
+METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
+
+# Settings in which runs can differ: key → heading. The table shows only those that do.
+SETTINGS: dict[str, str] = {
+    "model": "model",
+    "data": "data",
+    "weights": "weights",
+    "criterion": "criterion",
+    "order": "order",
+    "seed": "seed",
+    "metric": "target",
+    "depth_share": "depth share",
+    "depth_method": "depth method",
+    "floor": "accuracy floor",
+    "width_method": "width method",
+    "attempt_fraction": "channels tried",
+    "layers_per_step": "layers cut a step",
+    "select": "ranked by",
+    "least_share": "always kept",
+    "measure": "attempts judged by",
+    "race": "race",
+    "scope": "scope",
+    "round_to": "round to",
+    "limit": "limit",
+    "train_epochs": "training epochs",
+    "train_lr": "training rate",
+    "batch_size": "batch",
+    "weight_decay": "weight decay",
+    "label_smoothing": "label smoothing",
+    "recover_epochs": "recovery epochs",
+    "recover_lr": "recovery rate",
+    "between_phases": "recovery between phases",
+    "between_steps_batches": "batches after each step",
+    "distil": "distilled",
+    "temperature": "temperature",
+    "distil_weight": "teacher's part",
+    "reestimate_bn": "batch norm re-estimated",
+    "val_fraction": "validation share",
+    "int8": "INT8 too",
+}
+SAME_IMAGES = ["data", "limit"]  # accuracies on other images are not to be compared
+_RUN = ("run_id", "group", "gallery", "state", "created", "host")
+_POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
+_NUMBERS = (*METRICS, "keep", "step", "predicted_ms", "seconds")
+
+
+def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Points joined with their run's settings → one row a point, with its run's baseline beside it.
+
+    `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
+    `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trail` tells its steps
+    from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
+    """
+    frame = pd.DataFrame([_flat(row) for row in rows])
+    if frame.empty:
+        return frame
+    frame = frame.astype(dict.fromkeys(_NUMBERS, float))
+    frame["flops"] = 2 * frame["macs"]
+    frame["baseline"] = frame["stage"].eq("baseline")
+    frame["int8"] = frame["stage"].eq("quantized")
+    frame["trail"] = [_trail(row) for row in frame.to_dict("records")]
+    frame["before"] = _is_before(frame)
+    base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
+    for metric in (*METRICS, "flops"):
+        frame[f"base_{metric}"] = frame["run_id"].map(base[metric]).astype(float)
+    frame["experiment"] = [experiment(row) for row in frame.to_dict("records")]
+    frame["hover"] = [text.hover(row) for row in frame.to_dict("records")]
+    return frame
+
+
+def experiment(run: Mapping[str, Any]) -> str:
+    """What the filter calls a run's group: the runs that differ in nothing but their seed; the shipped ones are one."""
+    return "Gallery" if run["gallery"] else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
+
+
+def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
+    """Baselines, final points and their INT8 twins.
+
+    With `before` those before recovery too, with `steps` those between phases and of every step of an iterative one.
+    """
+    keep = frame["baseline"] | frame["final"]
+    if before:
+        keep |= frame["before"]
+    if steps:
+        keep |= ~frame["int8"] & (~frame["before"] | frame["trail"].notna())
+    if int8:
+        keep |= frame["int8"]
+    return frame[keep]
+
+
+def timings(frame: pd.DataFrame) -> list[str]:
+    """The conditions under which hosts timed the points, the most frequent first."""
+    names = [text.conditions(entry) for entries in frame["latencies"] for entry in _on_host(entries)]
+    return list(pd.Series(names, dtype=object).value_counts().index)
+
+
+def with_latency(frame: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
+    """`frame` with `latency` and `base_latency` (p50, ms) under the conditions that `timings` names."""
+    values = [
+        next((entry["p50_ms"] for entry in _on_host(entries) if text.conditions(entry) == chosen), np.nan)
+        for entries in frame["latencies"]
+    ]
+    return beside_baseline(frame, "latency", values)
+
+
+def beside_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | None]) -> pd.DataFrame:
+    """`frame` with the numbers `values`, one a row, as `column`, and each run's own baseline's as `base_<column>`."""
+    frame = frame.assign(**{column: pd.Series(values, index=frame.index, dtype=float)})
+    base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")[column]
+    return frame.assign(**{f"base_{column}": frame["run_id"].map(base).astype(float)})
+
+
+def timed_row(frame: pd.DataFrame, point: str, chosen: str | None) -> tuple[dict[str, Any], str | None]:
+    """The row of one point, and how its latency on a host was measured: as `chosen`, or else the way this point was."""
+    row = frame[frame["id"] == point]
+    entries = _on_host(row.iloc[0]["latencies"])
+    entry = next((e for e in entries if text.conditions(e) == chosen), next(iter(entries), None))
+    if entry is None:
+        return row.iloc[0].to_dict(), None
+    own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], text.conditions(entry))
+    return own_run[own_run["id"] == point].iloc[0].to_dict(), text.measured(entry)
+
+
+def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Literal["high", "low"]) -> frozenset[str]:
+    """The ids of the points that no other point on the same images beats on both axes."""
+    ids: set[str] = set()
+    for _, alike in frame.groupby(SAME_IMAGES, dropna=False):
+        value = alike[y] if y_better == "high" else -alike[y]
+        ids.update(alike["id"][stats.pareto(alike[x], value)])
+    return frozenset(ids)
+
+
+def within_budget(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    y_better: Literal["high", "low"],
+    at_most: float | None,
+    at_least: float | None,
+) -> str | None:
+    """The id of the best point with x at most and y at least (for a loss: at most) what is given; None when none is.
+
+    With a budget on x it is the most accurate one (ties: the cheapest); with only a bound on y, the cheapest one.
+    """
+    if at_most is None and at_least is None:
+        return None
+    sign = 1.0 if y_better == "high" else -1.0
+    fits = frame.dropna(subset=[x, y])
+    if at_most is not None:
+        fits = fits[fits[x] <= at_most]
+    if at_least is not None:
+        fits = fits[sign * fits[y] >= sign * at_least]
+    if fits.empty:
+        return None
+    ranked = fits.assign(_loss=-sign * fits[y]).sort_values([x, "_loss"] if at_most is None else ["_loss", x])
+    return str(ranked.iloc[0]["id"])
+
+
+def halved(frame: pd.DataFrame) -> str | None:
+    """The id of the most accurate final point that has at most half its network's MACs."""
+    finals = frame[frame["final"] & ~frame["baseline"]]
+    small = finals[finals["macs"] <= 0.5 * finals["base_macs"]].dropna(subset=["top1"])
+    return None if small.empty else str(small.sort_values(["top1", "id"]).iloc[-1]["id"])
+
+
+def differing(frame: pd.DataFrame) -> list[str]:
+    """The settings in which the given points differ."""
+    return [key for key in SETTINGS if frame[key].astype(str).nunique() > 1]
+
+
+def _on_host(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    return [entry for entry in entries if not entry.get("device")]
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    out = {key: row.get(key) for key in (*_RUN, *SETTINGS, *_POINT)}
+    out["id"] = f"{row['run_id']}.{row['point']}"
+    out["final"] = bool(row.get("final"))
+    out["gallery"] = bool(row.get("gallery"))
+    out["note"] = row.get("note") or ""
+    out["latencies"] = [entry | {"host": text.host_label(row.get("host"))} for entry in row.get("latency") or ()]
+    out["widths"] = row.get("widths") or {}
+    out["blocks_removed"] = list(row.get("blocks_removed") or ())
+    return out
+
+
+def _trail(row: Mapping[str, Any]) -> str | None:
+    """What the steps of one iterative phase share: a first phase passes all its targets, a later one starts anew."""
+    if pd.isna(row["step"]):
+        return None
+    first = row["phase"] == str(row["order"]).split("-", 1)[0]
+    return f"{row['run_id']} {row['phase']}" + ("" if first else f" {row['keep']}")
+
+
+def _is_before(frame: pd.DataFrame) -> pd.Series:
+    """Whether each point is the last one before the recovery that ends its target.
+
+    Where a step ends its target there is no such recovery, nor where direct removal recovers in every step.
+    """
+    within = ~frame["final"] & _ends_a_target(frame)
+    at_once = within & frame["stage"].eq("pruned") & frame["trail"].isna()
+    in_steps = frame["depth_method"].eq("direct") & frame["phase"].eq("layers") & ~frame["between_steps_batches"].gt(0)
+    steps = frame[within & frame["trail"].notna() & ~in_steps & ~_ended_by_a_step(frame)]
+    last = steps.sort_values("step").drop_duplicates(["run_id", "keep", "phase"], keep="last").index
+    return at_once | frame.index.isin(last)
+
+
+def _ended_by_a_step(frame: pd.DataFrame) -> pd.Series:
+    """Whether each point's target was finished by a step of an iterative phase."""
+    finals = frame[frame["final"] & frame["trail"].notna()]
+    ended = set(zip(finals["run_id"], finals["keep"], strict=True))
+    return pd.Series([key in ended for key in zip(frame["run_id"], frame["keep"], strict=True)], index=frame.index)
+
+
+def _ends_a_target(frame: pd.DataFrame) -> pd.Series:
+    """Whether each point belongs to the phase in which its target was finished."""
+    finals = frame[frame["final"] & ~frame["baseline"]]
+    last = dict(zip(zip(finals["run_id"], finals["keep"], strict=True), finals["phase"], strict=True))
+    keys = zip(frame["run_id"], frame["keep"], frame["phase"], strict=True)
+    return pd.Series([last.get((run, keep)) == phase for run, keep, phase in keys], index=frame.index)

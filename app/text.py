@@ -1,0 +1,221 @@
+"""One measured point in words: what it is, how it was made and measured. Rows are those of `app.tables.points.tidy`."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from app import format
+from engine.spec.catalog import CRITERIA
+
+_MARKUP = re.compile(r"([\\`*_\[\]<$~#])")  # what Markdown would make something of
+_DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
+ORDER_LABELS: dict[str, str] = {
+    "layers-channels": "layers → channels",
+    "channels-layers": "channels → layers",
+    "layers": "layers",
+    "channels": "channels",
+    "alternate": "alternate",
+}
+
+# What an attempt is judged by.
+MEASURE_LABELS: dict[str, str] = {
+    "accuracy": "accuracy",
+    "loss": "loss",
+    "divergence": "divergence",
+    "cka": "CKA",
+}
+
+
+def sentence(message: str, name: str | None = None) -> str:
+    """An error as a page says it, with a capital and a full stop; a text of unknown origin in it makes no links.
+
+    A sentence that begins with `name` keeps it as it is written.
+    """
+    text = message.strip()
+    first = text[:1] if name and text.startswith(name) else text[:1].upper()
+    text = first + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
+    return text.replace("[", "\\[").replace("$", "\\$")
+
+
+def plain(text: str) -> str:
+    """A text of unknown origin where a page expects Markdown: it looks as it is."""
+    return _MARKUP.sub(r"\\\1", text)
+
+
+def title(row: Mapping[str, Any]) -> str:
+    """A pruned point in a few words: `BN scale 0.50×`, and whether it is the INT8 one."""
+    return f"{criterion_label(row['criterion'])} {format.ratio(row['keep'])}" + (" INT8" if row["int8"] else "")
+
+
+def model(row: Mapping[str, Any]) -> str:
+    """A point in one line that tells it from the others of a list, what differs most first."""
+    of = f"{row['model']} on {data_label(row['data'])}"
+    if row["baseline"]:
+        return f"Not pruned, {format.percent(row['top1'])} · {of} · seed {row['seed']}"
+    return f"{title(row)}, {format.percent(row['top1'])} · {way(row)} · {of} · seed {row['seed']}"
+
+
+def way(row: Mapping[str, Any]) -> str:
+    """The order and methods of a run, as a page says them."""
+    return way_label(row["order"], row["depth_method"], row["width_method"])
+
+
+def measured_when(row: Mapping[str, Any]) -> str:
+    """At what stage of its run a point was measured: `after recovery, layers, step 3`."""
+    is_step = not pd.isna(row["step"])
+    pruned = "not recovered" if row["final"] or is_step else "before recovery"
+    stages = {"pruned": pruned, "recovered": "after recovery", "quantized": "INT8"}
+    step = f", step {row['step']:.0f}" if is_step else ""
+    phase = "" if row["int8"] or (row["final"] and not is_step) else f", {row['phase']}"
+    return stages.get(row["stage"], str(row["stage"])) + phase + step
+
+
+def measured(entry: Mapping[str, Any]) -> str:
+    """How a latency was measured: its conditions, the number of repetitions and, where there were enough, its p90."""
+    p90 = f", p90 {format.milliseconds(entry['p90_ms'])}" if entry.get("p90_ms") is not None else ""
+    return f"{conditions(entry)}, n = {entry['n']:,}{p90}"
+
+
+def conditions(entry: Mapping[str, Any]) -> str:
+    """Under what a host measured a latency: on which machine, by what, with how many threads and images at a time."""
+    return f"{entry['host']}, {_provider(entry)}, {_threads(entry['threads'])}, batch {entry['batch']}"
+
+
+def setting(entry: Mapping[str, Any]) -> str:
+    """Under what a device measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The device's name is not in it."""
+    tensorrt = entry["tool"] == "trtexec"
+    parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {entry.get('version') or ''}".strip()]
+    parts += [] if tensorrt else [_provider(entry)]
+    parts += [_threads(entry["threads"])] if entry.get("threads") else []
+    parts += [str(entry["precision"]).upper()]
+    parts += [str(entry["power_mode"])] if entry.get("power_mode") else []
+    parts += ["clocks locked"] if entry.get("clocks_locked") else []
+    return ", ".join(parts)
+
+
+def measured_there(entry: Mapping[str, Any]) -> str:
+    """How a device measured, with what it found besides its p50: a line per topic."""
+    found = [f"n = {entry['n']:,}"]
+    found += [f"{key} {format.milliseconds(entry[f'{key}_ms'])}" for key in ("p90", "p99") if entry.get(f"{key}_ms")]
+    inside = [
+        f"{name} {format.milliseconds(value)}"
+        for name, value in (("GPU compute", entry.get("gpu_p50_ms")), ("transfers", transfers(entry)))
+        if value is not None
+    ]
+    inside += [format.si(entry["power_mw"] / 1000, "W")] if entry.get("power_mw") else []
+    inside += [format.millijoules(entry["energy_mj"])] if entry.get("energy_mj") else []
+    throttled = f"throttled: {entry.get('why_throttled') or 'the board slowed itself down'}"
+    lines = [f"{setting(entry)}; {', '.join(found)}", ", ".join(inside), throttled if entry.get("throttled") else ""]
+    return "\n".join(line for line in lines if line)
+
+
+def transfers(entry: Mapping[str, Any]) -> float | None:
+    """Milliseconds for moving an input to the GPU and its output back; None where that was not measured."""
+    both = [entry.get("h2d_p50_ms"), entry.get("d2h_p50_ms")]
+    return None if None in both else float(sum(filter(None, both)))
+
+
+def _provider(entry: Mapping[str, Any]) -> str:
+    return str(entry["provider"]).removesuffix("ExecutionProvider")
+
+
+def _threads(count: int) -> str:
+    return f"{count} thread" + ("s" if count != 1 else "")
+
+
+def host_label(cpu: str | None) -> str:
+    """A processor's name without its trade marks; runs that did not note theirs share one name."""
+    return " ".join(_DECORATION.sub(" ", cpu).split()) if cpu else "unnamed host"
+
+
+def hover(row: Mapping[str, Any]) -> str:
+    """Everything about one point, a line per topic."""
+    if row["baseline"]:
+        title = f"<b>{row['model']}, not pruned</b>"
+    else:
+        title = f"<b>{criterion_label(row['criterion'])} · {format.ratio(row['keep'])} {row['metric']}</b>"
+    lines = [
+        title,
+        f"{row['model']} on {data_label(row['data'])}, {way(row)}, seed {row['seed']}",
+        "" if row["baseline"] else measured_when(row),
+        f"top-1 {format.percent(row['top1'])}{_apart(row)} · top-5 {format.percent(row['top5'])} "
+        f"· validation {format.percent(row['val_top1'])}",
+        f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {format.si(row['bytes'], 'B')}",
+        *(_timed(entry) for entry in row["latencies"]),
+        "" if pd.isna(row["predicted_ms"]) else f"predicted {format.milliseconds(row['predicted_ms'])}",
+        f"weights {_file(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}"
+        + (", distilled" if row["distil"] else ""),
+        _attempts(row),
+        f"scope {row['scope']}, depth share {row['depth_share']:g}, rounded to {row['round_to']}"
+        + (f", first {row['limit']:,} images" if row["limit"] and not pd.isna(row["limit"]) else ""),
+        row["note"],
+        f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
+    ]
+    return "<br>".join(line for line in lines if line)
+
+
+def _timed(entry: Mapping[str, Any]) -> str:
+    p50 = format.milliseconds(entry["p50_ms"])
+    if entry.get("device"):
+        return f"on {entry['device']}: p50 {p50}; " + measured_there(entry).replace("\n", "<br>  ")
+    return f"p50 {p50} ({measured(entry)})"
+
+
+def _attempts(row: Mapping[str, Any]) -> str:
+    """How a run's attempts were judged; empty where it was told nothing about them."""
+    judged = f"attempts judged by {measure_label(row['measure'])}" if row["measure"] else ""
+    raced = "raced" if row["race"] else ""
+    batches = f"{row['between_steps_batches']} batches after each step" if row["between_steps_batches"] else ""
+    return ", ".join(filter(None, (judged, raced, batches)))
+
+
+def _file(weights: str) -> str:
+    return weights.rsplit("/", 1)[-1]
+
+
+def _apart(row: Mapping[str, Any]) -> str:
+    if row["baseline"] or pd.isna(row["base_top1"]) or pd.isna(row["top1"]):
+        return ""
+    return f" ({format.points_apart(row['top1'], row['base_top1'])})"
+
+
+def _with_ratio(row: Mapping[str, Any], key: str) -> str:
+    base = row[f"base_{key}"]
+    shown = format.si(row[key])
+    return shown if row["baseline"] or pd.isna(base) or not base else f"{shown} ({format.ratio(row[key] / base)})"
+
+
+def criterion_label(criterion: str) -> str:
+    return " + ".join(CRITERIA[name].label if name in CRITERIA else name for name in criterion.split("+"))
+
+
+def order_label(order: str) -> str:
+    return ORDER_LABELS.get(order, order)
+
+
+def measure_label(measure: str | None) -> str:
+    return format.MISSING if measure is None else MEASURE_LABELS.get(measure, measure)
+
+
+def way_label(order: str, depth_method: str | None, width_method: str | None) -> str:
+    """The order with the method of each phase that is not done at once: `direct layers → channels`."""
+    methods = {"layers": depth_method, "channels": width_method}
+    iterative = {phase: f"{method} " for phase, method in methods.items() if method not in (None, "one-shot")}
+    return " → ".join(iterative.get(phase, "") + order_label(phase) for phase in order.split("-"))
+
+
+def data_label(name: str) -> str:
+    """A dataset's name, with only the last part of a path."""
+    kind, colon, path = name.partition(":")
+    return f"{kind}:{path.rstrip('/').rsplit('/', 1)[-1]}" if colon else name
+
+
+# Settings whose stored values have names of their own.
+NAMES: dict[str, Callable[[Any], str]] = {
+    "data": data_label,
+    "criterion": criterion_label,
+    "order": order_label,
+    "measure": measure_label,
+}

@@ -1,0 +1,205 @@
+"""The boards that the user has added, in `devices.toml` of the results folder, without any secret. No paramiko."""
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from engine.errors import RequestError, WorkError
+from engine.spec.messages import quote
+from engine.storage.atomic import as_work_error, atomic_write
+from engine.storage.locks import Lock
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,63}")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
+_SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,32}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a host is: what `[user@]host[:port]` says. What is None is for ~/.ssh/config to say."""
+
+    host: str
+    user: str | None = None
+    port: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.user is not None and not _USER.fullmatch(self.user):
+            raise RequestError(
+                f"{quote(self.user)} is no user name: letters, digits and . _ + - @ are allowed, at most 64"
+            )
+        if not _HOST.fullmatch(self.host) and not _is_ipv6(self.host):
+            raise RequestError(
+                f"{quote(self.host)} is no host: give a name of letters, digits, . _ and -, an address, "
+                "or an alias of ~/.ssh/config; IPv6 in brackets"
+            )
+        if self.port is not None and not (type(self.port) is int and 1 <= self.port <= 65535):
+            raise RequestError(f"{quote(str(self.port))} is no port: 1 to 65535 are allowed")
+
+    @property
+    def text(self) -> str:
+        """`[user@]host[:port]` again."""
+        user = f"{self.user}@" if self.user else ""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{user}{host}" + (f":{self.port}" if self.port else "")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A board: its name here, and where it is. `jump` lists the hosts to go through, joined by commas, nearest first.
+
+    Raises RequestError for what is none; so no hostile name comes further than this.
+    """
+
+    name: str
+    host: str
+    user: str | None = None
+    port: int | None = None
+    jump: str | None = None
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise RequestError(
+                f"{quote(self.name)} is no device name: a letter or digit, then letters, digits, - and _, at most 32"
+            )
+        Address(self.host, self.user, self.port)
+        if self.jump is not None:
+            addresses(self.jump)
+
+    @property
+    def target(self) -> str:
+        """`[user@]host[:port]` again."""
+        return Address(self.host, self.user, self.port).text
+
+
+def parse(name: str, target: str, jump: str | None = None) -> Device:
+    """The device that `target`, a text `[user@]host[:port]`, speaks of; RequestError when it speaks of none."""
+    found = address(target)
+    return Device(name, found.host, found.user, found.port, jump or None)
+
+
+def address(text: str) -> Address:
+    """What `[user@]host[:port]` says; the host may be an alias of ~/.ssh/config, IPv6 comes in brackets."""
+    before, at, place = text.rpartition("@")
+    user = before if at else None
+    if place.startswith("["):
+        host, bracket, rest = place[1:].partition("]")
+        if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):
+            raise RequestError(f"{quote(text)} is no address: IPv6 is written [2001:db8::7] or [2001:db8::7]:22")
+        colon, port = rest[:1], rest[1:]
+    else:
+        host, colon, port = place.partition(":")
+        if ":" in port:
+            raise RequestError(f"{quote(text)} is no address: [user@]host[:port] is allowed, IPv6 in brackets")
+    return Address(host, user, _port(port) if colon else None)
+
+
+def addresses(jump: str) -> list[Address]:
+    """The jump hosts, nearest first, of `[user@]host[:port][,…]`."""
+    return [address(part.strip(" ")) for part in jump.split(",")]
+
+
+class Registry:
+    """The devices of a results folder, in the order in which they were added."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.path = root / "devices.toml"
+
+    def all(self) -> list[Device]:
+        """Every device; WorkError when the file is damaged."""
+        try:
+            document = tomllib.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise WorkError(f"cannot read {self.path}: {error.strerror or error}") from None
+        except ValueError as error:
+            raise WorkError(f"{self.path} is damaged: {error}; correct it or remove it") from None
+        tables = document.get("devices", {})
+        if not isinstance(tables, dict) or set(document) - {"devices"}:
+            raise WorkError(f"{self.path} is damaged: it may hold tables [devices.NAME] only")
+        return [self._device(name, table) for name, table in tables.items()]
+
+    def get(self, name: str) -> Device:
+        """The device of that name; RequestError, which lists the names there are, when there is none."""
+        devices = self.all()
+        for device in devices:
+            if device.name == name:
+                return device
+        there = ", ".join(device.name for device in devices)
+        hint = f"there are {there}" if there else "add one with: python -m engine device add NAME [USER@]HOST[:PORT]"
+        raise RequestError(f"there is no device {quote(name)}; {hint}")
+
+    def add(self, device: Device) -> None:
+        """Keeps `device`; RequestError when its name is taken."""
+        with changing(self.root):
+            devices = self.all()
+            if any(device.name == other.name for other in devices):
+                raise RequestError(f"the name {device.name} is taken; choose another, or remove that device first")
+            self._write([*devices, device])
+
+    def remove(self, name: str) -> None:
+        """Forgets the device; RequestError when there is none of that name. What was measured on it stays."""
+        with changing(self.root):
+            gone = self.get(name)
+            self._write([device for device in self.all() if device != gone])
+
+    def _device(self, name: str, table: Any) -> Device:
+        allowed = {field.name: field.type for field in fields(Device) if field.name != "name"}
+        if not isinstance(table, dict) or set(table) - set(allowed) or "host" not in table:
+            unknown = next((key for key in table if key not in allowed), None) if isinstance(table, dict) else None
+            holds = "" if unknown is None else f" holds {quote(unknown)},"
+            needs = f"needs host, and may hold {', '.join(allowed)}"
+            raise WorkError(f"{self.path} is damaged: [devices.{quote(name)}]{holds} {needs}")
+        for key, value in table.items():
+            if type(value) is not (int if key == "port" else str):
+                raise WorkError(f"{self.path} is damaged: {key} of [devices.{quote(name)}] is of the wrong type")
+        try:
+            return Device(name, **table)
+        except RequestError as error:
+            raise WorkError(f"{self.path} is damaged: {error}") from None
+
+    def _write(self, devices: list[Device]) -> None:
+        tables = {device.name: asdict(device) for device in devices}
+        tables = {
+            name: {key: value for key, value in table.items() if key != "name" and value is not None}
+            for name, table in tables.items()
+        }
+        with atomic_write(self.path) as part:
+            part.write_text(tomli_w.dumps({"devices": tables}), encoding="utf-8")
+
+
+@contextmanager
+def changing(root: Path) -> Iterator[None]:
+    """Nobody else changes what the results folder keeps about devices; WorkError when others do not end."""
+    with as_work_error(root):
+        root.mkdir(parents=True, exist_ok=True)
+    with Lock(root / ".devices.lock").holding(wait=10.0) as mine:
+        if not mine:
+            raise WorkError(f"the devices of {root} are being changed by another process; try again")
+        yield
+
+
+def _is_ipv6(text: str) -> bool:
+    host, percent, scope = text.partition("%")
+    if percent and not _SCOPE.fullmatch(scope):
+        return False
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _port(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,5}", text):
+        raise RequestError(f"{quote(text)} is no port: 1 to 65535 are allowed")
+    return int(text)

@@ -1,0 +1,216 @@
+"""What a network is timed with on a board: TensorRT's own tool where it is there, else ONNX Runtime.
+
+Both do the same two things: make what is to be timed out of an ONNX file, and take one turn with it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from engine.boards.agent.probe import Probe
+from engine.boards.agent.session import Agent
+from engine.boards.measurement import How, Turn, onnxruntime_turn, trtexec_turn
+from engine.boards.trtexec import commands as trtexec
+from engine.boards.trtexec import failure, output
+from engine.boards.trtexec.commands import Version
+from engine.errors import RequestError, WorkError
+from engine.spec.board_timing import TimingRequest
+
+WARMUP_MS = 500.0
+HZ = 5.0  # how often the board's sensors are read
+FILE_SECONDS = 60.0
+START_SECONDS = 30.0  # for a tool to start, load, warm up and end, beside the seconds that it is told to measure
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """What is timed: its path on the board, whether it was there already, and the seconds that making it took."""
+
+    path: str
+    cached: bool
+    seconds: float = 0.0
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TurnResult:
+    """A turn, the raw document that it was read from, and the seconds that the tool took for it, warm-up and all."""
+
+    turn: Turn
+    document: Document
+    seconds: float
+
+
+class Runtime(Protocol):
+    """How networks are timed on one board. `tensorrt` and `onnxruntime` are its version; one of them is None."""
+
+    @property
+    def tool(self) -> str: ...
+    @property
+    def tensorrt(self) -> Version | None: ...
+    @property
+    def onnxruntime(self) -> Version | None: ...
+    def make(self, bench: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
+        """What is timed, out of the ONNX file on the board; `digest` is the file's."""
+
+    def turn(self, bench: Agent, path: str, image: Sequence[int], least: int, limit: float) -> TurnResult:
+        """One turn of at least `least` queries within `limit` seconds."""
+
+    def how(self) -> How:
+        """What the measurement is made with."""
+
+
+def choose_runtime(probe: Probe, asked: TimingRequest) -> Runtime:
+    """TensorRT where the board has it, else ONNX Runtime; RequestError when it has neither, or not what was asked."""
+    if probe.trtexec is not None and probe.tensorrt_version is not None:
+        return TensorRT(asked, probe.trtexec, probe.tensorrt_version)
+    missing = "trtexec, TensorRT's timing tool, is not on it (usually /usr/src/tensorrt/bin/trtexec)"
+    if probe.onnxruntime is None:
+        raise RequestError(
+            f"{asked.device} cannot time a network: {missing}, and its python3 has no onnxruntime; install one of them"
+        )
+    if asked.precision != "fp32":
+        raise RequestError(f"{asked.device} times with ONNX Runtime, in fp32 only: {missing}")
+    return OnnxRuntime(asked, tuple(int(part) for part in probe.onnxruntime.split(".")[:3] if part.isdigit()))
+
+
+@dataclass(frozen=True)
+class OnnxRuntime:
+    """The ONNX file as it is, on the board's processor."""
+
+    asked: TimingRequest
+    onnxruntime: Version
+    tool: str = "onnxruntime"
+    tensorrt: None = None
+
+    def make(self, bench: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
+        return Artifact(onnx, cached=True)
+
+    def turn(self, bench: Agent, path: str, image: Sequence[int], least: int, limit: float) -> TurnResult:
+        options = {
+            "model": path,
+            "least": least,
+            "limit": limit,
+            "seconds": min(self.asked.seconds, limit),
+            "warmup": WARMUP_MS / 1e3,
+            "threads": self.asked.threads,
+            "hz": HZ,
+        }
+        argv = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+        document = bench.ask("ort", *argv, limit=limit)
+        return TurnResult(onnxruntime_turn(document), document, document["to_s"])
+
+    def how(self) -> How:
+        settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS}
+        return How(self.tool, _text(self.onnxruntime), "fp32", "CPUExecutionProvider", self.asked.threads, settings)
+
+
+@dataclass(frozen=True)
+class TensorRT:
+    """An engine that trtexec builds on the board, once for each network, TensorRT and precision."""
+
+    asked: TimingRequest
+    trtexec: str
+    tensorrt: Version
+    tool: str = "trtexec"
+    onnxruntime: None = None
+
+    def make(self, bench: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
+        name = f"{digest[:32]}-{_text(self.tensorrt)}-{self.asked.precision}-{trtexec.WORKSPACE_MIB}"
+        engine = f"{bench.board.folder}/engines/{name}.engine"
+        if _there(bench, engine):
+            return Artifact(engine, cached=True)
+        part = f"{engine}.part"
+        argv = trtexec.build_command(
+            self.tensorrt,
+            self.trtexec,
+            onnx,
+            part,
+            image,
+            precision=self.asked.precision,
+            workspace_mib=trtexec.WORKSPACE_MIB,
+            timing_cache=f"{bench.board.folder}/engines/timing.cache",
+        )
+        limit = self.asked.build_limit
+        try:
+            document = bench.ask("run", "--limit", str(limit), "--hz", str(HZ), limit=limit, argv=argv)
+            _refuse_unfinished(document, "building the engine", limit)
+            ended = output.outcome(
+                document["out"], document["err"], version=self.tensorrt, code=document["status"]
+            ).or_fail("building the engine")
+            if bench.board.run([*_KEEP, part, engine], limit=FILE_SECONDS).status != 0:
+                raise WorkError("building the engine failed: trtexec passed, but wrote no engine")
+        except BaseException:
+            _remove(bench, part)
+            raise
+        return Artifact(engine, cached=False, seconds=document["seconds"], warnings=ended.warnings)
+
+    def turn(self, bench: Agent, path: str, image: Sequence[int], least: int, limit: float) -> TurnResult:
+        times = f"{bench.board.folder}/times.json"
+        argv = trtexec.measure_command(
+            self.tensorrt,
+            self.trtexec,
+            path,
+            image,
+            times=times,
+            warmup_ms=WARMUP_MS,
+            seconds=min(self.asked.seconds, limit),
+            least=least,
+        )
+        collect = ("--collect", times) if trtexec.exports_times(self.tensorrt) else ()
+        most = limit + START_SECONDS
+        document = bench.ask("run", "--limit", str(most), "--hz", str(HZ), *collect, limit=most, argv=argv)
+        _refuse_unfinished(document, "measuring", most)
+        try:
+            timing = output.parse(
+                document["out"],
+                document["err"],
+                document["collected"],
+                self.tensorrt,
+                WARMUP_MS,
+                code=document["status"],
+                times_error=document["collect_error"],
+            )
+        except failure.EngineRefused as error:  # it would be in the way for ever
+            _remove(bench, path)
+            raise WorkError(f"{error}. It was removed from the board, so timing it again builds it anew") from None
+        return TurnResult(trtexec_turn(timing, document), document, document["seconds"])
+
+    def how(self) -> How:
+        settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}
+        return How(self.tool, _text(self.tensorrt), self.asked.precision, "TensorRT", None, settings)
+
+
+# On the disk before it has its name: boards are switched off by pulling the plug.
+_KEEP = ["sh", "-c", 'sync "$1" 2>/dev/null; mv "$1" "$2"', "sh"]
+
+
+def _there(bench: Agent, path: str) -> bool:
+    """Whether the file is there and not empty; if so it counts as used now, which tidying goes by."""
+    test = ["sh", "-c", 'test -s "$1" && touch "$1"', "sh", path]
+    return bench.board.run(test, limit=FILE_SECONDS).status == 0
+
+
+def _remove(bench: Agent, path: str) -> None:
+    """Takes away a half-built engine where the connection still lives; otherwise the board's next tidying does."""
+    try:
+        bench.board.run(["rm", "-f", path], limit=FILE_SECONDS)
+    except WorkError:
+        return
+
+
+def _refuse_unfinished(document: Document, doing: str, limit: float) -> None:
+    if document["timed_out"]:
+        raise WorkError(
+            f"{doing} did not end within {limit:.0f} s and was stopped; raise its limit, or take a smaller network"
+        )
+    if document["out_of_memory"]:
+        raise WorkError(
+            f"{doing} failed: the board ran out of memory; close what else runs there, or take a smaller network"
+        )
+
+
+def _text(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))

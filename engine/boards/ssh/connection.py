@@ -1,0 +1,152 @@
+"""A board over SSH: log in, run commands there, send files. What can go wrong is in `faults`, and named here too.
+
+    with connect(device, root) as board:
+        board.run(["uname", "-a"], limit=10).out
+
+Strangers are refused before anything is sent to them: see `trust`. Every wait has an end (`limits`).
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+from engine.boards.registry import Device
+from engine.boards.ssh import limits, remote_process, transfer
+from engine.boards.ssh.auth import Login
+from engine.boards.ssh.errors import (
+    BoardFull,
+    ConnectionCut,
+    KeyChanged,
+    LoginRefused,
+    Stopped,
+    TimedOut,
+    Unreachable,
+    Untrusted,
+)
+from engine.boards.ssh.remote_process import Answer, Remote
+from engine.boards.ssh.route import route_to
+from engine.boards.ssh.transport import Link
+from engine.boards.ssh.trust import meet, refuse_stranger
+from engine.errors import WorkError
+from engine.spec.messages import quote
+
+__all__ = [
+    "Answer",
+    "BoardFull",
+    "Connection",
+    "ConnectionCut",
+    "KeyChanged",
+    "LoginRefused",
+    "Remote",
+    "Stopped",
+    "TimedOut",
+    "Unreachable",
+    "Untrusted",
+    "connect",
+]
+
+CACHE_FOLDERS = ("models", "engines", "scripts")
+
+_MAKE_CACHE = """
+umask 077
+case "$XDG_CACHE_HOME" in /*) cache=$XDG_CACHE_HOME ;; *) cache=$HOME/.cache ;; esac
+for folder in "$cache/espalier" "$@"; do
+  case "$folder" in /*) ;; *) folder=$cache/espalier/$folder ;; esac
+  mkdir -p -- "$folder" && chmod 700 -- "$folder" || exit 1
+done
+printf '%s\\0' "$cache/espalier"
+"""
+
+
+def connect(device: Device, root: Path, *, password: str | None = None) -> "Connection":
+    """Logs in to a board, through its jump hosts; `root` is the results folder, which holds the trusted keys.
+
+    The agent, key files and the password are tried in this order; the password goes to the board only, never to a
+    jump host. Raises Unreachable, Untrusted, KeyChanged, LoginRefused, TimedOut.
+    """
+    link = Link(device.name, limits.CONNECT_S)
+    try:
+        hops = route_to(device)
+        for hop in hops:
+            key, verdict = meet(link, hop, root)
+            refuse_stranger(device, hop, key, verdict)
+            Login(link.transport, hop, password if hop is hops[-1] else None).run()
+        link.watch()
+    except BaseException:
+        link.close()
+        raise
+    return Connection(device, link)
+
+
+class Connection:
+    """A board that one is logged in to; a context manager. May be used by several threads."""
+
+    def __init__(self, device: Device, link: Link) -> None:
+        self.device = device
+        self._link = link
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        limit: float,
+        stdin: bytes | None = None,
+        stop: Callable[[], bool] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> Answer:
+        """Runs a command for at most `limit` seconds; any exit status is an answer, −1 after a signal.
+
+        `stdin` is sent and then ended; None sends nothing and holds it open, for commands that live as long as it.
+        `stop` is asked every 0.1 s; `on_line` gets each line of either stream; both in the caller's thread. However
+        this ends, nothing of the command is left running, unless the connection was lost first. Raises TimedOut,
+        Stopped, ConnectionCut; WorkError for more than 64 MiB of output.
+        """
+        return remote_process.run(self._link, argv, limit=limit, stdin=stdin, stop=stop, on_line=on_line)
+
+    def start(self, argv: Sequence[str], *, limit: float) -> Remote:
+        """Starts a process that stays, for at most `limit` seconds; close it, or use it as a context manager."""
+        return Remote(self._link, argv, limit=limit)
+
+    def upload(
+        self,
+        source: Path | bytes,
+        remote: str,
+        *,
+        sha256: str,
+        stop: Callable[[], bool] | None = None,
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> bool:
+        """Brings a file to the path `remote`, below `folder` unless it is absolute; False when it was there already.
+
+        The file has its name only whole, and with the hash `sha256`. `on_progress` gets the bytes sent and of how
+        many. Raises BoardFull, Stopped, ConnectionCut, TimedOut, WorkError; then nothing of the file is left there.
+        """
+        path = transfer.place(self.folder, remote)
+        return transfer.upload(self._link, source, path, sha256=sha256, stop=stop, on_progress=on_progress)
+
+    @cached_property
+    def folder(self) -> str:
+        """Our cache folder there, with CACHE_FOLDERS in it, closed to others; made on the first use."""
+        argv = ["sh", "-c", _MAKE_CACHE, "sh", *CACHE_FOLDERS]
+        answer = remote_process.run(self._link, argv, limit=limits.ASK_S, stdin=b"", name="making the cache folder")
+        if answer.status != 0:
+            raise transfer.no_place(self._link, "the cache folder", answer.err or answer.out)
+        folder = answer.out.split("\0")[0]
+        if not folder.isprintable() or "\ufffd" in folder:
+            raise WorkError(
+                f"the cache folder of {self.device.name}, {quote(folder)}, has an odd name; set XDG_CACHE_HOME"
+            )
+        return folder
+
+    def close(self) -> None:
+        """Closes the connection; twice is fine."""
+        self._link.close()
+
+    def __enter__(self) -> "Connection":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,129 @@
+"""The way to a board as ~/.ssh/config tells it: every host to pass, the board last. Nothing is connected here."""
+
+import getpass
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+
+import paramiko
+
+from engine.boards.registry import Address, Device, addresses
+from engine.errors import RequestError, WorkError
+from engine.spec.messages import quote
+
+_MOST_HOPS = 8
+_DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
+
+
+@dataclass(frozen=True)
+class Hop:
+    """One host to log in to: what messages call it, where it is (`place` is `host:port` for messages), and as whom.
+
+    `identities` are the key files to try; `only` says that the agent may offer no others.
+    """
+
+    label: str
+    place: str
+    host: str
+    port: int
+    user: str
+    identities: tuple[Path, ...]
+    only: bool
+
+
+def route_to(device: Device) -> list[Hop]:
+    """The hosts to pass on the way to `device`, nearest first, the board itself last."""
+    config = _config()
+    board = Address(device.host, device.user, device.port)
+    return _way(config, device.name, board, device.jump, depth=0)
+
+
+def _way(config: paramiko.SSHConfig, label: str, target: Address, jump: str | None, depth: int) -> list[Hop]:
+    if depth > _MOST_HOPS:
+        raise RequestError(
+            f"{label} is more than {_MOST_HOPS} jumps away; a ProxyJump of ~/.ssh/config leads in a circle"
+        )
+    found = _lookup(config, target.host)
+    listed = jump or found.get("proxyjump", "none")
+    if jump is None and found.get("proxycommand") is not None and listed.lower() == "none":
+        raise RequestError(
+            f"~/.ssh/config reaches {quote(target.host)} by a ProxyCommand, which is not run; use ProxyJump"
+        )
+    hops: list[Hop] = []
+    if listed.lower() != "none":
+        first, *others = addresses(listed)
+        # As ssh does: only the first jump host may have a jump host of its own.
+        hops += _way(config, f"the jump host {first.text}", first, None, depth + 1)
+        hops += [_hop(f"the jump host {other.text}", other, _lookup(config, other.host)) for other in others]
+    return [*hops, _hop(label, target, found)]
+
+
+def _hop(label: str, target: Address, found: dict[str, str]) -> Hop:
+    listed = [Path(file) for file in found.get("identityfile", ()) if file != "none"]
+    identities = listed or [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS]
+    place = Address(found["hostname"], port=target.port or _port(found, target.host))
+    return Hop(
+        label=label,
+        place=place.text,
+        host=place.host,
+        port=place.port or 22,
+        user=target.user or found.get("user") or getpass.getuser(),
+        identities=tuple(identities),
+        only=found.get("identitiesonly", "no").lower() == "yes",
+    )
+
+
+def _lookup(config: paramiko.SSHConfig, host: str) -> dict[str, str]:
+    try:
+        found: dict[str, str] = config.lookup(host)
+    except (paramiko.SSHException, LookupError, ValueError, OSError) as error:
+        raise WorkError(f"~/.ssh/config cannot be understood for {quote(host)}: {quote(str(error))}") from None
+    return found
+
+
+def _config() -> paramiko.SSHConfig:
+    folder = Path.home() / ".ssh"
+    try:
+        return paramiko.SSHConfig.from_file(StringIO("\n".join(_with_includes(folder / "config", folder, "Host *", 0))))
+    except (paramiko.SSHException, ValueError) as error:
+        raise WorkError(f"~/.ssh/config cannot be understood: {quote(str(error))}") from None
+
+
+def _with_includes(path: Path, folder: Path, block: str, depth: int) -> list[str]:
+    """The lines of a config, with what an Include names in the place of it, since paramiko passes over Include."""
+    if depth > 16:
+        raise WorkError(f"{path} is included more than 16 levels deep; an Include of ~/.ssh/config leads in a circle")
+    out: list[str] = []
+    for line in _lines(path):
+        key, *values = line.replace("=", " ", 1).split() or [""]
+        if key.lower() in ("host", "match"):
+            block = line
+        if key.lower() != "include":
+            out.append(line)
+            continue
+        for value in values:
+            for included in _named(value.strip('"'), folder):
+                out += [*_with_includes(included, folder, block, depth + 1), block]  # the block goes on after it
+    return out
+
+
+def _named(pattern: str, folder: Path) -> list[Path]:
+    """The files that an Include names: wildcards, `~`, and relative to ~/.ssh."""
+    path = folder / (Path.home() / pattern[2:] if pattern.startswith("~/") else pattern)
+    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _port(found: dict[str, str], host: str) -> int:
+    try:
+        return int(found.get("port", "22"))
+    except ValueError:
+        raise WorkError(f"~/.ssh/config gives {quote(host)} a port that is no number: {quote(found['port'])}") from None

@@ -1,0 +1,235 @@
+"""The SSH transports to a board, jump hosts first: opened with every timeout set, and watched while they live."""
+
+import logging
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import paramiko
+
+from engine.boards.sanitize import printable
+from engine.boards.ssh import limits
+from engine.boards.ssh.errors import ConnectionCut, TimedOut, Unreachable
+from engine.boards.ssh.route import Hop
+from engine.errors import WorkError
+from engine.spec.messages import quote
+
+# What paramiko raises when a connection breaks, or when the other side speaks no proper SSH: then it hands on whatever
+# its own reading of that ran into.
+WIRE_ERRORS = (
+    *(paramiko.SSHException, EOFError, OSError),
+    *(ValueError, LookupError, TypeError, ArithmeticError, struct.error, AttributeError, AssertionError),
+)
+
+# Whatever fails is raised as a sentence of ours; paramiko's own log would add tracebacks on stderr.
+logging.getLogger("paramiko").setLevel(logging.CRITICAL)
+
+_RSA = ("rsa-sha2-512", "rsa-sha2-256")  # the algorithms of a key whose type is ssh-rsa
+_TICK = 10  # looks at the silence, per silence that is allowed
+
+
+class _Ear:
+    """A socket or channel that remembers when something was heard from the other side."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self.heard = time.monotonic()
+
+    def recv(self, size: int) -> bytes:
+        data: bytes = self._sock.recv(size)
+        self.heard = time.monotonic()
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+
+class Link:
+    """What leads to one board. `meet` opens it hop by hop; after the last login `watch` it."""
+
+    def __init__(self, label: str, timeout: float) -> None:
+        self.label = label
+        self.timeout = timeout
+        self._transports: list[paramiko.Transport] = []
+        self._ear: _Ear | None = None
+        self._over = threading.Event()
+        self._why = ""
+
+    @property
+    def transport(self) -> Any:
+        """The paramiko transport to the host that was met last."""
+        return self._transports[-1]
+
+    def meet(self, hop: Hop, prefer: Sequence[str]) -> Any:
+        """Connects to the next host, through the one before, as far as its key, and returns it; nobody is trusted yet.
+
+        `prefer` are the key types to ask for first. Raises Unreachable.
+        """
+        ear = self._ear = _Ear(self._open(hop))
+        transport = paramiko.Transport(ear)
+        self._transports.append(transport)
+        transport.banner_timeout = transport.auth_timeout = self.timeout
+        transport.handshake_timeout = transport.channel_timeout = self.timeout
+        options = transport.get_security_options()
+        wanted = [kind for key_type in prefer for kind in (_RSA if key_type == "ssh-rsa" else (key_type,))]
+        options.key_types = sorted(options.key_types, key=lambda kind: kind not in wanted)
+        try:
+            transport.start_client(timeout=self.timeout)
+            return transport.get_remote_server_key()  # raises when start_client returned because its time was over
+        except WIRE_ERRORS as error:
+            raise Unreachable(_no_ssh(hop, error, self.timeout)) from error
+
+    def _open(self, hop: Hop) -> Any:
+        if not self._transports:
+            try:
+                sock = socket.create_connection((hop.host, hop.port), timeout=self.timeout)
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else each small request waits 40 ms
+                return sock
+            except (OSError, UnicodeError) as error:
+                raise Unreachable(_no_tcp(hop, error, self.timeout)) from error
+        try:
+            return self.transport.open_channel(
+                "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=self.timeout
+            )
+        except WIRE_ERRORS as error:
+            raise Unreachable(
+                f"{hop.label} cannot be reached at {hop.place} through its jump host: {reason(error)}; "
+                "check the address as the jump host knows it, and that it may forward"
+            ) from error
+
+    # -- whether it still lives
+
+    def watch(self) -> None:
+        """Asks the board now and then whether it is there, and cuts the link when it stays silent for too long."""
+        for work in (self._ask, self._listen):
+            threading.Thread(target=work, daemon=True, name=f"ssh-{work.__name__.strip('_')}").start()
+
+    def _ask(self) -> None:
+        # paramiko's own keepalive wants no answer, and so cannot tell a silent board from a dead one.
+        while not self._over.wait(limits.KEEPALIVE_S):
+            try:
+                self.transport.global_request("keepalive@openssh.com", wait=True)
+            except WIRE_ERRORS:
+                return  # `lost` says so to whoever uses the link
+
+    def _listen(self) -> None:
+        assert self._ear is not None
+        tick = limits.SILENCE_S / _TICK
+        silent, since = 0.0, self._ear.heard
+        while not self._over.wait(tick):
+            # Counted in ticks: the time that this very process was stopped is no silence of the board.
+            silent = silent + tick if self._ear.heard == since else 0.0
+            since = self._ear.heard
+            if silent >= limits.SILENCE_S:
+                self.cut(f"{self.label} has not answered for {limits.SILENCE_S:g} s")
+
+    def lost(self) -> str | None:
+        """Why the link is gone, or None while it lives."""
+        if self._why:
+            return self._why
+        if not all(transport.is_active() for transport in self._transports):
+            return f"the connection to {self.label} was closed from the other side"
+        return None
+
+    def check(self) -> None:
+        """Raises ConnectionCut when the link is gone."""
+        why = self.lost()
+        if why:
+            self.cut(why)
+            raise ConnectionCut(f"{why}; check the board and its network, and try again")
+
+    def cut(self, why: str) -> None:
+        """Gives the link up: whatever waits for it, in any thread, fails now."""
+        self._why = self._why or why
+        self.close()
+
+    def close(self) -> None:
+        """Closes every transport; twice is fine. What still runs on the board is not ended by this."""
+        self._over.set()
+        self._why = self._why or f"the connection to {self.label} is closed"
+        # From our end on: so no farewell can wait for a host on the way that takes no bytes any more.
+        for transport in self._transports:
+            transport.close()
+        if self._ear is not None:
+            self._ear.close()
+
+    @contextmanager
+    def failing(self, what: str) -> Iterator[None]:
+        """What paramiko raises inside becomes ConnectionCut, TimedOut, or a WorkError that `what` could not be done."""
+        try:
+            yield
+        except TimeoutError as error:
+            self.check()
+            raise TimedOut(f"{self.label} took too long: could not {what}") from error
+        except (*WIRE_ERRORS, paramiko.SFTPError) as error:
+            self.settle()
+            self.check()
+            raise WorkError(f"could not {what} on {self.label}: {reason(error)}") from error
+
+    def settle(self, seconds: float = 0.5) -> None:
+        """Waits until a closed connection is known to be closed: its channels hear of it a moment earlier."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not self.lost():
+            time.sleep(0.02)
+
+    def bounded(self, what: str, work: Callable[[], object], seconds: float) -> bool:
+        """Does `work`, which may wait for the board, and says whether it was done without an error.
+
+        When that takes longer than `seconds`, the link is cut instead, so that nothing waits for ever.
+        """
+        done: list[bool] = []
+
+        def attempt() -> None:
+            try:
+                work()
+                done.append(True)
+            except (*WIRE_ERRORS, WorkError):
+                done.append(False)
+
+        thread = threading.Thread(target=attempt, daemon=True, name="ssh-bounded")
+        thread.start()
+        thread.join(seconds)
+        if not done:
+            self.cut(f"{self.label} did not answer for {seconds:g} s when asked to {what}")
+        return bool(done and done[0])
+
+
+def reason(error: BaseException) -> str:
+    """An exception in words, without anything odd that the other side may have put there."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    return printable(str(error) or type(error).__name__, 200)
+
+
+def _no_tcp(hop: Hop, error: Exception, timeout: float) -> str:
+    if isinstance(error, socket.gaierror | UnicodeError):
+        return f"{hop.label} cannot be reached: no host is called {quote(hop.host)}; check its name or give its address"
+    if isinstance(error, TimeoutError):
+        return (
+            f"{hop.label} cannot be reached: nothing answered at {hop.place} within {timeout:g} s; is it switched on?"
+        )
+    if isinstance(error, ConnectionRefusedError):
+        return (
+            f"{hop.label} cannot be reached: no SSH server listens at {hop.place}; check the port, or start sshd there"
+        )
+    return f"{hop.label} cannot be reached at {hop.place}: {reason(error)}; check its address and the network"
+
+
+def _no_ssh(hop: Hop, error: Exception, timeout: float) -> str:
+    text = str(error)
+    if "Indecipherable" in text or "Invalid SSH banner" in text:
+        return f"{hop.label}: what listens at {hop.place} is no SSH server; check the port"
+    if isinstance(error, paramiko.IncompatiblePeer):
+        return (
+            f"{hop.label} at {hop.place} has no method in common with us ({reason(error)}); its SSH server is too old"
+        )
+    if "banner" in text or isinstance(error, EOFError) or "No existing session" in text:
+        return (
+            f"{hop.label}: {hop.place} took the connection, but did not introduce itself as an SSH server "
+            f"(limit {timeout:g} s); check the port, or try again in a moment"
+        )
+    return f"{hop.label} at {hop.place} ended the connection before the login: {reason(error)}"

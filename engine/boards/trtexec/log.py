@@ -1,0 +1,30 @@
+"""trtexec's log line by line: when, how bad, what. Pure."""
+
+import re
+from typing import NamedTuple
+
+from engine.boards.sanitize import printable
+
+_STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] ?)+")
+_LEVEL = re.compile(r"^\[([FEWIV])\] ?")
+
+
+class Message(NamedTuple):
+    """A line without its time; `level` is F, E, W, I or V, and None for lines that are no message of their own."""
+
+    level: str | None
+    text: str
+
+
+def messages(stream: str) -> list[Message]:
+    """The lines of one stream, without what no screen can show.
+
+    7.1 writes the time of what it says on standard error to standard output, where several times can stand before one
+    message, and none stands on standard error.
+    """
+    found = []
+    for line in stream.splitlines():
+        text = _STAMP.sub("", line if line.isprintable() else printable(line, len(line)))
+        level = _LEVEL.match(text)
+        found.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))
+    return found

@@ -1,0 +1,232 @@
+"""Devices: the boards that networks are timed on over SSH."""
+
+import getpass
+import re
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.cli import tables
+from engine.cli.console import answer
+from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.errors import RequestError, WorkError
+from engine.spec import board_timing
+from engine.storage.job_folder import Timing
+from engine.storage.store import Store
+
+if TYPE_CHECKING:
+    from engine.boards.ssh.trust import KeyOffer
+
+app = typer.Typer(help="Boards that networks are timed on over SSH.")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="a device's name, as `device list` shows them")]
+AskPassword = Annotated[
+    bool, typer.Option("--ask-password", help="log in with a password, which is asked for and kept nowhere")
+]
+
+
+@app.command("list")
+def list_(results: Results = RESULTS, as_json: Json = False) -> None:
+    """The devices that were added."""
+    from engine.boards.registry import Registry
+
+    devices = Registry(store_in(results).root).all()
+    answer([{"name": d.name, "target": d.target, "jump": d.jump} for d in devices], as_json, tables.devices)
+
+
+@app.command()
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="what to call it: letters, digits, - and _")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="[user@]host[:port], or a name from ~/.ssh/config")],
+    jump: Annotated[str | None, typer.Option("--jump", help="[user@]host[:port] to go through")] = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Add a device; nothing is connected to yet."""
+    from engine.boards.registry import Registry, parse
+
+    store = store_in(results)
+    store.prepare()
+    device = parse(name, target, jump)
+    Registry(store.root).add(device)
+    answer({"name": device.name, "target": device.target, "jump": device.jump}, as_json, tables.device_added)
+
+
+@app.command()
+def remove(name: Name, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Forget a device; what was measured on it stays."""
+    from engine.boards.registry import Registry
+    from engine.jobs.queue import Queue
+
+    store = store_in(results)
+    Queue(store).refuse_while_timed(name)
+    Registry(store.root).remove(name)
+    answer({"name": name, "removed": True}, as_json, tables.device_removed)
+
+
+@app.command()
+def timings(results: Results = RESULTS, as_json: Json = False) -> None:
+    """All timings, newest first; `show`, `cancel`, `resume` and `delete` take their ids as they take those of runs."""
+    from engine.jobs.worker import settle_lost
+
+    store = store_in(results)
+    store.prepare()
+    settle_lost(store)
+    answer(store.timings(), as_json, tables.timings)
+
+
+@app.command()
+def trust(
+    name: Name,
+    fingerprints: Annotated[
+        list[str] | None,
+        typer.Option("--fingerprint", help="the SHA256:… that the board itself shows, instead of a question"),
+    ] = None,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Show a device's host key and, with your consent, trust it from now on; those of hosts on the way come first."""
+    from engine.boards.registry import Registry
+    from engine.boards.ssh import trust as keys
+
+    root = store_in(results).root
+    device = Registry(root).get(name)
+    while True:
+        offered = keys.key_offer(device, root)
+        if offered.state != "known":
+            _consent(offered, fingerprints)
+            keys.accept(root, offered)
+        if not offered.jump:
+            break
+    document = {"name": name, "key_type": offered.key_type, "fingerprint": offered.fingerprint, "state": offered.state}
+    answer({**document, "trusted": True}, as_json, tables.key_trusted)
+
+
+@app.command()
+def probe(name: Name, ask_password: AskPassword = False, results: Results = RESULTS, as_json: Json = False) -> None:
+    """What a device is, and how it stands: software, power mode, clocks, temperatures, free memory and disk."""
+    from engine.boards.agent import session
+    from engine.boards.registry import Registry
+
+    root = store_in(results).root
+    found = session.probe(Registry(root).get(name), root, _password(name, ask_password))
+    answer(found.as_json(), as_json, tables.probed)
+
+
+@app.command()
+def time(
+    name: Name,
+    run_id: RunId,
+    points: Annotated[list[int], typer.Option("--point", help="the point's number; may be given several times")],
+    also: Annotated[
+        list[str] | None, typer.Option("--also", metavar="ID.N", help="a point of another run, to take turns with")
+    ] = None,
+    precision: Annotated[str, typer.Option("--precision", help="fp32 | fp16 (fp16 needs TensorRT)")] = "fp32",
+    threads: Annotated[int, typer.Option("--threads", help="of ONNX Runtime, on a board without TensorRT")] = 1,
+    rounds: Annotated[int, typer.Option("--rounds", help="in each, every network has a turn")] = 3,
+    seconds: Annotated[float, typer.Option("--seconds", help="a turn measures for at least so long")] = 1.0,
+    limit: Annotated[float, typer.Option("--limit", help="seconds; measuring of one network ends then")] = 120.0,
+    build_limit: Annotated[float, typer.Option("--build-limit", help="seconds for building one engine")] = 900.0,
+    wait: Annotated[float, typer.Option("--wait", help="seconds for another timing to leave the board")] = 600.0,
+    max_clocks: Annotated[
+        bool, typer.Option("--max-clocks", help="jetson_clocks while measuring, undone afterwards; needs sudo there")
+    ] = False,
+    power_mode: Annotated[
+        int | None, typer.Option("--power-mode", help="nvpmodel's number while measuring, undone afterwards")
+    ] = None,
+    queue: Annotated[bool, typer.Option("--queue", help="leave it to the worker, and print the timing's id")] = False,
+    ask_password: AskPassword = False,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Time points of a run on a device; several take turns, so that drift does not decide."""
+    from engine.boards import timing_job
+
+    store = store_in(results)
+    asked = board_timing.parse(
+        {
+            "device": name,
+            "points": [{"run": run_id, "point": point} for point in points] + [_other(text) for text in also or ()],
+            "precision": precision,
+            "threads": threads,
+            "rounds": rounds,
+            "seconds": seconds,
+            "limit": limit,
+            "build_limit": build_limit,
+            "wait": wait,
+            "max_clocks": max_clocks,
+            "power_mode": power_mode,
+        }
+    )
+    timing_job.check_request(asked, store)
+    if queue:
+        if ask_password:
+            raise RequestError("a queued timing has nobody to ask for a password; leave out --queue, or use a key")
+        _submit(store, asked, as_json)
+        return
+    password = _password(name, ask_password)
+    made = store.create_timing(asked, foreground=True)
+    _execute(made, lambda request, where: timing_job.run(request, where, password))
+    answer(_document(store, made, asked), as_json, tables.timed)
+
+
+def _submit(store: Store, asked: board_timing.TimingRequest, as_json: bool) -> None:
+    from engine.jobs.queue import Queue
+    from engine.jobs.worker import start_detached
+
+    made = Queue(store).submit_timing(asked)
+    start_detached(store)
+    answer({"job_id": made.id, "state": "queued"}, as_json, tables.timing_queued)
+
+
+def _execute(made: Timing, work: Any) -> None:
+    from engine.jobs.child import execute
+
+    with tables.progress(made):
+        state = execute(made, work)
+    if state != "done":
+        raise WorkError(f"timing {made.id}: {made.status()['message']}")
+
+
+def _document(store: Store, made: Timing, asked: board_timing.TimingRequest) -> dict[str, Any]:
+    found = [
+        {"run_id": run_id, **measured}
+        for run_id in dict.fromkeys(point.run for point in asked.points)
+        for measured in store.run(run_id).measurements()
+        if measured["job"] == made.id
+    ]
+    return {"job_id": made.id, "state": "done", "measurements": found}
+
+
+def _other(text: str) -> dict[str, Any]:
+    run_id, dot, number = text.rpartition(".")
+    if not dot or not re.fullmatch("[0-9]{1,6}", number):
+        raise RequestError(f"--also takes a run and a point, such as 20260131-095959-0a1b2c3d.4 (got {text!r})")
+    return {"run": run_id, "point": int(number)}
+
+
+def _password(name: str, ask: bool) -> str | None:
+    if not ask:
+        return None
+    if not sys.stdin.isatty():
+        raise RequestError("--ask-password needs a terminal to ask on; use a key or an agent instead")
+    return getpass.getpass(f"password for {name}: ")
+
+
+def _consent(offered: "KeyOffer", given: list[str] | None) -> None:
+    """Goes on only when the person has said that the key is the host's."""
+    shown = offered.fingerprint
+    where = f"{offered.host}:{offered.port}" + (f", on the way to {offered.device}," if offered.jump else "")
+    before = f" INSTEAD OF {offered.known}, which was trusted until now" if offered.known else ""
+    if given:
+        if shown not in given:
+            raise RequestError(f"{where} shows {shown}{before} and not {' or '.join(given)}; it was not trusted")
+        return
+    if not sys.stdin.isatty():
+        raise RequestError(
+            f"{where} shows the key {shown}{before}; compare it with what `ssh-keygen -lf` prints on that host itself, "
+            f"then run this again with --fingerprint {shown}"
+        )
+    tables.key_offered(where, offered.key_type, shown, offered.known)
+    if not typer.confirm("Is this its key?", err=True):
+        raise RequestError("nothing was trusted")

@@ -1,0 +1,168 @@
+"""Runs: in the foreground, through the queue, and what became of them."""
+
+from typing import Annotated, Any
+
+import typer
+
+from engine.cli import tables
+from engine.cli.console import answer
+from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.errors import RequestError, WorkError
+from engine.jobs.queue import Queue
+from engine.spec import run as run_spec
+from engine.spec.flags import Asked, with_spec_flags
+from engine.storage.job_folder import Run, Timing
+from engine.storage.store import Store
+
+app = typer.Typer()
+
+
+@app.command()
+@with_spec_flags
+def run(asked: Asked, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Prune in the foreground: a progress bar, and a table at the end."""
+    if len(asked) > 1:
+        raise RequestError("run takes one seed; submit takes several")
+    wanted = run_spec.parse(asked[0])
+    store = store_in(results)
+    from engine.jobs.child import execute
+    from engine.pipeline import (
+        run as pipeline,
+    )  # torch takes seconds to import, and the request may be refused without it
+
+    prepared = pipeline.prepare(wanted)
+    folder = store.create(wanted, foreground=True)
+    with tables.progress(folder):
+        state = execute(folder, lambda request, where: pipeline.run(request, where, prepared))
+    if state != "done":
+        raise WorkError(f"run {folder.id}: {folder.status()['message']}")
+    answer(_document(folder), as_json, tables.run)
+
+
+@app.command()
+@with_spec_flags
+def submit(
+    asked: Asked,
+    results: Results = RESULTS,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="leave the queue to a worker you start")] = False,
+    as_json: Json = False,
+) -> None:
+    """Put runs into the queue, one for each seed, and start a worker in the background."""
+    from engine.jobs.preflight import check
+    from engine.jobs.worker import start_detached
+
+    wanted = [run_spec.parse(one) for one in asked]
+    store = store_in(results)
+    check(wanted[0], store.root)
+    queued: list[str] = []
+    try:
+        queued.extend(Queue(store).submit(one).id for one in wanted)
+        if not no_worker:
+            start_detached(store)
+    except WorkError as error:
+        raise WorkError(f"{error} (in the queue already: {', '.join(queued)})" if queued else str(error)) from None
+    answer({"run_ids": queued}, as_json, tables.submitted)
+
+
+@app.command()
+def worker(
+    results: Results = RESULTS,
+    drain: Annotated[bool, typer.Option("--drain", help="end when the queue is empty")] = False,
+    as_json: Json = False,
+) -> None:
+    """Work the queue, one run after the other, each in a process of its own."""
+    from engine.jobs.worker import work
+
+    store = store_in(results)
+    store.prepare()
+    work(store, drain=drain)
+    answer(Queue(store).counts(), as_json, tables.counts)
+
+
+@app.command()
+def runs(results: Results = RESULTS, as_json: Json = False) -> None:
+    """All runs, newest first; the gallery's, too."""
+    from engine.jobs.worker import settle_lost
+
+    store = store_in(results)
+    store.prepare()
+    settle_lost(store)
+    answer(store.runs(), as_json, tables.runs)
+
+
+@app.command()
+def show(
+    run_id: RunId,
+    attempts: Annotated[
+        bool, typer.Option("--attempts", help="and everything that was attempted, step by step")
+    ] = False,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """One run: its status, its spec and its points; or one timing: its status, its request and its turns."""
+    from engine.jobs.worker import settle_lost
+
+    store = store_in(results)
+    run = store.job(run_id)
+    settle_lost(store)
+    if isinstance(run, Timing):
+        answer(_timing(run), as_json, tables.timing)
+        return
+    tried = {"attempts": [event for event in run.events() if event["kind"] == "attempts"]} if attempts else {}
+    answer(_document(run) | tried, as_json, tables.run)
+
+
+@app.command()
+def cancel(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Stop a run or a timing; `resume` goes on from a run's last finished step."""
+    store = store_in(results)
+    Queue(store).cancel(run_id)
+    answer(_state(store, run_id), as_json, tables.state)
+
+
+@app.command()
+def resume(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Put a run back into the queue, where it goes on from its last finished step; or a timing, which starts anew."""
+    from engine.jobs.worker import start_detached
+
+    store = store_in(results)
+    Queue(store).resume(run_id)
+    start_detached(store)
+    answer(_state(store, run_id), as_json, tables.state)
+
+
+@app.command()
+def delete(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
+    """Remove a run or a timing, and its files."""
+    store_in(results).delete(run_id)
+    answer({"run_id": run_id, "state": "deleted"}, as_json, tables.state)
+
+
+@app.command()
+def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
+    """Make the index anew from the run folders."""
+    store = store_in(results)
+    store.prepare()
+    answer({"runs": store.reindex()}, as_json, tables.indexed)
+
+
+def _document(folder: Run) -> dict[str, Any]:
+    return {
+        "run_id": folder.id,
+        "status": folder.status(),
+        "spec": folder.spec().model_dump(mode="json"),
+        "points": folder.points(),
+    }
+
+
+def _timing(folder: Timing) -> dict[str, Any]:
+    return {
+        "job_id": folder.id,
+        "status": folder.status(),
+        "spec": folder.spec().model_dump(mode="json"),
+        "turns": [event for event in folder.events() if event["kind"] == "turn"],
+    }
+
+
+def _state(store: Store, run_id: str) -> dict[str, Any]:
+    return {"run_id": run_id, "state": store.job(run_id).status()["state"]}

@@ -1,0 +1,45 @@
+"""The command line: parses, calls, prints. Exit codes: 0 done · 1 the work failed · 2 the request was wrong."""
+
+import io
+import sys
+import warnings
+
+import typer
+from typer.exceptions import TyperException
+
+from engine.cli.commands import catalog, device, runs, steps
+from engine.cli.console import complain, unexpected
+from engine.errors import RequestError, WorkError
+
+app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
+for commands in (catalog, runs, steps):
+    app.add_typer(commands.app)
+app.add_typer(device.app, name="device")
+
+
+def main(arguments: list[str]) -> int:
+    """Run one command and return its exit code; every error is one sentence."""
+    arguments = arguments or ["--help"]
+    as_json = "--json" in arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show × shows ?, and goes on
+    try:
+        with warnings.catch_warnings():
+            if not sys.warnoptions:
+                warnings.simplefilter("ignore")  # libraries' advice to programmers; python -W shows it
+            code = app(arguments, prog_name="python -m engine", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except (RequestError, WorkError) as error:
+        return complain(str(error), as_json, error.exit_code)
+    except TyperException as error:
+        return complain(error.format_message(), as_json, RequestError.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
+        return complain("interrupted", as_json, 130)
+    except MemoryError:
+        return complain("the machine ran out of memory", as_json, WorkError.exit_code)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return complain(f"{where}{error.strerror or error}", as_json, WorkError.exit_code)
+    except Exception as error:
+        return complain(unexpected(error), as_json, WorkError.exit_code)

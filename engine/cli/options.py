@@ -1,0 +1,30 @@
+"""What the commands' arguments have in common."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.errors import RequestError
+from engine.spec import messages
+from engine.storage import directories
+from engine.storage.store import Store
+
+Results = Annotated[Path, typer.Option("--results", help="folder of runs")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else there")]
+Model = Annotated[str, typer.Option("--model", help="a name from `models`")]
+Weights = Annotated[str, typer.Option("--weights", help="none, hub or a checkpoint file")]
+DataName = Annotated[str, typer.Option("--data", help="a name from `datasets`, folder:PATH or npz:PATH")]
+DataRoot = Annotated[str | None, typer.Option("--data-root", help="where downloaded data lies")]
+Point = Annotated[int, typer.Option("--point", help="the point's number, as `show` lists them")]
+RunId = Annotated[str, typer.Argument(metavar="ID", help="a run's id, as `runs` lists them")]
+RESULTS = directories.results()
+
+
+def store_in(results: Path) -> Store:
+    """The store in a results folder; RequestError when it cannot be written to."""
+    try:
+        return Store(results)
+    except (OSError, RuntimeError) as error:  # a name that is too long, ~somebody who has no home here
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise RequestError(f"the results folder {messages.quote(str(results))} cannot be used: {reason}") from None

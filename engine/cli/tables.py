@@ -1,0 +1,316 @@
+"""What the command line shows to people: tables on stdout, progress on stderr."""
+
+import io
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from engine.storage.job_folder import Job
+from engine.units import si
+
+WIDTH = 100  # columns, where no terminal says how many it has
+_REFRESH_SECONDS = 0.5
+# How the names of numbers end → how they are written.
+_UNITS: Mapping[str, Callable[[float], str]] = {
+    "_bytes": lambda value: si(value, "B"),
+    "_hz": lambda value: si(value, "Hz"),
+    "_mw": lambda value: f"{value:,.0f} mW",
+    "_s": lambda value: f"{value:,.0f} s",
+}
+
+
+def models(listed: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("model", "input", ">params", ">MACs", ">removable blocks")
+    for m in listed:
+        removable = sum(block["removable"] for block in m["blocks"])
+        size = "×".join(map(str, m["input"]))
+        table.add_row(m["name"], size, si(m["params"]), si(m["macs"]), f"{removable} of {len(m['blocks'])}")
+    _print(table)
+
+
+def datasets(listed: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("dataset", "image", ">classes", "what")
+    for d in listed:
+        size = "×".join(map(str, d["image"])) if d["image"] else "any"
+        table.add_row(d["name"], size, str(d["classes"] or "any"), d["summary"])
+    _print(table)
+
+
+def criteria(listed: Sequence[Mapping[str, Any]]) -> None:
+    table = _table("criterion", "score of channel c", "looks at", "source")
+    for c in listed:
+        table.add_row(c["name"], c["formula"], c["needs"], c["source"])
+    _print(table)
+
+
+def summary(structure: Mapping[str, Any]) -> None:
+    table = _table("layer", "kind", ">width", ">positions", "block")
+    block_of = {layer: b["name"] for b in structure["blocks"] for layer in b["layers"]}
+    for layer in structure["layers"]:
+        row = (layer["name"], layer["kind"], str(layer["width"]), str(layer["positions"]))
+        table.add_row(*row, block_of.get(layer["name"], ""))
+    _print(table)
+    _print(f"{structure['model']}: {si(structure['params'])} params, {si(structure['macs'])} MACs")
+
+
+def run(document: Mapping[str, Any]) -> None:
+    status = document["status"]
+    asked = document["spec"]
+    _print(f"{document['run_id']}  {status['state']}  {status['message']}")
+    _print(f"{asked['model']} on {asked['data']['name']}, {asked['criterion']}, {asked['order']}, seed {asked['seed']}")
+    if not document["points"]:
+        return
+    columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", ">top-1", ">p50 ms", ">blocks out", "")
+    table = _table(*columns)
+    for p in document["points"]:
+        table.add_row(
+            str(p["point"]),
+            _after(p),
+            f"{p['keep']:g}× {p['asked']['metric']}" if p["asked"] else "",
+            si(p["macs"]),
+            f"{p['got']['macs']:.3f}×",
+            si(p["params"]),
+            f"{p['got']['params']:.3f}×",
+            f"{p['top1']:.1%}",
+            f"{p['latency'][0]['p50_ms']:.3f}",
+            str(len(p["blocks_removed"])),
+            " ".join(filter(None, ("final" if p["final"] else "", p.get("note", "")))),
+        )
+    _print(table)
+    for record in document.get("attempts", ()):
+        _attempts(record)
+
+
+def _after(point: Mapping[str, Any]) -> str:
+    if point["stage"] == "baseline":
+        return "baseline"
+    step = f" step {point['step']}" if "step" in point else ""
+    return f"{point['phase']}{step}, {point['stage']}"
+
+
+def _attempts(record: Mapping[str, Any]) -> None:
+    """What one step of an iterative method tried: what hurts least first."""
+    before = record["before"]
+    accuracy = f", {before['correct'] / before['total']:.1%} before" if before else ""
+    _print(f"\n{record['keep']:g}×: {record['phase']} step {record['step']}, by {record['measure']}{accuracy}")
+    table = _table("without", ">channels", ">saves", ">rise", ">top-1", ">images", "")
+    for tried in sorted(record["attempts"], key=lambda a: (not a["selected"], a["rise"])):
+        seen = "total" in tried
+        table.add_row(
+            tried["name"],
+            str(tried["channels"] or "all"),
+            f"{tried['saved']:.2%}",
+            f"{tried['rise']:.4f}",
+            f"{tried['correct'] / tried['total']:.1%}" if seen else "",
+            str(tried["total"]) if seen else "",
+            "removed" if tried["selected"] else "",
+        )
+    _print(table)
+
+
+def runs(listed: Sequence[Mapping[str, Any]]) -> None:
+    if not listed:
+        _print("no runs yet; `python -m engine submit` starts one")
+        return
+    table = _table("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
+    for r in listed:
+        name = str(r["data"])
+        data = name if len(name) <= 16 else "…" + name[-15:]
+        settings = (r["model"], data, r["criterion"], r["order"], str(r["seed"]))
+        table.add_row(r["run_id"], r["state"], f"{100 * r['progress']:.0f}", *settings)
+    _print(table)
+
+
+def scores(found: Mapping[str, Any]) -> None:
+    if found["scope"] == "blocks":
+        table = _table("block", ">score", ">correct without it")
+        for entry in found["scores"]:
+            correct = f"{entry['correct']:,} of {entry['total']:,}" if "correct" in entry else ""
+            table.add_row(entry["name"], f"{entry['score']:.4g}", correct)
+    else:
+        table = _table("layer", ">channels", ">mean score", ">lowest", ">highest")
+        for entry in found["scores"]:
+            values = entry["score"]
+            numbers = (sum(values) / len(values), min(values), max(values))
+            table.add_row(entry["name"], str(len(values)), *(f"{number:.4g}" for number in numbers))
+    _print(table)
+
+
+def submitted(document: Mapping[str, Any]) -> None:
+    for run_id in document["run_ids"]:
+        _print(run_id)
+
+
+def state(document: Mapping[str, Any]) -> None:
+    _print(f"{document['run_id']}  {document['state']}")
+
+
+def counts(document: Mapping[str, Any]) -> None:
+    _print(" · ".join(f"{number} {name}" for name, number in document.items()))
+
+
+def indexed(document: Mapping[str, Any]) -> None:
+    _print(f"runs in the index: {document['runs']}")
+
+
+def written(document: Mapping[str, Any]) -> None:
+    _print(f"{document['out']}: {document['bytes']:,} bytes")
+
+
+def latency(document: Mapping[str, Any]) -> None:
+    t = document["latency"]
+    tail = "".join(f", {name[:3]} {t[name]:.3f} ms" for name in ("p90_ms", "p99_ms") if t[name] is not None)
+    threads = "1 thread" if t["threads"] == 1 else f"{t['threads']} threads"
+    _print(f"p50 {t['p50_ms']:.3f} ms{tail}  ({t['provider']}, {threads}, batch {t['batch']}, n = {t['n']})")
+
+
+def devices(listed: Sequence[Mapping[str, Any]]) -> None:
+    if not listed:
+        _print("no devices yet; `python -m engine device add NAME user@host` adds one")
+        return
+    table = _table("device", "target", "through")
+    for d in listed:
+        table.add_row(d["name"], d["target"], d["jump"] or "")
+    _print(table)
+
+
+def device_added(document: Mapping[str, Any]) -> None:
+    _print(f"{document['name']} is {document['target']}; `python -m engine device trust {document['name']}` comes next")
+
+
+def device_removed(document: Mapping[str, Any]) -> None:
+    _print(f"{document['name']} is forgotten; what was measured on it stays")
+
+
+def key_offered(where: str, key_type: str, fingerprint: str, known: str | None) -> None:
+    """Before the question whether to trust a key: on stderr, as it is no answer."""
+    lines = [f"{where} shows the {key_type} key {fingerprint}"]
+    if known is not None:
+        lines.append(f"IT HAS CHANGED: until now it was {known}; a reinstalled host does that, and so does an impostor")
+    file = f"/etc/ssh/ssh_host_{key_type.removeprefix('ssh-').split('-')[0]}_key.pub"
+    lines.append(f"on that host itself, `ssh-keygen -lf {file}` shows it")
+    print("\n".join(lines), file=sys.stderr)
+
+
+def key_trusted(document: Mapping[str, Any]) -> None:
+    was = "was trusted already" if document["state"] == "known" else "is trusted from now on"
+    _print(f"{document['name']}: {document['key_type']} {document['fingerprint']} {was}")
+
+
+def probed(found: Mapping[str, Any]) -> None:
+    table = _table("what", "this device")
+    for name, value in found.items():
+        if name == "time":  # its clock, in seconds since 1970
+            continue
+        table.add_row(_unit(name)[0], _plain(value, _unit(name)[1]))
+    _print(table)
+
+
+def _unit(name: str) -> tuple[str, Callable[[float], str]]:
+    """The name without its unit, and how a number of that unit is written."""
+    for ending, shown in _UNITS.items():
+        if name.endswith(ending):
+            return name.removesuffix(ending), shown
+    return name, str
+
+
+def _plain(value: Any, number: Callable[[float], str] = str) -> str:
+    """A value of a JSON document on one line."""
+    if isinstance(value, Mapping):
+        items = ((*_unit(key), item) for key, item in value.items())
+        return ", ".join(f"{key} {_plain(item, number if shown is str else shown)}" for key, shown, item in items)
+    if isinstance(value, list | tuple):
+        return ", ".join(_plain(item, number) for item in value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value)
+    return "–" if value is None else str(value)
+
+
+def timings(listed: Sequence[Mapping[str, Any]]) -> None:
+    if not listed:
+        _print("no timings yet; `python -m engine device time` makes one")
+        return
+    table = _table("timing", "state", ">%", "device", "precision", "points")
+    for t in listed:
+        points = ", ".join(f"{point['run']}.{point['point']}" for point in t["points"])
+        table.add_row(t["job_id"], t["state"], f"{100 * t['progress']:.0f}", t["device"], t["precision"], points)
+    _print(table)
+
+
+def timing(document: Mapping[str, Any]) -> None:
+    status, asked = document["status"], document["spec"]
+    _print(f"{document['job_id']}  {status['state']}: {status['message']}")
+    _print(f"on {asked['device']} in {asked['precision']}, {asked['rounds']} rounds of {asked['seconds']:g} s")
+    table = _table("network", ">round", ">p50 ms", ">n")
+    for turn in document["turns"]:
+        table.add_row(turn["model"], str(turn["round"]), f"{turn['p50_ms']:.3f}", str(turn["n"]))
+    if document["turns"]:
+        _print(table)
+
+
+def timing_queued(document: Mapping[str, Any]) -> None:
+    _print(document["job_id"])
+
+
+def timed(document: Mapping[str, Any]) -> None:
+    table = _table("run", ">#", "by", ">p50 ms", ">p90 ms", ">p99 ms", ">GPU ms", ">mW", ">mJ", ">n", "")
+    for m in document["measurements"]:
+        times = (m["p50_ms"], m["p90_ms"], m["p99_ms"], m["gpu_p50_ms"])
+        table.add_row(
+            *(m["run_id"], str(m["point"]), f"{m['tool']} {m['version']} {m['precision']}"),
+            *("" if ms is None else f"{ms:.3f}" for ms in times),
+            *("" if value is None else f"{value:.4g}" for value in (m["power_mw"], m["energy_mj"])),
+            *(str(m["n"]), "throttled" if m["throttled"] else ""),
+        )
+    _print(table)
+
+
+@contextmanager
+def progress(folder: Job) -> Iterator[None]:
+    """A live bar on stderr from the job's own status, while the block runs; only where stderr is a terminal."""
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=1.0)
+        stop = threading.Event()
+
+        def follow() -> None:
+            while not stop.wait(_REFRESH_SECONDS):
+                status = folder.status()
+                bar.update(task, completed=status["progress"], description=status["message"])
+
+        watcher = threading.Thread(target=follow, daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            watcher.join()
+            status = folder.status()
+            bar.update(task, completed=status["progress"], description=status["message"])
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, column in enumerate(columns):
+        right = column.startswith(">")
+        # Names in the first column are for copying, so they stay in one piece.
+        table.add_column(
+            column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=number == 0
+        )
+    return table
+
+
+def _print(what: Any) -> None:
+    """Rendered first and then written in one piece, so that whoever reads us meets no half of it."""
+    terminal = sys.stdout.isatty()
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH)
+    console.print(what, highlight=False, markup=False, soft_wrap=isinstance(what, str))
+    sys.stdout.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")

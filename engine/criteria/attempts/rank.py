@@ -1,0 +1,64 @@
+"""Which of several attempts hurts least: one question for every measure, raced or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from engine.criteria.attempts import cka
+from engine.criteria.attempts.evaluator import AttemptEvaluator, Tally
+from engine.criteria.attempts.race import find_best
+from engine.criteria.attempts.shared_prefix import Attempt
+from engine.criteria.calibration import Calibration
+from engine.spec.run import Measure
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """What was measured: attempts by position, `best` ones first.
+
+    `rises` are per image: errors, nats, or 1 − CKA. For attempts that a race dropped they are lower bounds, and their
+    tallies have seen fewer images. CKA has no tallies.
+    """
+
+    best: tuple[int, ...]
+    rises: tuple[float, ...]
+    before: Tally
+    after: tuple[Tally, ...]
+
+
+def rank_attempts(
+    calibration: Calibration,
+    attempts: Sequence[Attempt],
+    measure: Measure,
+    *,
+    savings: Sequence[float] | None = None,
+    wanted: int | None = None,
+    race: bool = False,
+    reference: Tensor | None = None,
+) -> Ranking:
+    """Measure `attempts` on the subject's images, and find the `wanted` (all) with the smallest rise per saving.
+
+    Ties go by position. `reference` are the logits that divergence is counted from: those of the untouched network.
+    """
+    savings = [1.0] * len(attempts) if savings is None else savings
+    wanted = len(attempts) if wanted is None else min(wanted, len(attempts))
+    if measure == "cka":
+        rises = cka.drops(calibration, attempts)
+        return Ranking(_lowest(rises, savings, wanted), tuple(rises), Tally(), ())
+    assert calibration.images is not None
+    evaluator = AttemptEvaluator(
+        calibration.trace, calibration.images, attempts, reference, folded=measure != "accuracy"
+    )
+    best: tuple[int, ...] | None = None
+    if race and wanted < len(attempts):
+        best = tuple(find_best(evaluator, measure, savings, wanted))
+    else:
+        evaluator.run()
+    before, images = evaluator.before.harm(measure), len(calibration.images)
+    rises = [(after.harm(measure) - before) / images for after in evaluator.after]
+    return Ranking(best or _lowest(rises, savings, wanted), tuple(rises), evaluator.before, tuple(evaluator.after))
+
+
+def _lowest(rises: Sequence[float], savings: Sequence[float], wanted: int) -> tuple[int, ...]:
+    return tuple(sorted(range(len(rises)), key=lambda i: (rises[i] / savings[i], i))[:wanted])

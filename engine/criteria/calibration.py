@@ -1,0 +1,101 @@
+"""What a criterion looks at, and how filter scores become channel and block scores."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from engine.data.load import Data, Split
+from engine.data.loader import batches
+from engine.errors import RequestError
+from engine.graph.channel_ids import Trace
+from engine.graph.cost import is_inside
+from engine.graph.summary import Block
+
+CALIBRATION_IMAGES, CALIBRATION_BATCH = 640, 64
+EVALUATION_BATCH = 128  # as in `train.evaluate`: batches of another size may round differently
+
+Scores = dict[str, NDArray[np.float64]]  # layer → one number per output channel
+
+
+@dataclass(frozen=True)
+class Images:
+    """The images of a split, as a device sees them."""
+
+    split: Split
+    data: Data
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def take(self, indices: Tensor) -> "Images":
+        """The images at `indices`, in that order."""
+        return Images(self.split.take(indices), self.data, self.device)
+
+    def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised images and labels, in order."""
+        return batches(self.split, self.data, size, self.device)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A traced network in eval mode, the calibration images that criteria may use, and all images to attempt it on."""
+
+    module: nn.Module
+    trace: Trace
+    batches: Callable[[], Iterator[tuple[Tensor, Tensor]]]  # the same batches at every call
+    device: torch.device
+    seed: int
+    images: Images | None = None  # None where nothing is attempted
+
+
+Scorer = Callable[[Calibration], Scores]
+
+
+def prepare_calibration(
+    module: nn.Module, trace: Trace, split: Split, data: Data, device: str, seed: int
+) -> Calibration:
+    """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion."""
+    place = torch.device(device)
+    chosen, _ = split.representative(min(len(split), CALIBRATION_IMAGES), seed=0)
+    images = Images(split, data, place)
+    calibration = images.take(chosen)
+    return Calibration(
+        module.to(place).eval(), trace, lambda: calibration.batches(CALIBRATION_BATCH), place, seed, images
+    )
+
+
+def identity_scores(trace: Trace, filters: Scores) -> dict[int, float]:
+    """Scores of identities: the mean over its producing layers, each layer's scores divided by its mean."""
+    total: dict[int, float] = {}
+    count: dict[int, int] = {}
+    for name, raw in filters.items():
+        scores = raw / (raw.mean() or 1.0)
+        identities, where = np.unique(trace.layers[name].outs, return_inverse=True)
+        means = np.bincount(where, scores) / np.bincount(where)
+        for identity, score in zip(identities.tolist(), means.tolist(), strict=True):
+            total[identity] = total.get(identity, 0.0) + score
+            count[identity] = count.get(identity, 0) + 1
+    return {identity: total[identity] / count[identity] for identity in total}
+
+
+def block_scores(blocks: Iterable[Block], filters: Scores) -> dict[str, float]:
+    """Scores of blocks: the mean over all filters inside, undivided (Elkerdawy et al. 2020)."""
+    scores = {}
+    for block in blocks:
+        inside = [filters[name] for name in filters if is_inside(name, block.modules)]
+        if not inside:
+            raise RequestError(f"this criterion scores no filter of {block.name}; choose another, such as l1")
+        scores[block.name] = float(np.concatenate(inside).mean())
+    return scores
+
+
+def weights_of(calibration: Calibration) -> Iterator[tuple[str, Tensor]]:
+    """Each layer's weights in float64 on the CPU, as (output channels, everything else)."""
+    for name in calibration.trace.layers:
+        weight: Tensor = calibration.module.get_submodule(name).weight  # type: ignore[assignment]
+        yield name, weight.detach().double().cpu().flatten(1)

@@ -1,0 +1,76 @@
+"""A job's process as the worker sees it: whether it is gone, and how it is stopped."""
+
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from engine.storage.job_folder import Job
+from engine.storage.locks import Process
+
+
+@dataclass
+class Child:
+    """A job's process: one started here (`popen`), or one left by a worker that died."""
+
+    job: Job
+    popen: subprocess.Popen[bytes] | None
+    asked: float | None = None  # the monotonic second at which it was told to stop
+    code: int = 0  # the exit status of one that was started here
+
+    def __post_init__(self) -> None:
+        self._started = Process.of(self.popen.pid) if self.popen else None
+
+    def gone(self) -> bool:
+        """Whether the process has ended and nothing of it holds the job; survivors of its group are ended here."""
+        if self.popen is not None:
+            if self._started is not None and self._started.alive():
+                return False
+            _kill_group(self.popen.pid)  # before it is reaped: until then nobody else can have its number
+            self.code = self.popen.wait()
+            self.popen = None
+        if not self.job.lock.taken():
+            return True
+        signer = self.job.lock.signer()
+        if signer and not signer.alive():
+            _kill_session(signer.pid)
+        return False
+
+    def stop(self, grace: float) -> None:
+        """Asks once, politely; `grace` seconds later ends its whole process group."""
+        now = time.monotonic()
+        if self.asked is None:
+            self.asked = now
+            self._signal(signal.SIGTERM)
+        elif now - self.asked > grace:
+            self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        process = self.job.lock.owner() or self._started
+        if process is None:
+            return
+        if number == signal.SIGKILL:
+            _kill_group(process.pid)
+        process.signal(number)
+
+
+def _kill_group(leader: int) -> None:
+    """Ends every process of the group that `leader` leads; nothing when it leads none, as in a shell script."""
+    try:
+        if os.getpgid(leader) == leader != os.getpgrp():
+            os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # ended in between; macOS says PermissionError for a group of zombies
+
+
+def _kill_session(leader: int) -> None:
+    """Ends what is left of a dead child's session; while anything is left, the kernel gives its number to nobody."""
+    for pid in psutil.pids():
+        try:
+            if os.getsid(pid) == leader != os.getsid(0):
+                os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue  # ended in between, or not ours

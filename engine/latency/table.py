@@ -1,0 +1,253 @@
+"""What a plan takes in milliseconds, predicted from measured layers. No torch.
+
+Latency over widths is a staircase: kernels that work on blocks of channels take 20 input channels as fast as 24, and
+21 at twice the time, as they do not take those at all. Widths that blocked kernels take and others are therefore
+measured, and interpolated, apart.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from engine.errors import RequestError, WorkError
+from engine.graph.cost import CostModel
+from engine.graph.summary import Layer, ModelSummary
+from engine.latency.signature import Signature
+from engine.storage.atomic import read_json
+
+TABLE_VERSION = 1
+ALIGN = 4  # input channels that blocked kernels take come in fours
+BLOCK, SMALL = 8, 16  # and fill blocks of 8 or 16; below 16 there are other kernels, which take any number
+
+Uses = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Milliseconds at each pair of widths, ms[i][o] for ins[i] and outs[o], both ascending."""
+
+    ins: tuple[int, ...]
+    outs: tuple[int, ...]
+    ms: tuple[tuple[float, ...], ...]
+
+    def at(self, ins: float, outs: float) -> float:
+        """Bilinear between the measured widths, as at the nearest beyond them."""
+        i, u = _between(self.ins, ins)
+        o, v = _between(self.outs, outs)
+        low = self.ms[i][o] + v * (self.ms[i][min(o + 1, len(self.outs) - 1)] - self.ms[i][o])
+        after = self.ms[min(i + 1, len(self.ins) - 1)]
+        high = after[o] + v * (after[min(o + 1, len(self.outs) - 1)] - after[o])
+        return low + u * (high - low)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One kind of layer: measured where blocked kernels take its input channels (`aligned`), and where not."""
+
+    signature: Signature
+    aligned: Grid
+    others: Grid
+
+    def ms(self, ins: int, outs: int) -> float:
+        """Of the layer by itself, with `ins` and `outs` channels."""
+        if is_aligned(ins):
+            return self.aligned.at(blocked(ins), blocked(outs))
+        return self.others.at(ins, outs)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What a layer adds to a whole network, as fitted to measured networks.
+
+    Milliseconds: `scale` times its own, `layer` for each, `change` for each thousand numbers that change from blocks of
+    channels to rows, or back, between a layer that works on blocks and one that does not, and `network` once.
+    """
+
+    scale: float = 1.0
+    layer: float = 0.0
+    change: float = 0.0
+    network: float = 0.0
+
+
+@dataclass(frozen=True)
+class LatencyTable:
+    """Measured layers of one model on one machine, and how they add up to a network's milliseconds."""
+
+    model: str
+    where: str
+    tool: str
+    provider: str
+    threads: int
+    batch: int
+    image: tuple[int, int, int]
+    layers: Mapping[str, tuple[int, int]]  # layer → (its entry, how often it is called)
+    entries: tuple[Entry, ...]
+    calibration: Calibration = Calibration()
+    _seen: dict[tuple[str, int, int], float] = field(default_factory=dict, compare=False, repr=False)
+
+    def predict(self, model: CostModel, kept: list[int] | None = None) -> float:
+        """Milliseconds of the network with `kept[c]` channels of cell c (all of them by default)."""
+        kept = model.full if kept is None else kept
+        return self._total([self._layer(x.name, ins, outs, kept) for ins, outs, x in model.layers])
+
+    def along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
+        """What `predict` gives with nothing removed, then after each of `order`'s (cell, how many channels go)."""
+        kept = list(model.full)
+        terms = [self._layer(x.name, ins, outs, kept) for ins, outs, x in model.layers]
+        touched: dict[int, list[int]] = {}
+        for i, (ins, outs, _) in enumerate(model.layers):
+            for group in {group for group, _ in (*ins, *outs)}:
+                touched.setdefault(group, []).append(i)
+        yield self._total(terms)
+        for group, take in order:
+            kept[group] -= take
+            for i in touched.get(group, ()):
+                ins, outs, x = model.layers[i]
+                terms[i] = self._layer(x.name, ins, outs, kept)
+            yield self._total(terms)
+
+    def features(self, model: CostModel, kept: list[int] | None = None) -> tuple[float, float, float, float]:
+        """What each number of the calibration is multiplied by, in its order."""
+        kept = model.full if kept is None else kept
+        each = [self._features(x.name, _count(ins, kept), _count(outs, kept)) for ins, outs, x in model.layers]
+        scale, layer, change = (math.fsum(column) for column in zip(*each, strict=True))
+        return scale, layer, change, 1.0
+
+    def check(self, summary: ModelSummary) -> None:
+        """RequestError unless the table was measured for the untouched model that `sheet` describes."""
+        wrong = sorted(self.layers.keys() ^ {layer.name for layer in summary.layers})
+        wrong += [layer.name for layer in summary.layers if layer.name not in wrong and not self._is(layer, summary)]
+        if wrong:
+            raise RequestError(
+                f"the latency table is of {self.model} for {_shape(self.image)} images and does not fit "
+                f"{summary.model} for {_shape(summary.image)} images (layer {wrong[0]}); "
+                "measure one with the command table"
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        raw = {"table_version": TABLE_VERSION, **asdict(self)}
+        del raw["_seen"]
+        return raw
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Self:
+        """The table in `raw`, as `to_json` wrote it; ValueError, KeyError or TypeError when it is not one."""
+        if raw["table_version"] != TABLE_VERSION:
+            raise ValueError(f"table_version is {raw['table_version']!r}, expected {TABLE_VERSION}")
+        entries = tuple(_entry(entry) for entry in raw["entries"])
+        layers = {str(name): (int(entry), int(times)) for name, (entry, times) in raw["layers"].items()}
+        if not layers or any(not 0 <= entry < len(entries) for entry, _ in layers.values()):
+            raise ValueError("its layers name entries that it does not have")
+        channels, height, width = (int(n) for n in raw["image"])
+        calibration = Calibration(**{name: _positive(value) for name, value in raw["calibration"].items()})
+        return cls(
+            model=str(raw["model"]),
+            where=str(raw["where"]),
+            tool=str(raw["tool"]),
+            provider=str(raw["provider"]),
+            threads=int(raw["threads"]),
+            batch=int(raw["batch"]),
+            image=(channels, height, width),
+            layers=layers,
+            entries=entries,
+            calibration=calibration,
+        )
+
+    def _is(self, layer: Layer, summary: ModelSummary) -> bool:
+        entry, times = self.layers[layer.name]
+        known, sizes = self.entries[entry].signature, [group.size for group in summary.channel_groups]
+        shape = (layer.kind, layer.kernel, layer.positions, _count(layer.ins, sizes), _count(layer.outs, sizes))
+        return shape == (known.kind, math.prod(known.kernel), times * known.positions, known.ins, known.outs)
+
+    def _total(self, terms: list[float]) -> float:
+        return math.fsum((self.calibration.network, *terms))
+
+    def _layer(self, name: str, ins: Uses, outs: Uses, kept: list[int]) -> float:
+        key = (name, _count(ins, kept), _count(outs, kept))
+        if key not in self._seen:
+            by = self.calibration
+            own, calls, changed = self._features(*key)
+            self._seen[key] = by.scale * own + by.layer * calls + by.change * changed
+        return self._seen[key]
+
+    def _features(self, name: str, ins: int, outs: int) -> tuple[float, float, float]:
+        index, times = self.layers[name]
+        entry = self.entries[index]
+        changed = times * outs * entry.signature.positions / 1000 if entry.signature.kind != "linear" else 0.0
+        return times * entry.ms(ins, outs), times, changed * (is_aligned(ins) != is_aligned(outs))
+
+
+def read(path: Path) -> LatencyTable:
+    """The latency table in a file; RequestError when there is none in it."""
+    try:
+        return LatencyTable.from_json(read_json(path))
+    except WorkError as error:
+        raise RequestError(f"the latency table {error}; measure one with the command table") from None
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise RequestError(f"{path} is no latency table of this version ({reason}); measure one with table") from None
+
+
+def read_for(path: str | None, summary: ModelSummary) -> LatencyTable | None:
+    """The table that a request names, if it names one; RequestError when it is not of this model."""
+    if path is None:
+        return None
+    table = read(Path(path))
+    table.check(summary)
+    return table
+
+
+def is_aligned(channels: int) -> bool:
+    """Whether blocked kernels take so many input channels."""
+    return channels % ALIGN == 0
+
+
+def blocked(channels: int) -> int:
+    """The channels that kernels compute for these: whole blocks."""
+    return channels if channels <= SMALL else -(-channels // BLOCK) * BLOCK
+
+
+def _between(nodes: Sequence[int], value: float) -> tuple[int, float]:
+    """The node at or below a value, and how far it lies towards the next."""
+    if value <= nodes[0] or len(nodes) == 1:
+        return 0, 0.0
+    if value >= nodes[-1]:
+        return len(nodes) - 1, 0.0
+    after = bisect_left(nodes, value)
+    return after - 1, (value - nodes[after - 1]) / (nodes[after] - nodes[after - 1])
+
+
+def _count(uses: Uses, kept: list[int]) -> int:
+    return sum(kept[group] * times for group, times in uses)
+
+
+def _shape(image: tuple[int, int, int]) -> str:
+    return "×".join(str(n) for n in image)
+
+
+def _positive(value: Any) -> float:
+    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
+        raise ValueError(f"{value!r} is no number of milliseconds")
+    return float(value)
+
+
+def _entry(raw: Mapping[str, Any]) -> Entry:
+    shape: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw["signature"].items()}
+    signature = Signature(**shape)
+    if not signature.positions > 0:
+        raise ValueError("a layer must have at least one output position")
+    return Entry(signature, _grid(raw["aligned"]), _grid(raw["others"]))
+
+
+def _grid(raw: Mapping[str, Any]) -> Grid:
+    ins, outs = (tuple(int(n) for n in raw[side]) for side in ("ins", "outs"))
+    ms = tuple(tuple(_positive(value) for value in row) for row in raw["ms"])
+    for side in (ins, outs):
+        if not side or list(side) != sorted(set(side)) or side[0] < 1:
+            raise ValueError("widths must ascend from at least 1")
+    if len(ms) != len(ins) or any(len(row) != len(outs) for row in ms):
+        raise ValueError("a grid must hold one number for each pair of widths")
+    return Grid(ins, outs, ms)

@@ -1,0 +1,89 @@
+"""What this computer is, for the record of a run, and which device a run may use. No torch at import."""
+
+import os
+import platform
+import tomllib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from engine.errors import RequestError
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+def environment(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
+    """The conditions that a run's numbers carry: versions, hardware, threads and seed; JSON-able."""
+    return {
+        "espalier": _version(),
+        "python": platform.python_version(),
+        "torch": metadata.version("torch"),
+        "torchvision": metadata.version("torchvision"),
+        "onnxruntime": _onnxruntime_version(),
+        "system": platform.platform(),
+        "cpu": cpu_model(),
+        "cores": cores(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "threads": threads,
+        "device": device,
+        "device_name": _gpu_name() if device.startswith("cuda") else cpu_model(),
+        "seed": seed,
+    }
+
+
+def device(choice: str) -> str:
+    """`cpu` or `cuda` for "auto", "cpu" or "cuda"; RequestError when CUDA was asked for and is absent."""
+    if choice not in DEVICES:
+        raise RequestError(f"unknown device {choice!r}; allowed: {', '.join(DEVICES)}")
+    if choice == "cpu":
+        return "cpu"
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    if choice == "cuda":
+        raise RequestError(
+            "device cuda was asked for and this computer has no CUDA GPU that torch can use; use auto or cpu"
+        )
+    return "cpu"
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):  # Linux only
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor's name as the system gives it, else its architecture."""
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() == "model name":
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def _version() -> str:
+    """As pyproject.toml says; the project runs from its checkout."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    return str(tomllib.loads(text)["project"]["version"])
+
+
+def _onnxruntime_version() -> str:
+    """ONNX Runtime comes as one of two distributions, with and without GPU providers."""
+    for name in ("onnxruntime-gpu", "onnxruntime"):
+        try:
+            return f"{metadata.version(name)} ({name})"
+        except metadata.PackageNotFoundError:
+            continue
+    raise RequestError("ONNX Runtime is not installed; run make setup")
+
+
+def _gpu_name() -> str:
+    import torch
+
+    return str(torch.cuda.get_device_name())

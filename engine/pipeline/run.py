@@ -1,0 +1,272 @@
+"""The main road: a spec in, a trajectory of measured points out.
+
+Train or load the baseline. For each target, for each phase of the order: choose what matters least, cut it, check the
+cut against the masked network, fine-tune, measure. One-shot methods choose everything at once from the baseline
+(Sadaqa & Liu 2025); iterative ones take a little, recover and look again (Wu et al. 2023, Guo et al. 2020).
+"""
+
+import copy
+import dataclasses
+import itertools
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from engine.data.load import Data, load
+from engine.data.loader import batches
+from engine.errors import RequestError
+from engine.graph.metric import Metric
+from engine.latency import profile
+from engine.latency import table as latency_table
+from engine.measure import machine
+from engine.pipeline import recovery, select
+from engine.pipeline.recorder import Network, Recorder, StepKey, find_same_baseline
+from engine.pipeline.select import Baseline, PhaseTarget
+from engine.prune.forecast import forecast
+from engine.spec.run import RunSpec, check_race
+from engine.storage.job_folder import Run
+from engine.surgery import cut as surgery
+from engine.surgery import plan
+from engine.train.distil import Teacher
+from engine.zoo.build import ZooModel, build
+
+CHECK_IMAGES = 16
+STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in epochs
+
+
+@dataclass(frozen=True)
+class RunInputs:
+    """What a run needs before it writes anything: its data and its network, loaded and found to fit the request."""
+
+    data: Data
+    built: ZooModel
+    network: Network
+    device: str
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run on its way: where it records, and the baseline that it compares with and learns from."""
+
+    recorder: Recorder
+    baseline: Baseline
+    teacher: Teacher | None
+    floor: float | None  # on validation accuracy, for direct removal
+
+
+@dataclass
+class Trajectory:
+    """How far an iterative phase has come: the next target goes on from there, unless a floor has closed it."""
+
+    network: Network
+    open: bool = True
+
+
+def load_network(spec: RunSpec) -> RunInputs:
+    """Load the data and the untouched network that `spec` names; RequestError when they do not fit together."""
+    device = machine.device(spec.device)
+    torch.backends.cudnn.allow_tf32 = False  # counts and scores in full float32; training has its own precision
+    data = load(spec.data, spec.seed)
+    built = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)
+    if built.normalize and spec.data.normalize is None:
+        mean, std = built.normalize
+        data = dataclasses.replace(data, mean=mean, std=std)
+    network = Network(built.module, plan.Plan(built.name, len(data.classes), data.image))
+    return RunInputs(data, built, network, device)
+
+
+def prepare(spec: RunSpec) -> RunInputs:
+    """`load_network`, and RequestError when the request cannot be met: before anything is written or trained.
+
+    Whether a latency can be met is known beforehand only where its table is given.
+    """
+    inputs = load_network(spec)
+    summary = inputs.network.structure.summary
+    given = latency_table.read_for(spec.target.latency_table, summary)
+    forecast(summary, spec, given)
+    if spec.attempt.race:
+        check_race(len(inputs.data.val))
+    return inputs
+
+
+def run(spec: RunSpec, folder: Run, prepared: RunInputs | None = None) -> None:
+    """Do the run, or what is left of it, in its folder. RequestError and WorkError say what is wrong."""
+    inputs = prepared or prepare(spec)
+    folder.write_env(machine.environment(torch.get_num_threads(), spec.seed, inputs.device))
+    folder.event("start", notes=[*inputs.data.notes, *inputs.built.notes], device=inputs.device)
+    metric = _metric(spec, folder, inputs.network)
+    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.built))
+
+    baseline = _obtain_baseline(recorder, inputs.network, inputs.built)
+    context = RunContext(
+        recorder,
+        select.describe_baseline(recorder, baseline),
+        recovery.teacher(spec, baseline, inputs.device),
+        spec.depth.floor,
+    )
+    trajectory = Trajectory(baseline)
+    for keep in _targets(spec):
+        network = _reach_target(context, trajectory, keep)
+        if spec.int8:
+            recorder.step(StepKey("quantized", spec.phases()[-1], keep), 1, _unchanged(network))
+        if not trajectory.open and len(spec.phases()) == 1:
+            recorder.note("the floor ended removal, so smaller targets are left out")
+            break
+    shutil.rmtree(folder.checkpoint, ignore_errors=True)
+    folder.event("done")
+
+
+def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> Network:
+    """The network that meets one target, phase by phase."""
+    recorder, spec = context.recorder, context.recorder.spec
+    network = trajectory.network
+    for phase in spec.phases():
+        target = select.phase_target(recorder, context.baseline, phase, keep)
+        if spec.iterates(phase):
+            network = _prune_stepwise(context, trajectory if phase == spec.phases()[0] else Trajectory(network), target)
+        else:
+            network = _prune_at_once(context, network, target)
+        if recovery.ends_with_recovery(spec, phase):
+            network = _recover(context, network, target)
+    return network
+
+
+def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
+    """What the targets are stated in; for latency with the untouched network's layers timed on this machine."""
+    if spec.target.metric != "latency":
+        return Metric(spec.target.metric)
+    folder.update(phase="train", message="timing layers on this computer, about a minute")
+    structure = network.structure
+    table = profile.table_for_target(spec.target, network.module, structure, folder.path.parents[1])
+    forecast(structure.summary, spec, table)
+    return Metric("latency", table)
+
+
+def _targets(spec: RunSpec) -> list[float]:
+    """The targets as they are worked on: an iterative first phase passes the larger ones on its way to the smaller."""
+    keep = list(spec.target.keep)
+    return sorted(keep, reverse=True) if spec.iterates(spec.phases()[0]) else keep
+
+
+def _obtain_baseline(recorder: Recorder, fresh: Network, built: ZooModel) -> Network:
+    """The network that everything is compared with: as its weights are, or trained from scratch."""
+    key = StepKey("baseline", "train", 1.0)
+
+    def work(number: int) -> Network:
+        if built.pretrained:
+            return fresh
+        if found := find_same_baseline(recorder.folder, recorder.spec):
+            other, network = found
+            recorder.folder.event("note", text=f"baseline taken from run {other}, which trained the same one")
+            return network
+        recovery.train_baseline(recorder, key, fresh, number)
+        return fresh
+
+    network = recorder.step(key, 1 + (0 if built.pretrained else recorder.spec.train.epochs), work)
+    floor, reached = recorder.spec.depth.floor, recorder.point(key)["val_top1"]
+    if floor is not None and floor >= reached:
+        raise RequestError(
+            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {reached:.4f}"
+        )
+    return network
+
+
+def _prune_at_once(context: RunContext, network: Network, target: PhaseTarget) -> Network:
+    """One-shot: choose, cut and check one phase of one target."""
+    recorder = context.recorder
+    final = target.last and not recovery.ends_with_recovery(recorder.spec, target.phase)
+    key = StepKey("pruned", target.phase, target.keep, final=final)
+
+    def work(_: int) -> Network:
+        recorder.say(key, f"scoring by {recorder.spec.criterion}")
+        return _cut(recorder, key, network, select.select_one_shot(recorder, network, context.baseline, target))
+
+    return recorder.step(key, 1, work)
+
+
+def _prune_stepwise(context: RunContext, trajectory: Trajectory, target: PhaseTarget) -> Network:
+    """Iterative: attempt, select, cut, recover a little, measure; until the target is met or a floor ends it."""
+    recorder = context.recorder
+    start = recorder.cost(trajectory.network)
+    for number in itertools.count(1):
+        if not trajectory.open or not select.has_step_left(recorder, trajectory.network, target):
+            break
+        key = StepKey(recovery.stage_of_steps(recorder.spec, target.phase), target.phase, target.keep, step=number)
+        then = _step(context, trajectory.network, target, key, start)
+        if context.floor is not None and target.phase == "layers" and recorder.point(key)["val_top1"] < context.floor:
+            recorder.note(f"{key.label()}: validation accuracy fell below {context.floor:g}, so removal ends before it")
+            trajectory.open = False
+        else:
+            trajectory.network = then
+    ends = target.last and not recovery.ends_with_recovery(recorder.spec, target.phase)
+    if ends and not recorder.is_final(target.keep):
+        key = StepKey(recovery.stage_of_steps(recorder.spec, target.phase), target.phase, target.keep, final=True)
+        return recorder.step(key, 0, _unchanged(trajectory.network))
+    return trajectory.network
+
+
+def _step(context: RunContext, network: Network, target: PhaseTarget, key: StepKey, start: float) -> Network:
+    """One step of an iterative method, from the first attempt to the measured point."""
+    recorder = context.recorder
+    ends = target.last and not recovery.ends_with_recovery(recorder.spec, target.phase)
+
+    def work(number: int) -> Network:
+        recorder.say(key, "attempting")
+        choice = select.select_step(recorder, network, context.baseline, target)
+        recorder.folder.event("attempts", phase=key.phase, keep=key.keep, step=key.step, **choice.record)
+        smaller = _cut(recorder, key, network, choice.step)
+        recovery.after_step(recorder, key, smaller, number, context.teacher)
+        return smaller
+
+    def units(then: Network) -> float:
+        return STEPWISE_UNITS * (recorder.cost(network) - recorder.cost(then)) / (start - target.limit)
+
+    return recorder.step(key, units, work, ends=lambda then: ends and recorder.cost(then) <= target.limit)
+
+
+def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) -> Network:
+    """The network after `step`, proven equal to the masked network on real images."""
+    if not step.blocks and not step.channels:
+        recorder.note(f"{key.label()}: nothing to remove, the target is met already")
+        return network
+    structure = network.structure
+    module = copy.deepcopy(network.module.cpu())
+    plan.apply(step, module, structure)
+    if step.blocks:
+        removed = [m for block in structure.summary.blocks if block.name in step.blocks for m in block.modules]
+        reference = surgery.bypassed_copy(network.module, removed)
+    else:
+        dropped = plan.dropped_identities(step, structure.trace)
+        reference = surgery.masked_copy(network.module, structure.trace, dropped)
+    images, _ = next(batches(recorder.data.val, recorder.data, CHECK_IMAGES, "cpu"))
+    error = surgery.check_equal(reference, module, images)
+    recorder.folder.event("cut", phase=key.phase, keep=key.keep, relative_error=error, **step.to_json())
+    return Network(module, network.plan.then(step))
+
+
+def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Network:
+    """Fine-tune what is left."""
+    key = StepKey("recovered", target.phase, target.keep, final=target.last)
+
+    def work(number: int) -> Network:
+        # A copy: the next target may go on from the network as it is now.
+        recovered = Network(copy.deepcopy(network.module), network.plan)
+        recovery.after_phase(context.recorder, key, recovered, number, context.teacher)
+        return recovered
+
+    return context.recorder.step(key, context.recorder.spec.recover.epochs, work)
+
+
+def _unchanged(network: Network) -> Callable[[int], Network]:
+    """The work of a step that changes nothing."""
+    return lambda _: network
+
+
+def _units(spec: RunSpec, built: ZooModel) -> float:
+    """The run's length in epochs; a measurement or a cut counts as one."""
+    recovering = sum(spec.recover.epochs for phase in spec.phases() if recovery.ends_with_recovery(spec, phase))
+    choosing_ = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
+    each = recovering + choosing_ + spec.int8
+    return 1 + (0 if built.pretrained else spec.train.epochs) + len(spec.target.keep) * each

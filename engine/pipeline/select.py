@@ -1,0 +1,144 @@
+"""What goes next: a run's settings and the network as it stands, put to the method that was asked for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.criteria.calibration import Calibration, Images, prepare_calibration
+from engine.criteria.registry import score_blocks, score_channels
+from engine.errors import RequestError
+from engine.graph.cost import CostModel
+from engine.graph.summarize import Structure
+from engine.pipeline.recorder import Network, Recorder
+from engine.prune import alternate, depth, direct, progressive, solver, width
+from engine.prune.attempt_context import AttemptContext, Choice
+from engine.spec.run import Phase
+from engine.surgery import plan
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """The baseline as what others are compared with: its cost, its widths, and its logits on the validation images."""
+
+    cost: float
+    widths: dict[str, int]
+    logits: Tensor | None  # None where nothing is compared with them
+
+
+@dataclass(frozen=True)
+class PhaseTarget:
+    """What one phase of one target is to come down to, in units of the metric."""
+
+    phase: Phase
+    keep: float
+    last: bool
+    shares: solver.Shares
+
+    @property
+    def limit(self) -> float:
+        """What the phase may cost at most."""
+        if self.last:
+            return self.shares.total
+        return self.shares.layers if self.phase == "layers" else self.shares.channels
+
+    @property
+    def floor(self) -> float:
+        """What layers must leave for the channels that come after them."""
+        return 0.0 if self.last else self.shares.total
+
+
+def describe_baseline(recorder: Recorder, network: Network) -> Baseline:
+    """What is worth knowing of the baseline."""
+    summary = network.structure.summary
+    steps = [phase for phase in recorder.spec.phases() if recorder.spec.iterates(phase)]
+    compared = any(recorder.spec.attempt.race or recorder.spec.measure(phase) == "divergence" for phase in steps)
+    return Baseline(
+        recorder.metric.of(CostModel(summary)),
+        {layer.name: layer.width for layer in summary.layers},
+        _logits(recorder, network) if compared else None,
+    )
+
+
+def phase_target(recorder: Recorder, baseline: Baseline, phase: Phase, keep: float) -> PhaseTarget:
+    """What `phase` is to do for the target `keep`."""
+    spec = recorder.spec
+    shares = solver.split_target(baseline.cost, keep, spec.target.depth_share, spec.order)
+    return PhaseTarget(phase, keep, phase == spec.phases()[-1], shares)
+
+
+def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> plan.Step:
+    """One-shot: everything that goes, from one look at the network (Sadaqa & Liu 2025)."""
+    structure = network.structure
+    calibration = _calibration(recorder, network, structure)
+    try:
+        if target.phase == "layers":
+            scores = score_blocks(calibration, depth.candidates(structure.summary), recorder.spec.criterion)
+            recorder.folder.event("scores", scope="blocks", scores=scores)
+            removed = depth.choose(structure.summary, scores, recorder.metric, target.limit, not_below=target.floor)
+            return plan.Step(blocks=tuple(removed))
+        settings = recorder.spec.width
+        scored = score_channels(calibration, recorder.spec.criterion)
+        dropped = width.choose(structure, scored, recorder.metric, target.limit, settings.scope, settings.round_to)
+        return plan.channel_step(structure.trace, dropped)
+    except solver.TargetUnreachable as error:
+        raise _as_request_error(recorder, baseline, target, error) from None
+
+
+def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> bool:
+    """Whether an iterative phase has a step left: above its target, and with a block that leaves room for channels."""
+    if recorder.cost(network) <= target.limit:
+        return False
+    return (
+        target.phase != "layers"
+        or target.last
+        or bool(direct.proposals(network.structure.summary, recorder.metric, target.floor))
+    )
+
+
+def select_step(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> Choice:
+    """One step of an iterative method."""
+    spec, structure = recorder.spec, network.structure
+    calibration = _calibration(recorder, network, structure)
+    floor = target.limit if target.phase == "alternate" else target.floor
+    context = AttemptContext(
+        calibration,
+        structure,
+        recorder.metric,
+        baseline.cost,
+        target.limit,
+        floor,
+        spec.measure(target.phase),
+        spec.attempt.race,
+        baseline.logits,
+    )
+    try:
+        if target.phase == "layers":
+            return direct.choose(context)
+        channels = score_channels(calibration, spec.criterion)
+        if target.phase == "channels":
+            return progressive.choose(context, channels, spec.width, baseline.widths)
+        blocks = score_blocks(calibration, depth.candidates(structure.summary), spec.criterion)
+        return alternate.choose(context, blocks, channels, spec.width)
+    except solver.TargetUnreachable as error:
+        raise _as_request_error(recorder, baseline, target, error) from None
+
+
+def _calibration(recorder: Recorder, network: Network, structure: Structure) -> Calibration:
+    return prepare_calibration(
+        network.module, structure.trace, recorder.data.val, recorder.data, recorder.device, recorder.spec.seed
+    )
+
+
+def _as_request_error(
+    recorder: Recorder, baseline: Baseline, target: PhaseTarget, error: solver.TargetUnreachable
+) -> RequestError:
+    return error.as_request_error(target.keep, recorder.spec.target.metric, recorder.spec.order, baseline.cost)
+
+
+def _logits(recorder: Recorder, network: Network) -> Tensor:
+    """Images × classes on the validation split, in its order."""
+    module = network.module.to(recorder.device).eval()
+    with torch.inference_mode():
+        images = Images(recorder.data.val, recorder.data, torch.device(recorder.device)).batches()
+        return torch.cat([module(x.contiguous(memory_format=torch.channels_last)).float() for x, _ in images])

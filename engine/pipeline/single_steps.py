@@ -1,0 +1,151 @@
+"""Single steps of the road by themselves: list, score, replay, export, time. What the command line answers with."""
+
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import save
+
+from engine.criteria.attempts.rank import rank_attempts
+from engine.criteria.attempts.shared_prefix import Attempt
+from engine.criteria.calibration import Calibration, prepare_calibration
+from engine.criteria.registry import EXACT, score_blocks, score_filters
+from engine.data.load import Data, load
+from engine.errors import RequestError
+from engine.export import onnx, quantize
+from engine.graph.summary import Block
+from engine.latency import host_timing, profile
+from engine.measure import machine
+from engine.pipeline import run as pipeline
+from engine.spec.run import RunSpec
+from engine.storage.atomic import atomic_write, write_json
+from engine.storage.job_folder import Run
+from engine.surgery import serialization
+from engine.surgery.plan import replay
+from engine.zoo import hub
+from engine.zoo.build import build
+
+OPSETS = range(9, 18)  # what the exporter writes with an IR version that old runtimes read
+MOST_IMAGES = 1024  # in a timed batch
+MOST_CLASSES = 100_000
+
+
+def scores(asked: RunSpec, scope: str, split: str) -> dict[str, Any]:
+    """Scores of every removable block, or of every output channel of every layer that has some."""
+    ready = pipeline.load_network(asked)
+    structure = ready.network.structure
+    images = ready.data.test if split == "test" else ready.data.val
+    calibration = prepare_calibration(
+        ready.network.module, structure.trace, images, ready.data, ready.device, asked.seed
+    )
+    if scope == "blocks":
+        removable = [block for block in structure.summary.blocks if block.removable]
+        if not removable:
+            raise RequestError(f"{asked.model} has no removable block; use --scope channels")
+        listed = _block_scores(calibration, removable, asked.criterion)
+    else:
+        found = score_filters(calibration, asked.criterion)
+        listed = [{"name": name, "score": values.tolist()} for name, values in found.items()]
+    return {"criterion": asked.criterion, "scope": scope, "split": split, "scores": listed}
+
+
+def _block_scores(calibration: Calibration, blocks: list[Block], criterion: str) -> list[dict[str, Any]]:
+    """A score for each block; what was attempted comes with what the network did without it."""
+    if criterion not in EXACT:
+        return [{"name": name, "score": score} for name, score in score_blocks(calibration, blocks, criterion).items()]
+    attempts = [Attempt(block.name, block.modules) for block in blocks]
+    ranking = rank_attempts(calibration, attempts, EXACT[criterion])
+    tallies = [after.to_json() for after in ranking.after] or [{}] * len(attempts)
+    told = zip(attempts, ranking.rises, tallies, strict=True)
+    return [{"name": attempt.name, "score": rise, **tally} for attempt, rise, tally in told]
+
+
+def table(asked: RunSpec, out: Path, results: Path) -> dict[str, Any]:
+    """Measure the layers of the untouched network on this machine, and write the table that predicts latency."""
+    _check_out(out)
+    ready = pipeline.load_network(asked)
+    write_json(out, profile.measure_table(ready.network.module, ready.network.structure, results).to_json())
+    return {"out": str(out), "bytes": out.stat().st_size}
+
+
+def apply(plan_file: Path, weights: Path, out: Path) -> dict[str, Any]:
+    """Replay a plan on untouched weights and write the cut network's, whole."""
+    _check_out(out, plan_file, weights)
+    plan = serialization.read_plan(plan_file)
+    if plan.classes > MOST_CLASSES:
+        raise RequestError(f"the plan is for {plan.classes:,} classes; at most {MOST_CLASSES:,} are taken")
+    built = build(plan.model, plan.classes, plan.image, str(weights))
+    if built.name != plan.model or not built.pretrained:
+        raise RequestError(f"weights {weights} are {', '.join(built.notes)}, and the plan is for {plan.model}")
+    state = replay(plan, built.module).state_dict()
+    with atomic_write(out) as part:
+        part.write_bytes(save({name: tensor.contiguous() for name, tensor in state.items()}))
+    return {"out": str(out), "bytes": out.stat().st_size}
+
+
+def export(run: Run, point: int, opset: int, out: Path, *, int8: bool = False) -> dict[str, Any]:
+    """Write a point's network as ONNX; with `int8` in 8 bit, calibrated on the run's training images."""
+    if opset not in OPSETS:
+        raise RequestError(f"opset must be {OPSETS[0]} to {OPSETS[-1]} (got {opset})")
+    if int8 and opset != onnx.OPSET:
+        raise RequestError(f"--int8 writes opset {onnx.OPSET} only (got {opset}); leave --opset out")
+    _check_out(out)
+    module, plan = serialization.read(_file(run, point, "plan.json"), _file(run, point, "safetensors"))
+    if not int8:
+        onnx.export(module, plan.image, out, opset)
+        return {"out": str(out), "bytes": out.stat().st_size, "opset": opset}
+    data = _data(run.spec())
+    if data.image != plan.image:
+        raise RequestError(f"{data.name} has images of another size by now than run {run.id} was made with")
+    with tempfile.TemporaryDirectory(prefix="espalier-export-") as scratch:
+        exact = Path(scratch) / "float.onnx"
+        onnx.export(module, plan.image, exact)
+        quantize.quantize_on_data(exact, out, data)
+    return {"out": str(out), "bytes": out.stat().st_size, "opset": opset, "int8": True}
+
+
+def time(run: Run, point: int, provider: str, threads: int, batch: int) -> dict[str, Any]:
+    """Latency of a point's network on this host."""
+    if not 1 <= threads <= machine.cores():
+        raise RequestError(f"threads must be 1 to {machine.cores()}, the cores of this computer (got {threads})")
+    if not 1 <= batch <= MOST_IMAGES:
+        raise RequestError(f"batch must be 1 to {MOST_IMAGES} images (got {batch})")
+    image = serialization.read_plan(_file(run, point, "plan.json")).image
+    onnx_file = _file(run, point, "onnx")
+    timed = host_timing.time_onnx(onnx_file, image, provider=provider, threads=threads, batch=batch)
+    return {"run_id": run.id, "point": point, "latency": timed.as_json()}
+
+
+def _data(asked: RunSpec) -> Data:
+    """The run's dataset, normalised as its networks expect, without building one."""
+    data = load(asked.data, asked.seed)
+    if asked.weights == "hub" and asked.data.normalize is None:
+        mean, std = hub.published(asked.model).normalize
+        return dataclasses.replace(data, mean=mean, std=std)
+    return data
+
+
+def _file(run: Run, point: int, suffix: str) -> Path:
+    """A stored file of a point; RequestError when there is none."""
+    numbers = [p["point"] for p in run.points()]
+    if point not in numbers:
+        raise RequestError(
+            f"run {run.id} has no point {point}; it has {f'0 to {numbers[-1]}' if numbers else 'none yet'}"
+        )
+    path = run.path / "models" / f"p{point}.{suffix}"
+    if not path.is_file():
+        raise RequestError(f"point {point} of run {run.id} comes without {path.name}")
+    return path
+
+
+def _check_out(out: Path, *read: Path) -> None:
+    """RequestError when `out` cannot become a file, or is one of those that the work starts from."""
+    if out.is_dir():
+        raise RequestError(f"{out} is a folder; give --out the name of a file")
+    if out.exists() and not out.is_file():
+        raise RequestError(f"{out} is no ordinary file; give --out the name of one")
+    if not out.parent.is_dir():
+        raise RequestError(f"there is no folder {out.parent} to write {out.name} in")
+    if any(file.exists() and out.exists() and out.samefile(file) for file in read):
+        raise RequestError(f"{out} is what the plan is replayed from; give --out another name")

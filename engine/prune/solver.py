@@ -1,0 +1,182 @@
+"""How much: plans that meet a target in parameters, MACs or milliseconds, by arithmetic on the sheet. No torch."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from engine.errors import RequestError
+from engine.graph.cost import CostModel
+from engine.graph.metric import LatencyPredictor, Metric
+from engine.graph.summary import ModelSummary
+
+_CLOSE = 0.99  # of a limit: what lands further below it is worth a second look
+
+Chunk = tuple[int, int]  # (cell, how many of its channels go)
+
+
+class TargetUnreachable(RequestError):
+    """The target lies below what the rules allow: `least`, in units of the metric, is what remains."""
+
+    def __init__(self, least: float, how: str) -> None:
+        super().__init__(how)
+        self.least, self.how = least, how
+
+    def as_request_error(self, keep: float, metric: str, order: str, baseline: float) -> RequestError:
+        """The sentence for the one who asked to keep `keep` of `base`."""
+        share = math.ceil(1000 * self.least / baseline) / 1000
+        return RequestError(
+            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.how}"
+        )
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What each phase of an order is asked for, in units of the metric."""
+
+    layers: float
+    channels: float
+    total: float
+
+
+def split_target(baseline: float, keep: float, depth_share: float, order: str) -> Shares:
+    """Split keep = k in log space: layers answer for k^s, channels for k^(1−s) (compound scaling in reverse).
+
+    MACs and parameters are whole numbers, and so is the total that they are asked for; milliseconds are not.
+    """
+    whole = isinstance(baseline, int)
+    total = (
+        float(math.floor(keep * baseline + 1e-6)) if whole else keep * baseline
+    )  # what 0.58 of 2950 is, floats aside
+    if "-" not in order:
+        return Shares(total, total, total)
+    return Shares(keep**depth_share * baseline, keep ** (1 - depth_share) * baseline, total)
+
+
+def removal_order(
+    summary: ModelSummary,
+    keys: Mapping[int, Sequence[float]],
+    round_to: int = 1,
+    *,
+    shared_last: bool = False,
+    least_share: float = 0.0,
+) -> list[Chunk]:
+    """The order in which channels go, cell by cell, lowest key first.
+
+    `keys[c]` holds an ascending number for each channel of cell c; cells without keys stay whole. Channels go
+    in chunks that leave multiples of `round_to`, never the last chunk of a cell, nor what `least_share` of it keeps.
+    With `shared_last` channels that several layers add up go only when no other is left (Li et al. 2017 leave them
+    alone altogether).
+    """
+    entries: list[tuple[bool, float, int, int, Chunk]] = []
+    for group, ascending in keys.items():
+        size, start, key = summary.channel_groups[group].size, 0, -math.inf
+        while size - start > round_to:
+            take = (size - start) % round_to or round_to
+            if size - start - take < math.ceil(least_share * size):
+                break
+            # Within a cell never below the chunk before it: a mean of equal keys may round either way.
+            key = max(key, sum(ascending[start : start + take]) / take)
+            entries.append((shared_last and summary.channel_groups[group].shared, key, group, start, (group, take)))
+            start += take
+    return [chunk for *_, chunk in sorted(entries)]
+
+
+def uniform_keys(summary: ModelSummary, present: set[int]) -> dict[int, list[float]]:
+    """Keys that cut the same share of every cell."""
+    channel_groups = (
+        (c, group.size) for c, group in enumerate(summary.channel_groups) if group.removable and c in present
+    )
+    return {c: [(i + 0.5) / size for i in range(size)] for c, size in channel_groups}
+
+
+def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float) -> list[int]:
+    """Kept channels per cell with a cost of at most `limit`, as close below it as single chunks allow.
+
+    Monotone: a larger limit never gives a smaller network. Bisection finds the shortest prefix of `order`
+    that fits; where its last chunk is large, smaller chunks from further on stand in for it. Milliseconds may rise
+    where channels go, so there the first prefix that fits is looked for from the start, and nothing stands in.
+    """
+    if metric.table is not None:
+        return _first(model, order, metric.table, limit)
+
+    def size(kept: list[int]) -> float:
+        return metric.of(model, kept)
+
+    low, high = 0, len(order)
+    if size(_after(model, order[:high])) > limit:
+        raise TargetUnreachable(size(_after(model, order)), "when every layer keeps as few channels as it may")
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if size(_after(model, order[:middle])) <= limit else (middle + 1, high)
+    fits = _after(model, order[:low])
+    if not low:
+        return fits
+    filled = _fill(model, order, low, fits, metric, limit)
+    if size(filled) >= _CLOSE * limit:
+        return filled
+    return max(filled, _regrown(model, order[:low], fits, metric, limit), key=size)
+
+
+def _first(model: CostModel, order: Sequence[Chunk], table: LatencyPredictor, limit: float) -> list[int]:
+    """After the shortest prefix that takes at most `limit`: a larger limit is met by the same one or a shorter."""
+    least = math.inf
+    for taken, now in enumerate(table.along(model, order)):
+        if now <= limit:
+            return _after(model, order[:taken])
+        least = min(least, now)
+    raise TargetUnreachable(least, "however many channels go")
+
+
+def _fill(
+    model: CostModel, order: Sequence[Chunk], first: int, fits: list[int], metric: Metric, limit: float
+) -> list[int]:
+    """Between the last prefix that is too large and the first that fits, remove later, smaller chunks instead.
+
+    The candidates depend on the prefix alone, not on `limit`, and never cost less than the prefix that fits:
+    that keeps `solve` monotone.
+    """
+    lowest = metric.of(model, fits)
+    closed = {order[first - 1][0]}
+    kept = _after(model, order[: first - 1])
+    for group, take in order[first:]:
+        if group in closed:
+            continue
+        kept[group] -= take
+        now = metric.of(model, kept)
+        if now < lowest:
+            kept[group] += take
+            closed.add(group)
+        elif now <= limit:
+            return kept
+    return fits
+
+
+def _regrown(model: CostModel, removed: Sequence[Chunk], fits: list[int], metric: Metric, limit: float) -> list[int]:
+    """Small chunks that went come back while the limit allows it: always the one that costs least where it stands.
+
+    What comes back when does not depend on `limit`, which keeps `solve` monotone.
+    """
+    gone: dict[int, list[int]] = {}
+    for group, take in removed:
+        gone.setdefault(group, []).append(take)
+    kept = list(fits)
+    while gone:
+        cost = {group: metric.of(model, _with(kept, group, chunks[-1])) for group, chunks in gone.items()}
+        group = min(cost, key=lambda c: (cost[c], c))
+        if cost[group] > limit:
+            break
+        kept[group] += gone[group].pop()
+        if not gone[group]:
+            del gone[group]
+    return kept
+
+
+def _with(kept: list[int], group: int, more: int) -> list[int]:
+    return [n + more if c == group else n for c, n in enumerate(kept)]
+
+
+def _after(model: CostModel, chunks: Sequence[Chunk]) -> list[int]:
+    kept = list(model.full)
+    for group, take in chunks:
+        kept[group] -= take
+    return kept

@@ -1,0 +1,87 @@
+"""What a timing on a device may ask for. No torch."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from engine.errors import RequestError
+from engine.spec import messages
+
+Precision = Literal["fp32", "fp16"]
+MOST_POINTS = 8
+DEVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
+POWER_MODES = 16
+
+
+class _Asked(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class PointId(_Asked):
+    """One measured network: a run and the number of a point in it."""
+
+    run: str
+    point: int
+
+    @field_validator("run")
+    @classmethod
+    def _is_id(cls, run: str) -> str:
+        if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?", run):
+            raise ValueError(f"names {messages.quote(run)}, which is not a run id; `runs` lists them")
+        return run
+
+    @field_validator("point")
+    @classmethod
+    def _is_number(cls, point: int) -> int:
+        if not 0 <= point <= 100_000:
+            raise ValueError(f"names point {messages.quote(point)}; their numbers go from 0 to 100,000")
+        return point
+
+    def __str__(self) -> str:
+        return f"{self.run}.{self.point}"
+
+
+class TimingRequest(_Asked):
+    """Networks to be timed on one device in one job; several take turns, so that drift does not decide."""
+
+    schema_version: Literal[1] = 1
+    device: str = Field(
+        pattern=f"^{DEVICE_NAME}$",
+        description="a device's name: 1 to 32 letters, digits, - and _, a letter or digit first",
+    )
+    points: tuple[PointId, ...] = Field(
+        min_length=1, max_length=MOST_POINTS, description=f"1 to {MOST_POINTS} points to time"
+    )
+    precision: Precision = "fp32"
+    threads: int = Field(1, ge=1, le=64)  # of ONNX Runtime, where the board has no TensorRT
+    rounds: int = Field(3, ge=1, le=20)  # in each, every network has a turn
+    seconds: float = Field(1.0, gt=0, le=60)  # a turn measures for at least so long
+    limit: float = Field(120.0, ge=5, le=3600)  # and all turns of a network for at most so long
+    build_limit: float = Field(900.0, ge=5, le=7200)  # seconds for building an engine
+    wait: float = Field(600.0, ge=0, le=86_400)  # seconds for another timing to leave the board
+    max_clocks: bool = False  # jetson_clocks, undone afterwards
+    power_mode: int | None = Field(None, ge=0, lt=POWER_MODES)  # nvpmodel, undone afterwards
+
+    @field_validator("points")
+    @classmethod
+    def _no_point_twice(cls, points: tuple[PointId, ...]) -> tuple[PointId, ...]:
+        if len(set(points)) < len(points):
+            raise ValueError("names a point twice")
+        return points
+
+    def digest(self) -> str:
+        """First 8 hex digits of the SHA-256 of the canonical JSON."""
+        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def parse(raw: Mapping[str, Any]) -> TimingRequest:
+    """The request that `raw` makes; RequestError with one sentence when it may not be made."""
+    try:
+        return TimingRequest.model_validate(raw)
+    except ValidationError as error:
+        raise RequestError(messages.sentence(error, TimingRequest)) from None

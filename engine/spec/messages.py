@@ -1,0 +1,129 @@
+"""What pydantic found wrong with a spec, as one sentence in the words of this project. No torch.
+
+The first word is the field's path, by which a form knows where to show the sentence.
+"""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+
+_BOUNDS = {Gt: ("gt", "above"), Ge: ("ge", "of at least"), Lt: ("lt", "below"), Le: ("le", "at most")}
+_NUMBERS = {int: "whole number", float: "number"}
+_LONGEST_SHOWN = 60
+
+Where = tuple[int | str, ...]
+
+
+def sentence(error: ValidationError, root: type[BaseModel]) -> str:
+    """The first thing that is wrong: where, what is allowed there, and what was given."""
+    first = error.errors(include_url=False)[0]
+    names = _field_path(first["loc"], root)
+    where = ".".join(names)
+    if first["type"] == "extra_forbidden":
+        return _unknown_key(first["loc"], root)
+    if first["type"] == "value_error":
+        return f"{where} {first['msg'].removeprefix('Value error, ')}"
+    field = _field(names, root)
+    assert field is not None
+    allowed = _allowed(field, finite=first["type"] == "finite_number")
+    return f"{where} must be {allowed} (got {quote(first['input'])}{_near(first['input'], _choices(field))})"
+
+
+def quote(value: Any) -> str:
+    """A value as a sentence may quote it: on one line, of moderate length."""
+    if isinstance(value, list | tuple | dict | set):
+        kind = "an object" if isinstance(value, dict) else "a list"
+        return kind if value else f"{kind} with nothing in it"
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def _field_path(where: Where, root: type[BaseModel]) -> list[str]:
+    """The part of an error's place that names fields; what follows are list positions and members of unions."""
+    names: list[str] = []
+    for part in where:
+        if _field([*names, str(part)], root) is None:
+            break
+        names.append(str(part))
+    return names
+
+
+def _field(names: list[str], root: type[BaseModel]) -> FieldInfo | None:
+    model: Any = root
+    field: FieldInfo | None = None
+    for name in names:
+        if not (isinstance(model, type) and issubclass(model, BaseModel)) or name not in model.model_fields:
+            return None
+        field = model.model_fields[name]
+        model = field.annotation
+    return field
+
+
+def _unknown_key(where: Where, root: type[BaseModel]) -> str:
+    parent = _field([str(part) for part in where[:-1]], root) if len(where) > 1 else None
+    model: Any = parent.annotation if parent else root
+    return (
+        f"the spec has an unknown key {quote('.'.join(map(str, where)))}{_near(where[-1], list(model.model_fields))}"
+        f"; allowed there: {', '.join(model.model_fields)}"
+    )
+
+
+def _allowed(field: FieldInfo, *, finite: bool) -> str:
+    if field.description:
+        return field.description
+    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        return f"an object with the keys {', '.join(field.annotation.model_fields)}"
+    if choices := _choices(field):
+        return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
+    kinds = list(_kinds(field.annotation))
+    for kind, name in _NUMBERS.items():
+        if kind in kinds:
+            noun = f"finite {name}" if finite else name
+            several = get_origin(field.annotation) is tuple
+            return (f"a list of {noun}s" if several else f"a {noun}") + _bounds(field)
+    return "true or false" if bool in kinds else "text"
+
+
+def _choices(field: FieldInfo) -> list[str]:
+    kinds = (field.annotation, *get_args(field.annotation))
+    return [str(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+
+
+def _bounds(field: FieldInfo) -> str:
+    limits = [*field.metadata, *_metadata(field.annotation)]
+    found = [
+        f"{word} {getattr(limit, attribute):,}"
+        for limit in limits
+        for kind, (attribute, word) in _BOUNDS.items()
+        if type(limit) is kind
+    ]
+    return (" " + " and ".join(found)) if found else ""
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """The plain types inside an annotation."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _kinds(inner)
+
+
+def _metadata(annotation: Any) -> Iterator[Any]:
+    """The constraints inside an annotation."""
+    for inner in get_args(annotation):
+        if isinstance(inner, FieldInfo):
+            yield from inner.metadata
+        elif get_origin(annotation) is Annotated:
+            yield inner
+        yield from _metadata(inner)
+
+
+def _near(given: Any, choices: list[str]) -> str:
+    near = get_close_matches(given[:_LONGEST_SHOWN], choices, n=1, cutoff=0.7) if isinstance(given, str) else []
+    return f"; did you mean {near[0]}?" if near else ""

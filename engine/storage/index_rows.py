@@ -1,0 +1,216 @@
+"""What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from engine.errors import RequestError, WorkError
+from engine.spec import run as specs
+from engine.storage import atomic
+from engine.storage.job_folder import Run, Timing
+
+Kind = Literal["run", "gallery", "timing"]
+CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every device another
+# Name in the index → path in the request.
+_SETTINGS = {
+    "model": "model",
+    "weights": "weights",
+    "data": "data.name",
+    "limit": "data.limit",
+    "criterion": "criterion",
+    "order": "order",
+    "metric": "target.metric",
+    "depth_share": "target.depth_share",
+    "depth_method": "depth.method",
+    "width_method": "width.method",
+    "scope": "width.scope",
+    "round_to": "width.round_to",
+    "attempt_fraction": "width.attempt_fraction",
+    "layers_per_step": "width.layers_per_step",
+    "select": "width.select",
+    "least_share": "width.least_share",
+    "measure": "attempt.measure",
+    "race": "attempt.race",
+    "floor": "depth.floor",
+    "train_epochs": "train.epochs",
+    "train_lr": "train.lr",
+    "batch_size": "train.batch_size",
+    "weight_decay": "train.weight_decay",
+    "label_smoothing": "train.label_smoothing",
+    "recover_epochs": "recover.epochs",
+    "recover_lr": "recover.lr",
+    "between_phases": "recover.between_phases",
+    "reestimate_bn": "recover.reestimate_bn",
+    "between_steps_batches": "recover.between_steps_batches",
+    "distil": "recover.distil",
+    "temperature": "recover.temperature",
+    "distil_weight": "recover.distil_weight",
+    "int8": "int8",
+    "val_fraction": "data.val_fraction",
+    "seed": "seed",
+}
+# Two timings of a point that differ in one of these say different things; of those that differ in none the last counts.
+_CONDITIONS = ("device", "tool", "version", "provider", "precision", "threads", "power_mode", "clocks_locked")
+_DEFAULTS: Mapping[str, Any] = specs.RunSpec().model_dump(mode="json")
+
+
+@dataclass(frozen=True)
+class FolderState:
+    """A job folder as it was seen: `stamp` changes whenever its status, points or device timings do."""
+
+    path: Path
+    kind: Kind
+    stamp: str
+    timed: Path | None = None  # where a run's device timings are
+
+    def run(self) -> Run:
+        return Run(self.path, gallery=self.kind == "gallery", timed=self.timed)
+
+
+@dataclass(frozen=True)
+class Row:
+    """The values of the tables `jobs` and `points`, in the order of their columns."""
+
+    job: tuple[Any, ...]
+    points: tuple[tuple[Any, ...], ...] = ()
+
+
+def stamp(path: Path, *grows: Path) -> str | None:
+    """What tells one state of a job folder from the next, by a stat a file; None when it has no status.
+
+    A status is replaced, so it is told by its inode too (the clock of a file system may stand still for milliseconds);
+    the other files only grow.
+    """
+    try:
+        status = (path / "status.json").stat()
+    except OSError:
+        return None
+    parts = [status.st_mtime_ns, status.st_size, status.st_ino]
+    for file in grows:
+        try:
+            seen = file.stat()
+            parts += [seen.st_mtime_ns, seen.st_size]
+        except FileNotFoundError:
+            parts.append(0)
+    return ".".join(map(str, parts))
+
+
+def index_row(job_id: str, folder: FolderState) -> Row:
+    """What the index holds of a folder; one that cannot be read becomes a failed job that says so."""
+    try:
+        return _timing(job_id, folder) if folder.kind == "timing" else _run(job_id, folder)
+    except (RequestError, WorkError, KeyError, TypeError, ValueError, AttributeError) as error:
+        known = isinstance(error, WorkError | RequestError)
+        what = "timing" if folder.kind == "timing" else "run"
+        sentence = str(error) if known else f"the files of {what} {job_id} are damaged: {error!r}"
+        summary = _unreadable(job_id, folder, sentence)
+        return Row((job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, 0.0, json.dumps(summary), "{}"))
+
+
+def _run(run_id: str, folder: FolderState) -> Row:
+    run = folder.run()
+    status, points = run.status(), run.points()
+    request = atomic.read_json(folder.path / "spec.json")
+    summary = _summary(run, status, points, request)
+    keys = ("run_id", "group", "gallery", "state", "created", "host", *_SETTINGS)
+    beside = {key: summary[key] for key in keys}
+    texts = (json.dumps(summary), json.dumps(beside))
+    job = _job(run_id, folder, CPU_LANE, status, texts)
+    bodies = _with_timings(points, run.measurements())
+    return Row(job, tuple((run_id, n, json.dumps(point)) for n, point in enumerate(bodies)))
+
+
+def _timing(job_id: str, folder: FolderState) -> Row:
+    timing = Timing(folder.path)
+    status, request = timing.status(), timing.spec()
+    summary = {
+        "job_id": job_id,
+        "state": status["state"],
+        "progress": status["progress"],
+        "phase": status["phase"],
+        "message": status["message"],
+        "error": status["error"],
+        **request.model_dump(mode="json"),
+        "created": float(status["times"]["created"]),
+        "started": status["times"]["started"],
+        "finished": status["times"]["finished"],
+    }
+    return Row(_job(job_id, folder, f"device {request.device}", status, (json.dumps(summary), "{}")))
+
+
+def _job(
+    job_id: str, folder: FolderState, lane: str, status: Mapping[str, Any], texts: tuple[str, str]
+) -> tuple[Any, ...]:
+    times = status["times"]
+    return (
+        *(job_id, folder.stamp, folder.kind, lane, str(status["state"]), bool(status.get("foreground"))),
+        *(float(times["queued"]), float(times["created"]), *texts),
+    )
+
+
+def _with_timings(
+    points: Iterable[Mapping[str, Any]], measurements: Iterable[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """The points with what devices measured of them among their latencies: the last timing under each condition."""
+    latest: dict[int, dict[tuple[Any, ...], dict[str, Any]]] = {}
+    for found in measurements:
+        condition = tuple(found.get(key) for key in _CONDITIONS)
+        latest.setdefault(int(found["point"]), {})[condition] = {"where": found["device"], **found}
+    return [
+        {**point, "latency": [*point.get("latency", ()), *latest[point["point"]].values()]}
+        if point.get("point") in latest
+        else point
+        for point in points
+    ]
+
+
+def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that points are told apart by, flat."""
+    return {name: _setting(request, path) for name, path in _SETTINGS.items()}
+
+
+def _setting(request: Mapping[str, Any], path: str) -> Any:
+    """One value of a request; the spec's default where the run was written before the key existed."""
+    given, default = request, _DEFAULTS
+    for key in path.split("."):
+        default = default[key]
+        given = given.get(key, default)
+    return given
+
+
+def _summary(
+    run: Run, status: Mapping[str, Any], points: list[dict[str, Any]], request: Mapping[str, Any]
+) -> dict[str, Any]:
+    baseline = [p["top1"] for p in points if p.get("stage") == "baseline" and p.get("top1") is not None]
+    reached = [p["top1"] for p in points if p.get("final") and p.get("top1") is not None]
+    return {
+        "run_id": run.id,
+        "group": status.get("group"),
+        "gallery": run.gallery,
+        "state": status["state"],
+        "progress": status["progress"],
+        "phase": status["phase"],
+        "message": status["message"],
+        "error": status["error"],
+        "host": run.env().get("cpu"),
+        **_settings(request),
+        "keep": _setting(request, "target.keep"),
+        "created": float(status["times"]["created"]),
+        "started": status["times"]["started"],
+        "finished": status["times"]["finished"],
+        "points": len(points),
+        "baseline_top1": baseline[0] if baseline else None,
+        "best_top1": max(reached, default=None),
+    }
+
+
+def _unreadable(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
+    known = {"state": "failed", "progress": 0.0, "created": 0.0, "message": sentence, "error": sentence}
+    if folder.kind == "timing":
+        bare = ("device", "precision", "phase", "started", "finished")
+        return {**dict.fromkeys(bare), **known, "job_id": job_id, "points": []}
+    unknown = (*_SETTINGS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
+    mine = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
+    return {**dict.fromkeys(unknown), **known, **mine}

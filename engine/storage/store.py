@@ -1,0 +1,241 @@
+"""The results folder: job folders, which are the truth, and what pages ask about all of them. No torch."""
+
+import errno
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.errors import RequestError, WorkError
+from engine.spec import messages
+from engine.spec.board_timing import TimingRequest
+from engine.spec.run import RunSpec
+from engine.storage.atomic import as_work_error, write_json
+from engine.storage.index import Index
+from engine.storage.index_rows import FolderState, Kind, stamp
+from engine.storage.job_folder import LOCK, Job, Run, Timing, new_status
+from engine.storage.locks import Lock
+
+J = TypeVar("J", bound=Job)
+GALLERY = Path(__file__).parents[2] / "results" / "gallery"
+_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
+_NEW, _GONE = ".new-", ".gone-"
+_UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+
+
+class Store:
+    """A results folder, made on the first write; `gallery` holds runs that are listed too and only read."""
+
+    def __init__(self, root: Path, gallery: Path = GALLERY) -> None:
+        self.root = root.expanduser().absolute()
+        self.gallery = gallery
+        self.folder = self.root / "runs"
+        self.timings_folder = self.root / "timings"
+        self.index = Index(self.root / "index.sqlite", self._scan)
+        self._refuse_unwritable()
+
+    def prepare(self) -> None:
+        """Makes the results folder; RequestError when it cannot be written to."""
+        with self._writable():
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    def create(self, spec: RunSpec, *, foreground: bool = False) -> Run:
+        """A new run folder, queued; it appears whole, under an id that no other job has.
+
+        A `foreground` run comes with its lock held by this process, and is never the queue's to start.
+        """
+        hidden = Run(self.folder / f"{_NEW}{uuid.uuid4().hex}")
+        asked, digest, group = spec.model_dump(mode="json"), spec.digest(), spec.group()
+        return self._create(hidden, asked, digest, group=group, foreground=foreground)
+
+    def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
+        """The same for a timing on a device."""
+        hidden = Timing(self.timings_folder / f"{_NEW}{uuid.uuid4().hex}")
+        asked, digest = request.model_dump(mode="json"), request.digest()
+        return self._create(hidden, asked, digest, group=digest, foreground=foreground)
+
+    def run(self, run_id: str) -> Run:
+        """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
+        _check_id(run_id, "a run id")
+        own, shipped = self.folder / run_id, self.gallery / run_id
+        if (own / "status.json").exists():
+            return Run(own)
+        if (shipped / "status.json").exists():
+            return Run(shipped, gallery=True, timed=self._timed(shipped, "gallery"))
+        raise RequestError(f"there is no run {run_id} in {self.root}; `python -m engine runs` lists what there is")
+
+    def timing(self, job_id: str) -> Timing:
+        """The timing of that id; RequestError for an unknown or malformed one."""
+        _check_id(job_id, "a timing's id")
+        if (self.timings_folder / job_id / "status.json").exists():
+            return Timing(self.timings_folder / job_id)
+        raise RequestError(f"there is no timing {job_id} in {self.root}")
+
+    def job(self, job_id: str) -> Run | Timing:
+        """The run or timing of that id; RequestError for an unknown or malformed one."""
+        if _ID.fullmatch(job_id) and (self.timings_folder / job_id / "status.json").exists():
+            return self.timing(job_id)
+        return self.run(job_id)
+
+    def runs(self) -> list[dict[str, Any]]:
+        """One summary for every run, newest first."""
+        return self._summaries("kind != 'timing'")
+
+    def timings(self) -> list[dict[str, Any]]:
+        """One summary for every timing on a device, newest first: the request, and how it stands."""
+        return self._summaries("kind = 'timing'")
+
+    def points(self) -> list[dict[str, Any]]:
+        """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
+
+        Among its latencies are those that devices measured, the last one under each condition.
+        """
+        rows = self.index.query(
+            "SELECT points.body, job_id, CASE points.n WHEN 0 THEN jobs.beside END"
+            " FROM points JOIN jobs ON job_id = run_id ORDER BY jobs.created, job_id, points.n"
+        )
+        besides = {run_id: json.loads(beside) for _, run_id, beside in rows if beside is not None}
+        # One text for all points: parsing it is several times faster than parsing each.
+        points = json.loads("[" + ",".join(body for body, _, _ in rows) + "]")
+        return [{**besides[run_id], **point} for (_, run_id, _), point in zip(rows, points, strict=True)]
+
+    def token(self) -> str:
+        """A value that changes whenever any job did: a few stats a job, nothing is read."""
+        seen = sorted((job_id, folder.stamp) for job_id, folder in self._scan().items())
+        return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+
+    def reindex(self) -> int:
+        """Makes the index anew from the run folders; how many runs there are."""
+        return self.index.rebuild()
+
+    def note(self, job: Job) -> None:
+        """Writes the index row of one job, so that a submission is in the queue when it returns."""
+        folder = self._stamped(job.path, "timing" if isinstance(job, Timing) else "run")
+        if folder is not None:
+            self.index.put(job.id, folder)
+
+    def delete(self, job_id: str) -> None:
+        """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
+        job = self.job(job_id)
+        if isinstance(job, Run) and job.gallery:
+            raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be deleted")
+        with job.lock.holding() as mine:
+            if not mine:
+                raise RequestError(f"{job_id} is running; cancel it before deleting it")
+            gone = job.path.with_name(f"{_GONE}{uuid.uuid4().hex}")
+            with as_work_error(job.path):
+                job.path.rename(gone)
+        with as_work_error(gone):
+            shutil.rmtree(gone)
+
+    def sweep(self, older_than: float = 3600.0) -> None:
+        """Removes what killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
+        for parent in (self.folder, self.timings_folder):
+            for path in parent.glob(".*-*") if parent.is_dir() else ():
+                if path.name.startswith((_NEW, _GONE)) and _age(path) > older_than and not Lock(path / LOCK).taken():
+                    shutil.rmtree(path, ignore_errors=True)
+
+    def _summaries(self, which: str) -> list[dict[str, Any]]:
+        rows = self.index.query(f"SELECT summary FROM jobs WHERE {which} ORDER BY created DESC, job_id DESC")
+        return [json.loads(summary) for (summary,) in rows]
+
+    def _scan(self) -> dict[str, FolderState]:
+        found: dict[str, FolderState] = {}
+        kinds: tuple[tuple[Path, Kind], ...] = (
+            (self.gallery, "gallery"),
+            (self.folder, "run"),
+            (self.timings_folder, "timing"),
+        )
+        for parent, kind in kinds:
+            for path in parent.iterdir() if parent.is_dir() else ():
+                folder = self._stamped(path, kind) if _ID.fullmatch(path.name) else None
+                if folder is not None:
+                    found[path.name] = folder
+        return found
+
+    def _stamped(self, path: Path, kind: Kind) -> FolderState | None:
+        """A job folder as it is now; None when it has no status."""
+        timed = self._timed(path, kind)
+        seen = stamp(path, *(() if timed is None else (path / "points.jsonl", timed)))
+        return None if seen is None else FolderState(path, kind, f"{kind}.{seen}", timed)
+
+    def _timed(self, path: Path, kind: Kind) -> Path | None:
+        """Where device timings of a run's points are; those of a gallery run, which is only read, beside the runs."""
+        if kind == "gallery":
+            return self.root / "measurements" / f"{path.name}.jsonl"
+        return path / "measurements.jsonl" if kind == "run" else None
+
+    def _create(self, job: J, asked: dict[str, Any], digest: str, *, group: str, foreground: bool) -> J:
+        now = time.time()
+        base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{digest}"
+        self.prepare()
+        hidden = job.path
+        with self._writable():
+            hidden.mkdir(parents=True)
+        try:
+            if foreground:
+                job.lock.acquire()
+            write_json(hidden / "spec.json", asked)
+            write_json(hidden / "status.json", {**new_status(now, foreground=foreground), "group": group})
+            self._appear(job, base)
+        except BaseException:
+            job.lock.release()
+            shutil.rmtree(hidden, ignore_errors=True)
+            raise
+        return job
+
+    def _appear(self, job: Job, base: str) -> None:
+        """Gives the hidden folder its name: a rename onto a folder that holds anything fails, so ids are unique."""
+        others = [folder for folder in (self.gallery, self.folder, self.timings_folder) if folder != job.path.parent]
+        for n in range(1, 100_000):
+            path = job.path.with_name(base if n == 1 else f"{base}-{n}")
+            if any((folder / path.name).exists() for folder in others):
+                continue
+            try:
+                job.path.rename(path)
+            except OSError as error:
+                if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                    continue
+                raise WorkError(f"cannot write {path}: {error.strerror}") from error
+            job.path, job.lock.path = path, path / job.lock.path.name
+            return
+        raise WorkError(f"no free id is left for {base}; wait a second and submit again")
+
+    def _refuse_unwritable(self) -> None:
+        nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
+        if not nearest.is_dir():
+            raise RequestError(f"the results folder {self.root} cannot be made: {nearest} is a file")
+        if not os.access(nearest, os.W_OK | os.X_OK):
+            raise RequestError(f"the results folder {self.root} cannot be written to; choose another one")
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            with as_work_error(self.root):
+                yield
+        except WorkError as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and cause.errno in _UNWRITABLE:
+                reason = cause.strerror or str(cause)
+                raise RequestError(f"the results folder {self.root} cannot be written to: {reason}") from error
+            raise
+
+
+def _check_id(job_id: str, what: str) -> None:
+    if not _ID.fullmatch(job_id):
+        raise RequestError(f"{messages.quote(job_id)} is not {what}; they look like 20260131-095959-0a1b2c3d")
+
+
+def _age(path: Path) -> float:
+    """Seconds since the folder changed; 0 when it is gone."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

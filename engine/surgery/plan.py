@@ -1,0 +1,117 @@
+"""The record of what was removed, as steps that replay on the untouched model to the same network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from torch import nn
+
+from engine.errors import RequestError
+from engine.graph.channel_ids import Trace
+from engine.graph.summarize import Structure, summarize
+from engine.surgery.cut import drop_channels, remove_blocks
+
+PLAN_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cut: blocks that go, or for each layer the output channels that go (numbered as they were before it)."""
+
+    blocks: tuple[str, ...] = ()
+    channels: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        if self.blocks:
+            return {"remove_blocks": list(self.blocks)}
+        return {"drop_channels": {layer: list(numbers) for layer, numbers in self.channels}}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which catalogue model was cut, and how, in order."""
+
+    model: str
+    classes: int
+    image: tuple[int, int, int]
+    steps: tuple[Step, ...] = ()
+
+    def then(self, step: Step) -> "Plan":
+        return Plan(self.model, self.classes, self.image, (*self.steps, step))
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "plan_version": PLAN_VERSION,
+            "model": self.model,
+            "classes": self.classes,
+            "image": list(self.image),
+            "steps": [step.to_json() for step in self.steps],
+        }
+
+    @classmethod
+    def from_json(cls, raw: Any) -> Self:
+        """The plan in `raw`; RequestError when it is not one."""
+        try:
+            if raw["plan_version"] != PLAN_VERSION:
+                raise RequestError(f"plan_version is {raw['plan_version']!r}; this version reads {PLAN_VERSION}")
+            channels, height, width = (int(n) for n in raw["image"])
+            steps = tuple(_step(step) for step in raw["steps"])
+            if min(channels, height, width, int(raw["classes"])) < 1:
+                raise ValueError("sizes start at 1")
+            return cls(str(raw["model"]), int(raw["classes"]), (channels, height, width), steps)
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise RequestError(f"the plan is not one this program wrote ({type(error).__name__}: {error})") from None
+
+
+def replay(plan: Plan, module: nn.Module) -> nn.Module:
+    """Apply the plan to the untouched `module` in place and return it."""
+    for step in plan.steps:
+        apply(step, module, summarize(module, plan.image, plan.model))
+    return module
+
+
+def apply(step: Step, module: nn.Module, structure: Structure) -> None:
+    """Cut `module`, which `described` describes, in place."""
+    if step.blocks:
+        modules = {block.name: block.modules for block in structure.summary.blocks if block.removable}
+        unknown = [name for name in step.blocks if name not in modules]
+        if unknown:
+            raise RequestError(f"the plan removes {unknown[0]}, which is not a removable block of this model")
+        remove_blocks(module, [m for name in step.blocks for m in modules[name]])
+    else:
+        drop_channels(module, structure.trace, dropped_identities(step, structure.trace))
+
+
+def channel_step(trace: Trace, dropped: frozenset[int]) -> Step:
+    """The step that drops these identities, layer by layer."""
+    ids = np.array(sorted(dropped), dtype=np.int64)
+    numbers = {layer.name: np.flatnonzero(np.isin(layer.outs, ids)) for layer in trace.layers.values()}
+    return Step(channels=tuple((name, tuple(n.tolist())) for name, n in numbers.items() if len(n)))
+
+
+def dropped_identities(step: Step, trace: Trace) -> frozenset[int]:
+    """The identities that a channel step drops; RequestError when it does not fit the model."""
+    dropped: set[int] = set()
+    for name, numbers in step.channels:
+        layer = trace.layers.get(name)
+        if layer is None:
+            raise RequestError(f"the plan drops channels of {name}, which this model does not have")
+        if not all(0 <= n < len(layer.outs) for n in numbers):
+            raise RequestError(f"the plan drops a channel that {name} does not have ({len(layer.outs)} channels)")
+        dropped |= {int(layer.outs[n]) for n in numbers}
+    if dropped & trace.frozen or channel_step(trace, frozenset(dropped)) != step:
+        raise RequestError("the plan does not fit this model: it drops some but not all of a set of tied channels")
+    for layer in trace.layers.values():
+        if dropped.issuperset(layer.outs.tolist()):
+            raise RequestError(f"the plan leaves {layer.name} without a channel; every layer keeps at least one")
+    return frozenset(dropped)
+
+
+def _step(raw: Mapping[str, Any]) -> Step:
+    if set(raw) == {"remove_blocks"}:
+        return Step(blocks=tuple(str(name) for name in raw["remove_blocks"]))
+    if set(raw) == {"drop_channels"}:
+        items = raw["drop_channels"].items()
+        return Step(channels=tuple((str(name), tuple(int(n) for n in numbers)) for name, numbers in items))
+    raise RequestError(f"a plan's step is remove_blocks or drop_channels, not {', '.join(raw) or 'nothing'}")

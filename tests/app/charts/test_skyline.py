@@ -1,0 +1,60 @@
+import pytest
+
+from app.charts import skyline
+from tests.support import runs
+
+
+def test_a_bar_a_convolution_in_order_of_depth() -> None:
+    drawn = skyline.bars(runs.widths(0.5))
+    assert [bar.name for bar in drawn] == list(runs.WIDTHS)
+    assert [bar.at for bar in drawn] == sorted(bar.at for bar in drawn)
+
+
+def test_the_filling_is_the_share_of_channels_kept() -> None:
+    (bar,) = skyline.bars({"conv1": [16, 4]})
+    assert bar.share == 0.25
+
+
+def test_layers_of_a_removed_block_are_hatched_and_empty() -> None:
+    drawn = {bar.name: bar for bar in skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])}
+    assert drawn["layer1.1.conv1"].removed and drawn["layer1.1.conv1"].share == 0
+    assert not drawn["layer1.0.conv1"].removed
+    picture = skyline.svg(tuple(drawn.values()), "#009E73")
+    assert picture.count('fill="url(#gone)"') == 2
+
+
+def test_a_block_whose_name_begins_alike_is_not_hatched() -> None:
+    drawn = skyline.bars({"layer1.10.conv1": [8, 8]}, ["layer1.1"])
+    assert not drawn[0].removed
+
+
+def test_stages_are_set_apart_by_a_gap() -> None:
+    at = {bar.name: bar.at for bar in skyline.bars(runs.widths(1.0))}
+    assert at["layer1.0.conv2"] - at["layer1.0.conv1"] == pytest.approx(1)
+    assert at["layer2.0.conv1"] - at["layer1.2.conv2"] > 1.4
+
+
+@pytest.mark.parametrize(
+    ("layer", "stage"),
+    [
+        ("conv1", "conv1"),
+        ("layer1.0.conv1", "layer1"),
+        ("features.denseblock2.denselayer1.conv1", "denseblock2"),
+        ("features.3.conv.0", "features"),
+        ("Mixed_5b.branch1x1.conv", "Mixed_5b"),
+    ],
+)
+def test_the_stage_is_read_from_the_name(layer: str, stage: str) -> None:
+    assert skyline.stage_of(layer) == stage
+
+
+def test_the_description_counts_layers_and_channels() -> None:
+    drawn = skyline.bars({"a": [8, 4], "b.c": [8, 0]}, ["b"])
+    assert skyline.describe(drawn) == "Skyline: 1 of 2 convolutions and 4 of 16 channels are kept."
+
+
+def test_the_chart_draws_the_same_bars() -> None:
+    drawn = skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])
+    filled, outline = skyline.figure(drawn, "#009E73").data
+    assert list(outline.marker.pattern.shape).count("/") == 2
+    assert [y / h for y, h in zip(filled.y, outline.y, strict=True)] == pytest.approx([bar.share for bar in drawn])

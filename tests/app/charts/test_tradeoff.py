@@ -1,0 +1,209 @@
+import pandas as pd
+import pytest
+
+from app import format, text, theme
+from app.charts import axes, host_vs_board, learning_curves, tradeoff
+from app.tables import board_columns, points
+from engine.spec.catalog import CRITERIA
+from engine.spec.run import ORDERS, RunSpec
+from engine.storage.store import Store
+from tests.support import runs
+
+X, Y = axes.X_AXES["macs"], axes.Y_AXES["top1"]
+
+
+@pytest.fixture
+def frame(results: Store) -> pd.DataFrame:
+    for seed in (0, 1, 2):
+        runs.finished(results, RunSpec.model_validate({"seed": seed, "criterion": "taylor"}))
+    runs.finished(results, RunSpec.model_validate({"criterion": "l1", "order": "channels-layers"}))
+    return points.tidy(results.points())
+
+
+def traces(fig: object, **wanted: object) -> list[object]:
+    return [t for t in fig.data if all(t[key] == value for key, value in wanted.items())]  # type: ignore[attr-defined]
+
+
+def draw(frame: pd.DataFrame, **more: object) -> object:
+    return tradeoff.figure(frame, X, Y, ink=theme.LIGHT, **more)  # type: ignore[arg-type]
+
+
+def test_every_criterion_and_order_has_its_own_look() -> None:
+    assert set(theme.CRITERION_COLOURS) == set(CRITERIA)
+    assert len(set(theme.CRITERION_COLOURS.values())) == len(CRITERIA)
+    assert set(theme.ORDER_SYMBOLS) == set(text.ORDER_LABELS) == set(ORDERS)
+
+
+def test_an_ensemble_mixes_its_members_colours() -> None:
+    assert theme.criterion_colour("l1") == theme.CRITERION_COLOURS["l1"]
+    assert theme.criterion_colour("l1+bn_scale") not in theme.CRITERION_COLOURS.values()
+    assert theme.criterion_colour("l1+bn_scale") == theme.criterion_colour("bn_scale+l1")
+
+
+def test_points_are_coloured_by_criterion_and_shaped_by_order(frame: pd.DataFrame) -> None:
+    fig = draw(points.of_kind(frame, before=True, steps=False))
+    (group,) = traces(fig, name="L1 norm, channels → layers")
+    assert group.marker.color == theme.CRITERION_COLOURS["l1"]
+    assert set(group.marker.symbol) == {"diamond", "diamond-open"}
+
+
+def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
+    shown = points.of_kind(frame, before=True, steps=False)
+    (group,) = traces(draw(shown), name="L1 norm, channels → layers")
+    stages = shown.set_index("id")["stage"]
+    for symbol, (point, _) in zip(group.marker.symbol, group.customdata, strict=True):
+        assert symbol.endswith("-open") == (stages[point] == "pruned")
+
+
+def test_what_hollow_means_is_in_the_legend_where_it_is_shown(frame: pd.DataFrame) -> None:
+    for before in (False, True):
+        fig = draw(points.of_kind(frame, before=before, steps=False))
+        assert len(traces(fig, name="before recovery")) == int(before)
+
+
+def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
+    shown = points.of_kind(frame, before=False, steps=False)
+    front = points.front(shown, "macs", "top1", y_better="high")
+    fig = draw(shown, marks=tradeoff.Marks(front=front))
+    for group in traces(fig, mode="markers"):
+        if group.customdata is not None and group.name != "baseline":
+            for opacity, (point, _) in zip(group.marker.opacity, group.customdata, strict=True):
+                assert opacity == (1.0 if point in front else tradeoff.FADED)
+    (step,) = traces(fig, name="Pareto front")
+    assert step.line.shape == "hv" and len(step.x) == len(front)
+
+
+def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.DataFrame) -> None:
+    fig = draw(points.of_kind(frame, before=False, steps=False))
+    lines = [t for t in fig.data if t.mode == "lines" and t.fill is None and t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
+    assert [(line.name, len(line.x)) for line in lines] == [("Taylor", 3), ("L1 norm", 3)]
+    (band,) = traces(fig, fill="toself")
+    assert band.legendgroup == "taylor" and len(band.x) == 2 * 3  # type: ignore[attr-defined]
+
+
+def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: Store) -> None:
+    for order in ("layers-channels", "channels-layers"):
+        runs.finished(results, RunSpec.model_validate({"order": order}))
+    (line,) = traces(draw(points.tidy(results.points())), mode="lines", name="BN scale")
+    assert [x is None for x in line.x] == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
+
+
+def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
+    asked = {"order": "layers", "depth": {"method": "direct"}, "criterion": "accuracy", "int8": True}
+    runs.stepwise(results, RunSpec.model_validate(asked | {"target": {"keep": [0.6, 0.3]}}), steps=2)
+    fig = draw(points.of_kind(points.tidy(results.points()), before=False, steps=True))
+    (line,) = traces(fig, name="Exact accuracy, steps")
+    assert len(line.x) == 4 and list(line.x) == sorted(line.x)  # type: ignore[attr-defined]
+    (group,) = traces(fig, name="Exact accuracy, layers")
+    look = list(zip(group.marker.symbol, group.marker.size, strict=True))  # type: ignore[attr-defined]
+    assert look.count(("cross", 10)) == 2 and look.count(("square", 10)) == 2 and look.count(("square", 6)) == 2
+    assert traces(fig, name="INT8")
+
+
+def test_the_way_of_a_run_names_the_methods_that_take_steps() -> None:
+    assert text.way_label("layers-channels", "one-shot", "one-shot") == "layers → channels"
+    assert text.way_label("layers-channels", "direct", "progressive") == "direct layers → progressive channels"
+    assert text.way_label("alternate", "one-shot", "one-shot") == "alternate"
+
+
+def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
+    fig = draw(frame)
+    dashed = [shape for shape in fig.layout.shapes if shape.line.dash == "dash"]  # type: ignore[attr-defined]
+    assert [shape.y0 for shape in dashed] == [pytest.approx(100 * runs.BASE_TOP1)]
+
+
+def test_no_name_of_a_baseline_covers_another_however_close_they_are(frame: pd.DataFrame) -> None:
+    both = pd.concat([frame, *(frame.assign(model=name, id=name + frame["id"]) for name in ("vgg16", "lenet"))])
+    names = draw(both).layout.annotations  # type: ignore[attr-defined]
+    assert len(names) == len({(name.xanchor, name.yanchor) for name in names}) == 3
+
+
+def test_shares_are_drawn_in_per_cent_and_the_log_axis_is_one(frame: pd.DataFrame) -> None:
+    fig = draw(frame, log=True)
+    assert fig.layout.xaxis.type == "log"  # type: ignore[attr-defined]
+    assert max(max(t.y) for t in fig.data if t.name == "baseline") == pytest.approx(90)  # type: ignore[attr-defined]
+
+
+def test_the_selected_and_the_best_point_are_ringed(frame: pd.DataFrame) -> None:
+    final = frame[frame["final"]]["id"].iloc[0]
+    fig = draw(frame, marks=tradeoff.Marks(selected=final, best=final))
+    assert [t.name for t in fig.data if t.name in ("best", "selected")] == ["best", "selected"]  # type: ignore[attr-defined]
+
+
+def test_a_chart_without_points_is_empty_and_not_an_error(frame: pd.DataFrame) -> None:
+    assert not traces(draw(frame[frame["id"] == ""]), mode="lines")
+
+
+def test_the_alternative_text_names_the_best_model(frame: pd.DataFrame) -> None:
+    best = frame[frame["final"]]["id"].iloc[0]
+    sentence = tradeoff.describe(frame, X, Y, best)
+    assert sentence.startswith("Top-1 against MACs for") and "Taylor, layers → channels" in sentence
+
+
+def test_learning_curves_have_a_line_where_a_stage_begins() -> None:
+    epochs = [runs.epoch(1, 2), runs.epoch(2, 2), runs.epoch(1, 1, stage="recover", keep=0.5)]
+    fig = learning_curves.figure(epochs, "accuracy", ink=theme.LIGHT)
+    assert [shape.x0 for shape in fig.layout.shapes] == [2.5]
+    assert fig.data[1].y[0] == pytest.approx(10)
+    assert fig.layout.xaxis.dtick == 1, "no epoch is named twice"  # type: ignore[attr-defined]
+    assert "3 epochs" in learning_curves.describe(epochs, "loss")
+
+
+@pytest.fixture
+def on_tx2(results: Store) -> tuple[pd.DataFrame, board_columns.BoardSetting]:
+    """A baseline and two pruned points on a device: 8, 9 and 10 times as slow as on the host."""
+    run = runs.finished(results, RunSpec.model_validate({"criterion": "l1", "target": {"keep": [0.6, 0.3]}}))
+    for point, slower in ((0, 8.0), (2, 9.0), (4, 10.0)):
+        runs.on_board(run, point, slower=slower)
+    frame = points.tidy(results.points())
+    on = board_columns.BoardSetting("tx2", board_columns.settings(frame, "tx2")[0])
+    return board_columns.with_device(points.with_latency(frame, points.timings(frame)[0]), on), on
+
+
+def test_host_and_device_are_compared_along_the_line_of_the_median_ratio(
+    on_tx2: tuple[pd.DataFrame, board_columns.BoardSetting],
+) -> None:
+    fig = host_vs_board.figure(*on_tx2, "CPU", ink=theme.LIGHT)
+    (line,) = (trace for trace in fig.data if trace.mode == "lines")
+    assert line.line.dash == "dash" and line.y[1] / line.x[1] == pytest.approx(9.0) and line.x[0] == line.y[0] == 0
+    (group,) = traces(fig, name="L1 norm, layers → channels")
+    assert group.marker.color == theme.CRITERION_COLOURS["l1"] and set(group.marker.symbol) == {"circle"}  # type: ignore[attr-defined]
+    assert list(group.y) == pytest.approx([7.2, 5.0])  # type: ignore[attr-defined]
+    (base,) = traces(fig, name="not pruned")
+    assert list(base.x) == pytest.approx([1.2]) and list(base.y) == pytest.approx([9.6])  # type: ignore[attr-defined]
+
+
+def test_the_comparison_says_its_point_in_words(on_tx2: tuple[pd.DataFrame, board_columns.BoardSetting]) -> None:
+    frame, on = on_tx2
+    said = "Latency on tx2 against latency on the host for 3 models: it takes 9 times as long, from 8 to 10."
+    assert host_vs_board.describe(frame, on) == said
+    assert host_vs_board.describe(frame[frame["point"] == 1], on) == "No model was timed both on tx2 and on the host."
+    assert not host_vs_board.figure(frame[frame["point"] == 1], on, "CPU", ink=theme.DARK).data
+
+
+def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, board_columns.BoardSetting]) -> None:
+    rows = host_vs_board.rows(on_tx2[0])
+    assert list(rows["model"]) == ["L1 norm 0.30×, layers → channels", "L1 norm 0.60×, layers → channels", "Not pruned"]
+    assert list(rows["p50"] / rows["host"]) == pytest.approx([10, 9, 8])
+    assert not {"network", "data", "seed"} & set(rows)
+    assert host_vs_board.rows(on_tx2[0].head(0)).empty
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (20_300_000, "20.3 M"),
+        (999_999, "1.00 M"),
+        (999_700, "1.00 M"),
+        (9_996, "10.0 k"),
+        (10, "10"),
+        (0, "0"),
+        (0.351, "0.351"),
+        (99.96, "100"),
+        (272_474, "272 k"),
+        (512, "512"),
+        (None, "–"),
+    ],
+)
+def test_numbers_have_three_figures_and_a_prefix(value: float | None, said: str) -> None:
+    assert format.si(value) == said

@@ -1,0 +1,231 @@
+import io
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pandas as pd
+import pytest
+
+from app.explore import table
+from app.tables import board_columns, points
+from engine.errors import WorkError
+from engine.spec import run as specs
+from engine.storage.store import Store
+from tests.support import runs
+from tests.support.screen import app, captions, chart, drawn_points, errors, labels, numbers
+
+
+def test_explore_without_runs_says_what_will_be_here_and_leads_there(results: Store) -> None:
+    at = app()
+    assert labels(at) == ["Prune a network"]
+    assert not at.get("plotly_chart")
+
+
+def test_the_first_visit_opens_on_the_gallery_with_a_button_to_try(results: Store, tmp_path: Path) -> None:
+    run = runs.finished(results, specs.parse({}))
+    results.gallery.mkdir()
+    run.path.rename(results.gallery / run.id)
+    at = app()
+    assert "Try your own" in labels(at)
+    assert any(trace.get("name") == "Pareto front" for trace in chart(at)["data"])
+
+
+def test_with_runs_of_ones_own_the_invitation_is_gone(results: Store) -> None:
+    runs.finished(results, specs.parse({}))
+    assert "Try your own" not in labels(app())
+
+
+def test_the_view_is_restored_from_the_link(results: Store) -> None:
+    run = runs.finished(results, specs.parse({"criterion": "l1"}))
+    runs.finished(results, specs.parse({"criterion": "taylor"}))
+    at = app(criterion="L1 norm", x="Parameters", y="Validation top-1", log="true", point=f"{run.id}.4")
+    drawn = chart(at)
+    assert drawn["layout"]["xaxis"]["type"] == "log"
+    assert drawn["layout"]["xaxis"]["title"]["text"] == "parameters"
+    assert {t["name"] for t in drawn["data"] if t.get("customdata")} == {"baseline", "L1 norm, layers → channels"}
+    assert at.metric[0].value == "87.6 %"
+    assert [m.delta for m in at.metric] == ["−2.4 points", "0.60×", "0.67×", "0.60×"]
+
+
+def test_the_link_holds_every_value_of_a_filter(results: Store) -> None:
+    for criterion in ("l1", "taylor", "random"):
+        runs.finished(results, specs.parse({"criterion": criterion}))
+    at = app(criterion=["L1 norm", "Taylor"], x="Parameters")
+    link = next(code.value for code in at.code if "criterion=" in code.value)
+    query = parse_qs(urlsplit(link).query)
+    assert query["criterion"] == ["L1 norm", "Taylor"] and query["x"] == ["Parameters"]
+
+
+def test_a_run_opens_in_explore_with_its_own_experiment_only(results: Store) -> None:
+    run = runs.finished(results, specs.parse({"criterion": "l1"}))
+    runs.finished(results, specs.parse({"criterion": "taylor"}))
+    (row,) = (row for row in results.runs() if row["run_id"] == run.id)
+    drawn = chart(app(exp=points.experiment(row)))
+    assert {t["name"] for t in drawn["data"] if t.get("customdata")} == {"baseline", "L1 norm, layers → channels"}
+
+
+def test_a_point_of_a_link_that_is_gone_leaves_the_card_empty(results: Store) -> None:
+    runs.finished(results, specs.parse({}))
+    at = app(point="20260101-000000-00000000.3")
+    assert not at.metric and "Click a point" in captions(at)
+
+
+def test_on_a_first_visit_the_best_model_at_half_the_macs_is_on_the_card(results: Store) -> None:
+    runs.finished(results, specs.parse({"target": {"keep": [0.8, 0.5, 0.3]}}))
+    assert app().metric[1].delta == "0.50×"
+
+
+def test_the_card_offers_only_the_files_that_are_there(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}))
+    offered = [b.label for b in app(point=f"{run.id}.2").get("download_button")]
+    assert {"ONNX", "Plan"} <= set(offered) and "Weights" not in offered
+    at = app(point=f"{run.id}.0")
+    assert not {"ONNX", "Plan", "Weights"} & {b.label for b in at.get("download_button")}
+    assert "No files are kept for this point." in captions(at)
+
+
+def test_the_card_says_how_its_latency_was_measured(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}), cpu="Cortex-A78AE")
+    metric = app(point=f"{run.id}.2").metric[2]
+    assert metric.help == "Cortex-A78AE, CPU, 1 thread, batch 1, n = 200, p90 1.05 ms"
+
+
+def test_a_budget_rings_the_best_model_and_offers_it(results: Store) -> None:
+    runs.finished(results, specs.parse({}))
+    at = app(most_macs="25")
+    assert "BN scale 0.60×, 87.6 %" in labels(at)
+    assert any(trace.get("name") == "best" for trace in chart(at)["data"])
+    at.number_input(key="most_macs").set_value(1.0).run()
+    assert not any("BN scale" in label for label in labels(at))
+    assert not at.exception
+
+
+def test_every_axis_can_be_drawn(results: Store) -> None:
+    runs.finished(results, specs.parse({}))
+    at = app()
+    for key in ("x", "y"):
+        for option in at.selectbox(key=key).options:
+            at.selectbox(key=key).set_value(option).run()
+            assert not at.exception
+    assert chart(at)["data"]
+
+
+def test_points_before_recovery_appear_when_asked_for(results: Store) -> None:
+    runs.finished(results, specs.parse({}))
+    at = app()
+    count = sum(len(t["customdata"]) for t in chart(at)["data"] if t.get("customdata"))
+    at.toggle(key="before").set_value(True).run()
+    assert sum(len(t["customdata"]) for t in chart(at)["data"] if t.get("customdata")) == count + 3
+
+
+def test_steps_appear_when_asked_for_and_int8_goes_when_it_is_not(results: Store) -> None:
+    asked = {"order": "layers", "depth": {"method": "direct"}, "int8": True, "target": {"keep": [0.8, 0.6]}}
+    runs.stepwise(results, specs.parse(asked), steps=3)
+    at = app()
+    counts = [drawn_points(at)]
+    at.toggle(key="steps").set_value(True).run()
+    counts.append(drawn_points(at))
+    at.toggle(key="int8").set_value(False).run()
+    counts.append(drawn_points(at))
+    assert counts == [5, 9, 7] and not at.exception
+
+
+def test_the_card_of_an_int8_point_says_what_it_is(results: Store) -> None:
+    run = runs.stepwise(results, specs.parse({"order": "layers", "depth": {"method": "direct"}, "int8": True}))
+    at = app(point=f"{run.id}.3")
+    assert any("INT8" in markdown.value for markdown in at.markdown)
+    assert "direct layers" in captions(at)
+
+
+def test_every_chart_and_table_has_an_accessible_name(results: Store) -> None:
+    runs.finished(results, specs.parse({}))
+    runs.underway(results, specs.parse({"criterion": "l1"}))
+    runs.on_board(runs.finished(results, runs.spec()), 0, 2)
+    for page in ("explore", "runs", "devices"):
+        at = app(page)
+        for element in (*at.get("plotly_chart"), *at.get("arrow_data_frame")):
+            assert element.proto.alt.strip()
+
+
+def test_a_results_folder_that_cannot_be_read_is_told_in_one_sentence(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Store) -> str:
+        raise WorkError("the disk is on fire; put it out")
+
+    monkeypatch.setattr(Store, "token", refuse)
+    for page in ("explore", "launch", "runs", "devices"):
+        assert errors(app(page)) == ["the disk is on fire; put it out"]
+
+
+def timed(results: Store) -> list[str]:
+    """Two runs, one of them timed on two devices, the other on none; their ids."""
+    first = runs.finished(results, runs.spec(criterion="l1"), cpu="Cortex-A78AE")
+    runs.on_board(first, 0, 2, 4)
+    runs.on_board(first, 2, slower=5.0, precision="fp16")
+    runs.on_board(first, 2, device="bench", slower=2.0, energy_mj=None, power_mw=None)
+    return [first.id, runs.finished(results, runs.spec(criterion="taylor"), cpu="Cortex-A78AE").id]
+
+
+def test_devices_are_axes_only_where_they_timed_what_is_shown(results: Store) -> None:
+    timed(results)
+    at = app()
+    assert at.selectbox(key="x").options[5:] == ["Latency on tx2", "Energy on tx2", "Latency on bench"]
+    assert not any("tx2" in option for option in app(criterion="Taylor").selectbox(key="x").options)
+
+
+@pytest.mark.parametrize(
+    ("axis", "values"), [("Latency on tx2", [10.8, 7.2, 4.5]), ("Energy on tx2", [106, 70.6, 44.1])]
+)
+def test_a_device_axis_shows_what_was_measured_there(results: Store, axis: str, values: list[float]) -> None:
+    timed(results)
+    drawn = chart(app(x=axis))
+    assert drawn["layout"]["xaxis"]["title"]["text"].endswith("on tx2<br>TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    found = [x for trace in drawn["data"] if trace.get("customdata") for x in numbers(trace["x"])]
+    assert sorted(found, reverse=True) == pytest.approx(values, rel=1e-2)
+
+
+def test_measurements_under_other_conditions_are_chosen_and_not_mixed(results: Store) -> None:
+    first, _ = timed(results)
+    fp16 = "TensorRT 8.2.1, FP16, MAXN, clocks locked"
+    at = app(x="Latency on tx2", with_tx2=fp16, point=f"{first}.2")
+    assert drawn_points(at) == 1
+    assert at.selectbox(key="with_tx2").value == fp16
+    assert at.metric[4].value == "4.00 ms" and at.metric[2].value == "0.800 ms"
+
+
+def test_the_budget_and_the_link_know_the_device(results: Store) -> None:
+    timed(results)
+    at = app(x="Latency on tx2", most_device_ms_tx2="8")
+    assert "L1 norm 0.60×, 87.6 %" in labels(at)
+    assert any("x=Latency+on+tx2" in code.value and "most_device_ms_tx2=8" in code.value for code in at.code)
+
+
+def test_the_table_and_the_csv_have_the_device_beside_the_host(results: Store) -> None:
+    timed(results)
+    frame = points.tidy(results.points())
+    frame = points.with_latency(frame, points.timings(frame)[0])
+    on = board_columns.BoardSetting("tx2", "TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    frame = board_columns.with_device(frame, on)
+    rows = table.readable(frame, on)
+    assert {"latency", "Latency on tx2", "Energy on tx2"} <= set(rows)
+    written = pd.read_csv(io.BytesIO(table.csv(frame, points.timings(frame)[0], on)))
+    there = written.dropna(subset="device_latency_p50_ms")
+    assert list(there["device_latency_p50_ms"] / there["latency_p50_ms"]) == pytest.approx([9.0] * 3)
+    assert set(there["device"]) == {"tx2"} and set(there["device_conditions"]) == {on.setting}
+    assert "device" not in pd.read_csv(io.BytesIO(table.csv(frame, None)))
+
+
+def test_the_card_has_the_latency_on_the_device_and_its_share_of_the_baseline(results: Store) -> None:
+    first, _ = timed(results)
+    at = app(x="Energy on tx2", point=f"{first}.2")
+    there = {metric.label: (metric.value, metric.delta) for metric in at.metric}
+    assert there["Latency on tx2"] == ("7.20 ms", "0.67×") and there["Energy on tx2"] == ("70.6 mJ", "0.67×")
+    note = next(metric.help for metric in at.metric if metric.label == "Latency on tx2")
+    for part in ("TensorRT 8.2.1, FP32, MAXN, clocks locked", "n = 1,834", "GPU compute 2.60 ms, transfers 0.400 ms"):
+        assert part in note
+
+
+def test_a_point_that_can_be_timed_leads_to_the_devices_and_another_does_not(results: Store) -> None:
+    first, _ = timed(results)
+    assert "Time on device" in [link.proto.label for link in app(point=f"{first}.2").get("page_link")]
+    assert "Time on device" not in [link.proto.label for link in app(point=f"{first}.1").get("page_link")]

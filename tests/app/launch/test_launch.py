@@ -1,0 +1,215 @@
+import pytest
+
+from app.launch import preview
+from app.tables import store
+from engine.errors import WorkError
+from engine.jobs.queue import Queue
+from engine.spec import run as specs
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+from tests.support import runs
+from tests.support.screen import app, captions, errors, launch, small_sheet
+
+
+def test_launch_shows_what_every_target_will_cost(submitted: list[Store]) -> None:
+    at = app("launch")
+    assert [m.value for m in at.markdown if m.value.endswith("×**")] == [
+        "**1.00×**",
+        "**0.80×**",
+        "**0.60×**",
+        "**0.40×**",
+    ]
+    assert captions(at).count("parameters") == 4
+    assert "python -m engine submit --model resnet20 --data clutter --criterion bn_scale" in at.code[0].value
+    assert "About" not in captions(at)
+
+
+def test_prune_queues_the_runs_starts_a_worker_and_leads_to_runs(results: Store, submitted: list[Store]) -> None:
+    at = app("launch")
+    at.multiselect(key="launch_criteria").set_value(["l1", "taylor"]).run()
+    at.multiselect(key="launch_seeds").set_value([0, 1]).run()
+    assert at.button(key="prune").label == "Prune, 4 runs"
+    at.button(key="prune").click().run()
+    assert not at.exception
+    assert sorted((r["criterion"], r["seed"], r["state"]) for r in results.runs()) == [
+        (c, s, "queued") for c in ("l1", "taylor") for s in (0, 1)
+    ]
+    assert len(submitted) == 1
+    assert [title.value for title in at.title] == ["Runs"]
+
+
+def test_a_double_click_asks_for_one_run(results: Store, submitted: list[Store]) -> None:
+    at = app("launch")
+    at.button(key="prune").click().run()
+    at.switch_page("../pages/launch.py").run()
+    at.button(key="prune").click().run()
+    assert preview.TWICE_SECONDS > 0 and len(results.runs()) == 1
+
+
+def test_what_is_queued_when_submitting_stops_is_worked_on(
+    results: Store, submitted: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = Queue.submit
+
+    def until_full(self: Queue, spec: specs.RunSpec) -> Run:
+        if results.runs():
+            raise WorkError("the disk is full")
+        return submit(self, spec)
+
+    monkeypatch.setattr(Queue, "submit", until_full)
+    at = app("launch")
+    at.multiselect(key="launch_seeds").set_value([0, 1, 2]).run()
+    at.button(key="prune").click().run()
+    assert not at.exception
+    assert [toast.value for toast in at.toast] == ["1 of 3 runs are queued, then it stopped: the disk is full"]
+    assert len(results.runs()) == 1 and len(submitted) == 1
+
+
+def test_a_dataset_that_needs_a_folder_is_refused_beside_the_data(submitted: list[Store]) -> None:
+    at = app("launch")
+    at.selectbox(key="launch_data").set_value("imagenet").run()
+    assert len(errors(at)) == 1 and errors(at)[0].startswith("Imagenet needs data.root")
+    assert at.button(key="refused").disabled
+
+
+def test_criteria_can_be_joined_into_one_run(results: Store, submitted: list[Store]) -> None:
+    at = app("launch")
+    at.multiselect(key="launch_criteria").set_value(["l1", "taylor"]).run()
+    at.toggle(key="launch_ensemble").set_value(True).run()
+    at.button(key="prune").click().run()
+    assert [r["criterion"] for r in results.runs()] == ["l1+taylor"]
+
+
+def test_a_target_below_what_is_possible_is_refused(results: Store, submitted: list[Store]) -> None:
+    at = app("launch")
+    at.multiselect(key="launch_keep").set_value(["0.0001"]).run()
+    assert len(errors(at)) == 1 and "0.0001" in errors(at)[0]
+    assert at.button(key="refused").disabled and not results.runs()
+
+
+def test_a_criterion_that_cannot_score_the_network_is_refused_beside_the_criteria(
+    submitted: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "summary", lambda *_: small_sheet(normed=False))
+    (error,) = errors(app("launch"))
+    assert error.startswith("BN scale cannot score")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("launch_keep", ["1.5"], "at most 1"),
+        ("launch_keep", ["half"], "half"),
+        ("launch_keep", [], "ratios to keep"),
+        ("launch_criteria", [], "at least one criterion"),
+        ("launch_seeds", ["-1"], "Seed"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(submitted: list[Store], key: str, value: list[str], word: str) -> None:
+    at = app("launch")
+    at.multiselect(key=key).set_value(value).run()
+    assert len(errors(at)) == 1 and word in errors(at)[0]
+    assert at.button(key="refused").disabled
+
+
+def test_weights_that_cannot_be_read_are_refused(submitted: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "summary", lambda *_: store.SummaryFailure("there is no weights file /w.pth"))
+    assert errors(app("launch")) == ["There is no weights file /w.pth."]
+
+
+def test_a_weights_file_without_a_path_is_asked_for(submitted: list[Store]) -> None:
+    at = app("launch")
+    at.segmented_control(key="launch_weights").set_value("file").run()
+    assert errors(at) == ["Give the path of a weights file."]
+
+
+def test_the_time_is_told_only_from_like_runs_on_this_machine(results: Store, submitted: list[Store]) -> None:
+    runs.finished(results, specs.parse({}))
+    assert "About 2 min on this machine" in captions(app("launch"))
+
+
+@pytest.mark.parametrize(
+    ("order", "layers", "channels"),
+    [("layers-channels", True, True), ("layers", True, False), ("channels", False, True), ("alternate", False, False)],
+)
+def test_only_the_methods_of_the_orders_phases_are_offered(
+    submitted: list[Store], order: str, layers: bool, channels: bool
+) -> None:
+    at = launch(order=order)
+    offered = {box.key for box in at.selectbox}
+    assert ("launch_layers" in offered, "launch_channels" in offered) == (layers, channels)
+    assert ("launch_race" in {toggle.key for toggle in at.toggle}) == (order == "alternate")
+    assert at.button(key="prune") and not errors(at)
+
+
+def test_criteria_of_whole_blocks_are_offered_where_only_layers_go(submitted: list[Store]) -> None:
+    at = launch()
+    assert "CKA" not in at.multiselect(key="launch_criteria").options
+    at.selectbox(key="launch_order").set_value("layers").run()
+    assert "CKA" in at.multiselect(key="launch_criteria").options
+    at.multiselect(key="launch_criteria").set_value(["l1", "cka"]).run()
+    at.selectbox(key="launch_order").set_value("channels").run()
+    assert not at.exception and at.multiselect(key="launch_criteria").value == ["l1"]
+
+
+def test_direct_removal_alone_asks_for_measures_in_place_of_criteria(results: Store, submitted: list[Store]) -> None:
+    at = launch(order="layers", layers="direct")
+    assert "launch_criteria" not in {box.key for box in at.multiselect}
+    at.multiselect(key="launch_measures").set_value(["accuracy", "loss"]).run()
+    at.toggle(key="launch_race").set_value(True).run()
+    at.number_input(key="launch_floor").set_value(85.0).run()
+    at.button(key="prune").click().run()
+    asked = [results.run(row["run_id"]).spec() for row in results.runs()]
+    assert sorted(spec.measure("layers") for spec in asked) == ["accuracy", "loss"]
+    assert all(spec.attempt.race and spec.depth.floor == 0.85 for spec in asked)
+
+
+def test_a_progressive_run_is_asked_for_with_all_its_settings(results: Store, submitted: list[Store]) -> None:
+    at = launch(order="channels", channels="progressive")
+    assert "launch_scope" not in {control.key for control in at.segmented_control}
+    for key, value in (("launch_fraction", 0.2), ("launch_per_step", 0.5), ("launch_least", 0.3)):
+        at.number_input(key=key).set_value(value).run()
+    at.selectbox(key="launch_select").set_value("rise").run()
+    at.selectbox(key="launch_measure").set_value("divergence").run()
+    at.number_input(key="launch_batches").set_value(20).run()
+    at.toggle(key="launch_distil").set_value(True).run()
+    at.number_input(key="launch_temperature").set_value(2.0).run()
+    at.toggle(key="launch_int8").set_value(True).run()
+    at.button(key="prune").click().run()
+    (row,) = results.runs()
+    asked = results.run(row["run_id"]).spec()
+    assert (row["width_method"], row["measure"], row["distil"], row["int8"]) == (
+        "progressive",
+        "divergence",
+        True,
+        True,
+    )
+    assert (asked.width.attempt_fraction, asked.width.layers_per_step, asked.width.least_share) == (0.2, 0.5, 0.3)
+    assert (asked.width.select, asked.recover.between_steps_batches, asked.recover.temperature) == ("rise", 20, 2.0)
+
+
+def test_settings_of_a_method_that_is_not_chosen_any_more_are_not_asked_for(submitted: list[Store]) -> None:
+    at = launch(order="layers-channels", layers="direct", channels="progressive")
+    at.toggle(key="launch_race").set_value(True).run()
+    at.number_input(key="launch_batches").set_value(20).run()
+    for key in ("launch_layers", "launch_channels"):
+        at.selectbox(key=key).set_value("one-shot").run()
+    assert not errors(at)
+    assert "--race" not in at.code[0].value and "--step-batches" not in at.code[0].value
+
+
+def test_a_race_is_not_offered_where_it_cannot_be_run(submitted: list[Store]) -> None:
+    at = launch(order="alternate")
+    at.selectbox(key="launch_measure").set_value("cka").run()
+    assert "launch_race" not in {toggle.key for toggle in at.toggle} and not errors(at)
+
+
+def test_what_a_latency_target_costs_is_said_to_be_measured_first(
+    submitted: list[Store], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preview, "forecast", lambda *_: [])
+    at = launch()
+    at.segmented_control(key="launch_metric").set_value("latency").run()
+    assert "once this computer's layer latencies are measured" in captions(at) and not errors(at)
+    assert "--metric latency" in at.code[0].value
+    assert [m.value for m in at.markdown if m.value.endswith("×**")] == ["**1.00×**"]

@@ -1,0 +1,91 @@
+from engine.spec import run as specs
+from engine.storage.store import Store
+from tests.support import runs
+from tests.support.screen import app, errors, labels
+
+
+def test_runs_without_any_says_what_will_be_here(results: Store) -> None:
+    assert "Prune a network" in labels(app("runs"))
+
+
+def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results: Store) -> None:
+    run = runs.underway(results, specs.parse({}))
+    at = app("runs")
+    assert len(at.get("plotly_chart")) == 2
+    assert "training, epoch 5/20" in at.get("progress")[0].proto.text
+    run.lock.release()
+    at.button(key=f"cancel-{run.id}").click().run()
+    assert not at.exception
+    assert run.status()["state"] == "cancelled"
+
+
+def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, submitted: list[Store]) -> None:
+    for foreground, state in ((True, "interrupted"), (False, "queued")):
+        run = results.create(specs.parse({"criterion": "l1"}), foreground=foreground)
+        run.update(state="running", progress=0.5, message="0.5×: channels, recovering")
+        run.lock.release()  # as when its process is killed
+        at = app("runs")
+        assert not errors(at) and not at.get("progress")
+        assert run.status()["state"] == state and "its process was lost" in run.status()["message"]
+    next(b for b in at.button if b.label == "Start the worker").click().run()
+    assert len(submitted) == 1
+
+
+def test_the_attempts_of_a_run_are_shown_when_asked_for(results: Store) -> None:
+    direct = specs.parse({"order": "layers", "depth": {"method": "direct"}, "target": {"keep": [0.8, 0.6]}})
+    run = runs.stepwise(results, direct)
+    at = app("runs", run=run.id)
+    assert not at.get("plotly_chart")
+    at.session_state[f"attempts-{run.id}"] = True
+    at.run()
+    assert not at.exception and not errors(at)
+    (heat,) = at.get("plotly_chart")
+    assert "12 attempts in 4 steps, 4 of them removed" in heat.proto.alt
+
+
+def test_waiting_runs_without_a_worker_are_noticed(results: Store, submitted: list[Store]) -> None:
+    results.create(specs.parse({}))
+    at = app("runs")
+    next(b for b in at.button if b.label == "Start the worker").click().run()
+    assert len(submitted) == 1
+
+
+def test_a_selected_run_can_be_repeated_and_deleted(results: Store, submitted: list[Store]) -> None:
+    run = runs.finished(results, specs.parse({"criterion": "l1"}))
+    at = app("runs", run=run.id)
+    assert not [b for b in at.button if b.label == "Resume"]
+    next(b for b in at.button if b.label == "Run again").click().run()
+    assert sorted(r["state"] for r in results.runs()) == ["done", "queued"]
+    next(b for b in at.button if b.label == "Delete").click().run()
+    assert run.path.exists()
+    at.button(key="confirmed").click().run()
+    assert not at.exception and not run.path.exists()
+
+
+def test_a_failed_run_says_why_and_can_be_resumed(results: Store, submitted: list[Store]) -> None:
+    run = results.create(specs.parse({}))
+    run.end("failed", "the loss is not finite; lower the learning rate")
+    at = app("runs", run=run.id)
+    assert errors(at) == ["the loss is not finite; lower the learning rate"]
+    next(b for b in at.button if b.label == "Resume").click().run()
+    assert run.status()["state"] == "queued" and len(submitted) == 1
+
+
+def test_a_damaged_run_is_listed_and_harms_nothing(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}))
+    (run.path / "spec.json").write_text("{")
+    at = app("runs", run=run.id)
+    assert len(errors(at)) == 1 and "spec.json" in errors(at)[0]
+    assert not app("explore").exception
+
+
+def test_damaged_events_are_told_in_one_sentence_and_the_rest_of_the_page_stays(results: Store) -> None:
+    ended = runs.finished(results, specs.parse({}))
+    working = runs.underway(results, specs.parse({"criterion": "l1"}))
+    for run in (ended, working):
+        with (run.path / "events.jsonl").open("a") as file:
+            file.write("not json\n{}\n")
+    at = app("runs", run=ended.id)
+    assert len(errors(at)) == 2 and all("events.jsonl" in error for error in errors(at))
+    assert f"cancel-{working.id}" in [button.key for button in at.button]
+    assert "Run again" in labels(at)

@@ -1,0 +1,72 @@
+"""Names that can be picked, and what is said about those that cannot."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.criteria.registry import EXACT, REGISTRY
+from engine.data.load import FROM_PATH, MADE, PUBLIC
+from engine.errors import RequestError
+from engine.spec import catalog
+
+
+def test_the_rooms_implement_what_the_catalogue_names() -> None:
+    assert set(REGISTRY) | set(EXACT) == set(catalog.CRITERIA)
+    assert set(MADE) | set(PUBLIC) == set(catalog.DATASETS)
+    assert set(FROM_PATH) == set(catalog.DATASET_PREFIXES)
+
+
+def test_torchvision_has_every_model_that_the_catalogue_takes_from_it() -> None:
+    from torchvision import models
+
+    assert set(catalog.TORCHVISION_MODELS) <= set(models.list_models(module=models))
+
+
+def test_names_are_there_once() -> None:
+    assert len(set(catalog.MODELS)) == len(catalog.MODELS)
+
+
+@pytest.mark.parametrize("name", [*catalog.CIFAR_MODELS, "torchvision/resnet50"])
+def test_a_known_model_is_itself(name: str) -> None:
+    assert catalog.check_model(name) == name
+
+
+@pytest.mark.parametrize(
+    ("check", "name", "near"),
+    [
+        (catalog.check_model, "resnet21", "resnet20"),
+        (catalog.check_model, "resnet50", "resnet56"),
+        (catalog.check_model, "torchvision/resnet51", "torchvision/resnet50"),
+        (catalog.check_model, "convnext", "torchvision/convnext_"),
+        (catalog.check_criterion, "bn-scale", "bn_scale"),
+        (catalog.check_criterion, "l1+tailor", "taylor"),
+        (catalog.check_dataset, "cifar-10", "cifar10"),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest(check, name: str, near: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(RequestError, match="did you mean") as caught:
+        check(name)
+    assert near in str(caught.value)
+
+
+@given(name=st.text(max_size=200))
+def test_any_other_name_is_refused_in_one_sentence_of_moderate_length(name: str) -> None:
+    checks = ((catalog.check_model, catalog.MODELS), (catalog.check_criterion, catalog.CRITERIA))
+    for check, known in checks:
+        if name not in known:
+            with pytest.raises(RequestError) as caught:
+                check(name)
+            assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
+
+
+def test_a_dataset_by_path_needs_its_path() -> None:
+    assert catalog.check_dataset("npz:/x.npz") == "npz:/x.npz"
+    for prefix in catalog.DATASET_PREFIXES:
+        with pytest.raises(RequestError, match="has no path"):
+            catalog.check_dataset(prefix)
+
+
+def test_an_ensemble_joins_different_criteria() -> None:
+    assert catalog.check_criterion("l1+taylor") == "l1+taylor"
+    with pytest.raises(RequestError, match="names one twice"):
+        catalog.check_criterion("l1+taylor+l1")

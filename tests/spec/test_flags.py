@@ -1,0 +1,143 @@
+"""Flags and specs say the same: a spec's command line asks for that spec again."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.spec import catalog, flags
+from engine.spec import run as run_spec
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0/"), min_size=1, max_size=20)
+PATHS = WORDS.map(lambda name: f"/data/x{name}")
+POSITIVE = st.floats(1e-12, 1e6, allow_nan=False)
+FILTERS = [name for name, criterion in catalog.CRITERIA.items() if criterion.scope == "both"]
+METHODS: list[dict[str, Any]] = [
+    {"order": "layers-channels", "width": {"scope": "uniform", "round_to": 8}},
+    {"order": "layers-channels", "depth": {"method": "direct", "floor": 0.5}, "attempt": {"measure": "cka"}},
+    {
+        "order": "channels",
+        "width": {
+            "method": "progressive",
+            "attempt_fraction": 0.2,
+            "layers_per_step": 0.5,
+            "select": "rise",
+            "least_share": 0.25,
+        },
+        "attempt": {"measure": "divergence", "race": True},
+        "int8": True,
+    },
+    {"order": "layers"},
+    {"order": "channels-layers"},
+    {"order": "alternate"},
+]
+SHARES = st.floats(0.001, 1, allow_nan=False)
+NORMALIZE = st.none() | st.sampled_from(["imagenet", "cifar10"]) | st.just([[0.1, 0.2, 0.3], [1, 2, 3.5]])
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> run_spec.RunSpec:
+    pick = lambda *choices: draw(st.sampled_from(choices))  # noqa: E731
+    return run_spec.parse(
+        {
+            "model": pick(*catalog.MODELS),
+            "weights": draw(st.sampled_from(["none", "hub"]) | PATHS),
+            "data": {
+                "name": draw(st.sampled_from(list(catalog.DATASETS)) | PATHS.map(lambda path: f"npz:{path}")),
+                "root": draw(st.none() | PATHS),
+                "limit": draw(st.none() | st.integers(1, 10**9)),
+                "val_fraction": draw(st.floats(1e-6, 0.9)),
+                "normalize": draw(NORMALIZE),
+            },
+            "train": {
+                "epochs": draw(st.integers(0, 1000)),
+                "lr": draw(POSITIVE),
+                "batch_size": draw(st.integers(2, 4096)),
+                "weight_decay": draw(st.floats(0, 1, allow_subnormal=False)),
+            },
+            "criterion": "+".join(draw(st.lists(st.sampled_from(FILTERS), min_size=1, unique=True))),
+            **draw(st.sampled_from(METHODS)),
+            "target": {
+                "metric": pick("macs", "params"),
+                "keep": draw(st.lists(SHARES, min_size=1, max_size=5, unique=True)),
+                "depth_share": draw(st.floats(0, 1)),
+            },
+            "recover": {
+                "epochs": draw(st.integers(0, 1000)),
+                "lr": draw(POSITIVE),
+                "between_phases": draw(st.booleans()),
+                "temperature": draw(POSITIVE),
+                "distil_weight": draw(SHARES),
+            },
+            "seed": draw(st.integers(0, 2**31 - 1)),
+            "device": pick("auto", "cpu", "cuda"),
+        }
+    )
+
+
+def asked_by(line: str, folder: Path) -> list[dict[str, Any]]:
+    """What a command line asks for, read by the same flags as the real command."""
+    heard: list[list[dict[str, Any]]] = []
+    app = typer.Typer(add_completion=False)
+
+    def hear(asked: flags.Asked) -> None:
+        heard.append(asked)
+
+    app.command()(flags.with_spec_flags(hear))
+    words = shlex.split(line)
+    if words[0] == "echo":
+        file = folder / "stdin.json"
+        file.write_text(words[1])
+        words = [str(file) if word == "/dev/stdin" else word for word in words[3:]]
+    app(words[4:], standalone_mode=False)
+    return heard[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(asked=specs())
+def test_the_command_line_of_a_spec_asks_for_that_spec(
+    tmp_path_factory: pytest.TempPathFactory, asked: run_spec.RunSpec
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    (heard,) = asked_by(flags.command_line("submit", asked), folder)
+    assert run_spec.parse(heard) == asked
+    assert flags.command_line("submit", run_spec.parse(heard)) == flags.command_line("submit", asked)
+
+
+def test_the_command_line_names_several_seeds(tmp_path: Path) -> None:
+    line = flags.command_line("submit", run_spec.RunSpec(), seeds=[3, 1, 4])
+    assert [one["seed"] for one in asked_by(line, tmp_path)] == [3, 1, 4]
+
+
+def test_the_command_line_of_the_default_is_short() -> None:
+    assert (
+        flags.command_line("run", run_spec.RunSpec())
+        == "python -m engine run --model resnet20 --data clutter --criterion bn_scale --order layers-channels"
+    )
+
+
+def test_every_setting_of_the_spec_has_a_flag_but_its_version_and_normalize() -> None:
+    def places(model: Any, above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+        found: set[tuple[str, ...]] = set()
+        for name, field in model.model_fields.items():
+            inner = field.annotation
+            nested = isinstance(inner, type) and hasattr(inner, "model_fields")
+            found |= places(inner, (*above, name)) if nested else {(*above, name)}
+        return found
+
+    flagless = places(run_spec.RunSpec) - {flag.place for flag in flags.FLAGS}
+    assert flagless == {("schema_version",), ("data", "normalize")}
+
+
+def test_flags_do_not_leak_from_one_call_to_the_next(tmp_path: Path) -> None:
+    assert asked_by("python -m engine run --limit 5", tmp_path) == [{"data": {"limit": 5}}]
+    assert asked_by("python -m engine run", tmp_path) == [{}]
+
+
+def test_what_no_flag_says_comes_on_standard_input() -> None:
+    line = flags.command_line("submit", run_spec.parse({"data": {"normalize": "cifar10"}}))
+    assert line.startswith("""echo '{"data": {"normalize": "cifar10"}}' | python -m engine submit --spec /dev/stdin """)

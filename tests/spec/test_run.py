@@ -1,0 +1,165 @@
+"""What may be asked for: one text for one spec, groups over seeds, and refusals of one sentence."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import RequestError
+from engine.spec import run as run_spec
+
+# As the design documents it, with the first of every choice taken.
+DOCUMENTED = json.loads(
+    """
+{"schema_version": 1, "model": "resnet20", "weights": "none",
+ "data": {"name": "clutter", "root": null, "limit": null, "val_fraction": 0.1},
+ "train":   {"epochs": 20, "lr": 0.1,  "batch_size": 128, "weight_decay": 0.0005},
+ "order": "layers-channels",
+ "criterion": "bn_scale",
+ "depth":   {"method": "one-shot"},
+ "width":   {"method": "one-shot", "scope": "global", "round_to": 1, "attempt_fraction": 0.1, "layers_per_step": 0.25},
+ "target":  {"metric": "macs", "keep": [0.8, 0.6, 0.4], "depth_share": 0.5},
+ "recover": {"epochs": 5, "lr": 0.01, "distil": false, "between_phases": true, "between_steps_batches": 0},
+ "seed": 0, "device": "auto"}
+"""
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+PARTIAL = st.fixed_dictionaries(
+    {},
+    optional={
+        "seed": st.integers(0, 2**31 - 1),
+        "criterion": st.sampled_from(["l1", "taylor", "l2+fpgm"]),
+        "order": st.sampled_from(run_spec.ORDERS),
+        "target": st.fixed_dictionaries({}, optional={"keep": st.lists(st.floats(0.01, 1), min_size=1, unique=True)}),
+        "train": st.fixed_dictionaries({}, optional={"lr": st.floats(1e-9, 10), "epochs": st.integers(0, 99)}),
+    },
+)
+
+
+def places(value: Any, above: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """The path of every part of a nested mapping."""
+    inner = (
+        [place for key, part in value.items() for place in places(part, (*above, key))]
+        if isinstance(value, dict)
+        else []
+    )
+    return [above, *inner] if above else inner
+
+
+def test_the_documented_spec_is_the_default_written_out() -> None:
+    assert run_spec.parse(DOCUMENTED) == run_spec.RunSpec() == run_spec.parse({})
+    written = json.loads(run_spec.parse({}).canonical())
+    beyond: dict[str, dict[str, Any]] = {
+        "data": {"normalize": None},
+        "train": {"label_smoothing": 0.0},
+        "depth": {"floor": None},
+        "width": {"select": "per-saving", "least_share": 0.0},
+        "target": {"latency_table": None},
+        "recover": {"reestimate_bn": False, "temperature": 4.0, "distil_weight": 0.9},
+    }
+    for part, more in beyond.items():
+        assert written.pop(part) == {**DOCUMENTED[part], **more}
+    assert (written.pop("attempt"), written.pop("int8")) == ({"measure": None, "race": False}, False)
+    assert written == {key: value for key, value in DOCUMENTED.items() if key not in beyond}
+
+
+@given(raw=PARTIAL)
+def test_the_canonical_text_reads_back_to_the_same_spec_and_text(raw: dict[str, Any]) -> None:
+    asked = run_spec.parse(raw)
+    again = run_spec.parse(json.loads(asked.canonical()))
+    assert again == asked
+    assert (again.canonical(), again.digest(), again.group()) == (asked.canonical(), asked.digest(), asked.group())
+
+
+@given(raw=PARTIAL, seed=st.integers(0, 2**31 - 1))
+def test_the_seed_changes_the_digest_and_not_the_group(raw: dict[str, Any], seed: int) -> None:
+    one, other = run_spec.parse(raw), run_spec.parse({**raw, "seed": seed})
+    assert one.group() == other.group()
+    assert (one.digest() == other.digest()) == (one.seed == other.seed)
+
+
+@given(raw=PARTIAL)
+def test_anything_but_the_seed_changes_the_group(raw: dict[str, Any]) -> None:
+    one = run_spec.parse(raw)
+    other = run_spec.parse({**raw, "width": {"round_to": 8}})
+    assert one.group() != other.group()
+
+
+def test_digest_and_group_are_eight_hex_digits_and_keys_may_stand_in_any_order() -> None:
+    asked = run_spec.parse(dict(reversed(DOCUMENTED.items())))
+    assert all(re.fullmatch("[0-9a-f]{8}", text) for text in (asked.digest(), asked.group()))
+    assert asked.digest() == run_spec.RunSpec().digest()
+    assert run_spec.parse({"target": {"keep": [1]}}).digest() == run_spec.parse({"target": {"keep": [1.0]}}).digest()
+
+
+@settings(max_examples=300)
+@given(where=st.sampled_from(places(DOCUMENTED)), value=JSON)
+def test_whatever_stands_in_a_spec_it_is_taken_or_refused_in_one_sentence(where: tuple[str, ...], value: Any) -> None:
+    raw = json.loads(json.dumps(DOCUMENTED))
+    part = raw
+    for key in where[:-1]:
+        part = part[key]
+    part[where[-1]] = value
+    try:
+        asked = run_spec.parse(raw)
+    except RequestError as error:
+        said = str(error)
+        assert "\n" not in said and "Input should" not in said and len(said) < 500
+        assert not said.startswith(("value error", "Value error", " ", ":"))
+    else:
+        assert run_spec.parse(json.loads(asked.canonical())) == asked
+
+
+@given(key=st.text(max_size=8), where=st.sampled_from([(), ("data",), ("width",), ("recover",)]))
+def test_an_unknown_key_is_refused_with_those_that_are_allowed(key: str, where: tuple[str, ...]) -> None:
+    known: Any = DOCUMENTED
+    for part in where:
+        known = known[part]
+    if key in known or key == "normalize":
+        return
+    raw: Any = {key: 1}
+    for part in where:
+        raw = {part: raw}
+    with pytest.raises(RequestError, match=r"unknown key") as caught:
+        run_spec.parse(raw)
+    assert ", ".join(list(known)[:2]) in str(caught.value)
+
+
+@pytest.mark.parametrize("raw", [[], "resnet20", None, 5])
+def test_what_is_no_object_is_refused(raw: Any) -> None:
+    with pytest.raises(RequestError, match="a spec is one JSON object"):
+        run_spec.parse(raw)
+
+
+def test_paths_are_absolute_whatever_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = run_spec.parse({"weights": "w.pth", "data": {"name": "npz:d.npz", "root": "here"}})
+    assert asked.weights == str(tmp_path / "w.pth")
+    assert (asked.data.name, asked.data.root) == (f"npz:{tmp_path / 'd.npz'}", str(tmp_path / "here"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert run_spec.parse({"weights": "~/w.pth"}) == run_spec.parse({"weights": "w.pth"})
+
+
+@pytest.mark.parametrize("order", run_spec.ORDERS)
+def test_an_order_is_its_phases(order: str) -> None:
+    assert "-".join(run_spec.parse({"order": order}).phases()) == order
+
+
+def test_the_first_word_of_a_refusal_is_the_field() -> None:
+    for raw, field in (
+        ({"target": {"keep": [2]}}, "target.keep"),
+        ({"data": {"normalize": 5}}, "data.normalize"),
+        ({"train": 5}, "train"),
+        ({"recover": {"distil": "yes"}}, "recover.distil"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            run_spec.parse(raw)
+        assert str(caught.value).split()[0] == field
