@@ -1,8 +1,11 @@
 """What the documentation names is there: links, files, commands, flags, make's targets and rooms."""
 
 import ast
+import json
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import pytest
 from typer.main import get_command
 
 from engine.cli.main import app
+from engine.spec.run import RunSpec
 from tests.support.places import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -97,6 +101,13 @@ def test_files_that_are_named_exist(path: Path) -> None:
 
 
 @page
+def test_what_is_said_to_be_in_a_file_is_in_it(path: Path) -> None:
+    text = re.sub(r"\s+", " ", FENCE.sub("", path.read_text()))
+    for name, file in re.findall(r"`@?(\w+)`(?: [\w,]+)*? (?:in|of) `(\S+\.py)`", text):
+        assert name in (ROOT / file).read_text(), f"{path.name} says that {name} is in {file}"
+
+
+@page
 def test_commands_and_flags_exist(path: Path) -> None:
     for words in shell_lines(path):
         if words[0] == "espalier":
@@ -116,14 +127,32 @@ def test_other_commands_exist(path: Path) -> None:
     for words in [*shell_lines(path), *(span.split() for span in spans(path))]:
         if words[0] == "make" and words[1:]:
             assert words[1] in targets, f"{path.name} names make {words[1]}"
-        if words[:2] == ["python", "-m"] and words[2].startswith("benchmarks."):
-            assert (ROOT / words[2].replace(".", "/")).with_suffix(".py").is_file(), f"{path.name} names {words[2]}"
+        for word in words[:3]:
+            if word.startswith("benchmarks."):
+                assert (ROOT / word.replace(".", "/")).with_suffix(".py").is_file(), f"{path.name} names {word}"
 
 
 @page
 def test_examples_are_python(path: Path) -> None:
     for block in blocks(path, "python"):
         ast.parse(block)
+
+
+def test_the_spec_in_the_methods_is_the_default() -> None:
+    (block,) = blocks(ROOT / "docs/methods.md", "json")
+    assert json.loads(block) == RunSpec().model_dump(mode="json")
+
+
+def test_the_criterion_in_the_readme_prunes() -> None:
+    (code,) = [block for block in blocks(ROOT / "README.md", "python") if "@criterion" in block]
+    code += """
+import engine
+from torch import nn
+model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 6 * 6, 2))
+print(engine.prune(model, image=(3, 8, 8), keep=0.5, criterion="peak").module[0].out_channels)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
 def test_the_picture_and_the_table_have_every_room() -> None:

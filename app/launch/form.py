@@ -1,11 +1,12 @@
 """The launch form: six short sections, each with the place where its error is said."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
 from app import format
+from app.charts.axes import X_AXES
 from app.launch import methods
 from app.launch import request as forms
 from engine.errors import RequestError
@@ -13,6 +14,7 @@ from engine.spec import run as specs
 from engine.spec.catalog import DATASETS, MODELS
 
 _DEFAULT = specs.parse({})
+_METRICS = get_args(specs.TargetSpec.model_fields["metric"].annotation)
 _FOLDER, _NPZ = "folder:", "npz:"
 _DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 _NEEDS_ROOT = ("cifar10", "cifar100", "imagenet")
@@ -176,12 +178,12 @@ def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
     )
     metric = st.segmented_control(
         "Of the",
-        ["macs", "params", "latency"],
+        _METRICS,
         default="macs",
         required=True,
         key="launch_metric",
         persist_state="session",
-        format_func={"macs": "MACs", "params": "Parameters", "latency": "Latency"}.__getitem__,
+        format_func=lambda name: X_AXES[name].label,
         width="stretch",
     )
     out: dict[str, Any] = {"metric": metric}
