@@ -1,7 +1,8 @@
 """Draws docs/rooms.svg from the imports in the source: `python docs/draw_rooms.py`.
 
-A room is a package or a module of the engine; `app` and `pages` are one room each. Rooms stand in layers, each above
-all that it imports. An import that a longer way implies is not drawn. Layers are ordered by the mean place of their
+A room is a package of the engine; `app` and `pages` are one room each. Rooms stand in layers, each above all that it
+imports. An import that a longer way implies is not drawn, nor are those of the engine's own modules, which stand below
+everything. Layers are ordered by the mean place of their
 neighbours, with a bend where a line crosses a layer (Sugiyama et al. 1981).
 """
 
@@ -12,8 +13,10 @@ from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+PACKAGES = {path.parent.name for path in (ROOT / "engine").glob("*/__init__.py")}
+MODULES = sorted(path.stem for path in (ROOT / "engine").glob("*.py") if not path.stem.startswith("__"))
 FILE = Path(__file__).with_name("rooms.svg")
-MOST_WIDE, ROW, BOX, HIGH, GAP = 760, 58, 92, 30, 24  # px
+MOST_WIDE, ROW, BOX, HIGH, GAP = 760.0, 58.0, 92.0, 30.0, 24.0  # px
 SWEEPS = 24
 STYLE = """
 text{font:14px system-ui,sans-serif;text-anchor:middle;fill:#1a1c24}
@@ -26,11 +29,11 @@ Graph = dict[str, set[str]]
 
 
 def room_of(parts: Iterable[str]) -> str | None:
-    """The room of a module's dotted parts; None for what is none of ours, and for the engine's own two files."""
+    """The room of a module's dotted parts; None for what is in none."""
     top, *rest = parts
     if top in ("app", "pages"):
         return top
-    return rest[0] if top == "engine" and rest and not rest[0].startswith("__") else None
+    return rest[0] if top == "engine" and rest and rest[0] in PACKAGES else None
 
 
 def imported(path: Path) -> set[str]:
@@ -135,17 +138,23 @@ def draw(graph: Graph) -> str:
     x, top = places(chains.values(), layer), max(layer.values())
     width = max(at for name, at in x.items() if ":" not in name) + BOX / 2 + GAP / 2
     y = {name: GAP / 2 + HIGH / 2 + (top - layer[name]) * ROW for name in layer}
-    tall = ROW * top + HIGH + GAP
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {tall}" width="{width:.0f}" role="img">']
+    floor = ROW * (top + 1) + GAP / 2
+    tall = floor + HIGH + GAP / 2
+    size = f'viewBox="0 0 {width:.0f} {tall:.0f}" width="{width:.0f}"'
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">']
     out += ["<title>Rooms and their imports</title>", f"<style>{STYLE}</style>"]
     out += ['<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">']
     out += ['<path d="M0 0L8 4L0 8z"/></marker>']
     out += [f'<path d="{curve([(x[n], y[n]) for n in chain])}" marker-end="url(#tip)"/>' for chain in chains.values()]
-    for room in sorted(graph, key=lambda room: (y[room], x[room])):
-        kind = "screen" if room in ("app", "pages") else "room"
-        out.append(f'<g class="{kind}"><rect x="{x[room] - BOX / 2:.0f}" y="{y[room] - HIGH / 2:.0f}" width="{BOX}"')
-        out.append(f' height="{HIGH}"/><text x="{x[room]:.0f}" y="{y[room] + 5:.0f}">{room}</text></g>')
-    return "\n".join([*out, "</svg>", ""])
+    boxes = [("screen" if room in ("app", "pages") else "room", room, x[room], y[room], BOX) for room in graph]
+    boxes.append(("room", " · ".join(MODULES), width / 2, floor + HIGH / 2, width - GAP))
+    return "\n".join([*out, *(box(*each) for each in sorted(boxes, key=lambda each: each[3:1:-1])), "</svg>", ""])
+
+
+def box(kind: str, text: str, x: float, y: float, wide: float) -> str:
+    """A box around its middle."""
+    size = f'x="{x - wide / 2:.0f}" y="{y - HIGH / 2:.0f}" width="{wide:.0f}" height="{HIGH:.0f}"'
+    return f'<g class="{kind}"><rect {size}/><text x="{x:.0f}" y="{y + 5:.0f}">{text}</text></g>'
 
 
 def curve(points: list[tuple[float, float]]) -> str:
