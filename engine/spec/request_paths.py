@@ -14,7 +14,7 @@ def absolute(raw: Mapping[str, Any]) -> dict[str, Any]:
     weights = out.get("weights")
     if isinstance(weights, str) and weights not in ("none", "hub"):
         if not weights:
-            raise RequestError("weights is empty; give none, hub or the path of a checkpoint")
+            raise RequestError("weights is empty; give none, hub or the path of a checkpoint", field="weights")
         out["weights"] = _absolute("weights", weights)
     data = out.get("data")
     if isinstance(data, Mapping):
@@ -36,4 +36,5 @@ def _absolute(field: str, text: str) -> str:
     try:
         return str(Path(text).expanduser().absolute())
     except (RuntimeError, ValueError):  # ~somebody, who has no home here
-        raise RequestError(f"{field} {messages.quote(text)} names no home folder of this computer") from None
+        sentence = f"{field} {messages.quote(text)} names no home folder of this computer"
+        raise RequestError(sentence, field=field) from None

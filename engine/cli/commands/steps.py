@@ -38,7 +38,7 @@ def scores(
         raise RequestError(f"unknown scope {scope!r}; allowed: channels, blocks")
     if split not in ("val", "test"):
         raise RequestError(f"unknown split {split!r}; allowed: val, test")
-    asked = run_spec.parse(
+    spec = run_spec.parse(
         {
             "model": model,
             "weights": weights,
@@ -48,7 +48,7 @@ def scores(
             "seed": seed,
         }
     )
-    answer(single_steps.scores(asked, scope, split), as_json, tables.scores)
+    answer(single_steps.scores(spec, scope, split), as_json, tables.scores)
 
 
 @app.command()
@@ -65,8 +65,8 @@ def table(
     """Measure a network's layers on this machine, for --latency-table on another; takes about a minute."""
     from engine.pipeline import single_steps
 
-    asked = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-    answer(single_steps.table(asked, out, store_in(results).root), as_json, tables.written)
+    spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
+    answer(single_steps.table(spec, out, store_in(results).root), as_json, tables.written)
 
 
 @app.command()
