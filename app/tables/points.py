@@ -162,7 +162,7 @@ def halved(frame: pd.DataFrame) -> str | None:
 
 def differing(frame: pd.DataFrame) -> list[str]:
     """The settings in which the given points differ."""
-    return [key for key in SETTINGS if frame[key].astype(str).nunique() > 1]
+    return [key for key in SETTINGS if frame[key].astype(str).nunique(dropna=False) > 1]
 
 
 def _on_host(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -141,12 +141,10 @@ def layout() -> dict[str, Any]:
 
 def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
     """One value of a request; the spec's default where the run was written before the key existed."""
-    value: Any = request
-    for part in field.place:
-        if part not in value:
-            return field.default
-        value = value[part]
-    return value
+    *parents, last = field.place
+    for parent in parents:
+        request = request.get(parent, {})
+    return request.get(last, field.default)
 
 
 def _summary(
@@ -178,8 +176,8 @@ def _summary(
 def _unreadable(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
     known = {"state": "failed", "progress": 0.0, "created": 0.0, "message": sentence, "error": sentence}
     if folder.kind == "timing":
-        bare = ("device", "precision", "phase", "started", "finished")
-        return {**dict.fromkeys(bare), **known, "job_id": job_id, "points": []}
+        unknown = (*TimingRequest.model_fields, "phase", "started", "finished")
+        return {**dict.fromkeys(unknown), **known, "job_id": job_id, "points": []}
     unknown = (*_COLUMNS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
     mine = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
     return {**dict.fromkeys(unknown), **known, **mine}
