@@ -18,6 +18,8 @@ Model = Annotated[str, typer.Option("--model", help=_HELP["--model"])]
 Weights = Annotated[str, typer.Option("--weights", help=_HELP["--weights"])]
 DataName = Annotated[str, typer.Option("--data", help=_HELP["--data"])]
 DataRoot = Annotated[str | None, typer.Option("--data-root", help=_HELP["--data-root"])]
+Criterion = Annotated[str, typer.Option("--criterion", help=_HELP["--criterion"])]
+Limit = Annotated[int | None, typer.Option("--limit", help=_HELP["--limit"], show_default="all")]
 Point = Annotated[int, typer.Option("--point", help="the point's number, as `show` lists them")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="a run's id, as `runs` lists them")]
 RESULTS = directories.results()

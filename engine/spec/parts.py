@@ -41,7 +41,7 @@ class DataSpec(Part):
     ] = "clutter"
     root: Annotated[
         Text | None,
-        Setting("where downloaded data lies", "--data-root", "data_root", "data folder", "the data folder"),
+        Setting("where downloaded data lies", "--data-root", "data_root", "data folder", "the data folder", path=True),
     ] = None
     limit: Annotated[
         Annotated[Whole, Field(ge=1)] | None,
@@ -181,7 +181,7 @@ class TargetSpec(Part):
     )
     latency_table: Annotated[  # of another machine; without one, this machine's is measured
         Text | None,
-        Setting("a machine's layer latencies, from `table`", label="the table of layer latencies"),
+        Setting("a machine's layer latencies, from `table`", label="the table of layer latencies", path=True),
     ] = None
 
     @field_validator("keep")

@@ -134,7 +134,7 @@ def parse(raw: Mapping[str, Any]) -> RunSpec:
             field="schema_version",
         )
     try:
-        return RunSpec.model_validate(_direct_measure(request_paths.absolute(raw)))
+        return RunSpec.model_validate(_direct_measure(request_paths.absolute(raw, RunSpec)))
     except ValidationError as error:
         raise messages.refusal(error, RunSpec) from None
 

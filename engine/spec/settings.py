@@ -29,6 +29,7 @@ class Setting:
     label: str = OWN  # what a form calls it in an error, in place of its path
     unit: str = ""  # behind a value
     section: Section | None = None  # of the launch form; that of the part where it is not said
+    path: bool = False  # a file or folder: stored as a worker finds it, whatever folder that was started in
     several: bool = False  # a flag may name several, each of which makes a request
     costs_time: bool = False  # runs that differ in it do not take equally long
 
@@ -41,7 +42,6 @@ class SpecField:
     setting: Setting
     annotation: Any
     default: Any
-    section: Section | None
 
     @property
     def name(self) -> str:
@@ -69,7 +69,7 @@ class SpecField:
 @cache
 def settings_of(model: type[BaseModel]) -> tuple[SpecField, ...]:
     """Every setting of a model and of its parts, as declared; TypeError for a field of which nothing is said."""
-    fields = tuple(_walk(model, (), None))
+    fields = tuple(_walk(model, ()))
     for names in ([f.flag for f in fields], [f.column for f in fields]):
         twice = {name for name in names if name is not None and names.count(name) > 1}
         if twice:
@@ -133,21 +133,20 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
 
-def _walk(model: type[BaseModel], above: tuple[str, ...], section: Section | None) -> Iterator[SpecField]:
+def _walk(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[SpecField]:
     for name, field in model.model_fields.items():
         setting, place = _setting(field), (*above, name)
         if setting is None and name == _VERSION:
             continue
         if setting is None:
             raise TypeError(f"{model.__name__}.{name} has no Setting; give it one where it is declared")
-        within = setting.section or section
         inner: Any = field.annotation
         if _is_part(inner):
-            yield from _walk(inner, place, within)
+            yield from _walk(inner, place)
             continue
         default = field.get_default(call_default_factory=True, validated_data={})
         known = None if default is PydanticUndefined else to_jsonable_python(default)
-        yield SpecField(place, setting, field.annotation, known, within)
+        yield SpecField(place, setting, field.annotation, known)
 
 
 def _setting(field: FieldInfo) -> Setting | None:

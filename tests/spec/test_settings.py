@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from engine.spec import flags
+from engine.errors import RequestError
+from engine.spec import board_timing, flags
 from engine.spec.board_timing import TimingRequest
 from engine.spec.run import RunSpec, parse
 from engine.spec.settings import Setting, arranged, columns_of, label_of, section_of, settings_of
@@ -29,6 +30,7 @@ from engine.spec.settings import Setting
 class WiderRun(run.RunSpec):
     gloss: Annotated[float, Setting("how much it shines", heading="shine", label="the shine", unit="lm",
                                     section="recover", costs_time=True)] = Field(0.5, ge=0)
+    finish: Annotated[str | None, Setting("a file", path=True, section="recover")] = None
 
 class WiderTiming(board_timing.TimingRequest):
     warm_up: Annotated[int, Setting("turns that do not count")] = 2
@@ -38,7 +40,8 @@ run.RunSpec, board_timing.TimingRequest = WiderRun, WiderTiming
 _USED = """
 from app.launch import request as forms
 from app.tables import points
-from engine.spec import flags
+from engine.errors import RequestError
+from engine.spec import board_timing, flags
 from engine.spec.settings import columns_of
 from engine.storage.store import Store
 from tests.support import runs
@@ -70,6 +73,7 @@ print(json.dumps({
     "runs": sorted(row["gloss"] for row in results.runs()),
     "points": sorted(set(frame["gloss"])),
     "differing": points.differing(frame),
+    "absolute": Path(run.parse({"finish": "varnish"}).finish).is_absolute(),
     "heading": points.SETTINGS["gloss"],
     "told": [hover for hover in frame["hover"] if "shine 0.7 lm" in hover] != [],
     "refused": [refused.section, refused.sentence],
@@ -97,6 +101,7 @@ def test_a_field_that_is_added_is_a_flag_a_column_and_a_heading_and_old_rows_are
         "runs": [0.5, 0.7],
         "points": [0.5, 0.7],
         "differing": ["gloss"],
+        "absolute": True,
         "heading": "shine",
         "told": True,
         "refused": ["recover", "The shine must be a number of at least 0 (got -1)."],
@@ -171,6 +176,14 @@ def test_a_field_belongs_to_the_section_of_its_part(name: str | None, section: s
 
 def test_a_form_calls_a_field_by_its_label_or_else_by_its_path() -> None:
     assert label_of(Whole, "part.last") == "the last" and label_of(Whole, "part.first") == "part.first"
+
+
+def test_a_refused_timing_names_its_field() -> None:
+    point = {"run": "20260101-000000-01234567", "point": 0}
+    for more, field in (({"rounds": 0}, "rounds"), ({"points": [point, point]}, "points"), ({"device": "-"}, "device")):
+        with pytest.raises(RequestError) as caught:
+            board_timing.parse({"device": "tx2", "points": [point], **more})
+        assert caught.value.field == field
 
 
 def test_a_field_of_which_nothing_is_said_and_two_of_one_name_are_mistakes() -> None:
