@@ -70,7 +70,7 @@ def _from_memory(
 def _from_disk(split: Split, chunks: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     assert split.disk is not None
     loader: DataLoader[tuple[Tensor, Tensor] | WorkError] = DataLoader(
-        _Carrier(split.disk),  # type: ignore[arg-type]  # items are collated into batches
+        _Carrier(split.disk),  # type: ignore[arg-type]  # items by index, and collated into batches
         batch_sampler=[chunk.tolist() for chunk in chunks],
         collate_fn=_collate,
         num_workers=min(_MOST_WORKERS, os.cpu_count() or 1, len(chunks)),
@@ -86,7 +86,7 @@ def _from_disk(split: Split, chunks: list[Tensor]) -> Iterator[tuple[Tensor, Ten
         raise failure
 
 
-class _Carrier(Dataset[Item | WorkError]):
+class _Carrier:
     """A dataset whose items may be the error that reading one came to: raised in a worker process, it would arrive as
     the text of a traceback."""
 

@@ -120,9 +120,9 @@ def _with_timings(
 ) -> list[Mapping[str, Any]]:
     """The points with what devices measured of them among their latencies: the last timing under each condition."""
     latest: dict[int, dict[tuple[Any, ...], dict[str, Any]]] = {}
-    for measured in measurements:
-        condition = tuple(measured.get(key) for key in _CONDITIONS)
-        latest.setdefault(int(measured["point"]), {})[condition] = {"where": measured["device"], **measured}
+    for found in measurements:
+        condition = tuple(found.get(key) for key in _CONDITIONS)
+        latest.setdefault(int(found["point"]), {})[condition] = {"where": found["device"], **found}
     return [
         {**point, "latency": [*point.get("latency", ()), *latest[point["point"]].values()]}
         if point.get("point") in latest
