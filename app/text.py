@@ -8,6 +8,8 @@ import pandas as pd
 
 from app import format
 from engine.spec.catalog import CRITERIA
+from engine.spec.run import RunSpec
+from engine.spec.settings import columns_of
 
 _MARKUP = re.compile(r"([\\`*_\[\]<$~#])")  # what Markdown would make something of
 _DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
@@ -26,6 +28,13 @@ MEASURE_LABELS: dict[str, str] = {
     "divergence": "divergence",
     "cka": "CKA",
 }
+
+# Settings that the lines of a hover have words of their own for; all others it tells by their headings.
+_WORDED = """
+    model data weights limit seed criterion order metric depth_share depth_method width_method scope round_to
+    measure race between_steps_batches train_epochs recover_epochs distil
+"""
+_OTHERS = {column: field for column, field in columns_of(RunSpec).items() if column not in _WORDED.split()}
 
 
 def sentence(message: str, name: str | None = None) -> str:
@@ -150,6 +159,7 @@ def hover(row: Mapping[str, Any]) -> str:
         _attempts(row),
         f"scope {row['scope']}, depth share {row['depth_share']:g}, rounded to {row['round_to']}"
         + (f", first {row['limit']:,} images" if row["limit"] and not pd.isna(row["limit"]) else ""),
+        _others(row),
         row["note"],
         f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
     ]
@@ -169,6 +179,21 @@ def _attempts(row: Mapping[str, Any]) -> str:
     raced = "raced" if row["race"] else ""
     batches = f"{row['between_steps_batches']} batches after each step" if row["between_steps_batches"] else ""
     return ", ".join(filter(None, (judged, raced, batches)))
+
+
+def _others(row: Mapping[str, Any]) -> str:
+    """The settings that no other line of a hover tells, where they are not what every run has by default."""
+    told = []
+    for column, field in _OTHERS.items():
+        value = row.get(column)
+        if pd.isna(value) or value == field.default:
+            continue
+        if isinstance(value, bool):
+            told.append(field.heading if value else f"no {field.heading}")
+        else:
+            shown = f"{value:g}" if isinstance(value, float) else _file(str(value))
+            told.append(f"{field.heading} {shown} {field.setting.unit}".rstrip())
+    return ", ".join(told)
 
 
 def _file(weights: str) -> str:

@@ -12,6 +12,7 @@ from app.launch import request as forms
 from engine.errors import RequestError
 from engine.spec import run as specs
 from engine.spec.catalog import DATASETS, MODELS
+from engine.spec.settings import Section
 
 _DEFAULT = specs.parse({})
 _METRICS = get_args(specs.TargetSpec.model_fields["metric"].annotation)
@@ -26,7 +27,7 @@ class FormState:
     """What the form holds, and for each section the place where its error is said."""
 
     request: forms.Request | forms.Refusal
-    errors: dict[forms.Section, Any] = field(default_factory=dict)
+    errors: dict[Section, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class _Section:
 def draw() -> FormState:
     """Draws the six sections, two side by side."""
     base: dict[str, Any] = {}
-    slots: dict[forms.Section, Any] = {}
+    slots: dict[Section, Any] = {}
     grid = st.grid(2, gap="small", min_column_width=260)
     section = _section(grid, "1 · Network", "network", slots)
     with section.fields:
@@ -49,7 +50,7 @@ def draw() -> FormState:
     section = _section(grid, "3 · What to remove", "remove", slots)
     with section.fields:
         removal = methods.removal(section.head)
-        base |= removal.asked
+        base |= removal.settings
     section = _section(grid, "4 · How far", "target", slots)
     with section.fields:
         keep, target = _target(section.head, removal.order)
@@ -67,11 +68,11 @@ def draw() -> FormState:
             base, removal.criteria, removal.ensemble, forms.seeds(typed)
         )
     except RequestError as error:
-        request = forms.Refusal(forms.section_of(str(error)), forms.sentence(str(error)))
+        request = forms.Refusal.of(str(error), error.field)
     return FormState(request, slots)
 
 
-def _section(grid: Any, title: str, name: forms.Section, slots: dict[forms.Section, Any]) -> Any:
+def _section(grid: Any, title: str, name: Section, slots: dict[Section, Any]) -> Any:
     """A section's fields, the head that its rarer settings go into, and (kept for later) the place of its error."""
     box = grid.container(border=True, gap="xsmall", height="stretch")
     head = box.container(horizontal=True, vertical_alignment="center", gap="small")

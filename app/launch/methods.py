@@ -25,7 +25,7 @@ class Removal:
     order: str
     depth: str
     width: str
-    asked: dict[str, Any]
+    settings: dict[str, Any]
 
     @property
     def iterates(self) -> bool:
@@ -55,19 +55,19 @@ def removal(head: Any) -> Removal:
     with place:
         criteria = _measures() if measured else _criteria(order)
         ensemble = not measured and len(criteria) > 1 and _ensemble()
-    asked: dict[str, Any] = {"order": order, "depth": {"method": depth}, "width": {"method": width}}
+    settings: dict[str, Any] = {"order": order, "depth": {"method": depth}, "width": {"method": width}}
     nothing_more = order == "layers" and depth == "one-shot"
     with head.popover("Method", icon=":material/tune:", type="tertiary", disabled=nothing_more):
         if depth == "direct":
-            asked["depth"] |= _floor()
+            settings["depth"] |= _floor()
         if order != "layers":
-            asked["width"] |= _progressive() if width == "progressive" else _scope()
-            asked["width"]["round_to"] = st.number_input(
+            settings["width"] |= _progressive() if width == "progressive" else _scope()
+            settings["width"]["round_to"] = st.number_input(
                 "Keep multiples of", 1, 256, 1, key="launch_round", persist_state="session"
             )
-        chosen = Removal(tuple(criteria), ensemble, order, depth, width, asked)
+        chosen = Removal(tuple(criteria), ensemble, order, depth, width, settings)
         if chosen.iterates:
-            asked["attempt"] = _attempt(criteria if measured else None)
+            settings["attempt"] = _attempt(criteria if measured else None)
     return chosen
 
 
@@ -148,14 +148,14 @@ def _ensemble() -> bool:
     )
 
 
-def _method(what: str, iterative: str, told: str) -> str:
+def _method(what: str, iterative: str, explanation: str) -> str:
     return st.selectbox(
         what,
         ["one-shot", iterative],
         format_func=_METHODS.__getitem__,
         key=f"launch_{what.lower()}",
         persist_state="session",
-        help=f"One-shot looks once and removes everything. {told}",
+        help=f"One-shot looks once and removes everything. {explanation}",
     )
 
 
@@ -206,9 +206,9 @@ def _progressive() -> dict[str, Any]:
     return {"attempt_fraction": fraction, "layers_per_step": layers, "least_share": least, "select": select}
 
 
-def _share(label: str, least: float, default: float, key: str, told: str) -> float:
+def _share(label: str, least: float, default: float, key: str, explanation: str) -> float:
     most = 1.0 if key == "launch_per_step" else 0.99
-    return st.number_input(label, least, most, default, 0.05, key=key, persist_state="session", help=told)
+    return st.number_input(label, least, most, default, 0.05, key=key, persist_state="session", help=explanation)
 
 
 def _attempt(measures: list[str] | None) -> dict[str, Any]:

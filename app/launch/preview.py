@@ -23,7 +23,7 @@ from engine.spec.run import RunSpec
 TWICE_SECONDS = 3.0
 
 
-def aside(runs: list[RunSpec] | request.Refusal, asked: FormState, past: Sequence[Mapping[str, Any]]) -> None:
+def aside(runs: list[RunSpec] | request.Refusal, form: FormState, past: Sequence[Mapping[str, Any]]) -> None:
     """The preview, the command that does the same, and the button."""
     refusal = runs if isinstance(runs, request.Refusal) else None
     with st.container(border=True):
@@ -32,7 +32,7 @@ def aside(runs: list[RunSpec] | request.Refusal, asked: FormState, past: Sequenc
         if refusal is not None:
             st.caption("What each target will cost appears here as soon as the request can be met.")
     if refusal is not None:
-        asked.errors[refusal.section].error(refusal.sentence, icon=":material/error:")
+        form.errors[refusal.section].error(refusal.sentence, icon=":material/error:")
         st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
         return
     assert isinstance(runs, list)
@@ -46,15 +46,15 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
     try:
         preflight.check_request(spec)
     except RequestError as error:
-        return request.Refusal(request.section_of(str(error)), request.sentence(str(error)))
+        return request.Refusal.of(str(error), error.field)
     with st.skeleton(height=260):
         summary = store.summary(spec)
     if isinstance(summary, store.SummaryFailure):
-        return request.Refusal(request.section_of_sheet(summary.sentence, spec), request.sentence(summary.sentence))
+        return request.Refusal.of(summary.sentence, summary.field)
     try:
         targets = forecast(summary, spec, read_for(spec.target.latency_table, summary))
     except RequestError as error:
-        return request.Refusal(request.section_of_forecast(str(error)), request.sentence(str(error)))
+        return request.Refusal.of(str(error), error.field)
     _row(_untouched(summary), theme.NEUTRAL)
     for target in targets:
         _row(target, theme.criterion_colour(spec.criterion))

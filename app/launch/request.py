@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Self
 
 from app import text
 from engine.errors import RequestError
@@ -10,53 +10,7 @@ from engine.spec import run as specs
 from engine.spec.catalog import CRITERIA
 from engine.spec.flags import command_line
 from engine.spec.run import RunSpec
-
-Section = Literal["network", "data", "remove", "target", "recover", "seeds"]
-
-# The first word of a spec's error sentence is the path of the field it concerns.
-_SECTIONS: dict[str, Section] = {
-    "model": "network",
-    "weights": "network",
-    "train": "network",
-    "data": "data",
-    "dataset": "data",
-    "imagenet": "data",
-    "criterion": "remove",
-    "order": "remove",
-    "width": "remove",
-    "depth": "remove",
-    "attempt": "remove",
-    "target": "target",
-    "int8": "target",
-    "recover": "recover",
-    "seed": "seeds",
-    "device": "seeds",
-}
-# What the form calls a spec's fields, and the criteria that sentences begin with.
-_FIELDS = {name: criterion.label for name, criterion in CRITERIA.items()} | {
-    "data.root": "the data folder",
-    "data.limit": "the number of images",
-    "data.val_fraction": "the validation share",
-    "train.epochs": "the number of epochs before pruning",
-    "train.lr": "the learning rate",
-    "train.batch_size": "the batch size",
-    "depth.floor": "the accuracy to stop below",
-    "width.round_to": "the multiple to keep",
-    "width.attempt_fraction": "the share of channels tried",
-    "width.layers_per_step": "the share of layers cut in a step",
-    "width.least_share": "the share always kept",
-    "attempt.measure": "the measure of attempts",
-    "attempt.race": "the race",
-    "target.keep": "the ratios to keep",
-    "target.depth_share": "the layers' share",
-    "target.latency_table": "the table of layer latencies",
-    "recover.epochs": "the number of recovery epochs",
-    "recover.lr": "the learning rate of the recovery",
-    "recover.distil": "distillation",
-    "recover.temperature": "the temperature",
-    "recover.distil_weight": "the teacher's part of the loss",
-    "recover.between_steps_batches": "the number of batches after each step",
-}
+from engine.spec.settings import Section, label_of, section_of
 
 
 @dataclass(frozen=True)
@@ -76,6 +30,11 @@ class Refusal:
     section: Section
     sentence: str
 
+    @classmethod
+    def of(cls, message: str, field: str | None) -> Self:
+        """The refusal that an error of the engine comes to: beside its field's widgets, or else beside the network."""
+        return cls(section_of(RunSpec, field) or "network", sentence(message, field))
+
 
 def build(request: Request) -> list[RunSpec] | Refusal:
     """The runs of a request, one per criterion (or one for the ensemble) and seed; or the first thing wrong with it."""
@@ -93,7 +52,7 @@ def build(request: Request) -> list[RunSpec] | Refusal:
             for seed in request.seeds
         ]
     except RequestError as error:
-        return Refusal(section_of(str(error)), sentence(str(error)))
+        return Refusal.of(str(error), error.field)
 
 
 def _chooses_by(base: Mapping[str, Any]) -> str:
@@ -102,30 +61,19 @@ def _chooses_by(base: Mapping[str, Any]) -> str:
     return "measure" if measured else "criterion"
 
 
-def section_of(message: str) -> Section:
-    """The part of the form that an error sentence of the engine concerns."""
-    head = message.removeprefix("unknown ").split(" ", 1)[0].split(".", 1)[0]
-    return _SECTIONS.get(head, "network")
-
-
-def section_of_sheet(message: str, spec: RunSpec) -> Section:
-    """Where to say that the network could not be built: beside the data when the sentence names it."""
-    source = spec.data.name.partition(":")[2] or spec.data.root
-    words = ("dataset", "npz", "train_images", "test_images", "class folder", "image folder", "images in")
-    about_data = (source and source in message) or any(word in message for word in words)
-    return "data" if about_data else "network"
-
-
-def section_of_forecast(message: str) -> Section:
-    """Where to say that a target cannot be met: beside the targets, or beside what to remove when no target can."""
-    head = message.split(" ", 1)[0].split(".", 1)[0]
-    return "target" if head == "keep" else _SECTIONS.get(head, "remove")
-
-
-def sentence(message: str) -> str:
+def sentence(message: str, field: str | None) -> str:
     """An error as the page says it: its field or criterion by the form's name, with a capital and a full stop."""
-    path, space, rest = message.strip().partition(" ")
-    return text.sentence(_FIELDS.get(path, path) + space + rest)
+    for name, label in _labels(field).items():
+        if message.startswith(f"{name} "):
+            return text.sentence(label + message.removeprefix(name))
+    return text.sentence(message)
+
+
+def _labels(field: str | None) -> dict[str, str]:
+    """What the form calls that which a sentence about this field begins with."""
+    if field == "criterion":
+        return {name: criterion.label for name, criterion in CRITERIA.items()}
+    return {} if field is None else {field: label_of(RunSpec, field)}
 
 
 def ratios(chosen: Iterable[float | str]) -> tuple[float, ...]:
@@ -140,7 +88,7 @@ def seeds(chosen: Iterable[int | str]) -> tuple[int, ...]:
         try:
             out.add(int(item))
         except ValueError:
-            raise RequestError(f"seed {item!r} is not a whole number") from None
+            raise RequestError(f"seed {item!r} is not a whole number", field="seed") from None
     return tuple(sorted(out))
 
 
@@ -159,4 +107,5 @@ def _ratio(item: float | str) -> float:
     try:
         return float(str(item).strip().rstrip("×x").replace(",", "."))
     except ValueError:
-        raise RequestError(f"target {item!r} is not a number; write a ratio such as 0.5") from None
+        sentence = f"target {item!r} is not a number; write a ratio such as 0.5"
+        raise RequestError(sentence, field="target.keep") from None

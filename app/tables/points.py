@@ -1,54 +1,39 @@
 """The points of all runs as one tidy table, and what is asked of it. Pure functions, nothing here reads a file."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import BaseModel
 
 from app import text
 from engine import stats
+from engine.spec.run import RunSpec
+from engine.spec.settings import arranged, settings_of
 
 METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
 
-# Settings in which runs can differ: key → heading. The table shows only those that do.
-SETTINGS: dict[str, str] = {
-    "model": "model",
-    "data": "data",
-    "weights": "weights",
-    "criterion": "criterion",
-    "order": "order",
-    "seed": "seed",
-    "metric": "target",
-    "depth_share": "depth share",
-    "depth_method": "depth method",
-    "floor": "accuracy floor",
-    "width_method": "width method",
-    "attempt_fraction": "channels tried",
-    "layers_per_step": "layers cut a step",
-    "select": "ranked by",
-    "least_share": "always kept",
-    "measure": "attempts judged by",
-    "race": "race",
-    "scope": "scope",
-    "round_to": "round to",
-    "limit": "limit",
-    "train_epochs": "training epochs",
-    "train_lr": "training rate",
-    "batch_size": "batch",
-    "weight_decay": "weight decay",
-    "label_smoothing": "label smoothing",
-    "recover_epochs": "recovery epochs",
-    "recover_lr": "recovery rate",
-    "between_phases": "recovery between phases",
-    "between_steps_batches": "batches after each step",
-    "distil": "distilled",
-    "temperature": "temperature",
-    "distil_weight": "teacher's part",
-    "reestimate_bn": "batch norm re-estimated",
-    "val_fraction": "validation share",
-    "int8": "INT8 too",
-}
+# As the table shows them; a setting that is not named follows the one that it is declared after.
+_ORDER = """
+    model data.name weights criterion order seed target.metric target.depth_share depth.method depth.floor
+    width.method width.attempt_fraction width.layers_per_step width.select width.least_share
+    attempt.measure attempt.race width.scope width.round_to data.limit
+    train.epochs train.lr train.batch_size train.weight_decay train.label_smoothing
+    recover.epochs recover.lr recover.between_phases recover.between_steps_batches recover.distil
+    recover.temperature recover.distil_weight recover.reestimate_bn data.val_fraction int8
+    data.normalize data.root target.latency_table device
+"""
+
+
+def headings(model: type[BaseModel]) -> dict[str, str]:
+    """The settings in which requests can differ: column → heading, in the order of the table."""
+    fields = arranged(settings_of(model), _ORDER)
+    return {field.column: field.heading for field in fields if field.column is not None}
+
+
+SETTINGS = headings(RunSpec)  # the table shows only those in which its points differ
 SAME_IMAGES = ["data", "limit"]  # accuracies on other images are not to be compared
 _RUN = ("run_id", "group", "gallery", "state", "created", "host")
 _POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
@@ -177,7 +162,7 @@ def halved(frame: pd.DataFrame) -> str | None:
 
 def differing(frame: pd.DataFrame) -> list[str]:
     """The settings in which the given points differ."""
-    return [key for key in SETTINGS if frame[key].astype(str).nunique() > 1]
+    return [key for key in SETTINGS if frame[key].astype(str).nunique(dropna=False) > 1]
 
 
 def _on_host(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -185,7 +170,8 @@ def _on_host(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    out = {key: row.get(key) for key in (*_RUN, *SETTINGS, *_POINT)}
+    out = {key: row.get(key) for key in (*_RUN, *_POINT)}
+    out |= {key: _cell(row.get(key)) for key in SETTINGS}
     out["id"] = f"{row['run_id']}.{row['point']}"
     out["final"] = bool(row.get("final"))
     out["gallery"] = bool(row.get("gallery"))
@@ -194,6 +180,11 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
     out["widths"] = row.get("widths") or {}
     out["blocks_removed"] = list(row.get("blocks_removed") or ())
     return out
+
+
+def _cell(value: Any) -> Any:
+    """A setting as one value of a table: what is a list in the spec becomes its JSON text."""
+    return json.dumps(value) if isinstance(value, list) else value
 
 
 def _trail(row: Mapping[str, Any]) -> str | None:

@@ -22,6 +22,7 @@ from engine.graph.summary import ModelSummary
 from engine.jobs import worker
 from engine.jobs.queue import Queue
 from engine.spec.run import RunSpec
+from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
@@ -29,6 +30,8 @@ from engine.storage.store import Store
 ROOT = Path(__file__).resolve().parents[2]
 ACTIVE = ("running", "queued")
 _SHEET_SECONDS = 300
+_FIELD = "field: "  # before the name of the field that an error of the child concerns
+_COSTS_TIME = {column: field for column, field in columns_of(RunSpec).items() if field.setting.costs_time}
 
 
 def results_root() -> Path:
@@ -137,9 +140,10 @@ def run_or_none(run_id: str) -> Run | None:
 
 @dataclass(frozen=True)
 class SummaryFailure:
-    """Why no sheet could be made: one sentence."""
+    """Why no sheet could be made: one sentence, and the field of the spec that it concerns where that is known."""
 
     sentence: str
+    field: str | None = None
 
 
 def summary(spec: RunSpec) -> ModelSummary | SummaryFailure:
@@ -163,6 +167,8 @@ def _sheet_or_failure(call: tuple[str, ...], stamps: Stamps) -> ModelSummary | S
         return _sheet(call, stamps)
     except WorkError as error:
         return SummaryFailure(str(error))
+    except RequestError as error:
+        return SummaryFailure(str(error), error.field)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -170,7 +176,7 @@ def _sheet(call: tuple[str, ...], stamps: Stamps) -> ModelSummary:
     """The child's answer; `stamps` only make the cache tell changed files from unchanged ones."""
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "engine", "sheet", *call, "--json"],
+            [sys.executable, "-m", "engine", "sheet", *call, "--name-field", "--json"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -185,9 +191,17 @@ def _sheet(call: tuple[str, ...], stamps: Stamps) -> ModelSummary:
     except ValueError:
         last = done.stderr.strip().rsplit("\n", 1)[-1]
         raise WorkError(f"building the network failed: {last or f'exit code {done.returncode}'}") from None
+    if "error" in answer and done.returncode == RequestError.exit_code:
+        raise RequestError(answer["error"], field=_field_of(done.stderr))
     if "error" in answer:
         raise WorkError(answer["error"])
     return ModelSummary.from_json(answer)
+
+
+def _field_of(log: str) -> str | None:
+    """The field that the child named on its standard error; None where it named none."""
+    lines = log.splitlines()
+    return next((line.removeprefix(_FIELD) for line in reversed(lines) if line.startswith(_FIELD)), None)
 
 
 def _stamp(path: str) -> tuple[int, int] | None:
@@ -201,38 +215,22 @@ def _stamp(path: str) -> tuple[int, int] | None:
 def expected_seconds(past: Sequence[Mapping[str, Any]], spec: RunSpec) -> float | None:
     """How long such a run took on this machine before (the median of like ones); None when there is none to go by.
 
-    Alike is: the same model, weights, data, methods, epochs and number of targets. Shipped runs are of another machine.
+    Alike is: the same in every setting that costs time, one after the other or alternating, and as many targets.
+    Shipped runs are of another machine.
     """
-    took = [run["finished"] - run["started"] for run in past if _alike(run, spec)]
+    request = spec.model_dump(mode="json")
+    costs = {column: value_at(request, field.place) for column, field in _COSTS_TIME.items()}
+    took = [run["finished"] - run["started"] for run in past if _is_measured(run) and _is_alike(run, spec, costs)]
     return float(np.median(took)) if took else None
 
 
-def _alike(run: Mapping[str, Any], spec: RunSpec) -> bool:
+def _is_measured(run: Mapping[str, Any]) -> bool:
+    return run["state"] == "done" and not run["gallery"] and bool(run["started"] and run["finished"])
+
+
+def _is_alike(run: Mapping[str, Any], spec: RunSpec, costs: Mapping[str, Any]) -> bool:
     return (
-        run["state"] == "done"
-        and not run["gallery"]
-        and bool(run["started"] and run["finished"])
-        and run["model"] == spec.model
-        and run["weights"] == spec.weights
-        and run["data"] == spec.data.name
-        and run["limit"] == spec.data.limit
-        and run["train_epochs"] == spec.train.epochs
-        and run["recover_epochs"] == spec.recover.epochs
-        and _same_methods(run, spec)
+        all(run[column] == value for column, value in costs.items())
+        and (run["order"] == "alternate") == (spec.order == "alternate")
         and len(run["keep"]) == len(spec.target.keep)
     )
-
-
-def _same_methods(run: Mapping[str, Any], spec: RunSpec) -> bool:
-    """Whether what costs time besides the epochs is the same."""
-    asked = {
-        "depth_method": spec.depth.method,
-        "width_method": spec.width.method,
-        "measure": spec.attempt.measure,
-        "race": spec.attempt.race,
-        "distil": spec.recover.distil,
-        "between_steps_batches": spec.recover.between_steps_batches,
-        "int8": spec.int8,
-    }
-    alternates = (run["order"] == "alternate") == (spec.order == "alternate")
-    return alternates and all(run[key] == value for key, value in asked.items())

@@ -12,11 +12,12 @@ from typing import Any
 import tomli_w
 
 from engine.errors import RequestError, WorkError
+from engine.spec.ids import DEVICE_NAME
 from engine.spec.messages import quote
 from engine.storage.atomic import as_work_error, atomic_write
 from engine.storage.locks import Lock
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}")
+_NAME = re.compile(DEVICE_NAME)
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,63}")
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
 _SCOPE = re.compile(r"[A-Za-z0-9_.-]{1,32}")

@@ -7,15 +7,19 @@ import typer
 
 from engine.errors import RequestError
 from engine.spec import messages
+from engine.spec.flags import FLAGS
 from engine.storage import directories
 from engine.storage.store import Store
 
 Results = Annotated[Path, typer.Option("--results", help="folder of runs")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON document on stdout, nothing else there")]
-Model = Annotated[str, typer.Option("--model", help="a name from `models`")]
-Weights = Annotated[str, typer.Option("--weights", help="none, hub or a checkpoint file")]
-DataName = Annotated[str, typer.Option("--data", help="a name from `datasets`, folder:PATH or npz:PATH")]
-DataRoot = Annotated[str | None, typer.Option("--data-root", help="where downloaded data lies")]
+_HELP = {flag.name: flag.field.setting.help for flag in FLAGS}
+Model = Annotated[str, typer.Option("--model", help=_HELP["--model"])]
+Weights = Annotated[str, typer.Option("--weights", help=_HELP["--weights"])]
+DataName = Annotated[str, typer.Option("--data", help=_HELP["--data"])]
+DataRoot = Annotated[str | None, typer.Option("--data-root", help=_HELP["--data-root"])]
+Criterion = Annotated[str, typer.Option("--criterion", help=_HELP["--criterion"])]
+Limit = Annotated[int | None, typer.Option("--limit", help=_HELP["--limit"], show_default="all")]
 Point = Annotated[int, typer.Option("--point", help="the point's number, as `show` lists them")]
 RunId = Annotated[str, typer.Argument(metavar="ID", help="a run's id, as `runs` lists them")]
 RESULTS = directories.results()

@@ -89,7 +89,8 @@ def block_scores(blocks: Iterable[Block], filters: Scores) -> dict[str, float]:
     for block in blocks:
         inside = [filters[name] for name in filters if is_inside(name, block.modules)]
         if not inside:
-            raise RequestError(f"this criterion scores no filter of {block.name}; choose another, such as l1")
+            sentence = f"this criterion scores no filter of {block.name}; choose another, such as l1"
+            raise RequestError(sentence, field="criterion")
         scores[block.name] = float(np.concatenate(inside).mean())
     return scores
 

@@ -38,7 +38,8 @@ def bn_scale(calibration: Calibration) -> Scores:
         if isinstance(gamma, Tensor):
             scores[name] = gamma.detach().double().abs().cpu().numpy()
     if not scores:
-        raise RequestError("bn_scale needs batch norm after convolutions, and this network has none; choose l1")
+        sentence = "bn_scale needs batch norm after convolutions, and this network has none; choose l1"
+        raise RequestError(sentence, field="criterion")
     return scores
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.data import arrays, clutter, folder, public
 from engine.data.split import Data, Parts, Split, Triple
-from engine.errors import RequestError
+from engine.errors import RequestError, concerns
 from engine.spec import catalog
 from engine.spec.run import DataSpec
 
@@ -27,6 +27,7 @@ FROM_PATH: dict[str, Callable[[Path], Parts]] = {"folder:": folder.read, "npz:":
 _MADE_CROP = 2  # px
 
 
+@concerns("data.name")
 def load(spec: DataSpec, seed: int) -> Data:
     """The dataset that `spec` asks for.
 
@@ -56,7 +57,7 @@ def _parts(spec: DataSpec) -> Parts:
     if spec.name in PUBLIC:
         return PUBLIC[spec.name](Path(spec.root).expanduser() if spec.root is not None else None)
     if spec.root is not None:
-        raise RequestError(f"dataset {spec.name} takes no data.root; only {', '.join(PUBLIC)} do")
+        raise RequestError(f"dataset {spec.name} takes no data.root; only {', '.join(PUBLIC)} do", field="data.root")
     if spec.name in MADE:
         return MADE[spec.name]()
     prefix = next(p for p in FROM_PATH if spec.name.startswith(p))
@@ -67,7 +68,8 @@ def _cut(spec: DataSpec, train: Split, seed: int) -> tuple[Split, Split]:
     size = max(1, round(spec.val_fraction * len(train)))
     if len(train) - size < 2:
         share = f"{spec.val_fraction:.0%}"
-        raise RequestError(f"{spec.name} has {len(train)} training images, too few to cut {share} of them off for val")
+        sentence = f"{spec.name} has {len(train)} training images, too few to cut {share} of them off for val"
+        raise RequestError(sentence, field="data.val_fraction")
     val, rest = train.representative(size, seed)
     return train.take(rest), train.take(val)
 

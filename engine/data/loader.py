@@ -7,9 +7,9 @@ from weakref import WeakKeyDictionary
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from engine.data.split import Data, Split
+from engine.data.split import Data, Item, Split
 from engine.errors import WorkError
 
 _MOST_WORKERS = 8
@@ -69,20 +69,44 @@ def _from_memory(
 
 def _from_disk(split: Split, chunks: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
     assert split.disk is not None
-    loader: DataLoader[tuple[Tensor, Tensor]] = DataLoader(
-        split.disk,  # type: ignore[arg-type]  # items are collated into batches
+    loader: DataLoader[tuple[Tensor, Tensor] | WorkError] = DataLoader(
+        _Carrier(split.disk),  # type: ignore[arg-type]  # items by index, and collated into batches
         batch_sampler=[chunk.tolist() for chunk in chunks],
+        collate_fn=_collate,
         num_workers=min(_MOST_WORKERS, os.cpu_count() or 1, len(chunks)),
         generator=torch.Generator(),  # its own, or starting workers would advance the global random state
     )
-    try:
-        yield from loader
-        return
-    except WorkError as error:  # a worker process sends its whole traceback as the text
-        sentence = str(error).strip().splitlines()[-1].removeprefix("engine.errors.WorkError: ")
-        # it is in a cycle with the loader's iterator; left to the collector, workers would be waited for in vain
-        error.__traceback__ = None
-    raise WorkError(sentence)
+    failure: WorkError | None = None
+    for batch in loader:
+        if isinstance(batch, WorkError):
+            failure = batch
+            break  # raised outside: in the traceback the loader's iterator would live on, and its workers with it
+        yield batch
+    if failure is not None:
+        raise failure
+
+
+class _Carrier:
+    """A dataset whose items may be the error that reading one came to: raised in a worker process, it would arrive as
+    the text of a traceback."""
+
+    def __init__(self, disk: Dataset[Item]) -> None:
+        self._disk = disk
+
+    def __getitem__(self, index: int) -> Item | WorkError:
+        try:
+            return self._disk[index]
+        except WorkError as error:
+            return error
+
+
+def _collate(items: list[Item | WorkError]) -> tuple[Tensor, Tensor] | WorkError:
+    """Images and labels of a batch; the first error where there is one."""
+    for item in items:
+        if isinstance(item, WorkError):
+            return item
+    images, labels = default_collate(items)
+    return images, labels
 
 
 def _augmented(images: Tensor, data: Data, generator: torch.Generator) -> Tensor:

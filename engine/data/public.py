@@ -48,9 +48,9 @@ class ResizeAndCrop:
 def imagenet(root: Path | None) -> Parts:
     """ImageNet-1k from disk at 224×224 px; its public validation images are the test split."""
     if root is None:
-        raise RequestError(f"imagenet needs data.root, {_IMAGENET}")
+        raise RequestError(f"imagenet needs data.root, {_IMAGENET}", field="data.root")
     if not root.is_dir():
-        raise RequestError(f"there is no folder {root}; data.root for imagenet is {_IMAGENET}")
+        raise RequestError(f"there is no folder {root}; data.root for imagenet is {_IMAGENET}", field="data.root")
     classes = folder.class_folders(root, "train")
     shape = ResizeAndCrop()
     train, test = (folder.on_disk(*folder.listing(root, name, classes), shape) for name in ("train", "val"))
@@ -67,7 +67,7 @@ def _cifar(kind: type[datasets.CIFAR10], root: Path | None) -> Parts:
         with _socket_timeout(_TIMEOUT):
             train, test = (kind(where, train=train, download=True) for train in (True, False))
     except (FileExistsError, NotADirectoryError):
-        raise RequestError(f"data.root {where} is not a folder") from None
+        raise RequestError(f"data.root {where} is not a folder", field="data.root") from None
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WorkError(

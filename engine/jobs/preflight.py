@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from engine.errors import RequestError
+from engine.errors import RequestError, concerns
 from engine.latency.table import read_for
 from engine.measure import machine
 from engine.pipeline.summaries import summary_of
@@ -30,11 +30,12 @@ def check_request(spec: RunSpec) -> None:
     """What can be refused without reading images or building a network."""
     _check_root(spec.data)
     if spec.data.limit == 1:
-        raise RequestError("data.limit 1 leaves one training image; training needs at least 2")
+        raise RequestError("data.limit 1 leaves one training image; training needs at least 2", field="data.limit")
     if spec.attempt.race and spec.data.limit is not None:
         check_race(spec.data.limit)
 
 
+@concerns("data.root")
 def _check_root(data: DataSpec) -> None:
     if data.root is None:
         if data.name == "imagenet":

@@ -119,7 +119,9 @@ def _signature(module: Any, kind: str, coming: tuple[int, ...], fixed: Any) -> S
         ins, outs = module.in_features, module.out_features
         return Signature(kind, one, one, (0, 0), one, 1, size, ins, outs, fixed)
     if len(coming) != 4:
-        raise RequestError("latency is predicted for networks of 2D convolutions only; use the metric macs")
+        raise RequestError(
+            "latency is predicted for networks of 2D convolutions only; use the metric macs", field="target.metric"
+        )
     padding = module.padding
     if isinstance(padding, str):
         reach = [d * (k - 1) for d, k in zip(module.dilation, module.kernel_size, strict=True)]

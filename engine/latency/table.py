@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from engine.errors import RequestError, WorkError
+from engine.errors import RequestError, WorkError, concerns
 from engine.graph.cost import CostModel
 from engine.graph.summary import Layer, ModelSummary
 from engine.latency.signature import Signature
@@ -116,6 +116,7 @@ class LatencyTable:
         scale, layer, change = (math.fsum(column) for column in zip(*each, strict=True))
         return scale, layer, change, 1.0
 
+    @concerns("target.latency_table")
     def check(self, summary: ModelSummary) -> None:
         """RequestError unless the table was measured for the untouched model that `sheet` describes."""
         wrong = sorted(self.layers.keys() ^ {layer.name for layer in summary.layers})
@@ -180,6 +181,7 @@ class LatencyTable:
         return times * entry.ms(ins, outs), times, changed * (is_aligned(ins) != is_aligned(outs))
 
 
+@concerns("target.latency_table")
 def read(path: Path) -> LatencyTable:
     """The latency table in a file; RequestError when there is none in it."""
     try:

@@ -36,7 +36,7 @@ def environment(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
 def device(choice: str) -> str:
     """`cpu` or `cuda` for "auto", "cpu" or "cuda"; RequestError when CUDA was asked for and is absent."""
     if choice not in DEVICES:
-        raise RequestError(f"unknown device {choice!r}; allowed: {', '.join(DEVICES)}")
+        raise RequestError(f"unknown device {choice!r}; allowed: {', '.join(DEVICES)}", field="device")
     if choice == "cpu":
         return "cpu"
     import torch
@@ -45,7 +45,8 @@ def device(choice: str) -> str:
         return "cuda"
     if choice == "cuda":
         raise RequestError(
-            "device cuda was asked for and this computer has no CUDA GPU that torch can use; use auto or cpu"
+            "device cuda was asked for and this computer has no CUDA GPU that torch can use; use auto or cpu",
+            field="device",
         )
     return "cpu"
 

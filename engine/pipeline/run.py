@@ -168,7 +168,8 @@ def _obtain_baseline(recorder: Recorder, fresh: Network, built: ZooModel) -> Net
     floor, reached = recorder.spec.depth.floor, recorder.point(key)["val_top1"]
     if floor is not None and floor >= reached:
         raise RequestError(
-            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {reached:.4f}"
+            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {reached:.4f}",
+            field="depth.floor",
         )
     return network
 

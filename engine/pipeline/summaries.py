@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from engine.errors import RequestError, WorkError
+from engine.errors import RequestError, WorkError, concerns
 from engine.graph.summary import ModelSummary
 from engine.spec import catalog
 from engine.spec.run import DataSpec
@@ -18,8 +18,10 @@ INCEPTION_IMAGE = (3, 299, 299)
 
 def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> ModelSummary:
     """The sheet of `model` with `weights` on `data`; RequestError when they do not fit."""
-    catalog.check_model(model)
-    catalog.check_dataset(data.name)
+    with concerns("model"):
+        catalog.check_model(model)
+    with concerns("data.name"):
+        catalog.check_dataset(data.name)
     if weights not in ("none", "hub"):
         _check_file(weights)
     if weights not in ("none", "hub") or data.name not in catalog.DATASETS:
@@ -29,7 +31,8 @@ def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> Model
 
 def published_summary(model: str, results: Path) -> ModelSummary:
     """The sheet of `model` for the images and classes that it was published for."""
-    catalog.check_model(model)
+    with concerns("model"):
+        catalog.check_model(model)
     image, classes = CIFAR_IMAGE, CIFAR_CLASSES
     if model not in catalog.CIFAR_MODELS:
         image = INCEPTION_IMAGE if model.endswith("inception_v3") else IMAGENET_IMAGE
@@ -64,6 +67,7 @@ def _kept(file: Path) -> ModelSummary | None:
         return None
 
 
+@concerns("weights")
 def _check_file(weights: str) -> None:
     if not Path(weights).exists():
         raise RequestError(f"there is no weights file {weights}; give none, hub or the path of a checkpoint")

@@ -49,16 +49,19 @@ def _check_order(summary: ModelSummary, spec: RunSpec) -> None:
     blocks = depth.candidates(summary)
     takes_blocks = spec.order != "channels"
     if takes_blocks and not blocks:
-        raise RequestError(f"{spec.model} has no removable block; use the order channels")
+        raise RequestError(f"{spec.model} has no removable block; use the order channels", field="order")
     if spec.order == "channels-layers" and all(block.reroute for block in blocks):
         raise RequestError(
-            f"{spec.model} has no skips, and once channels are cut none of its layers can go; use layers-channels"
+            f"{spec.model} has no skips, and once channels are cut none of its layers can go; use layers-channels",
+            field="order",
         )
     unscored = [b.name for b in blocks if not _is_scored(summary, b.layers, spec.criterion)]
     if takes_blocks and unscored:
-        raise RequestError(f"bn_scale cannot score {unscored[0]}, which has no batch norm; choose l1 or fpgm")
+        sentence = f"bn_scale cannot score {unscored[0]}, which has no batch norm; choose l1 or fpgm"
+        raise RequestError(sentence, field="criterion")
     if spec.order != "layers" and not _scored_groups(summary, spec.criterion):
-        raise RequestError(f"bn_scale needs batch norm after convolutions, and {spec.model} has none; use l1 or fpgm")
+        sentence = f"bn_scale needs batch norm after convolutions, and {spec.model} has none; use l1 or fpgm"
+        raise RequestError(sentence, field="criterion")
 
 
 def _forecast(summary: ModelSummary, spec: RunSpec, metric: Metric, keep: float) -> Forecast:

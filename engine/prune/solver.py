@@ -25,7 +25,8 @@ class TargetUnreachable(RequestError):
         """The sentence for the one who asked to keep `keep` of `base`."""
         share = math.ceil(1000 * self.least / baseline) / 1000
         return RequestError(
-            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.how}"
+            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.how}",
+            field="target.keep",
         )
 
 

@@ -4,24 +4,24 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from engine.errors import RequestError
 from engine.spec import messages
+from engine.spec.ids import DEVICE_NAME, RUN_ID
+from engine.spec.settings import Setting
 
 Precision = Literal["fp32", "fp16"]
 MOST_POINTS = 8
-DEVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 POWER_MODES = 16
 
 
-class _Asked(BaseModel):
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class PointId(_Asked):
+class PointId(_Part):
     """One measured network: a run and the number of a point in it."""
 
     run: str
@@ -30,7 +30,7 @@ class PointId(_Asked):
     @field_validator("run")
     @classmethod
     def _is_id(cls, run: str) -> str:
-        if not re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?", run):
+        if not re.fullmatch(RUN_ID, run):
             raise ValueError(f"names {messages.quote(run)}, which is not a run id; `runs` lists them")
         return run
 
@@ -45,26 +45,28 @@ class PointId(_Asked):
         return f"{self.run}.{self.point}"
 
 
-class TimingRequest(_Asked):
+class TimingRequest(_Part):
     """Networks to be timed on one device in one job; several take turns, so that drift does not decide."""
 
     schema_version: Literal[1] = 1
-    device: str = Field(
+    device: Annotated[str, Setting(flag=None)] = Field(
         pattern=f"^{DEVICE_NAME}$",
         description="a device's name: 1 to 32 letters, digits, - and _, a letter or digit first",
     )
-    points: tuple[PointId, ...] = Field(
+    points: Annotated[tuple[PointId, ...], Setting(flag=None)] = Field(
         min_length=1, max_length=MOST_POINTS, description=f"1 to {MOST_POINTS} points to time"
     )
-    precision: Precision = "fp32"
-    threads: int = Field(1, ge=1, le=64)  # of ONNX Runtime, where the board has no TensorRT
-    rounds: int = Field(3, ge=1, le=20)  # in each, every network has a turn
-    seconds: float = Field(1.0, gt=0, le=60)  # a turn measures for at least so long
-    limit: float = Field(120.0, ge=5, le=3600)  # and all turns of a network for at most so long
-    build_limit: float = Field(900.0, ge=5, le=7200)  # seconds for building an engine
-    wait: float = Field(600.0, ge=0, le=86_400)  # seconds for another timing to leave the board
-    max_clocks: bool = False  # jetson_clocks, undone afterwards
-    power_mode: int | None = Field(None, ge=0, lt=POWER_MODES)  # nvpmodel, undone afterwards
+    precision: Annotated[Precision, Setting("fp32 | fp16 (fp16 needs TensorRT)")] = "fp32"
+    threads: Annotated[int, Setting("of ONNX Runtime, on a board without TensorRT")] = Field(1, ge=1, le=64)
+    rounds: Annotated[int, Setting("in each, every network has a turn")] = Field(3, ge=1, le=20)
+    seconds: Annotated[float, Setting("a turn measures for at least so long")] = Field(1.0, gt=0, le=60)
+    limit: Annotated[float, Setting("seconds; measuring of one network ends then")] = Field(120.0, ge=5, le=3600)
+    build_limit: Annotated[float, Setting("seconds for building one engine")] = Field(900.0, ge=5, le=7200)
+    wait: Annotated[float, Setting("seconds for another timing to leave the board")] = Field(600.0, ge=0, le=86_400)
+    max_clocks: Annotated[bool, Setting("jetson_clocks while measuring, undone afterwards; needs sudo there")] = False
+    power_mode: Annotated[int | None, Setting("nvpmodel's number while measuring, undone afterwards")] = Field(
+        None, ge=0, lt=POWER_MODES
+    )
 
     @field_validator("points")
     @classmethod
@@ -84,4 +86,4 @@ def parse(raw: Mapping[str, Any]) -> TimingRequest:
     try:
         return TimingRequest.model_validate(raw)
     except ValidationError as error:
-        raise RequestError(messages.sentence(error, TimingRequest)) from None
+        raise messages.refusal(error, TimingRequest) from None

@@ -1,6 +1,6 @@
 """What pydantic found wrong with a spec, as one sentence in the words of this project. No torch.
 
-The first word is the field's path, by which a form knows where to show the sentence.
+The first word is the field's path, which the error carries beside, so that a form knows where to show the sentence.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from engine.errors import RequestError
+from engine.spec.settings import is_list, plain_types
+
 _BOUNDS = {Gt: ("gt", "above"), Ge: ("ge", "of at least"), Lt: ("lt", "below"), Le: ("le", "at most")}
 _NUMBERS = {int: "whole number", float: "number"}
 _LONGEST_SHOWN = 60
@@ -18,19 +21,20 @@ _LONGEST_SHOWN = 60
 Where = tuple[int | str, ...]
 
 
-def sentence(error: ValidationError, root: type[BaseModel]) -> str:
-    """The first thing that is wrong: where, what is allowed there, and what was given."""
+def refusal(error: ValidationError, root: type[BaseModel]) -> RequestError:
+    """The first thing that is wrong with a `root`: where, what is allowed there, and what was given."""
     first = error.errors(include_url=False)[0]
     names = _field_path(first["loc"], root)
     where = ".".join(names)
     if first["type"] == "extra_forbidden":
-        return _unknown_key(first["loc"], root)
+        return RequestError(_unknown_key(first["loc"], root), field=".".join(map(str, first["loc"])))
     if first["type"] == "value_error":
-        return f"{where} {first['msg'].removeprefix('Value error, ')}"
+        return RequestError(f"{where} {first['ctx']['error']}", field=where)
     field = _field(names, root)
     assert field is not None
     allowed = _allowed(field, finite=first["type"] == "finite_number")
-    return f"{where} must be {allowed} (got {quote(first['input'])}{_near(first['input'], _choices(field))})"
+    near = _near(first["input"], _choices(field))
+    return RequestError(f"{where} must be {allowed} (got {quote(first['input'])}{near})", field=where)
 
 
 def quote(value: Any) -> str:
@@ -81,12 +85,11 @@ def _allowed(field: FieldInfo, *, finite: bool) -> str:
         return f"an object with the keys {', '.join(field.annotation.model_fields)}"
     if choices := _choices(field):
         return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))
-    kinds = list(_kinds(field.annotation))
+    kinds = list(plain_types(field.annotation))
     for kind, name in _NUMBERS.items():
         if kind in kinds:
             noun = f"finite {name}" if finite else name
-            several = get_origin(field.annotation) is tuple
-            return (f"a list of {noun}s" if several else f"a {noun}") + _bounds(field)
+            return (f"a list of {noun}s" if is_list(field.annotation) else f"a {noun}") + _bounds(field)
     return "true or false" if bool in kinds else "text"
 
 
@@ -104,14 +107,6 @@ def _bounds(field: FieldInfo) -> str:
         if type(limit) is kind
     ]
     return (" " + " and ".join(found)) if found else ""
-
-
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """The plain types inside an annotation."""
-    if isinstance(annotation, type) and not get_args(annotation):
-        yield annotation
-    for inner in get_args(annotation):
-        yield from _kinds(inner)
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:

@@ -4,20 +4,21 @@ Every question first takes over the folders whose files changed since (a stat ea
 Deleted, damaged or from another version, the index is made anew: it holds nothing that the folders do not.
 """
 
+import hashlib
+import json
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 from engine.errors import WorkError
 from engine.storage import atomic
-from engine.storage.index_rows import FolderState, Row, index_row
+from engine.storage.index_rows import FolderState, Row, index_row, layout
 from engine.storage.locks import Lock
 
 T = TypeVar("T")
 Folders = Mapping[str, FolderState]
-VERSION = 5
 BUSY_SECONDS = 30.0
 _SCHEMA = (
     "CREATE TABLE jobs (job_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, kind TEXT NOT NULL, lane TEXT NOT NULL,"
@@ -27,6 +28,10 @@ _SCHEMA = (
     "CREATE TABLE points (run_id TEXT NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, PRIMARY KEY (run_id, n))"
     " WITHOUT ROWID",
 )
+# Of a new setting, or another default, no row knows that was written before: the index is made anew. Not 0, as an empty
+# file has that, and below 2³¹, which is as far as SQLite's number goes.
+_LAYOUT = json.dumps([_SCHEMA, layout()], sort_keys=True)
+VERSION = int(hashlib.sha256(_LAYOUT.encode()).hexdigest(), 16) % (2**31 - 1) + 1
 _BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR}
 
 
@@ -61,9 +66,9 @@ class Index:
         known = dict(connection.execute("SELECT job_id, stamp FROM jobs").fetchall())
         folders = self._scan()
         changed = [(i, folder) for i, folder in folders.items() if known.get(i) != folder.stamp]
-        gone = known.keys() - folders.keys()
-        if changed or gone:
-            _replace(connection, [index_row(i, folder) for i, folder in changed], gone)
+        removed = known.keys() - folders.keys()
+        if changed or removed:
+            _replace(connection, [index_row(i, folder) for i, folder in changed], removed)
 
     def _with(self, use: Callable[[sqlite3.Connection], T]) -> T:
         for attempt in (1, 2, 3):
@@ -137,10 +142,10 @@ def _reason(error: sqlite3.DatabaseError, code: int) -> str:
     return f"{error}; it may be deleted, and comes back from the run folders"
 
 
-def _replace(connection: sqlite3.Connection, rows: list[Row], gone: Any) -> None:
+def _replace(connection: sqlite3.Connection, rows: list[Row], removed: Iterable[str]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        ids = [(new.job[0],) for new in rows] + [(job_id,) for job_id in gone]
+        ids = [(new.job[0],) for new in rows] + [(job_id,) for job_id in removed]
         connection.executemany("DELETE FROM points WHERE run_id = ?", ids)
         connection.executemany("DELETE FROM jobs WHERE job_id = ?", ids)
         connection.executemany("INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?)", [new.job for new in rows])

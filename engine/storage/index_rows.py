@@ -7,53 +7,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.errors import RequestError, WorkError
-from engine.spec import run as specs
+from engine.spec.board_timing import TimingRequest
+from engine.spec.run import RunSpec
+from engine.spec.settings import SpecField, columns_of, settings_of
 from engine.storage import atomic
 from engine.storage.job_folder import Run, Timing
 
 Kind = Literal["run", "gallery", "timing"]
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every device another
-# Name in the index → path in the request.
-_SETTINGS = {
-    "model": "model",
-    "weights": "weights",
-    "data": "data.name",
-    "limit": "data.limit",
-    "criterion": "criterion",
-    "order": "order",
-    "metric": "target.metric",
-    "depth_share": "target.depth_share",
-    "depth_method": "depth.method",
-    "width_method": "width.method",
-    "scope": "width.scope",
-    "round_to": "width.round_to",
-    "attempt_fraction": "width.attempt_fraction",
-    "layers_per_step": "width.layers_per_step",
-    "select": "width.select",
-    "least_share": "width.least_share",
-    "measure": "attempt.measure",
-    "race": "attempt.race",
-    "floor": "depth.floor",
-    "train_epochs": "train.epochs",
-    "train_lr": "train.lr",
-    "batch_size": "train.batch_size",
-    "weight_decay": "train.weight_decay",
-    "label_smoothing": "train.label_smoothing",
-    "recover_epochs": "recover.epochs",
-    "recover_lr": "recover.lr",
-    "between_phases": "recover.between_phases",
-    "reestimate_bn": "recover.reestimate_bn",
-    "between_steps_batches": "recover.between_steps_batches",
-    "distil": "recover.distil",
-    "temperature": "recover.temperature",
-    "distil_weight": "recover.distil_weight",
-    "int8": "int8",
-    "val_fraction": "data.val_fraction",
-    "seed": "seed",
-}
 # Two timings of a point that differ in one of these say different things; of those that differ in none the last counts.
 _CONDITIONS = ("device", "tool", "version", "provider", "precision", "threads", "power_mode", "clocks_locked")
-_DEFAULTS: Mapping[str, Any] = specs.RunSpec().model_dump(mode="json")
+_COLUMNS = columns_of(RunSpec)
+_KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
 
 
 @dataclass(frozen=True)
@@ -90,8 +55,8 @@ def stamp(path: Path, *grows: Path) -> str | None:
     parts = [status.st_mtime_ns, status.st_size, status.st_ino]
     for file in grows:
         try:
-            seen = file.stat()
-            parts += [seen.st_mtime_ns, seen.st_size]
+            state = file.stat()
+            parts += [state.st_mtime_ns, state.st_size]
         except FileNotFoundError:
             parts.append(0)
     return ".".join(map(str, parts))
@@ -114,7 +79,7 @@ def _run(run_id: str, folder: FolderState) -> Row:
     status, points = run.status(), run.points()
     request = atomic.read_json(folder.path / "spec.json")
     summary = _summary(run, status, points, request)
-    keys = ("run_id", "group", "gallery", "state", "created", "host", *_SETTINGS)
+    keys = ("run_id", "group", "gallery", "state", "created", "host", *_COLUMNS)
     beside = {key: summary[key] for key in keys}
     texts = (json.dumps(summary), json.dumps(beside))
     job = _job(run_id, folder, CPU_LANE, status, texts)
@@ -166,18 +131,20 @@ def _with_timings(
     ]
 
 
-def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that points are told apart by, flat."""
-    return {name: _setting(request, path) for name, path in _SETTINGS.items()}
+def layout() -> dict[str, Any]:
+    """What a row is made of. Rows written under another layout say other things, so the index's version is its hash."""
+    fields = {column: [field.name, field.default] for column, field in _COLUMNS.items()}
+    timing = {field.name: field.default for field in settings_of(TimingRequest)}
+    summary = _unreadable("", FolderState(Path(), "run", ""), "")
+    return {"columns": fields, "summary": sorted(summary), "timing": timing, "conditions": _CONDITIONS}
 
 
-def _setting(request: Mapping[str, Any], path: str) -> Any:
+def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
     """One value of a request; the spec's default where the run was written before the key existed."""
-    given, default = request, _DEFAULTS
-    for key in path.split("."):
-        default = default[key]
-        given = given.get(key, default)
-    return given
+    *parents, last = field.place
+    for parent in parents:
+        request = request.get(parent, {})
+    return request.get(last, field.default)
 
 
 def _summary(
@@ -195,8 +162,8 @@ def _summary(
         "message": status["message"],
         "error": status["error"],
         "host": run.env().get("cpu"),
-        **_settings(request),
-        "keep": _setting(request, "target.keep"),
+        **{column: _setting(request, field) for column, field in _COLUMNS.items()},
+        "keep": _setting(request, _KEEP),
         "created": float(status["times"]["created"]),
         "started": status["times"]["started"],
         "finished": status["times"]["finished"],
@@ -209,8 +176,8 @@ def _summary(
 def _unreadable(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
     known = {"state": "failed", "progress": 0.0, "created": 0.0, "message": sentence, "error": sentence}
     if folder.kind == "timing":
-        bare = ("device", "precision", "phase", "started", "finished")
-        return {**dict.fromkeys(bare), **known, "job_id": job_id, "points": []}
-    unknown = (*_SETTINGS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
+        unknown = (*TimingRequest.model_fields, "phase", "started", "finished")
+        return {**dict.fromkeys(unknown), **known, "job_id": job_id, "points": []}
+    unknown = (*_COLUMNS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
     mine = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
     return {**dict.fromkeys(unknown), **known, **mine}

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from engine.errors import RequestError, WorkError
 from engine.spec import messages
 from engine.spec.board_timing import TimingRequest
+from engine.spec.ids import RUN_ID
 from engine.spec.run import RunSpec
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
@@ -25,7 +26,7 @@ from engine.storage.locks import Lock
 
 J = TypeVar("J", bound=Job)
 GALLERY = Path(__file__).parents[2] / "results" / "gallery"
-_ID = re.compile(r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?")
+_ID = re.compile(RUN_ID)
 _NEW, _GONE = ".new-", ".gone-"
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 

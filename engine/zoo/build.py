@@ -11,7 +11,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 from torchvision import models
 
-from engine.errors import RequestError
+from engine.errors import RequestError, concerns
 from engine.spec import catalog
 from engine.zoo import cifar, hub
 from engine.zoo.weights import State, fetch, load_into, mismatch, plain_keys, read_state_dict
@@ -30,16 +30,18 @@ class ZooModel:
     name: str  # the catalogue model that was built, such as resnet20-a for a checkpoint with padded shortcuts
 
 
+@concerns("weights")
 def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "none", seed: int = 0) -> ZooModel:
     """The catalogue model `name` for `classes` classes and images of (3, height, width).
 
     `weights` is "none" (initialised from `seed`), "hub" (downloaded once) or the path of a file.
     RequestError: an unknown name, too small an image, or weights that are missing, unsafe or of another network.
     """
-    catalog.check_model(name)
-    if classes < 1:
-        raise RequestError(f"a model needs at least one class, got {classes}")
-    _check_image(name, image)
+    with concerns("model"):
+        catalog.check_model(name)
+        if classes < 1:
+            raise RequestError(f"a model needs at least one class, got {classes}")
+        _check_image(name, image)
     if weights == "none":
         return _built(_fresh(name, classes, seed), (), None, pretrained=False, name=name)
     normalize = None

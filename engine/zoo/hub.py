@@ -41,7 +41,8 @@ def published(name: str) -> Published:
     if found is None:
         raise RequestError(
             f"there are no hub weights for {name}; give a file or none "
-            f"(the hub has {', '.join(CIFAR)} and torchvision/NAME)"
+            f"(the hub has {', '.join(CIFAR)} and torchvision/NAME)",
+            field="weights",
         )
     return found
 

@@ -1,7 +1,6 @@
 """Flags and specs say the same: a spec's command line asks for that spec again."""
 
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +8,7 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.errors import RequestError
 from engine.spec import catalog, flags
 from engine.spec import run as run_spec
 
@@ -79,38 +79,30 @@ def specs(draw: st.DrawFn) -> run_spec.RunSpec:
     )
 
 
-def asked_by(line: str, folder: Path) -> list[dict[str, Any]]:
+def asked_by(line: str) -> list[dict[str, Any]]:
     """What a command line asks for, read by the same flags as the real command."""
-    heard: list[list[dict[str, Any]]] = []
+    heard: list[flags.Requests] = []
     app = typer.Typer(add_completion=False)
 
-    def hear(asked: flags.Asked) -> None:
-        heard.append(asked)
+    def hear(requests: flags.Requests) -> None:
+        heard.append(requests)
 
     app.command()(flags.with_spec_flags(hear))
-    words = shlex.split(line)
-    if words[0] == "echo":
-        file = folder / "stdin.json"
-        file.write_text(words[1])
-        words = [str(file) if word == "/dev/stdin" else word for word in words[3:]]
-    app(words[4:], standalone_mode=False)
+    app(shlex.split(line)[4:], standalone_mode=False)
     return heard[0]
 
 
 @settings(max_examples=60, deadline=None)
 @given(asked=specs())
-def test_the_command_line_of_a_spec_asks_for_that_spec(
-    tmp_path_factory: pytest.TempPathFactory, asked: run_spec.RunSpec
-) -> None:
-    folder = tmp_path_factory.getbasetemp()
-    (heard,) = asked_by(flags.command_line("submit", asked), folder)
+def test_the_command_line_of_a_spec_asks_for_that_spec(asked: run_spec.RunSpec) -> None:
+    (heard,) = asked_by(flags.command_line("submit", asked))
     assert run_spec.parse(heard) == asked
     assert flags.command_line("submit", run_spec.parse(heard)) == flags.command_line("submit", asked)
 
 
-def test_the_command_line_names_several_seeds(tmp_path: Path) -> None:
+def test_the_command_line_names_several_seeds() -> None:
     line = flags.command_line("submit", run_spec.RunSpec(), seeds=[3, 1, 4])
-    assert [one["seed"] for one in asked_by(line, tmp_path)] == [3, 1, 4]
+    assert [one["seed"] for one in asked_by(line)] == [3, 1, 4]
 
 
 def test_the_command_line_of_the_default_is_short() -> None:
@@ -120,7 +112,7 @@ def test_the_command_line_of_the_default_is_short() -> None:
     )
 
 
-def test_every_setting_of_the_spec_has_a_flag_but_its_version_and_normalize() -> None:
+def test_every_setting_of_the_spec_has_a_flag_but_its_version() -> None:
     def places(model: Any, above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
         found: set[tuple[str, ...]] = set()
         for name, field in model.model_fields.items():
@@ -129,15 +121,34 @@ def test_every_setting_of_the_spec_has_a_flag_but_its_version_and_normalize() ->
             found |= places(inner, (*above, name)) if nested else {(*above, name)}
         return found
 
-    flagless = places(run_spec.RunSpec) - {flag.place for flag in flags.FLAGS}
-    assert flagless == {("schema_version",), ("data", "normalize")}
+    assert places(run_spec.RunSpec) - {flag.field.place for flag in flags.FLAGS} == {("schema_version",)}
 
 
-def test_flags_do_not_leak_from_one_call_to_the_next(tmp_path: Path) -> None:
-    assert asked_by("python -m engine run --limit 5", tmp_path) == [{"data": {"limit": 5}}]
-    assert asked_by("python -m engine run", tmp_path) == [{}]
+def test_flags_do_not_leak_from_one_call_to_the_next() -> None:
+    assert asked_by("python -m engine run --limit 5") == [{"data": {"limit": 5}}]
+    assert asked_by("python -m engine run") == [{}]
 
 
-def test_what_no_flag_says_comes_on_standard_input() -> None:
-    line = flags.command_line("submit", run_spec.parse({"data": {"normalize": "cifar10"}}))
-    assert line.startswith("""echo '{"data": {"normalize": "cifar10"}}' | python -m engine submit --spec /dev/stdin """)
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [("cifar10", "--normalize cifar10"), ([[0, 0, 0], [1, 1, 1]], "--normalize '[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]'")],
+)
+def test_a_normalisation_is_given_by_name_or_in_json(given: Any, words: str) -> None:
+    spec = run_spec.parse({"data": {"normalize": given}})
+    assert words in flags.command_line("submit", spec)
+    assert [run_spec.parse(one) for one in asked_by(flags.command_line("submit", spec))] == [spec]
+
+
+@pytest.mark.parametrize(
+    ("words", "field"),
+    [
+        ("--normalize [1,", "data.normalize"),
+        ("--keep half", "target.keep"),
+        ("--seed 1,x", "seed"),
+        ("--seed 1,1", "seed"),
+    ],
+)
+def test_a_flag_that_cannot_be_read_says_which_setting_it_is_of(words: str, field: str) -> None:
+    with pytest.raises(RequestError, match=r"^--") as caught:
+        asked_by(f"python -m engine run {words}")
+    assert caught.value.field == field

@@ -1,6 +1,7 @@
 """What may be asked for: one text for one spec, groups over seeds, and refusals of one sentence."""
 
 import json
+import pickle
 import re
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.errors import RequestError
+from engine.errors import RequestError, concerns
 from engine.spec import run as run_spec
 
 # As the design documents it, with the first of every choice taken.
@@ -153,7 +154,7 @@ def test_an_order_is_its_phases(order: str) -> None:
     assert "-".join(run_spec.parse({"order": order}).phases()) == order
 
 
-def test_the_first_word_of_a_refusal_is_the_field() -> None:
+def test_the_first_word_of_a_refusal_is_the_field_that_it_carries() -> None:
     for raw, field in (
         ({"target": {"keep": [2]}}, "target.keep"),
         ({"data": {"normalize": 5}}, "data.normalize"),
@@ -162,4 +163,38 @@ def test_the_first_word_of_a_refusal_is_the_field() -> None:
     ):
         with pytest.raises(RequestError) as caught:
             run_spec.parse(raw)
-        assert str(caught.value).split()[0] == field
+        assert str(caught.value).split()[0] == field == caught.value.field
+
+
+@pytest.mark.parametrize(
+    ("raw", "field"),
+    [
+        ({"model": "resnet21"}, "model"),
+        ({"data": {"name": "npz:"}}, "data.name"),
+        ({"data": {"roof": 1}}, "data.roof"),
+        ({"weights": ""}, "weights"),
+        ({"schema_version": 2}, "schema_version"),
+        ({"criterion": "l1+l1"}, "criterion"),
+        ({"criterion": "cka"}, "criterion"),
+        ({"target": {"keep": [0.5, 0.5]}}, "target.keep"),
+        ({"depth": {"method": "direct"}, "order": "channels"}, "depth.method"),
+        ({"width": {"select": "rise"}}, "width.select"),
+        ({"attempt": {"race": True}}, "attempt.race"),
+        ({"recover": {"epochs": 0, "distil": True}}, "recover.distil"),
+    ],
+)
+def test_a_refusal_carries_the_field_whatever_its_sentence_begins_with(raw: dict[str, Any], field: str) -> None:
+    with pytest.raises(RequestError) as caught:
+        run_spec.parse(raw)
+    assert caught.value.field == field
+
+
+def test_an_error_keeps_its_field_on_the_way_through_rooms_and_processes() -> None:
+    with pytest.raises(RequestError) as caught, concerns("data.name"):
+        raise RequestError("no such folder")
+    assert (str(caught.value), caught.value.field) == ("no such folder", "data.name")
+    with pytest.raises(RequestError) as caught, concerns("data.name"):
+        raise RequestError("no such folder", field="data.root")
+    assert caught.value.field == "data.root"
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (str(again), again.field) == ("no such folder", "data.root")

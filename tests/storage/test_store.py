@@ -16,6 +16,7 @@ import pytest
 from engine.errors import RequestError, WorkError
 from engine.spec import run as specs
 from engine.storage import index as index_module
+from engine.storage import index_rows
 from engine.storage.job_folder import Run
 from engine.storage.store import GALLERY, Store
 from tests.support.places import ROOT
@@ -173,6 +174,24 @@ def test_an_index_that_is_lost_or_damaged_comes_back_from_the_folders(store: Sto
     DAMAGE[kind](store.index.path)
     assert store.points() == points and store.runs() == runs
     assert store.reindex() == 30 and store.runs() == runs
+
+
+def test_an_index_of_rows_that_lack_a_setting_is_made_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(store)
+    rows = store.runs()
+    monkeypatch.setattr(index_module, "VERSION", index_module.VERSION - 1)
+    connection = sqlite3.connect(store.index.path, isolation_level=None)
+    assert connection.execute("PRAGMA user_version").fetchone() == (index_module.VERSION + 1,)
+    connection.execute("UPDATE jobs SET summary = '{}'")
+    connection.close()
+    assert store.runs() == rows
+
+
+def test_the_version_of_the_index_tells_every_setting_and_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = index_rows.layout()
+    assert layout["columns"]["train_lr"] == ["train.lr", 0.1] and layout["timing"]["rounds"] == 3
+    assert {"run_id", "keep", "best_top1", *layout["columns"]} <= set(layout["summary"])
+    assert 0 < index_module.VERSION < 2**31
 
 
 def test_an_index_that_cannot_be_a_file_is_a_sentence(store: Store) -> None:

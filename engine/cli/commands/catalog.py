@@ -1,5 +1,6 @@
 """What can be picked: networks, datasets, criteria."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -7,6 +8,7 @@ import typer
 from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, DataName, DataRoot, Json, Model, Results, Weights, store_in
+from engine.errors import RequestError
 from engine.spec import catalog
 from engine.spec import run as run_spec
 
@@ -65,13 +67,20 @@ def summary(
     weights: Weights = "none",
     data: DataName = "clutter",
     data_root: DataRoot = None,
+    name_field: Annotated[
+        bool, typer.Option("--name-field", hidden=True, help="say on stderr which field an error concerns")
+    ] = False,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """The model sheet: layers, interchangeable channels and blocks, as arithmetic on them needs it."""
     from engine.pipeline.summaries import summary_of
 
-    asked = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-    answer(
-        summary_of(asked.model, asked.weights, asked.data, store_in(results).root).to_json(), as_json, tables.summary
-    )
+    try:
+        spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
+        made = summary_of(spec.model, spec.weights, spec.data, store_in(results).root)
+    except RequestError as error:
+        if name_field and error.field is not None:
+            print(f"field: {error.field}", file=sys.stderr)
+        raise
+    answer(made.to_json(), as_json, tables.summary)

@@ -12,6 +12,7 @@ from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in
 from engine.errors import RequestError, WorkError
 from engine.spec import board_timing
+from engine.spec.flags import Given, with_timing_flags
 from engine.storage.job_folder import Timing
 from engine.storage.store import Store
 
@@ -109,31 +110,21 @@ def probe(name: Name, ask_password: AskPassword = False, results: Results = RESU
     from engine.boards.registry import Registry
 
     root = store_in(results).root
-    found = session.probe(Registry(root).get(name), root, _password(name, ask_password))
-    answer(found.as_json(), as_json, tables.probed)
+    probed = session.probe(Registry(root).get(name), root, _password(name, ask_password))
+    answer(probed.as_json(), as_json, tables.probed)
 
 
 @app.command()
+@with_timing_flags
 def time(
+    *,
     name: Name,
     run_id: RunId,
     points: Annotated[list[int], typer.Option("--point", help="the point's number; may be given several times")],
     also: Annotated[
         list[str] | None, typer.Option("--also", metavar="ID.N", help="a point of another run, to take turns with")
     ] = None,
-    precision: Annotated[str, typer.Option("--precision", help="fp32 | fp16 (fp16 needs TensorRT)")] = "fp32",
-    threads: Annotated[int, typer.Option("--threads", help="of ONNX Runtime, on a board without TensorRT")] = 1,
-    rounds: Annotated[int, typer.Option("--rounds", help="in each, every network has a turn")] = 3,
-    seconds: Annotated[float, typer.Option("--seconds", help="a turn measures for at least so long")] = 1.0,
-    limit: Annotated[float, typer.Option("--limit", help="seconds; measuring of one network ends then")] = 120.0,
-    build_limit: Annotated[float, typer.Option("--build-limit", help="seconds for building one engine")] = 900.0,
-    wait: Annotated[float, typer.Option("--wait", help="seconds for another timing to leave the board")] = 600.0,
-    max_clocks: Annotated[
-        bool, typer.Option("--max-clocks", help="jetson_clocks while measuring, undone afterwards; needs sudo there")
-    ] = False,
-    power_mode: Annotated[
-        int | None, typer.Option("--power-mode", help="nvpmodel's number while measuring, undone afterwards")
-    ] = None,
+    settings: Given,
     queue: Annotated[bool, typer.Option("--queue", help="leave it to the worker, and print the timing's id")] = False,
     ask_password: AskPassword = False,
     results: Results = RESULTS,
@@ -143,59 +134,46 @@ def time(
     from engine.boards import timing_job
 
     store = store_in(results)
-    asked = board_timing.parse(
-        {
-            "device": name,
-            "points": [{"run": run_id, "point": point} for point in points] + [_other(text) for text in also or ()],
-            "precision": precision,
-            "threads": threads,
-            "rounds": rounds,
-            "seconds": seconds,
-            "limit": limit,
-            "build_limit": build_limit,
-            "wait": wait,
-            "max_clocks": max_clocks,
-            "power_mode": power_mode,
-        }
-    )
-    timing_job.check_request(asked, store)
+    networks = [{"run": run_id, "point": point} for point in points] + [_other(text) for text in also or ()]
+    request = board_timing.parse({"device": name, "points": networks, **settings})
+    timing_job.check_request(request, store)
     if queue:
         if ask_password:
             raise RequestError("a queued timing has nobody to ask for a password; leave out --queue, or use a key")
-        _submit(store, asked, as_json)
+        _submit(store, request, as_json)
         return
     password = _password(name, ask_password)
-    made = store.create_timing(asked, foreground=True)
-    _execute(made, lambda request, where: timing_job.run(request, where, password))
-    answer(_document(store, made, asked), as_json, tables.timed)
+    timing = store.create_timing(request, foreground=True)
+    _execute(timing, lambda spec, job: timing_job.run(spec, job, password))
+    answer(_document(store, timing, request), as_json, tables.timed)
 
 
-def _submit(store: Store, asked: board_timing.TimingRequest, as_json: bool) -> None:
+def _submit(store: Store, request: board_timing.TimingRequest, as_json: bool) -> None:
     from engine.jobs.queue import Queue
     from engine.jobs.worker import start_detached
 
-    made = Queue(store).submit_timing(asked)
+    timing = Queue(store).submit_timing(request)
     start_detached(store)
-    answer({"job_id": made.id, "state": "queued"}, as_json, tables.timing_queued)
+    answer({"job_id": timing.id, "state": "queued"}, as_json, tables.timing_queued)
 
 
-def _execute(made: Timing, work: Any) -> None:
+def _execute(timing: Timing, work: Any) -> None:
     from engine.jobs.child import execute
 
-    with tables.progress(made):
-        state = execute(made, work)
+    with tables.progress(timing):
+        state = execute(timing, work)
     if state != "done":
-        raise WorkError(f"timing {made.id}: {made.status()['message']}")
+        raise WorkError(f"timing {timing.id}: {timing.status()['message']}")
 
 
-def _document(store: Store, made: Timing, asked: board_timing.TimingRequest) -> dict[str, Any]:
-    found = [
+def _document(store: Store, timing: Timing, request: board_timing.TimingRequest) -> dict[str, Any]:
+    measurements = [
         {"run_id": run_id, **measured}
-        for run_id in dict.fromkeys(point.run for point in asked.points)
+        for run_id in dict.fromkeys(point.run for point in request.points)
         for measured in store.run(run_id).measurements()
-        if measured["job"] == made.id
+        if measured["job"] == timing.id
     ]
-    return {"job_id": made.id, "state": "done", "measurements": found}
+    return {"job_id": timing.id, "state": "done", "measurements": measurements}
 
 
 def _other(text: str) -> dict[str, Any]:

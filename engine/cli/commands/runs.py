@@ -10,7 +10,7 @@ from engine.cli.options import RESULTS, Json, Results, RunId, store_in
 from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
-from engine.spec.flags import Asked, with_spec_flags
+from engine.spec.flags import Requests, with_spec_flags
 from engine.storage.job_folder import Run, Timing
 from engine.storage.store import Store
 
@@ -19,19 +19,19 @@ app = typer.Typer()
 
 @app.command()
 @with_spec_flags
-def run(asked: Asked, results: Results = RESULTS, as_json: Json = False) -> None:
+def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -> None:
     """Prune in the foreground: a progress bar, and a table at the end."""
-    if len(asked) > 1:
-        raise RequestError("run takes one seed; submit takes several")
-    wanted = run_spec.parse(asked[0])
+    if len(requests) > 1:
+        raise RequestError("run takes one seed; submit takes several", field="seed")
+    spec = run_spec.parse(requests[0])
     store = store_in(results)
     from engine.jobs.child import execute
     from engine.pipeline import (
         run as pipeline,
     )  # torch takes seconds to import, and the request may be refused without it
 
-    prepared = pipeline.prepare(wanted)
-    folder = store.create(wanted, foreground=True)
+    prepared = pipeline.prepare(spec)
+    folder = store.create(spec, foreground=True)
     with tables.progress(folder):
         state = execute(folder, lambda request, where: pipeline.run(request, where, prepared))
     if state != "done":
@@ -42,7 +42,7 @@ def run(asked: Asked, results: Results = RESULTS, as_json: Json = False) -> None
 @app.command()
 @with_spec_flags
 def submit(
-    asked: Asked,
+    requests: Requests,
     results: Results = RESULTS,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="leave the queue to a worker you start")] = False,
     as_json: Json = False,
@@ -51,12 +51,12 @@ def submit(
     from engine.jobs.preflight import check
     from engine.jobs.worker import start_detached
 
-    wanted = [run_spec.parse(one) for one in asked]
+    specs = [run_spec.parse(request) for request in requests]
     store = store_in(results)
-    check(wanted[0], store.root)
+    check(specs[0], store.root)
     queued: list[str] = []
     try:
-        queued.extend(Queue(store).submit(one).id for one in wanted)
+        queued.extend(Queue(store).submit(spec).id for spec in specs)
         if not no_worker:
             start_detached(store)
     except WorkError as error:

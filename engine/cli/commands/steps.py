@@ -7,7 +7,20 @@ import typer
 
 from engine.cli import tables
 from engine.cli.console import answer
-from engine.cli.options import RESULTS, DataName, DataRoot, Json, Model, Point, Results, RunId, Weights, store_in
+from engine.cli.options import (
+    RESULTS,
+    Criterion,
+    DataName,
+    DataRoot,
+    Json,
+    Limit,
+    Model,
+    Point,
+    Results,
+    RunId,
+    Weights,
+    store_in,
+)
 from engine.errors import RequestError
 from engine.spec import run as run_spec
 
@@ -17,16 +30,14 @@ app = typer.Typer()
 @app.command()
 def scores(
     *,
-    criterion: Annotated[str, typer.Option("--criterion", help="a name from `criteria`, or several joined by +")],
+    criterion: Criterion,
     scope: Annotated[str, typer.Option("--scope", help="channels | blocks")],
     model: Model = "resnet20",
     weights: Weights = "none",
     data: DataName = "clutter",
     data_root: DataRoot = None,
     split: Annotated[str, typer.Option("--split", help="val | test: where calibration images come from")] = "val",
-    limit: Annotated[
-        int | None, typer.Option("--limit", help="at most so many images of each split", show_default="all")
-    ] = None,
+    limit: Limit = None,
     seed: Annotated[int, typer.Option("--seed", help="of random scores and fresh weights")] = 0,
     results: Results = RESULTS,
     as_json: Json = False,
@@ -38,7 +49,7 @@ def scores(
         raise RequestError(f"unknown scope {scope!r}; allowed: channels, blocks")
     if split not in ("val", "test"):
         raise RequestError(f"unknown split {split!r}; allowed: val, test")
-    asked = run_spec.parse(
+    spec = run_spec.parse(
         {
             "model": model,
             "weights": weights,
@@ -48,7 +59,7 @@ def scores(
             "seed": seed,
         }
     )
-    answer(single_steps.scores(asked, scope, split), as_json, tables.scores)
+    answer(single_steps.scores(spec, scope, split), as_json, tables.scores)
 
 
 @app.command()
@@ -65,8 +76,8 @@ def table(
     """Measure a network's layers on this machine, for --latency-table on another; takes about a minute."""
     from engine.pipeline import single_steps
 
-    asked = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-    answer(single_steps.table(asked, out, store_in(results).root), as_json, tables.written)
+    spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
+    answer(single_steps.table(spec, out, store_in(results).root), as_json, tables.written)
 
 
 @app.command()

@@ -74,7 +74,8 @@ class AttemptEvaluator:
         folded: bool = False,
     ) -> None:
         if not len(images):
-            raise RequestError("there is no validation image to attempt anything on; raise data.val_fraction")
+            sentence = "there is no validation image to attempt anything on; raise data.val_fraction"
+            raise RequestError(sentence, field="data.val_fraction")
         self.images, self.reference = images, reference
         self._batch_size = CPU_BATCH if folded and images.device.type == "cpu" else EVALUATION_BATCH
         self._prefix = SharedPrefix(trace, images.device, folded=folded)

@@ -1,12 +1,18 @@
 import shlex
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.launch import request as forms
 from engine.errors import RequestError
-from engine.prune.solver import TargetUnreachable
+from engine.jobs import preflight
+from engine.latency.table import read_for
+from engine.pipeline.summaries import summary_of
+from engine.prune.forecast import forecast
 from engine.spec import run as specs
+from tests.support.screen import small_sheet
 
 
 def request(base: dict[str, Any] | None = None, **changes: Any) -> forms.Request:
@@ -73,26 +79,37 @@ def test_a_criterion_of_whole_blocks_is_refused_beside_the_criteria_where_channe
     assert isinstance(refused, forms.Refusal) and refused.section == "remove"
 
 
-def test_an_unreadable_npz_is_said_beside_the_data_and_weights_beside_the_network() -> None:
-    spec = specs.parse({"data": {"name": "npz:/d/x.npz"}, "weights": "/w/y.pth"})
-    assert forms.section_of_sheet("/d/x.npz does not exist", spec) == "data"
-    assert forms.section_of_sheet("/w/y.pth does not exist", spec) == "network"
+def refusal(check: Callable[[], object]) -> forms.Refusal:
+    with pytest.raises(RequestError) as caught:
+        check()
+    return forms.Refusal.of(str(caught.value), caught.value.field)
+
+
+def test_an_unreadable_npz_is_said_beside_the_data_and_weights_beside_the_network(tmp_path: Path) -> None:
+    npz = specs.parse({"data": {"name": f"npz:{tmp_path / 'x.npz'}"}})
+    assert refusal(lambda: summary_of(npz.model, "none", npz.data, tmp_path)).section == "data"
+    weights = refusal(lambda: summary_of("resnet20", str(tmp_path / "y.pth"), specs.RunSpec().data, tmp_path))
+    assert weights.section == "network" and weights.sentence.startswith("There is no weights file")
 
 
 @pytest.mark.parametrize(
-    "message", ["imagenet needs data.root, the folder", "data.root /d is not a folder", "dataset clutter takes no root"]
+    "data", [{"name": "imagenet"}, {"name": "cifar10", "root": __file__}, {"name": "clutter", "root": "/d"}]
 )
-def test_a_missing_folder_is_said_beside_the_data(message: str) -> None:
-    assert forms.section_of(message) == "data"
+def test_a_missing_folder_is_said_beside_the_data(data: dict[str, str]) -> None:
+    assert refusal(lambda: preflight.check_request(specs.parse({"data": data}))).section == "data"
 
 
 def test_a_target_out_of_reach_is_said_beside_the_targets_and_an_unfit_criterion_beside_the_criteria() -> None:
-    assert (
-        forms.section_of_forecast(str(TargetUnreachable(50, "").as_request_error(0.1, "macs", "layers", 100)))
-        == "target"
-    )
-    assert forms.section_of_forecast("bn_scale cannot score block, which has no batch norm") == "remove"
-    assert forms.section_of_forecast("target.latency_table /t.json is not one") == "target"
+    deep = specs.parse({"target": {"keep": [0.0001]}})
+    assert refusal(lambda: forecast(small_sheet(), deep)).section == "target"
+    unfit = refusal(lambda: forecast(small_sheet(normed=False), specs.RunSpec()))
+    assert unfit.section == "remove" and unfit.sentence.startswith("BN scale cannot score block")
+    assert refusal(lambda: read_for(__file__, small_sheet())).section == "target"
+
+
+def test_what_is_known_to_concern_no_field_is_said_beside_the_network() -> None:
+    assert forms.Refusal.of("a spec is one JSON object", None).section == "network"
+    assert forms.Refusal.of("x", "no.such.field").section == "network"
 
 
 def test_typed_ratios_are_read_and_sorted() -> None:

@@ -15,7 +15,7 @@ PAST = {
     "state": "done", "gallery": False, "started": 100.0, "finished": 190.0, "model": "resnet20", "weights": "none",
     "data": "clutter", "limit": None, "train_epochs": 20, "recover_epochs": 5, "keep": [0.8, 0.6, 0.4],
     "order": "layers-channels", "depth_method": "one-shot", "width_method": "one-shot", "measure": None, "race": False,
-    "distil": False, "between_steps_batches": 0, "int8": False,
+    "distil": False, "between_steps_batches": 0, "int8": False, "run_on": "auto",
 }  # fmt: skip
 
 
@@ -37,6 +37,7 @@ def test_the_expected_time_is_that_of_like_runs() -> None:
         {"order": "alternate"},
         {"depth_method": "direct"},
         {"distil": True},
+        {"run_on": "cuda"},
     ],
 )
 def test_no_time_is_expected_from_runs_that_were_different(other: dict[str, Any]) -> None:
@@ -68,6 +69,17 @@ def test_a_sheet_that_cannot_be_made_says_why(
 ) -> None:
     monkeypatch.setattr(store.subprocess, "run", said)
     assert store.summary(specs.parse({})) == store.SummaryFailure(sentence)
+
+
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [({"weights": "/nowhere/w.pth"}, "weights"), ({"data": {"name": "npz:/nowhere/d.npz"}}, "data.name")],
+)
+def test_a_sheet_that_cannot_be_made_says_which_field_it_is_about(
+    results: Store, given: dict[str, Any], field: str
+) -> None:
+    failure = store.summary(specs.parse(given))
+    assert isinstance(failure, store.SummaryFailure) and failure.field == field and "/nowhere/" in failure.sentence
 
 
 def test_a_sheet_is_made_again_when_the_weights_have_changed(

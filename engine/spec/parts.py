@@ -1,0 +1,258 @@
+"""The parts of a run's spec, each field with what is said of it to the user (`Setting`). No torch."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
+
+from engine.spec.settings import Setting
+
+Measure = Literal["accuracy", "loss", "divergence", "cka"]
+
+MOST_TARGETS = 100
+_LONGEST_NAME = 255  # bytes that file systems take for one name
+
+
+def _readable(text: str) -> str:
+    try:
+        names = text.encode().split(b"/")
+    except UnicodeEncodeError:
+        raise ValueError("holds characters that are not text; rename the file") from None
+    if "\0" in text or max(map(len, names)) > _LONGEST_NAME:
+        raise ValueError(f"holds a zero byte or a name of more than {_LONGEST_NAME} bytes, which no file has")
+    return text
+
+
+# No number is read from text, no whole number from true or 1.0: what is stored is what was written.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Text = Annotated[str, AfterValidator(_readable)]
+Three = tuple[Number, Number, Number]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSpec(Part):
+    name: Annotated[
+        Text,
+        Setting("a name from `datasets`, folder:PATH or npz:PATH", "--data", "data", costs_time=True),
+    ] = "clutter"
+    root: Annotated[
+        Text | None,
+        Setting("where downloaded data lies", "--data-root", "data_root", "data folder", "the data folder", path=True),
+    ] = None
+    limit: Annotated[
+        Annotated[Whole, Field(ge=1)] | None,
+        Setting("at most so many images of each split", label="the number of images", unit="images", costs_time=True),
+    ] = None
+    val_fraction: Annotated[
+        Number,
+        Setting(
+            "share of train that becomes the validation split",
+            heading="validation share",
+            label="the validation share",
+        ),
+    ] = Field(0.1, gt=0, lt=1)
+    normalize: Annotated[
+        Literal["imagenet", "cifar10", "cifar100"] | tuple[Three, Three] | None,
+        Setting("imagenet, cifar10, cifar100 or [[3 means], [3 deviations]]", heading="normalisation"),
+    ] = Field(None, description="imagenet, cifar10, cifar100 or [[3 means], [3 deviations above 0]]")
+
+    @field_validator("normalize")
+    @classmethod
+    def _deviations_above_zero(cls, value: Any) -> Any:
+        if isinstance(value, tuple) and min(value[1]) <= 0:
+            raise ValueError("must be a name or [[3 means], [3 deviations above 0]]")
+        return value
+
+
+class TrainSpec(Part):
+    epochs: Annotated[
+        Whole,
+        Setting(
+            "epochs of the baseline",
+            "--train-epochs",
+            "train_epochs",
+            "training epochs",
+            "the number of epochs before pruning",
+            costs_time=True,
+        ),
+    ] = Field(20, ge=0, le=100_000)
+    lr: Annotated[
+        Number, Setting("its learning rate", "--train-lr", "train_lr", "training rate", "the learning rate")
+    ] = Field(0.1, gt=0)
+    batch_size: Annotated[Whole, Setting("images per step", heading="batch", label="the batch size", unit="images")] = (
+        Field(128, ge=2, le=65_536)
+    )
+    weight_decay: Annotated[Number, Setting("in training and in recovery")] = Field(0.0005, ge=0)
+    label_smoothing: Annotated[Number, Setting("of the baseline's training")] = Field(0.0, ge=0, lt=1)
+
+
+class DepthSpec(Part):
+    method: Annotated[
+        Literal["one-shot", "direct"],
+        Setting(
+            "one-shot | direct: measure every block's removal, one at a time",
+            "--depth",
+            "depth_method",
+            costs_time=True,
+        ),
+    ] = "one-shot"
+    floor: Annotated[
+        Number | None,
+        Setting(
+            "direct ends before validation accuracy would fall below this",
+            heading="accuracy floor",
+            label="the accuracy to stop below",
+        ),
+    ] = Field(None, gt=0, lt=1)
+
+
+class WidthSpec(Part):
+    method: Annotated[
+        Literal["one-shot", "progressive"],
+        Setting("one-shot | progressive: attempt, select, prune, repeat", "--width", "width_method", costs_time=True),
+    ] = "one-shot"
+    scope: Annotated[
+        Literal["global", "uniform"],
+        Setting("rank channels over the whole network or in each layer: global | uniform"),
+    ] = "global"
+    round_to: Annotated[Whole, Setting("widths become multiples of this", label="the multiple to keep")] = Field(
+        1, ge=1, le=256
+    )
+    attempt_fraction: Annotated[
+        Number,
+        Setting(
+            "share of a layer's channels in one attempt",
+            heading="channels tried",
+            label="the share of channels tried",
+        ),
+    ] = Field(0.1, gt=0, lt=1)
+    layers_per_step: Annotated[
+        Number,
+        Setting(
+            "share of the layers that a progressive step cuts",
+            heading="layers cut a step",
+            label="the share of layers cut in a step",
+        ),
+    ] = Field(0.25, gt=0, le=1)
+    select: Annotated[
+        Literal["per-saving", "rise"],
+        Setting("smallest rise per unit saved, or smallest rise: per-saving | rise", heading="ranked by"),
+    ] = "per-saving"
+    least_share: Annotated[
+        Number,
+        Setting("share of a layer's channels that always stays", heading="always kept", label="the share always kept"),
+    ] = Field(0.0, ge=0, lt=1)
+
+
+class AttemptSpec(Part):
+    """How direct, progressive and alternate look for what to remove next."""
+
+    # Where none is given it is the method's own: accuracy for direct, loss for progressive and alternate.
+    measure: Annotated[
+        Measure | None,
+        Setting(
+            "of an attempt: accuracy | loss | divergence | cka",
+            heading="attempts judged by",
+            label="the measure of attempts",
+            costs_time=True,
+        ),
+    ] = None
+    race: Annotated[
+        Flag,
+        Setting("drop attempts early that can no longer be among the best", label="the race", costs_time=True),
+    ] = False
+
+
+class TargetSpec(Part):
+    metric: Annotated[
+        Literal["macs", "params", "latency"],
+        Setting("what the ratios are of: macs | params | latency", heading="target"),
+    ] = "macs"
+    keep: Annotated[
+        tuple[Annotated[Number, Field(gt=0, le=1)], ...],
+        Setting("ratios to keep, each in (0, 1]", column=None, label="the ratios to keep"),
+    ] = (0.8, 0.6, 0.4)
+    depth_share: Annotated[Number, Setting("0 channels only … 1 layers only", label="the layers' share")] = Field(
+        0.5, ge=0, le=1
+    )
+    latency_table: Annotated[  # of another machine; without one, this machine's is measured
+        Text | None,
+        Setting("a machine's layer latencies, from `table`", label="the table of layer latencies", path=True),
+    ] = None
+
+    @field_validator("keep")
+    @classmethod
+    def _some_and_different(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if not 1 <= len(value) <= MOST_TARGETS:
+            raise ValueError(f"must name 1 to {MOST_TARGETS} ratios to keep (got {len(value)})")
+        twice = next((ratio for n, ratio in enumerate(value) if ratio in value[:n]), None)
+        if twice is not None:
+            raise ValueError(f"names {twice:g} twice; each ratio to keep may stand only once")
+        return value
+
+
+class RecoverSpec(Part):
+    epochs: Annotated[
+        Whole,
+        Setting(
+            "epochs of fine-tuning after a cut",
+            "--recover-epochs",
+            "recover_epochs",
+            "recovery epochs",
+            "the number of recovery epochs",
+            costs_time=True,
+        ),
+    ] = Field(5, ge=0, le=100_000)
+    lr: Annotated[
+        Number,
+        Setting(
+            "its learning rate", "--recover-lr", "recover_lr", "recovery rate", "the learning rate of the recovery"
+        ),
+    ] = Field(0.01, gt=0)
+    distil: Annotated[
+        Flag,
+        Setting(
+            "fine-tune on the untouched baseline's outputs, too",
+            heading="distilled",
+            label="distillation",
+            costs_time=True,
+        ),
+    ] = False
+    temperature: Annotated[
+        Number, Setting("of the outputs that are compared in distillation", label="the temperature")
+    ] = Field(4.0, gt=0)
+    distil_weight: Annotated[
+        Number,
+        Setting(
+            "the teacher's part of the loss, in (0, 1]",
+            heading="teacher's part",
+            label="the teacher's part of the loss",
+        ),
+    ] = Field(0.9, gt=0, le=1)
+    between_phases: Annotated[
+        Flag,
+        Setting(
+            "fine-tune after each phase, or the last one only", "--recover-between", heading="recovery between phases"
+        ),
+    ] = True
+    # A recovery by itself.
+    reestimate_bn: Annotated[
+        Flag,
+        Setting(
+            "measure batch norm statistics anew before fine-tuning", "--recover-bn", heading="batch norm re-estimated"
+        ),
+    ] = False
+    between_steps_batches: Annotated[
+        Whole,
+        Setting(
+            "batches of fine-tuning after each step",
+            "--step-batches",
+            heading="batches after each step",
+            label="the number of batches after each step",
+            costs_time=True,
+        ),
+    ] = Field(0, ge=0, le=1_000_000)

@@ -1,0 +1,157 @@
+"""What is said of a field where it is declared, and the walk over a model that gives everyone else the same. No torch.
+
+Flags, the index's columns, headings of tables, the places of errors on a form and hovers are all read from here.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, Literal, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined, to_jsonable_python
+
+Section = Literal["network", "data", "remove", "target", "recover", "seeds"]
+
+OWN: Final = ""  # as the field itself is called
+_VERSION = "schema_version"
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the user reads of one field; metadata of its annotation. On a part of a spec only `section` counts."""
+
+    help: str = ""  # of the flag
+    flag: str | None = OWN  # None: the command line has another way to say it
+    column: str | None = OWN  # its key in the index and in the CSV; None: no column
+    heading: str = OWN  # of that column
+    label: str = OWN  # what a form calls it in an error, in place of its path
+    unit: str = ""  # behind a value
+    section: Section | None = None  # of the launch form; that of the part where it is not said
+    path: bool = False  # a file or folder: stored as a worker finds it, whatever folder that was started in
+    several: bool = False  # a flag may name several, each of which makes a request
+    costs_time: bool = False  # runs that differ in it do not take equally long
+
+
+@dataclass(frozen=True)
+class SpecField:
+    """A setting with the field that it is attached to; `default` is as JSON has it, None where there is none."""
+
+    place: tuple[str, ...]
+    setting: Setting
+    annotation: Any
+    default: Any
+
+    @property
+    def name(self) -> str:
+        """The dotted path, as errors and spec files have it."""
+        return ".".join(self.place)
+
+    @property
+    def flag(self) -> str | None:
+        own = "--" + self.place[-1].replace("_", "-")
+        return own if self.setting.flag == OWN else self.setting.flag
+
+    @property
+    def column(self) -> str | None:
+        return self.place[-1] if self.setting.column == OWN else self.setting.column
+
+    @property
+    def heading(self) -> str:
+        return self.setting.heading or (self.column or self.place[-1]).replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        return self.setting.label or self.name
+
+
+@cache
+def settings_of(model: type[BaseModel]) -> tuple[SpecField, ...]:
+    """Every setting of a model and of its parts, as declared; TypeError for a field of which nothing is said."""
+    fields = tuple(_walk(model, ()))
+    for names in ([f.flag for f in fields], [f.column for f in fields]):
+        twice = {name for name in names if name is not None and names.count(name) > 1}
+        if twice:
+            raise TypeError(f"two settings of {model.__name__} are called {min(twice)}; give one another name")
+    return fields
+
+
+def columns_of(model: type[BaseModel]) -> dict[str, SpecField]:
+    """The settings that points and runs are told apart by, under the keys that rows have them by."""
+    return {field.column: field for field in settings_of(model) if field.column is not None}
+
+
+def arranged(fields: Iterable[SpecField], order: str) -> list[SpecField]:
+    """The fields in the order of the names in a text; one that is not named follows the one declared before it."""
+    names = order.split()
+    ranked: list[tuple[int, int, SpecField]] = []
+    rank = -1
+    for number, field in enumerate(fields):
+        rank = names.index(field.name) if field.name in names else rank
+        ranked.append((rank, number, field))
+    return [field for _, _, field in sorted(ranked, key=lambda entry: entry[:2])]
+
+
+def section_of(model: type[BaseModel], name: str | None) -> Section | None:
+    """The section of the launch form that a field of that name (or below it) belongs to; None where none does."""
+    inner: Any = model
+    section: Section | None = None
+    for part in (name or "").split("."):
+        if not _is_part(inner) or part not in inner.model_fields:
+            break
+        field = inner.model_fields[part]
+        setting = _setting(field)
+        section = (setting.section if setting else None) or section
+        inner = field.annotation
+    return section
+
+
+def label_of(model: type[BaseModel], name: str) -> str:
+    """What a form calls the field of that name."""
+    return next((field.label for field in settings_of(model) if field.name == name), name)
+
+
+def value_at(values: Mapping[str, Any], place: Sequence[str]) -> Any:
+    """What a nested mapping holds at a place; KeyError where it holds nothing."""
+    found: Any = values
+    for part in place:
+        found = found[part]
+    return found
+
+
+def plain_types(annotation: Any) -> Iterator[Any]:
+    """The plain types inside an annotation: `int` and `None`'s for `Annotated[int, Strict()] | None`."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from plain_types(inner)
+
+
+def is_list(annotation: Any) -> bool:
+    """Whether a field takes a list and nothing else."""
+    return get_origin(annotation) is tuple
+
+
+def _walk(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[SpecField]:
+    for name, field in model.model_fields.items():
+        setting, place = _setting(field), (*above, name)
+        if setting is None and name == _VERSION:
+            continue
+        if setting is None:
+            raise TypeError(f"{model.__name__}.{name} has no Setting; give it one where it is declared")
+        inner: Any = field.annotation
+        if _is_part(inner):
+            yield from _walk(inner, place)
+            continue
+        default = field.get_default(call_default_factory=True, validated_data={})
+        known = None if default is PydanticUndefined else to_jsonable_python(default)
+        yield SpecField(place, setting, field.annotation, known)
+
+
+def _setting(field: FieldInfo) -> Setting | None:
+    return next((said for said in field.metadata if isinstance(said, Setting)), None)
+
+
+def _is_part(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

@@ -1,0 +1,78 @@
+"""Runs that differ in a setting, whichever it is, look different in the table and in the CSV."""
+
+import io
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from app.explore import table
+from app.tables import points
+from engine.spec.run import parse
+from engine.storage.store import Store
+from tests.support import runs
+
+COLUMNS = """
+    run_id point gallery group host model data weights criterion order seed metric depth_share depth_method floor
+    width_method attempt_fraction layers_per_step select least_share measure race scope round_to limit
+    train_epochs train_lr batch_size weight_decay label_smoothing recover_epochs recover_lr between_phases
+    between_steps_batches distil temperature distil_weight reestimate_bn val_fraction int8
+    normalize data_root latency_table run_on
+    stage phase keep step final top1 top5 val_top1 loss params macs bytes flops latency_p50_ms created
+    latency_conditions blocks_removed
+"""
+LATENCY = {"metric": "latency"}
+DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str, str, Any]] = [
+    ({}, {"data": {"normalize": "cifar10"}}, "normalize", "normalisation", "cifar10"),
+    (
+        {},
+        {"data": {"normalize": [[0, 0, 0], [1, 1, 1]]}},
+        "normalize",
+        "normalisation",
+        "[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]",
+    ),
+    ({}, {"data": {"root": "/pictures"}}, "data_root", "data folder", "/pictures"),
+    (
+        {"target": LATENCY},
+        {"target": LATENCY | {"latency_table": "/t.json"}},
+        "latency_table",
+        "latency table",
+        "/t.json",
+    ),
+    ({}, {"device": "cpu"}, "run_on", "run on", "cpu"),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "column", "heading", "value"), DIFFERENT)
+def test_runs_that_differ_in_one_setting_alone_are_told_apart(
+    results: Store, one: dict[str, Any], other: dict[str, Any], column: str, heading: str, value: Any
+) -> None:
+    runs.finished(results, parse(one))
+    second = runs.finished(results, parse(other))
+    rows = {row["run_id"]: row for row in results.runs()}
+    assert len({str(row[column]) for row in rows.values()}) == 2
+    frame = points.with_latency(points.tidy(results.points()), None)
+    assert points.differing(frame) == [column]
+    shown = table.readable(frame)
+    assert set(shown[heading].dropna()) >= {value}
+    written = pd.read_csv(io.BytesIO(table.csv(frame, None)))
+    assert set(written[written["run_id"] == second.id][column]) == {value}
+    hover = frame[frame["run_id"] == second.id].iloc[0]["hover"]
+    assert f"{heading} {str(value).rsplit('/', 1)[-1]}" in hover
+
+
+def test_the_csv_has_the_columns_that_it_had_and_the_new_ones_after_the_other_settings(results: Store) -> None:
+    runs.finished(results, parse({}))
+    frame = points.with_latency(points.tidy(results.points()), None)
+    assert list(pd.read_csv(io.BytesIO(table.csv(frame, None)))) == COLUMNS.split()
+
+
+def test_a_hover_tells_what_is_not_as_usual_and_nothing_of_what_is(results: Store) -> None:
+    plain = runs.finished(results, parse({}))
+    special = runs.finished(
+        results, parse({"train": {"batch_size": 64, "lr": 0.05}, "recover": {"between_phases": False}})
+    )
+    hovers = points.tidy(results.points()).groupby("run_id")["hover"].first()
+    assert "batch 64 images" in hovers[special.id] and "training rate 0.05" in hovers[special.id]
+    assert "no recovery between phases" in hovers[special.id]
+    assert "training rate" not in hovers[plain.id] and "between phases" not in hovers[plain.id]
