@@ -15,7 +15,6 @@ from engine.spec.catalog import DATASETS, MODELS
 _DEFAULT = specs.parse({})
 _FOLDER, _NPZ = "folder:", "npz:"
 _DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
-_NEEDS_ROOT = ("cifar10", "cifar100", "imagenet")
 _RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 
 
@@ -138,7 +137,7 @@ def _data(head: Any) -> dict[str, Any]:
         )
     else:
         st.caption(DATASETS[name].summary)
-    if name in _NEEDS_ROOT:
+    if name in DATASETS and DATASETS[name].root is not None:
         out["root"] = st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
     with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
         out["limit"] = st.number_input(
