@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -123,6 +122,8 @@ def pixels(file: Path, shape: Shape) -> Tensor:
 
 
 def _loaded(files: list[Path], labels: list[int], shape: Resize) -> Split:
+    from concurrent.futures import ThreadPoolExecutor
+
     import torch
 
     images = torch.empty(len(files), 3, shape.height, shape.width, dtype=torch.uint8)
