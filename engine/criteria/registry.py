@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TypeVar, get_args
 
-from engine.criteria.calibration import Calibration, Scorer, Scores, block_scores, identity_scores
+from engine.criteria.calibration import Calibration, Scores, block_scores, identity_scores
 from engine.criteria.declare import SCORERS
 from engine.errors import WorkError
 from engine.graph.summary import Block
 from engine.spec.catalog import check_criterion
 from engine.spec.run import Measure
 
-REGISTRY: Mapping[str, Scorer] = SCORERS
 EXACT: dict[str, Measure] = {name: name for name in get_args(Measure)}  # criteria that score blocks by attempts
 K = TypeVar("K")
 
@@ -24,13 +23,13 @@ def score_channels(calibration: Calibration, criterion: str) -> dict[int, float]
 
 def score_blocks(calibration: Calibration, blocks: Iterable[Block], criterion: str) -> dict[str, float]:
     """Scores of blocks by one criterion or an ensemble `a+b`; exact ones are what is lost without the block."""
-    chosen = list(blocks)
-    return _mean_rank([_of_blocks(calibration, chosen, name) for name in check_criterion(criterion).split("+")])
+    candidates = list(blocks)
+    return _mean_rank([_of_blocks(calibration, candidates, name) for name in check_criterion(criterion).split("+")])
 
 
 def _of_blocks(calibration: Calibration, blocks: list[Block], name: str) -> dict[str, float]:
     if name not in EXACT:
-        return block_scores(blocks, _finite(name, REGISTRY[name](calibration)))
+        return block_scores(blocks, _finite(name, SCORERS[name](calibration)))
     from engine.criteria.attempts.rank import rank_attempts
     from engine.criteria.attempts.shared_prefix import Attempt
 
@@ -53,7 +52,7 @@ def score_filters(calibration: Calibration, criterion: str) -> Scores:
 
 
 def _each(calibration: Calibration, criterion: str) -> list[Scores]:
-    return [_finite(name, REGISTRY[name](calibration)) for name in check_criterion(criterion).split("+")]
+    return [_finite(name, SCORERS[name](calibration)) for name in check_criterion(criterion).split("+")]
 
 
 def _finite(criterion: str, scores: Scores) -> Scores:

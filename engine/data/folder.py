@@ -88,10 +88,10 @@ def class_folders(root: Path, name: str) -> tuple[str, ...]:
 
 def listing(root: Path, name: str, classes: tuple[str, ...]) -> tuple[list[Path], list[int]]:
     """Image files and labels of one split, which must have exactly the folders `classes`, none without an image."""
-    found = class_folders(root, name)
-    if missing := sorted(set(classes) - set(found)):
+    folders = class_folders(root, name)
+    if missing := sorted(set(classes) - set(folders)):
         raise RequestError(f"{root / name} has no folder {missing[0]!r}, a class of train/")
-    if unknown := sorted(set(found) - set(classes)):
+    if unknown := sorted(set(folders) - set(classes)):
         raise RequestError(f"{root / name} has a folder {unknown[0]!r}, which is no class of train/")
     files: list[Path] = []
     labels: list[int] = []

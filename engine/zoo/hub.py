@@ -55,9 +55,9 @@ def torchvision(name: str) -> Published:
 
 
 def _hash_in(url: str) -> str:
-    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
-    assert found, f"{url} names no hash"
-    return found[1]
+    match = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
+    assert match, f"{url} names no hash"
+    return match[1]
 
 
 CIFAR: dict[str, Published] = {

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.criteria.registry import EXACT, REGISTRY
+from engine.criteria.declare import SCORERS
+from engine.criteria.registry import EXACT
 from engine.data.declare import SOURCES
 from engine.errors import RequestError
 from engine.spec import catalog
@@ -16,7 +17,7 @@ from tests.support.places import ROOT
 
 
 def test_the_rooms_implement_what_the_catalogue_names() -> None:
-    assert set(REGISTRY) | set(EXACT) == set(catalog.CRITERIA)
+    assert set(SCORERS) | set(EXACT) == set(catalog.CRITERIA)
     assert set(SOURCES) == set(catalog.DATASETS) | set(catalog.DATASET_PREFIXES)
     assert list(MAKERS) == list(catalog.MODELS)
 

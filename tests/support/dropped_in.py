@@ -22,7 +22,7 @@ class Checkout:
     root: Path
 
     def espalier(self, *arguments: str) -> Any:
-        """What a command answers as JSON; it must succeed."""
+        """What a command answers as JSON, once it has succeeded."""
         done = self.command(*arguments, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         return json.loads(done.stdout)
