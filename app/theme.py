@@ -1,9 +1,13 @@
 """The one visual language: which colour, symbol and wording each thing has on every page."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
+from zlib import crc32
 
 import streamlit as st
+
+from engine.spec.catalog import CRITERIA
 
 # Okabe & Ito's palette without its black, then others that stay apart from it, grey for the control.
 CRITERION_COLOURS: dict[str, str] = {
@@ -22,6 +26,11 @@ CRITERION_COLOURS: dict[str, str] = {
     "divergence": "#D400D4",
     "cka": "#00A3AD",
 }
+# For criteria without a colour above: far from those and from each other, on light and on dark (35 and more in Lab).
+MORE_COLOURS = (
+    *("#00EE00", "#0000FF", "#00EE88", "#2233CC", "#FF0033", "#880077"),
+    *("#BBDD99", "#005500", "#FFBBAA", "#009900", "#FF88FF", "#FF11AA"),
+)
 ORDER_SYMBOLS: dict[str, str] = {
     "layers-channels": "circle",
     "channels-layers": "diamond",
@@ -61,9 +70,21 @@ def ink() -> Ink:
 
 def criterion_colour(criterion: str) -> str:
     """The colour of a criterion; an ensemble (`a+b`) mixes its members' colours in equal parts."""
-    members = [_rgb(CRITERION_COLOURS.get(name, NEUTRAL)) for name in criterion.split("+")]
+    more = dict(_more_colours())
+    members = [_rgb(CRITERION_COLOURS.get(name) or more.get(name, NEUTRAL)) for name in criterion.split("+")]
     mixed = (round(sum(channel) / len(members)) for channel in zip(*members, strict=True))
     return "#" + "".join(f"{value:02X}" for value in mixed)
+
+
+def _more_colours() -> Iterator[tuple[str, str]]:
+    """A colour for each listed criterion without one: by its name, the next free one where another has that."""
+    free = list(MORE_COLOURS)
+    for name in sorted(CRITERIA.keys() - CRITERION_COLOURS):
+        wanted = crc32(name.encode()) % len(MORE_COLOURS)
+        turned = (*MORE_COLOURS[wanted:], *MORE_COLOURS[:wanted])
+        colour = next((colour for colour in turned if colour in free), turned[0])
+        free = [one for one in free if one != colour]
+        yield name, colour
 
 
 def translucent(colour: str, alpha: float) -> str:

@@ -18,7 +18,6 @@ _DEFAULT = specs.parse({})
 _METRICS = get_args(specs.TargetSpec.model_fields["metric"].annotation)
 _FOLDER, _NPZ = "folder:", "npz:"
 _DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
-_NEEDS_ROOT = ("cifar10", "cifar100", "imagenet")
 _RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 
 
@@ -84,7 +83,7 @@ def _section(grid: Any, title: str, name: Section, slots: dict[Section, Any]) ->
 
 def _network(head: Any) -> dict[str, Any]:
     model = st.selectbox(
-        "Model", MODELS, index=MODELS.index(_DEFAULT.model), key="launch_model", persist_state="session"
+        "Model", list(MODELS), index=MODELS.index(_DEFAULT.model), key="launch_model", persist_state="session"
     )
     source = st.segmented_control(
         "Weights",
@@ -141,7 +140,7 @@ def _data(head: Any) -> dict[str, Any]:
         )
     else:
         st.caption(DATASETS[name].summary)
-    if name in _NEEDS_ROOT:
+    if name in DATASETS and DATASETS[name].root is not None:
         out["root"] = st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
     with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
         out["limit"] = st.number_input(

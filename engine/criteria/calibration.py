@@ -1,24 +1,28 @@
-"""What a criterion looks at, and how filter scores become channel and block scores."""
+"""What a criterion looks at, and how filter scores become channel and block scores. No torch at import."""
+
+from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
-
-from engine.data.load import Data, Split
-from engine.data.loader import batches
 from engine.errors import RequestError
-from engine.graph.channel_ids import Trace
 from engine.graph.cost import is_inside
 from engine.graph.summary import Block
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from engine.data.load import Data, Split
+    from engine.graph.channel_ids import Trace
 
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 640, 64
 EVALUATION_BATCH = 128  # as in `train.evaluate`: batches of another size may round differently
 
-Scores = dict[str, NDArray[np.float64]]  # layer → one number per output channel
+Scores: TypeAlias = "dict[str, NDArray[np.float64]]"  # layer → one number per output channel
 
 
 @dataclass(frozen=True)
@@ -32,12 +36,14 @@ class Images:
     def __len__(self) -> int:
         return len(self.split)
 
-    def take(self, indices: Tensor) -> "Images":
+    def take(self, indices: Tensor) -> Images:
         """The images at `indices`, in that order."""
         return Images(self.split.take(indices), self.data, self.device)
 
     def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
         """Normalised images and labels, in order."""
+        from engine.data.loader import batches
+
         return batches(self.split, self.data, size, self.device)
 
 
@@ -53,13 +59,15 @@ class Calibration:
     images: Images | None = None  # None where nothing is attempted
 
 
-Scorer = Callable[[Calibration], Scores]
+Scorer: TypeAlias = "Callable[[Calibration], Scores]"
 
 
 def prepare_calibration(
     module: nn.Module, trace: Trace, split: Split, data: Data, device: str, seed: int
 ) -> Calibration:
     """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion."""
+    import torch
+
     place = torch.device(device)
     chosen, _ = split.representative(min(len(split), CALIBRATION_IMAGES), seed=0)
     images = Images(split, data, place)
@@ -71,6 +79,8 @@ def prepare_calibration(
 
 def identity_scores(trace: Trace, filters: Scores) -> dict[int, float]:
     """Scores of identities: the mean over its producing layers, each layer's scores divided by its mean."""
+    import numpy as np
+
     total: dict[int, float] = {}
     count: dict[int, int] = {}
     for name, raw in filters.items():
@@ -85,6 +95,8 @@ def identity_scores(trace: Trace, filters: Scores) -> dict[int, float]:
 
 def block_scores(blocks: Iterable[Block], filters: Scores) -> dict[str, float]:
     """Scores of blocks: the mean over all filters inside, undivided (Elkerdawy et al. 2020)."""
+    import numpy as np
+
     scores = {}
     for block in blocks:
         inside = [filters[name] for name in filters if is_inside(name, block.modules)]
@@ -93,6 +105,13 @@ def block_scores(blocks: Iterable[Block], filters: Scores) -> dict[str, float]:
             raise RequestError(sentence, field="criterion")
         scores[block.name] = float(np.concatenate(inside).mean())
     return scores
+
+
+def zeros(calibration: Calibration) -> Scores:
+    """0 for each output channel of each layer."""
+    import numpy as np
+
+    return {name: np.zeros(len(layer.outs)) for name, layer in calibration.trace.layers.items()}
 
 
 def weights_of(calibration: Calibration) -> Iterator[tuple[str, Tensor]]:

@@ -1,20 +1,23 @@
 """Criteria that look at the loss's gradient on calibration images."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from torch import Tensor
+from engine.criteria.calibration import Calibration, Scores, zeros
+from engine.criteria.declare import criterion
 
-from engine.criteria.calibration import Calibration, Scores
+if TYPE_CHECKING:
+    from torch import Tensor
 
 OBD_SAMPLES = 128
 
 
+@criterion("taylor", label="Taylor", formula="(Σ w·∂L/∂w)²", source="Molchanov et al. 2019", needs="gradients")
 def taylor(calibration: Calibration) -> Scores:
     """(Σ_{w∈W_c} w·∂L/∂w)², averaged over calibration batches (Molchanov et al. 2019, eq. 8)."""
-    total, batches = _zeros(calibration), 0
+    total, batches = zeros(calibration), 0
     for images, labels in calibration.batches():
         for name, weight, gradient in _gradients(calibration, images, labels):
             total[name] += (weight * gradient).flatten(1).sum(1).double().square().cpu().numpy()
@@ -22,18 +25,21 @@ def taylor(calibration: Calibration) -> Scores:
     return {name: scores / batches for name, scores in total.items()}
 
 
+@criterion(
+    "obd",
+    label="Optimal brain damage",
+    formula="½ Σ w²·E[(∂L/∂w)²]",
+    source="LeCun et al. 1990",
+    needs="gradients",
+)
 def obd(calibration: Calibration) -> Scores:
     """½ Σ w²·E[(∂L/∂w)²], the expectation over single samples (LeCun et al. 1990, with the empirical Fisher)."""
-    total, samples = _zeros(calibration), 0
+    total, samples = zeros(calibration), 0
     for images, labels in _singles(calibration, OBD_SAMPLES):
         for name, weight, gradient in _gradients(calibration, images, labels):
             total[name] += 0.5 * (weight * gradient).flatten(1).double().square().sum(1).cpu().numpy()
         samples += 1
     return {name: scores / samples for name, scores in total.items()}
-
-
-def _zeros(calibration: Calibration) -> Scores:
-    return {name: np.zeros(len(layer.outs)) for name, layer in calibration.trace.layers.items()}
 
 
 def _singles(calibration: Calibration, count: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -48,6 +54,9 @@ def _singles(calibration: Calibration, count: int) -> Iterator[tuple[Tensor, Ten
 
 def _gradients(calibration: Calibration, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
     """(layer, weight, ∂loss/∂weight) for every layer; the parameters' own `.grad` stays as it is."""
+    import torch
+    import torch.nn.functional as F
+
     weights: dict[str, Tensor] = {n: calibration.module.get_submodule(n).weight for n in calibration.trace.layers}  # type: ignore[misc]
     with torch.enable_grad():
         loss = F.cross_entropy(calibration.module(images), labels)

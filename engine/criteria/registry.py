@@ -1,32 +1,17 @@
-"""Scores by name: the registry of criteria, alone or joined by + into a rank ensemble."""
+"""Scores by name: criteria alone or joined by + into a rank ensemble. No torch at import."""
+
+from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TypeVar, get_args
 
-import numpy as np
-from scipy.stats import rankdata
-
-from engine.criteria import activations, gradients, weights
-from engine.criteria.attempts.rank import rank_attempts
-from engine.criteria.attempts.shared_prefix import Attempt
-from engine.criteria.calibration import Calibration, Scorer, Scores, block_scores, identity_scores
+from engine.criteria.calibration import Calibration, Scores, block_scores, identity_scores
+from engine.criteria.declare import SCORERS
 from engine.errors import WorkError
 from engine.graph.summary import Block
 from engine.spec.catalog import check_criterion
 from engine.spec.run import Measure
 
-REGISTRY: dict[str, Scorer] = {
-    "random": weights.random,
-    "l1": weights.l1,
-    "l2": weights.l2,
-    "bn_scale": weights.bn_scale,
-    "fpgm": weights.fpgm,
-    "lamp": weights.lamp,
-    "taylor": gradients.taylor,
-    "obd": gradients.obd,
-    "activation": activations.activation,
-    "feature_rank": activations.feature_rank,
-}
 EXACT: dict[str, Measure] = {name: name for name in get_args(Measure)}  # criteria that score blocks by attempts
 K = TypeVar("K")
 
@@ -38,13 +23,16 @@ def score_channels(calibration: Calibration, criterion: str) -> dict[int, float]
 
 def score_blocks(calibration: Calibration, blocks: Iterable[Block], criterion: str) -> dict[str, float]:
     """Scores of blocks by one criterion or an ensemble `a+b`; exact ones are what is lost without the block."""
-    chosen = list(blocks)
-    return _mean_rank([_of_blocks(calibration, chosen, name) for name in check_criterion(criterion).split("+")])
+    candidates = list(blocks)
+    return _mean_rank([_of_blocks(calibration, candidates, name) for name in check_criterion(criterion).split("+")])
 
 
 def _of_blocks(calibration: Calibration, blocks: list[Block], name: str) -> dict[str, float]:
     if name not in EXACT:
-        return block_scores(blocks, _finite(name, REGISTRY[name](calibration)))
+        return block_scores(blocks, _finite(name, SCORERS[name](calibration)))
+    from engine.criteria.attempts.rank import rank_attempts
+    from engine.criteria.attempts.shared_prefix import Attempt
+
     rises = rank_attempts(calibration, [Attempt(block.name, block.modules) for block in blocks], EXACT[name]).rises
     return {block.name: rise for block, rise in zip(blocks, rises, strict=True)}
 
@@ -53,6 +41,8 @@ def score_filters(calibration: Calibration, criterion: str) -> Scores:
     """One number per output channel of each layer: the criterion's own; for an ensemble the channel's mean rank."""
     if "+" not in criterion:
         return _each(calibration, criterion)[0]
+    import numpy as np
+
     ranks = score_channels(calibration, criterion)
     return {
         name: np.array([ranks[int(i)] for i in layer.outs])
@@ -62,10 +52,12 @@ def score_filters(calibration: Calibration, criterion: str) -> Scores:
 
 
 def _each(calibration: Calibration, criterion: str) -> list[Scores]:
-    return [_finite(name, REGISTRY[name](calibration)) for name in check_criterion(criterion).split("+")]
+    return [_finite(name, SCORERS[name](calibration)) for name in check_criterion(criterion).split("+")]
 
 
 def _finite(criterion: str, scores: Scores) -> Scores:
+    import numpy as np
+
     for layer, values in scores.items():
         if not np.isfinite(values).all():
             raise WorkError(f"{criterion} gives scores for {layer} that are not finite; its weights or images are not")
@@ -76,6 +68,9 @@ def _mean_rank(scores: list[dict[K, float]]) -> dict[K, float]:
     """One criterion's scores as they are; several as the mean of their percentile ranks (ties share the mean rank)."""
     if len(scores) == 1:
         return scores[0]
+    import numpy as np
+    from scipy.stats import rankdata
+
     common = [key for key in scores[0] if all(key in s for s in scores)]
     ranks = [rankdata([s[key] for key in common]) / len(common) for s in scores]
     return dict(zip(common, np.mean(ranks, axis=0).tolist(), strict=True))

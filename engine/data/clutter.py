@@ -1,28 +1,30 @@
 """Real handwritten digits: as they are (`digits`), or each among pieces of others (`clutter`, the embedded default).
 
 Both are made from scikit-learn's 1,797 scanned digits of 8×8 px (Alpaydin & Kaynak 1998), with no download. Train and
-test are made from different originals, the same ones on every machine.
+test are made from different originals, the same ones on every machine. No torch at import.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from sklearn.datasets import load_digits
-from torch import Tensor
-
+from engine.data.declare import dataset
 from engine.data.split import Parts, Split, in_memory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
 
 _SIDE = 8  # px of an original
 _CLASSES = tuple(map(str, range(10)))
 _TEST_FRACTION = 0.2  # of the originals
 _SPLIT_SEED = 0
 _CHUNK = 1000  # images rendered at a time
+_CROP = 2  # px that a training image may be moved
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Generator = np.random.Generator
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
+Generator: TypeAlias = "np.random.Generator"
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,18 @@ class Difficulty:
     seed: int = 2509
 
 
-def digits() -> Parts:
-    """The 1,797 digits as they are, enlarged to 16×16 px; a fifth is the test split."""
-    train, test = _originals()
-    return Parts(_enlarged(train), None, _enlarged(test), _CLASSES, (2 * _SIDE, 2 * _SIDE))
-
-
+@dataset(
+    "clutter",
+    image=(3, 24, 24),
+    classes=10,
+    summary="real handwritten digits among pieces of others; made in seconds, no download",
+    flip=False,  # a mirrored 2 is no 2
+    crop=_CROP,
+)
 def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     """Each digit at a random place, size and angle, among pieces of other digits and noise."""
+    import numpy as np
+
     rng = np.random.default_rng(difficulty.seed)
     train, test = _originals()
     return Parts(
@@ -61,6 +67,20 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     )
 
 
+@dataset(
+    "digits",
+    image=(3, 16, 16),
+    classes=10,
+    summary="scikit-learn's 1,797 handwritten digits; for smoke tests",
+    flip=False,
+    crop=_CROP,
+)
+def digits() -> Parts:
+    """The 1,797 digits as they are, enlarged to 16×16 px; a fifth is the test split."""
+    train, test = _originals()
+    return Parts(_enlarged(train), None, _enlarged(test), _CLASSES, (2 * _SIDE, 2 * _SIDE))
+
+
 @dataclass(frozen=True)
 class _Originals:
     images: Tensor  # float32 N×8×8 in 0..1
@@ -68,6 +88,9 @@ class _Originals:
 
 
 def _originals() -> tuple[_Originals, _Originals]:
+    import torch
+    from sklearn.datasets import load_digits
+
     bunch: Any = load_digits()
     images = torch.from_numpy(bunch.images).float() / 16
     labels = torch.from_numpy(bunch.target).long()
@@ -76,11 +99,15 @@ def _originals() -> tuple[_Originals, _Originals]:
 
 
 def _enlarged(part: _Originals) -> Split:
+    import torch.nn.functional as F
+
     images = F.interpolate(part.images[:, None], scale_factor=2, mode="bicubic", align_corners=False)
     return in_memory(_bytes(images), part.labels)
 
 
 def _cluttered(part: _Originals, count: int, difficulty: Difficulty, rng: Generator) -> Split:
+    import torch
+
     chosen = torch.from_numpy(rng.integers(len(part.labels), size=count))
     images = [_scene(part, chosen[start : start + _CHUNK], difficulty, rng) for start in range(0, count, _CHUNK)]
     return in_memory(torch.cat(images), part.labels[chosen])
@@ -88,6 +115,9 @@ def _cluttered(part: _Originals, count: int, difficulty: Difficulty, rng: Genera
 
 def _scene(part: _Originals, ids: Tensor, difficulty: Difficulty, rng: Generator) -> Tensor:
     """uint8 N×H×W: the digits `ids` and their distractors, the brighter of two where they overlap, and noise."""
+    import numpy as np
+    import torch
+
     count, pieces = len(ids), difficulty.distractors
     scene = _placed(part.images[ids], np.zeros((count, 2)), difficulty, rng, whole=True)
     if pieces:
@@ -101,6 +131,8 @@ def _scene(part: _Originals, ids: Tensor, difficulty: Difficulty, rng: Generator
 
 def _of_other_classes(labels: Array, ids: Array, rng: Generator) -> Array:
     """For each of `ids` an original of another class."""
+    import numpy as np
+
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=10)
     starts = np.cumsum(counts) - counts
@@ -113,6 +145,9 @@ def _of_other_classes(labels: Array, ids: Array, rng: Generator) -> Array:
 
 def _pieces(images: Tensor, difficulty: Difficulty, rng: Generator) -> tuple[Tensor, Array]:
     """Each original with all but a random square blanked out, and the square's centre from the original's, in px."""
+    import numpy as np
+    import torch
+
     half = rng.uniform(*difficulty.piece, size=(len(images), 1)) / 2
     centre = rng.uniform(-1, 1, size=(len(images), 2)) * (_SIDE / 2 - half)
     pixel = np.arange(_SIDE) - (_SIDE - 1) / 2
@@ -123,6 +158,10 @@ def _pieces(images: Tensor, difficulty: Difficulty, rng: Generator) -> tuple[Ten
 
 def _placed(images: Tensor, centre: Array, difficulty: Difficulty, rng: Generator, *, whole: bool) -> Tensor:
     """float32 N×H×W: each original turned, enlarged and moved, `centre` to a random place; `whole` keeps it inside."""
+    import numpy as np
+    import torch
+    import torch.nn.functional as F
+
     count, side = len(images), difficulty.image
     scale = rng.uniform(*difficulty.scale, size=count)
     angle = np.radians(rng.uniform(-difficulty.angle, difficulty.angle, size=count))
@@ -140,4 +179,6 @@ def _placed(images: Tensor, centre: Array, difficulty: Difficulty, rng: Generato
 
 
 def _bytes(images: Tensor) -> Tensor:
+    import torch
+
     return images.mul(255).round().clamp(0, 255).to(torch.uint8)

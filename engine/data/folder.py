@@ -1,26 +1,29 @@
-"""`folder:PATH`: images in folders by class, in memory where they fit, read from disk where they do not."""
+"""`folder:PATH`: images in folders by class, in memory where they fit, read from disk where they do not.
+
+No torch at import.
+"""
+
+from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-import torch
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
-from torch.utils.data import Dataset
-
+from engine.data.declare import dataset_at_path
 from engine.data.split import Item, Parts, Split
 from engine.errors import RequestError, WorkError
+
+if TYPE_CHECKING:
+    from PIL import Image
+    from torch import Tensor
 
 IN_MEMORY_BYTES = 1 << 30
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
 _THREADS = 4
-_BROKEN = (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError)  # what PIL raises
 
-Shape = Callable[[Image.Image], Image.Image]
+Shape: TypeAlias = "Callable[[Image.Image], Image.Image]"
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Resize:
     width: int
 
     def __call__(self, image: Image.Image) -> Image.Image:
+        from PIL import Image
+
         size = (self.width, self.height)
         return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
 
 
-class ImageFiles(Dataset[Item]):
+class ImageFiles:
     """Images that stay on disk; each gives (uint8 3×H×W, label), or a WorkError when it cannot be read any more."""
 
     def __init__(self, files: Sequence[Path], labels: Sequence[int], shape: Shape) -> None:
@@ -47,10 +52,11 @@ class ImageFiles(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         try:
             return pixels(self.files[index], self.shape), self.labels[index]
-        except _BROKEN as error:
+        except _broken() as error:
             raise WorkError(f"cannot read the image {self.files[index]}: {error}") from None
 
 
+@dataset_at_path("folder:", form="folder:PATH, an image folder with train/ and test/, val/ optional")
 def read(root: Path) -> Parts:
     """train/CLASS/…, test/CLASS/… and, where there, val/CLASS/…; all images at the commonest size in train."""
     names = [name for name in ("train", "val", "test") if name != "val" or (root / name).is_dir()]
@@ -82,10 +88,10 @@ def class_folders(root: Path, name: str) -> tuple[str, ...]:
 
 def listing(root: Path, name: str, classes: tuple[str, ...]) -> tuple[list[Path], list[int]]:
     """Image files and labels of one split, which must have exactly the folders `classes`, none without an image."""
-    found = class_folders(root, name)
-    if missing := sorted(set(classes) - set(found)):
+    folders = class_folders(root, name)
+    if missing := sorted(set(classes) - set(folders)):
         raise RequestError(f"{root / name} has no folder {missing[0]!r}, a class of train/")
-    if unknown := sorted(set(found) - set(classes)):
+    if unknown := sorted(set(folders) - set(classes)):
         raise RequestError(f"{root / name} has a folder {unknown[0]!r}, which is no class of train/")
     files: list[Path] = []
     labels: list[int] = []
@@ -100,22 +106,32 @@ def listing(root: Path, name: str, classes: tuple[str, ...]) -> tuple[list[Path]
 
 def on_disk(files: list[Path], labels: list[int], shape: Shape) -> Split:
     """A split whose images are read when they are needed."""
+    import torch
+
     return Split(None, torch.tensor(labels), ImageFiles(files, labels, shape))
 
 
 def pixels(file: Path, shape: Shape) -> Tensor:
     """One image as uint8 3×H×W; grey and palette images become RGB."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
     with Image.open(file) as image:
         return torch.from_numpy(np.array(shape(image.convert("RGB")))).permute(2, 0, 1)
 
 
 def _loaded(files: list[Path], labels: list[int], shape: Resize) -> Split:
+    from concurrent.futures import ThreadPoolExecutor
+
+    import torch
+
     images = torch.empty(len(files), 3, shape.height, shape.width, dtype=torch.uint8)
 
     def fill(index: int) -> None:
         try:
             images[index] = pixels(files[index], shape)
-        except _BROKEN as error:
+        except _broken() as error:
             raise _unreadable(files[index], error) from None
 
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -130,12 +146,21 @@ def _sizes(files: list[Path]) -> list[tuple[int, int]]:
 
 
 def _size(file: Path) -> tuple[int, int]:
+    from PIL import Image
+
     try:
         with Image.open(file) as image:
             size: tuple[int, int] = image.size
             return size
-    except _BROKEN as error:
+    except _broken() as error:
         raise _unreadable(file, error) from None
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """What PIL raises on a file that is no image, or not a whole one."""
+    from PIL import Image
+
+    return OSError, SyntaxError, ValueError, Image.DecompressionBombError
 
 
 def _unreadable(file: Path, error: Exception) -> RequestError:

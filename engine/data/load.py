@@ -1,30 +1,14 @@
-"""A dataset by name, checked, split and normalised. The one door to this room."""
+"""A dataset by name, checked, split and normalised. The one door to this room. No torch at import."""
 
-from collections.abc import Callable
 from pathlib import Path
 
-from engine.data import arrays, clutter, folder, public
-from engine.data.split import Data, Parts, Split, Triple
+from engine.data.declare import SOURCES, Source
+from engine.data.split import Data, Parts, Split
 from engine.errors import RequestError, concerns
 from engine.spec import catalog
 from engine.spec.run import DataSpec
 
 __all__ = ["Data", "Split", "load"]
-
-NORMALIZE: dict[str, tuple[Triple, Triple]] = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-}
-
-MADE: dict[str, Callable[[], Parts]] = {"clutter": clutter.clutter, "digits": clutter.digits}
-PUBLIC: dict[str, Callable[[Path | None], Parts]] = {
-    "cifar10": public.cifar10,
-    "cifar100": public.cifar100,
-    "imagenet": public.imagenet,
-}
-FROM_PATH: dict[str, Callable[[Path], Parts]] = {"folder:": folder.read, "npz:": arrays.read}
-_MADE_CROP = 2  # px
 
 
 @concerns("data.name")
@@ -36,7 +20,9 @@ def load(spec: DataSpec, seed: int) -> Data:
     are missing or wrong. WorkError: a download that failed.
     """
     catalog.check_dataset(spec.name)
-    parts = _parts(spec)
+    prefix = next((prefix for prefix in catalog.DATASET_PREFIXES if spec.name.startswith(prefix)), "")
+    source = SOURCES[prefix or spec.name]
+    parts = _parts(spec, source, prefix)
     train, val, notes = parts.train, parts.val, list(parts.notes)
     if val is None:
         train, val = _cut(spec, train, seed)
@@ -48,20 +34,19 @@ def load(spec: DataSpec, seed: int) -> Data:
         raise RequestError(f"dataset {spec.name} is left with {len(train)} training image; training needs at least 2")
     mean, std = _normalization(spec)
     height, width = parts.image
-    flip = spec.name not in MADE  # a mirrored 2 is no 2
-    crop = min(height, width) // 8 if flip else _MADE_CROP
-    return Data(spec.name, train, val, test, parts.classes, (3, height, width), mean, std, flip, crop, tuple(notes))
+    crop = min(height, width) // 8 if source.crop is None else source.crop
+    image = (3, height, width)
+    return Data(spec.name, train, val, test, parts.classes, image, mean, std, source.flip, crop, tuple(notes))
 
 
-def _parts(spec: DataSpec) -> Parts:
-    if spec.name in PUBLIC:
-        return PUBLIC[spec.name](Path(spec.root).expanduser() if spec.root is not None else None)
+def _parts(spec: DataSpec, source: Source, prefix: str) -> Parts:
     if spec.root is not None:
-        raise RequestError(f"dataset {spec.name} takes no data.root; only {', '.join(PUBLIC)} do", field="data.root")
-    if spec.name in MADE:
-        return MADE[spec.name]()
-    prefix = next(p for p in FROM_PATH if spec.name.startswith(p))
-    return FROM_PATH[prefix](Path(spec.name.removeprefix(prefix)).expanduser())
+        catalog.check_takes_root(spec.name)
+    if prefix:
+        return source.read(Path(spec.name.removeprefix(prefix)).expanduser())
+    if catalog.DATASETS[spec.name].root is None:
+        return source.read()
+    return source.read(None if spec.root is None else Path(spec.root).expanduser())
 
 
 def _cut(spec: DataSpec, train: Split, seed: int) -> tuple[Split, Split]:
@@ -74,11 +59,10 @@ def _cut(spec: DataSpec, train: Split, seed: int) -> tuple[Split, Split]:
     return train.take(rest), train.take(val)
 
 
-def _normalization(spec: DataSpec) -> tuple[Triple, Triple]:
-    asked = spec.normalize
-    if asked is None:
-        return NORMALIZE.get(spec.name, NORMALIZE["imagenet"])
-    if isinstance(asked, str):
-        return NORMALIZE[asked]
-    (m0, m1, m2), (s0, s1, s2) = asked
-    return (m0, m1, m2), (s0, s1, s2)
+def _normalization(spec: DataSpec) -> catalog.Normalization:
+    """What the spec says, in numbers or as the name of a dataset that has its own; else the dataset's own."""
+    if spec.normalize is not None and not isinstance(spec.normalize, str):
+        (m0, m1, m2), (s0, s1, s2) = spec.normalize
+        return (m0, m1, m2), (s0, s1, s2)
+    dataset = catalog.DATASETS.get(spec.normalize or spec.name)
+    return (dataset and dataset.normalize) or catalog.IMAGENET

@@ -1,16 +1,22 @@
-"""Batches of normalised images: from memory in one indexing operation each, from disk through a DataLoader."""
+"""Batches of normalised images: from memory in one indexing operation each, from disk through a DataLoader.
+
+No torch at import.
+"""
+
+from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
-
-import torch
-import torch.nn.functional as F
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
 
 from engine.data.split import Data, Item, Split
 from engine.errors import WorkError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+    from torch.utils.data import DataLoader, Dataset
 
 _MOST_WORKERS = 8
 
@@ -32,6 +38,8 @@ def batches(
     With `seed` the order is shuffled, and no batch has one image: a single one left over joins the batch before it
     (batch normalisation cannot train on one). `augment` takes random crops and flips as `data` allows; it needs a seed.
     """
+    import torch
+
     if augment and seed is None:
         raise ValueError("augmentation needs a seed")
     device = torch.device(device)
@@ -44,14 +52,16 @@ def batches(
     if seed is not None and len(chunks) > 1 and len(chunks[-1]) == 1:
         chunks[-2:] = [torch.cat(chunks[-2:])]
     raw = _from_disk(split, chunks) if split.images is None else _from_memory(split.images, split, chunks, device)
-    for found, labels in raw:
-        sent = found.to(device, non_blocking=True)
+    for pixels, labels in raw:
+        sent = pixels.to(device, non_blocking=True)
         images = _augmented(sent, data, generator) if augment else sent
         yield normalise(images, data), labels.to(device, non_blocking=True)
 
 
 def normalise(images: Tensor, data: Data) -> Tensor:
     """uint8 N×3×H×W images as float32 with `data`'s mean taken off and its deviation divided out."""
+    import torch
+
     mean = torch.tensor(data.mean, device=images.device).mul_(255).view(1, 3, 1, 1)
     scale = torch.tensor(data.std, device=images.device).mul_(255).reciprocal_().view(1, 3, 1, 1)
     return images.float().sub_(mean).mul_(scale)
@@ -68,6 +78,9 @@ def _from_memory(
 
 
 def _from_disk(split: Split, chunks: list[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+    import torch
+    from torch.utils.data import DataLoader
+
     assert split.disk is not None
     loader: DataLoader[tuple[Tensor, Tensor] | WorkError] = DataLoader(
         _Carrier(split.disk),  # type: ignore[arg-type]  # items by index, and collated into batches
@@ -105,12 +118,17 @@ def _collate(items: list[Item | WorkError]) -> tuple[Tensor, Tensor] | WorkError
     for item in items:
         if isinstance(item, WorkError):
             return item
+    from torch.utils.data import default_collate
+
     images, labels = default_collate(items)
     return images, labels
 
 
 def _augmented(images: Tensor, data: Data, generator: torch.Generator) -> Tensor:
     """A random crop of each zero-padded image, mirrored half of the time where `data` allows it."""
+    import torch
+    import torch.nn.functional as F
+
     count, channels, height, width = images.shape
     device = images.device
     offset = torch.randint(0, 2 * data.crop + 1, (2, count, 1), generator=generator).to(device)

@@ -1,16 +1,30 @@
-"""What a dataset is to the rest of the engine: three splits, their classes and how to normalise them."""
+"""What a dataset is to the rest of the engine: three splits, their classes and how to normalise them.
+
+No torch at import.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset, Subset
+if TYPE_CHECKING:
+    from torch import Tensor
 
-Item = tuple[Tensor, int]
+Item: TypeAlias = "tuple[Tensor, int]"
 Triple = tuple[float, float, float]
 
 LIMIT_SEED = 0  # which images a limit keeps must not depend on the run, or runs would be tested on different images
+
+
+class ImageSource(Protocol):
+    """Images that are read when they are needed."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Item:
+        """One image as uint8 3×H×W, and its label."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,15 +33,19 @@ class Split:
 
     images: Tensor | None  # uint8 N×3×H×W on the CPU, grey repeated to 3 channels; None when they are on disk
     labels: Tensor  # int64 N
-    disk: Dataset[Item] | None = None  # gives (uint8 3×H×W, label) where the images do not fit in memory
+    disk: ImageSource | None = None  # where the images do not fit in memory
 
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, indices: Tensor) -> "Split":
+    def take(self, indices: Tensor) -> Split:
         """The images at `indices`, in that order."""
+        from torch.utils.data import Subset
+
         images = None if self.images is None else self.images[indices]
-        disk = None if self.disk is None else Subset(self.disk, indices.tolist())
+        disk: ImageSource | None = None
+        if self.disk is not None:
+            disk = Subset(self.disk, indices.tolist())  # type: ignore[arg-type]  # it has no base class of torch's
         return Split(images, self.labels[indices], disk)
 
     def representative(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -35,7 +53,7 @@ class Split:
         order = _mixed(self.labels, seed)
         return order[:size], order[size:]
 
-    def limited(self, size: int | None) -> "Split":
+    def limited(self, size: int | None) -> Split:
         """At most `size` images, the same ones for every run."""
         return self if size is None or size >= len(self) else self.take(self.representative(size, LIMIT_SEED)[0])
 
@@ -71,6 +89,8 @@ class Data:
 
 def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:
     """A split of uint8 N×H×W, N×1×H×W or N×3×H×W images; grey is repeated to three channels."""
+    import torch
+
     if images.ndim == 3:
         images = images.unsqueeze(1)
     count, _, height, width = images.shape
@@ -79,6 +99,8 @@ def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:
 
 def _mixed(labels: Tensor, seed: int) -> Tensor:
     """A seeded permutation of which every beginning holds the classes in proportion."""
+    import torch
+
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
     counts = torch.bincount(labels)

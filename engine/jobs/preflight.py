@@ -7,9 +7,9 @@ from engine.latency.table import read_for
 from engine.measure import machine
 from engine.pipeline.summaries import summary_of
 from engine.prune.forecast import Forecast, forecast
+from engine.spec import catalog
 from engine.spec.run import DataSpec, RunSpec, check_race
 
-TAKES_ROOT = ("cifar10", "cifar100", "imagenet")
 _USUAL_VAL_FRACTION = 0.9  # with more, only the images tell whether enough is left to train on
 
 
@@ -38,14 +38,15 @@ def check_request(spec: RunSpec) -> None:
 @concerns("data.root")
 def _check_root(data: DataSpec) -> None:
     if data.root is None:
-        if data.name == "imagenet":
-            raise RequestError("imagenet needs data.root, the folder with ImageNet's train/ and val/")
+        dataset = catalog.DATASETS.get(data.name)
+        if dataset is not None and dataset.root is not None and dataset.root.needed:
+            raise RequestError(f"{data.name} needs data.root, {dataset.root.needed}")
         return
-    if data.name not in TAKES_ROOT:
-        raise RequestError(f"dataset {data.name} takes no data.root; only {', '.join(TAKES_ROOT)} do")
+    expected = catalog.check_takes_root(data.name)
     root = Path(data.root)
     if root.exists() and not root.is_dir():
         raise RequestError(f"data.root {root} is not a folder")
-    missing = [name for name in ("train", "val") if data.name == "imagenet" and not (root / name).is_dir()]
+    missing = [name for name in expected.folders if not (root / name).is_dir()]
     if missing:
-        raise RequestError(f"data.root {root} has no {missing[0]}/ in it; imagenet needs train/ and val/")
+        needed = " and ".join(f"{name}/" for name in expected.folders)
+        raise RequestError(f"data.root {root} has no {missing[0]}/ in it; {data.name} needs {needed}")

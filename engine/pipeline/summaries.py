@@ -11,10 +11,6 @@ from engine.spec.run import DataSpec
 from engine.storage.atomic import read_json, write_json
 from engine.storage.store import Store
 
-CIFAR_IMAGE, CIFAR_CLASSES = (3, 32, 32), 10
-IMAGENET_IMAGE, IMAGENET_CLASSES = (3, 224, 224), 1000
-INCEPTION_IMAGE = (3, 299, 299)
-
 
 def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> ModelSummary:
     """The sheet of `model` with `weights` on `data`; RequestError when they do not fit."""
@@ -33,16 +29,13 @@ def published_summary(model: str, results: Path) -> ModelSummary:
     """The sheet of `model` for the images and classes that it was published for."""
     with concerns("model"):
         catalog.check_model(model)
-    image, classes = CIFAR_IMAGE, CIFAR_CLASSES
-    if model not in catalog.CIFAR_MODELS:
-        image = INCEPTION_IMAGE if model.endswith("inception_v3") else IMAGENET_IMAGE
-        classes = IMAGENET_CLASSES
+    family = catalog.FAMILIES[model]
 
     def structure() -> ModelSummary:
         from engine.graph.summarize import summarize
         from engine.zoo.build import on_meta
 
-        return summarize(on_meta(model, classes), image, model).summary
+        return summarize(on_meta(model, family.classes), family.image_of(model), model).summary
 
     return _once(f"{model}-as-published", results, structure)
 

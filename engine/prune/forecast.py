@@ -9,6 +9,7 @@ from engine.graph.summary import ModelSummary
 from engine.latency.table import LatencyTable
 from engine.prune import depth
 from engine.prune.solver import Shares, TargetUnreachable, removal_order, solve, split_target, uniform_keys
+from engine.spec.catalog import CRITERIA
 from engine.spec.run import RunSpec
 
 
@@ -57,10 +58,12 @@ def _check_order(summary: ModelSummary, spec: RunSpec) -> None:
         )
     unscored = [b.name for b in blocks if not _is_scored(summary, b.layers, spec.criterion)]
     if takes_blocks and unscored:
-        sentence = f"bn_scale cannot score {unscored[0]}, which has no batch norm; choose l1 or fpgm"
+        name = _batch_norm_criteria(spec.criterion)[0]
+        sentence = f"{name} cannot score {unscored[0]}, which has no batch norm; choose l1 or fpgm"
         raise RequestError(sentence, field="criterion")
     if spec.order != "layers" and not _scored_groups(summary, spec.criterion):
-        sentence = f"bn_scale needs batch norm after convolutions, and {spec.model} has none; use l1 or fpgm"
+        name = _batch_norm_criteria(spec.criterion)[0]
+        sentence = f"{name} needs batch norm after convolutions, and {spec.model} has none; use l1 or fpgm"
         raise RequestError(sentence, field="criterion")
 
 
@@ -111,6 +114,11 @@ def _scored_groups(summary: ModelSummary, criterion: str) -> set[int]:
 
 
 def _is_scored(summary: ModelSummary, layers: tuple[str, ...], criterion: str) -> bool:
-    if "bn_scale" not in criterion.split("+"):
+    if not _batch_norm_criteria(criterion):
         return True
     return any(layer.normed for layer in summary.layers if layer.name in layers)
+
+
+def _batch_norm_criteria(criterion: str) -> list[str]:
+    """Those of a criterion's parts that score only what a batch norm follows."""
+    return [name for name in criterion.split("+") if CRITERIA[name].batch_norm]

@@ -1,14 +1,24 @@
-"""What can be picked: models, datasets and criteria, by name. Pure data, no torch.
+"""What can be picked: models, datasets and criteria, by name. No torch.
 
-The rooms that implement these (`zoo`, `data`, `criteria`) key their registries by the same names;
-tests hold the two equal.
+Each declares itself where it is written (`engine.criteria.declare`, `engine.data.declare`, `engine.zoo.declare`); the
+files that do are imported when names are first asked for.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from typing import Literal, get_args
 
 from engine.errors import RequestError
+from engine.spec.registry import Names, Registry
+
+Image = tuple[int, int, int]  # (channels, height, width)
+Normalization = tuple[tuple[float, float, float], tuple[float, float, float]]  # means, deviations of values in 0..1
+Needs = Literal["nothing", "weights", "gradients", "activations", "attempts"]  # cheap ones first, as they are listed
+NEEDS: tuple[str, ...] = get_args(Needs)
+
+IMAGENET: Normalization = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+SMALL_IMAGE: Image = (3, 32, 32)
 
 
 @dataclass(frozen=True)
@@ -17,10 +27,24 @@ class Criterion:
 
     name: str
     label: str
-    needs: str  # "nothing" | "weights" | "gradients" | "activations" | "attempts"
+    needs: Needs
     formula: str
     source: str
-    scope: str = "both"  # "both": channels and blocks | "blocks"
+    scope: Literal["both", "blocks"] = "both"  # both: channels and blocks
+    batch_norm: bool = False  # layers that no batch norm follows have no score
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (("needs", self.needs, NEEDS), ("scope", self.scope, ("both", "blocks"))):
+            if value not in allowed:
+                raise RequestError(f"criterion {self.name!r} has {name} {value!r}; allowed: {', '.join(allowed)}")
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder that data.root names. Without `needed`, the words for it, there is one when none is given."""
+
+    needed: str = ""
+    folders: tuple[str, ...] = ()  # what must be in it
 
 
 @dataclass(frozen=True)
@@ -28,103 +52,39 @@ class Dataset:
     """A dataset by name; `image` is (channels, height, width) as the model sees it."""
 
     name: str
-    image: tuple[int, int, int]
+    image: Image
     classes: int
     summary: str
+    root: Root | None = None  # None: it takes no data.root
+    normalize: Normalization | None = None  # its own; None: ImageNet's
 
 
-CRITERIA: dict[str, Criterion] = {
-    c.name: c
-    for c in (
-        Criterion("random", "Random", "nothing", "uniform, from the run's seed", "the control"),
-        Criterion("l1", "L1 norm", "weights", "Σ|W_c|", "Li et al. 2017"),
-        Criterion("l2", "L2 norm", "weights", "√Σ W_c²", "Li et al. 2017"),
-        Criterion("bn_scale", "BN scale", "weights", "|γ_c|", "Liu et al. 2017"),
-        Criterion("fpgm", "Geometric median", "weights", "Σ_j ‖W_c − W_j‖₂", "He et al. 2019"),
-        Criterion("lamp", "LAMP", "weights", "‖W_c‖² / Σ_{‖W_j‖ ≥ ‖W_c‖} ‖W_j‖²", "Lee et al. 2021"),
-        Criterion("taylor", "Taylor", "gradients", "(Σ w·∂L/∂w)²", "Molchanov et al. 2019"),
-        Criterion("obd", "Optimal brain damage", "gradients", "½ Σ w²·E[(∂L/∂w)²]", "LeCun et al. 1990"),
-        Criterion("activation", "Mean activation", "activations", "mean |a_c|", "Molchanov et al. 2017"),
-        Criterion("feature_rank", "Feature rank", "activations", "mean rank of a_c", "Lin et al. 2020"),
-        Criterion("accuracy", "Exact accuracy", "attempts", "accuracy lost without it", "Wu et al. 2023", "blocks"),
-        Criterion("loss", "Exact loss", "attempts", "loss gained without it", "Wu et al. 2023", "blocks"),
-        Criterion("divergence", "Divergence", "attempts", "KL of outputs at T = 4", "Hinton et al. 2015", "blocks"),
-        Criterion("cka", "CKA", "attempts", "1 − CKA of features", "Kornblith et al. 2019", "blocks"),
-    )
-}
+@dataclass(frozen=True)
+class Family:
+    """Models that one function constructs, and what they were published for."""
 
-DATASETS: dict[str, Dataset] = {
-    d.name: d
-    for d in (
-        Dataset(
-            "clutter", (3, 24, 24), 10, "real handwritten digits among pieces of others; made in seconds, no download"
-        ),
-        Dataset("digits", (3, 16, 16), 10, "scikit-learn's 1,797 handwritten digits; for smoke tests"),
-        Dataset("cifar10", (3, 32, 32), 10, "60,000 colour images of 10 kinds of things; downloaded"),
-        Dataset("cifar100", (3, 32, 32), 100, "60,000 colour images of 100 kinds of things; downloaded"),
-        Dataset("imagenet", (3, 224, 224), 1000, "ImageNet-1k from a local copy"),
-    )
-}
-DATASET_PREFIXES: dict[str, str] = {
-    "folder:": "folder:PATH, an image folder with train/ and test/, val/ optional",
-    "npz:": "npz:PATH, arrays train_images, train_labels, test_images, test_labels, val_* optional",
-}
+    models: tuple[str, ...]
+    image: Image
+    classes: int
+    images: Mapping[str, Image] = field(default_factory=dict)  # of models that were published for another size
+    examples: tuple[str, ...] = ()  # for what must hold for all of them
+    hub: str = ""  # which have published weights, in words
 
-CIFAR_DEPTHS = (20, 32, 44, 56, 110)
-CIFAR_MODELS: tuple[str, ...] = (
-    *(f"resnet{n}" for n in CIFAR_DEPTHS),
-    *(f"resnet{n}-a" for n in CIFAR_DEPTHS),  # option A: parameter-free, padded shortcuts
-    "vgg16_bn",
-    "mobilenet_v2",
-)
-TORCHVISION_MODELS: tuple[str, ...] = (
-    "alexnet",
-    *(f"convnext_{s}" for s in ("tiny", "small", "base", "large")),
-    *(f"densenet{n}" for n in (121, 161, 169, 201)),
-    *(f"efficientnet_b{n}" for n in range(8)),
-    *(f"efficientnet_v2_{s}" for s in "sml"),
-    "googlenet",
-    "inception_v3",
-    *(f"mnasnet{s}" for s in ("0_5", "0_75", "1_0", "1_3")),
-    "mobilenet_v2",
-    "mobilenet_v3_large",
-    "mobilenet_v3_small",
-    *(f"regnet_x_{s}" for s in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf")),
-    *(f"regnet_y_{s}" for s in ("400mf", "800mf", "1_6gf", "3_2gf", "8gf", "16gf", "32gf", "128gf")),
-    *(f"resnet{n}" for n in (18, 34, 50, 101, 152)),
-    "resnext50_32x4d",
-    "resnext101_32x8d",
-    "resnext101_64x4d",
-    *(f"shufflenet_v2_x{s}" for s in ("0_5", "1_0", "1_5", "2_0")),
-    "squeezenet1_0",
-    "squeezenet1_1",
-    *(f"vgg{n}{s}" for n in (11, 13, 16, 19) for s in ("", "_bn")),
-    "wide_resnet50_2",
-    "wide_resnet101_2",
-)
-# One model of each family, for what must hold for all of them.
-TORCHVISION_FAMILIES: tuple[str, ...] = (
-    "alexnet",
-    "convnext_tiny",
-    "densenet121",
-    "efficientnet_b0",
-    "efficientnet_v2_s",
-    "googlenet",
-    "inception_v3",
-    "mnasnet1_0",
-    "mobilenet_v2",
-    "mobilenet_v3_large",
-    "regnet_x_400mf",
-    "regnet_y_400mf",
-    "resnet18",
-    "resnet50",
-    "resnext50_32x4d",
-    "shufflenet_v2_x1_0",
-    "squeezenet1_0",
-    "vgg16_bn",
-    "wide_resnet50_2",
-)
-MODELS: tuple[str, ...] = (*CIFAR_MODELS, *(f"torchvision/{n}" for n in TORCHVISION_MODELS))
+    def image_of(self, model: str) -> Image:
+        """The images that `model` was published for."""
+        return self.images.get(model, self.image)
+
+
+CRITERIA: Registry[Criterion] = Registry("criterion", "engine.criteria")
+DATASETS: Registry[Dataset] = Registry("dataset", "engine.data", "a-z0-9_-")
+DATASET_PREFIXES: Registry[str] = Registry("dataset prefix", "engine.data", "a-z0-9_:")  # prefix → its form, in words
+FAMILIES: Registry[Family] = Registry("model", "engine.zoo.families", "a-z0-9_./-")  # model → its family
+
+_TORCHVISION = "torchvision/"
+MODELS = Names(lambda: tuple(FAMILIES))
+CIFAR_MODELS = Names(lambda: tuple(name for name, family in FAMILIES.items() if family.image == SMALL_IMAGE))
+TORCHVISION_MODELS = Names(lambda: _of_torchvision(FAMILIES))
+TORCHVISION_FAMILIES = Names(lambda: _of_torchvision(dict.fromkeys(n for f in FAMILIES.values() for n in f.examples)))
 
 
 def check_model(name: str) -> str:
@@ -150,6 +110,19 @@ def check_criterion(name: str) -> str:
     if len(set(parts)) != len(parts):
         raise RequestError(f"criterion {name!r} names one twice; an ensemble joins different criteria by +")
     return name
+
+
+def check_takes_root(name: str) -> Root:
+    """What the dataset `name` expects of data.root; RequestError when it takes none."""
+    root = DATASETS[name].root if name in DATASETS else None
+    if root is None:
+        takers = [dataset.name for dataset in DATASETS.values() if dataset.root is not None]
+        raise RequestError(f"dataset {name} takes no data.root; only {', '.join(takers)} do", field="data.root")
+    return root
+
+
+def _of_torchvision(names: Iterable[str]) -> Sequence[str]:
+    return tuple(name.removeprefix(_TORCHVISION) for name in names if name.startswith(_TORCHVISION))
 
 
 def _known(kind: str, name: str, allowed: Iterable[str], also: str = "") -> str:

@@ -1,7 +1,6 @@
 """A model by name: built for a number of classes and an image size, with fresh, published or given weights."""
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
-from torchvision import models
 
 from engine.errors import RequestError, concerns
 from engine.spec import catalog
-from engine.zoo import cifar, hub
+from engine.zoo import hub
+from engine.zoo.declare import MAKERS
 from engine.zoo.weights import State, fetch, load_into, mismatch, plain_keys, read_state_dict
 
 _LARGEST_TRIED = 512  # px; every network of the catalogue takes that
@@ -25,7 +24,7 @@ class ZooModel:
 
     module: nn.Module
     notes: tuple[str, ...]  # what was decided on the way
-    normalize: hub.Normalization | None  # hub weights bring theirs
+    normalize: catalog.Normalization | None  # hub weights bring theirs
     pretrained: bool  # and complete: a replaced head has still to be trained
     name: str  # the catalogue model that was built, such as resnet20-a for a checkpoint with padded shortcuts
 
@@ -64,16 +63,7 @@ def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "
 
 def construct(name: str, classes: int) -> nn.Module:
     """The bare network of the catalogue model `name`, initialised from torch's current random state."""
-    if name.startswith("torchvision/"):
-        name = name.removeprefix("torchvision/")
-        extra = {"aux_logits": False, "init_weights": True} if name in hub.TRANSFORM_INPUT else {}
-        module: nn.Module = models.get_model(name, weights=None, num_classes=classes, **extra)
-        return module
-    if name.startswith("resnet"):
-        depth, _, option = name.removeprefix("resnet").partition("-")
-        return cifar.resnet(int(depth), classes, "padded" if option else "projection")
-    small: dict[str, Callable[[int], nn.Module]] = {"vgg16_bn": cifar.vgg16_bn, "mobilenet_v2": cifar.mobilenet_v2}
-    return small[name](classes)
+    return MAKERS[name].construct(name, classes)
 
 
 def on_meta(name: str, classes: int) -> nn.Module:
@@ -98,7 +88,7 @@ def _fresh(name: str, classes: int, seed: int) -> nn.Module:
 
 
 def _built(
-    module: nn.Module, notes: tuple[str, ...], normalize: hub.Normalization | None, *, pretrained: bool, name: str
+    module: nn.Module, notes: tuple[str, ...], normalize: catalog.Normalization | None, *, pretrained: bool, name: str
 ) -> ZooModel:
     return ZooModel(module.requires_grad_(True).eval(), notes, normalize, pretrained, name)
 

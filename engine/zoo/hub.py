@@ -1,19 +1,16 @@
 """Where published weights live, with the SHA-256 that they must have.
 
 CIFAR nets: Yerlan Idelbayev's checkpoints (BSD 2-clause), trained on CIFAR-10 with ImageNet's normalisation.
-torchvision nets: torchvision's own table; a file's name ends with the first digits of its SHA-256.
+torchvision nets: torchvision's own table; a file's name ends with the first digits of its SHA-256. No torch at import.
 """
 
 import re
 from dataclasses import dataclass
 
-from torchvision.models import get_model_weights
-
 from engine.errors import RequestError
+from engine.spec.catalog import FAMILIES, IMAGENET, Normalization
+from engine.zoo.declare import MAKERS
 
-Normalization = tuple[tuple[float, float, float], tuple[float, float, float]]
-
-IMAGENET: Normalization = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # What torchvision's transform_input=True turns ImageNet's values into; these nets are built without it.
 HALF: Normalization = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 TRANSFORM_INPUT = ("googlenet", "inception_v3")
@@ -35,19 +32,23 @@ def _cifar(file: str, sha256: str = "") -> Published:
 
 def published(name: str) -> Published:
     """The hub's weights for the catalogue model `name`; RequestError where nobody published any."""
-    if name.startswith("torchvision/"):
-        return _torchvision(name.removeprefix("torchvision/"))
-    found = CIFAR.get(name.removesuffix("-a"))
-    if found is None:
-        raise RequestError(
-            f"there are no hub weights for {name}; give a file or none "
-            f"(the hub has {', '.join(CIFAR)} and torchvision/NAME)",
-            field="weights",
-        )
-    return found
+    publisher = MAKERS[name].published
+    if publisher is None:
+        known = " and ".join(dict.fromkeys(family.hub for family in FAMILIES.values() if family.hub))
+        sentence = f"there are no hub weights for {name}; give a file or none (the hub has {known})"
+        raise RequestError(sentence, field="weights")
+    return publisher(name)
 
 
-def _torchvision(name: str) -> Published:
+def cifar(name: str) -> Published:
+    """The checkpoint of a CIFAR ResNet; they all have option A shortcuts."""
+    return CIFAR[name.removesuffix("-a")]
+
+
+def torchvision(name: str) -> Published:
+    """torchvision's best weights for its network `name`."""
+    from torchvision.models import get_model_weights
+
     best = get_model_weights(name).DEFAULT
     preset = best.transforms()
     normalize = HALF if name in TRANSFORM_INPUT else (tuple(preset.mean), tuple(preset.std))
@@ -55,9 +56,9 @@ def _torchvision(name: str) -> Published:
 
 
 def _hash_in(url: str) -> str:
-    found = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
-    assert found, f"{url} names no hash"
-    return found[1]
+    match = re.search(r"-([0-9a-f]{8,64})\.\w+$", url)
+    assert match, f"{url} names no hash"
+    return match[1]
 
 
 CIFAR: dict[str, Published] = {

@@ -60,9 +60,9 @@ def fetch(url: str, sha256: str) -> Path:
     part = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
-            found = _download(url, file)
-        if not found.startswith(sha256):
-            raise WorkError(f"{url} has the SHA-256 {found[: max(8, len(sha256))]}, not {sha256}, and is refused")
+            digest = _download(url, file)
+        if not digest.startswith(sha256):
+            raise WorkError(f"{url} has the SHA-256 {digest[: max(8, len(sha256))]}, not {sha256}, and is refused")
         part.replace(target)
     except OSError as error:
         raise WorkError(f"cannot write {target}: {error.strerror or error}") from None

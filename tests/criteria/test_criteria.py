@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.criteria.calibration import Calibration, block_scores, identity_scores
-from engine.criteria.registry import EXACT, REGISTRY, score_blocks, score_channels, score_filters
+from engine.criteria.declare import SCORERS
+from engine.criteria.registry import EXACT, score_blocks, score_channels, score_filters
 from engine.errors import RequestError
 from engine.graph.summarize import summarize
 from engine.spec import catalog
@@ -68,13 +69,13 @@ def calibration(tiny: Tiny, batches: list[tuple[Tensor, Tensor]]) -> Calibration
 
 
 def test_every_criterion_of_the_catalogue_is_implemented() -> None:
-    assert REGISTRY.keys() | EXACT.keys() == catalog.CRITERIA.keys()
+    assert SCORERS.keys() | EXACT.keys() == catalog.CRITERIA.keys()
     assert EXACT.keys() == {c.name for c in catalog.CRITERIA.values() if c.scope == "blocks"}
 
 
-@pytest.mark.parametrize("name", sorted(REGISTRY))
+@pytest.mark.parametrize("name", sorted(SCORERS))
 def test_a_criterion_scores_every_filter_and_is_repeatable(name: str, calibration: Calibration) -> None:
-    first, second = REGISTRY[name](calibration), REGISTRY[name](calibration)
+    first, second = SCORERS[name](calibration), SCORERS[name](calibration)
     layers = {"stem", "block.conv1", "block.conv2"} | (set() if name == "bn_scale" else {"fc"})
     assert first.keys() == layers
     for layer, scores in first.items():
@@ -85,7 +86,7 @@ def test_a_criterion_scores_every_filter_and_is_repeatable(name: str, calibratio
 
 def test_random_depends_on_the_seed(calibration: Calibration) -> None:
     other = Calibration(calibration.module, calibration.trace, calibration.batches, calibration.device, seed=4)
-    assert not np.array_equal(REGISTRY["random"](calibration)["stem"], REGISTRY["random"](other)["stem"])
+    assert not np.array_equal(SCORERS["random"](calibration)["stem"], SCORERS["random"](other)["stem"])
 
 
 def test_weight_criteria_equal_their_definitions(tiny: Tiny, calibration: Calibration) -> None:
@@ -99,7 +100,7 @@ def test_weight_criteria_equal_their_definitions(tiny: Tiny, calibration: Calibr
         "lamp": torch.stack([s / squares[squares >= s].sum() for s in squares]),
     }
     for name, scores in expected.items():
-        np.testing.assert_allclose(REGISTRY[name](calibration)["stem"], scores.numpy(), rtol=1e-6)
+        np.testing.assert_allclose(SCORERS[name](calibration)["stem"], scores.numpy(), rtol=1e-6)
 
 
 def test_taylor_is_the_squared_sum_of_weight_times_gradient_averaged_over_batches(
@@ -111,7 +112,7 @@ def test_taylor_is_the_squared_sum_of_weight_times_gradient_averaged_over_batche
         F.cross_entropy(tiny(images), labels).backward()
         expected += (tiny.stem.weight * tiny.stem.weight.grad).sum((1, 2, 3)).square().detach() / len(batches)
     tiny.zero_grad()
-    np.testing.assert_allclose(REGISTRY["taylor"](calibration)["stem"], expected.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(SCORERS["taylor"](calibration)["stem"], expected.numpy(), rtol=1e-4)
     assert all(p.grad is None for p in tiny.parameters())
 
 
@@ -124,7 +125,7 @@ def test_obd_takes_the_expectation_over_single_samples(
         loss = F.cross_entropy(tiny(images[i : i + 1]), labels[i : i + 1])
         fisher += torch.autograd.grad(loss, tiny.stem.weight)[0].square() / len(labels)
     expected = 0.5 * (tiny.stem.weight.square() * fisher).sum((1, 2, 3)).detach()
-    np.testing.assert_allclose(REGISTRY["obd"](calibration)["stem"], expected.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(SCORERS["obd"](calibration)["stem"], expected.numpy(), rtol=1e-4)
 
 
 def test_activation_criteria_look_after_norm_and_activation(
@@ -133,14 +134,14 @@ def test_activation_criteria_look_after_norm_and_activation(
     with torch.no_grad():
         maps = F.relu(tiny.bn(tiny.stem(torch.cat([x for x, _ in batches]))))
     np.testing.assert_allclose(
-        REGISTRY["activation"](calibration)["stem"], maps.abs().mean((0, 2, 3)).numpy(), rtol=1e-5
+        SCORERS["activation"](calibration)["stem"], maps.abs().mean((0, 2, 3)).numpy(), rtol=1e-5
     )
     ranks = [[np.linalg.matrix_rank(c) for c in image] for image in maps.numpy()]
-    np.testing.assert_allclose(REGISTRY["feature_rank"](calibration)["stem"], np.mean(ranks, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(SCORERS["feature_rank"](calibration)["stem"], np.mean(ranks, axis=0), rtol=1e-6)
 
 
 def test_coupled_channels_get_the_mean_over_their_producers_each_divided_by_its_mean(calibration: Calibration) -> None:
-    filters = REGISTRY["l1"](calibration)
+    filters = SCORERS["l1"](calibration)
     combined = identity_scores(calibration.trace, filters)
     stem, conv2 = filters["stem"], filters["block.conv2"]
     expected = (stem / stem.mean() + conv2 / conv2.mean()) / 2
@@ -148,7 +149,7 @@ def test_coupled_channels_get_the_mean_over_their_producers_each_divided_by_its_
 
 
 def test_a_block_scores_the_mean_of_its_filters_undivided(tiny: Tiny, calibration: Calibration) -> None:
-    filters = REGISTRY["l1"](calibration)
+    filters = SCORERS["l1"](calibration)
     blocks = summarize(tiny, IMAGE).summary.blocks
     expected = np.concatenate([filters["block.conv1"], filters["block.conv2"]]).mean()
     assert block_scores(blocks, filters) == {"block": pytest.approx(expected)}

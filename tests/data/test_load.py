@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from engine.data import load as room
+from engine.data.declare import SOURCES
 from engine.data.load import Data, load
 from engine.data.split import Split
 from engine.errors import RequestError
@@ -28,8 +28,7 @@ def fingerprints(split: Split) -> set[bytes]:
 
 
 def test_every_dataset_of_the_catalogue_has_a_source() -> None:
-    assert set(room.MADE) | set(room.PUBLIC) == set(catalog.DATASETS)
-    assert set(room.FROM_PATH) == set(catalog.DATASET_PREFIXES)
+    assert set(SOURCES) == set(catalog.DATASETS) | set(catalog.DATASET_PREFIXES)
 
 
 @pytest.mark.parametrize("name", ["clutter", "npz:some.npz"])

@@ -1,19 +1,52 @@
 """Names that can be picked, and what is said about those that cannot."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.criteria.registry import EXACT, REGISTRY
-from engine.data.load import FROM_PATH, MADE, PUBLIC
+from engine.criteria.declare import SCORERS
+from engine.criteria.registry import EXACT
+from engine.data.declare import SOURCES
 from engine.errors import RequestError
 from engine.spec import catalog
+from engine.zoo.declare import MAKERS
+from tests.support.places import ROOT
 
 
 def test_the_rooms_implement_what_the_catalogue_names() -> None:
-    assert set(REGISTRY) | set(EXACT) == set(catalog.CRITERIA)
-    assert set(MADE) | set(PUBLIC) == set(catalog.DATASETS)
-    assert set(FROM_PATH) == set(catalog.DATASET_PREFIXES)
+    assert set(SCORERS) | set(EXACT) == set(catalog.CRITERIA)
+    assert set(SOURCES) == set(catalog.DATASETS) | set(catalog.DATASET_PREFIXES)
+    assert list(MAKERS) == list(catalog.MODELS)
+
+
+def test_lists_keep_their_order_whichever_file_was_imported_first() -> None:
+    assert list(catalog.CRITERIA) == [
+        *("random", "l1", "l2", "bn_scale", "fpgm", "lamp", "taylor", "obd", "activation", "feature_rank"),
+        *("accuracy", "loss", "divergence", "cka"),
+    ]
+    assert list(catalog.DATASETS) == ["clutter", "digits", "cifar10", "cifar100", "imagenet"]
+    assert list(catalog.DATASET_PREFIXES) == ["folder:", "npz:"]
+    assert catalog.CIFAR_MODELS[:6] == ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet20-a")
+    assert list(catalog.MODELS) == [*catalog.CIFAR_MODELS, *(f"torchvision/{n}" for n in catalog.TORCHVISION_MODELS)]
+    assert set(catalog.TORCHVISION_FAMILIES) < set(catalog.TORCHVISION_MODELS)
+
+
+def test_lists_come_from_light_files_that_are_imported_when_names_are_asked_for() -> None:
+    """In a fresh interpreter: neither a screen nor a refusal waits for what scores, trains and reads images."""
+    code = """
+import sys
+import engine.spec.run
+from engine.spec import catalog
+assert not [name for name in sys.modules if name.startswith(("engine.criteria", "engine.data", "engine.zoo"))]
+names = [*catalog.CRITERIA, *catalog.DATASETS, *catalog.DATASET_PREFIXES, *catalog.MODELS]
+heavy = {"torch", "torchvision", "numpy", "scipy", "sklearn", "PIL"} & set(sys.modules)
+sys.exit(f"{sorted(heavy)} were imported" if heavy else len(names) < 100)
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_torchvision_has_every_model_that_the_catalogue_takes_from_it() -> None:

@@ -5,9 +5,9 @@ import torch
 from torch import fx, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.spec import catalog
 from engine.zoo import build as zoo
 from engine.zoo.cifar import PadShortcut, resnet
+from engine.zoo.families.cifar import DEPTHS
 
 
 def macs(module: nn.Module, side: int) -> float:
@@ -21,7 +21,7 @@ def test_option_a_resnets_have_the_published_macs(depth: int, millions: float) -
     assert macs(zoo.on_meta(f"resnet{depth}-a", 10), 32) / 1e6 == pytest.approx(millions, abs=0.005)
 
 
-@pytest.mark.parametrize("depth", catalog.CIFAR_DEPTHS)
+@pytest.mark.parametrize("depth", DEPTHS)
 def test_a_resnet_has_as_many_weight_layers_as_its_name_says(depth: int) -> None:
     layers = [p for p in zoo.on_meta(f"resnet{depth}-a", 10).modules() if isinstance(p, nn.Conv2d | nn.Linear)]
     assert len(layers) == depth

@@ -15,6 +15,7 @@ from engine.spec import catalog
 from engine.zoo import build as zoo
 from engine.zoo import hub
 from engine.zoo.build import build
+from engine.zoo.families.cifar import DEPTHS
 from engine.zoo.weights import fetch
 
 BODY = b"weights" * 1000
@@ -118,7 +119,7 @@ def test_an_unusable_cache_is_one_sentence(cache: Path) -> None:
 
 
 def test_the_table_has_every_cifar_resnet_and_names_agree_with_hashes() -> None:
-    assert {f"resnet{n}" for n in catalog.CIFAR_DEPTHS} == set(hub.CIFAR)
+    assert {f"resnet{n}" for n in DEPTHS} == set(hub.CIFAR)
     for entry in hub.CIFAR.values():
         assert entry.url.startswith("https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/")
         assert entry.url.rsplit("-", 1)[1] == f"{entry.sha256[:8]}.th"

@@ -56,7 +56,17 @@ def datasets(results: Results = RESULTS, as_json: Json = False) -> None:
 @app.command()
 def criteria(results: Results = RESULTS, as_json: Json = False) -> None:
     """The criteria; several joined by + make a rank ensemble."""
-    listed = [vars(c) for c in catalog.CRITERIA.values()]
+    listed = [
+        {
+            "name": c.name,
+            "label": c.label,
+            "needs": c.needs,
+            "formula": c.formula,
+            "source": c.source,
+            "scope": c.scope,
+        }
+        for c in catalog.CRITERIA.values()
+    ]
     answer(listed, as_json, tables.criteria)
 
 

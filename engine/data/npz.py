@@ -1,21 +1,25 @@
-"""`npz:PATH`: a NumPy archive with MedMNIST's keys. Never unpickles."""
+"""`npz:PATH`: a NumPy archive with MedMNIST's keys. Never unpickles. No torch at import."""
+
+from __future__ import annotations
 
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import numpy as np
-import torch
-
+from engine.data.declare import dataset_at_path
 from engine.data.split import Parts, Split, in_memory
 from engine.errors import RequestError
 
-Array = np.ndarray[Any, np.dtype[Any]]
+if TYPE_CHECKING:
+    import numpy as np
+
+Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 
 _FORM = "N×H×W or N×H×W×3 of uint8"
 
 
+@dataset_at_path("npz:", form="npz:PATH, arrays train_images, train_labels, test_images, test_labels, val_* optional")
 def read(path: Path) -> Parts:
     """train_*, test_* and, where there, val_* images (N×H×W[×1|×3] uint8) and labels (N or N×1, from 0)."""
     archive = _open(path)
@@ -32,7 +36,9 @@ def read(path: Path) -> Parts:
     return Parts(train, val, test, tuple(map(str, range(classes))), (height, width))
 
 
-def _open(path: Path) -> "np.lib.npyio.NpzFile":
+def _open(path: Path) -> np.lib.npyio.NpzFile:
+    import numpy as np
+
     try:
         archive = np.load(path, allow_pickle=False)
     except FileNotFoundError:
@@ -48,7 +54,9 @@ def _open(path: Path) -> "np.lib.npyio.NpzFile":
     return archive
 
 
-def _array(path: Path, archive: "np.lib.npyio.NpzFile", key: str) -> Array:
+def _array(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> Array:
+    import numpy as np
+
     if key not in archive:
         raise RequestError(f"npz {path} lacks {key}; it holds {', '.join(archive)}")
     try:
@@ -63,7 +71,10 @@ def _array(path: Path, archive: "np.lib.npyio.NpzFile", key: str) -> Array:
         raise RequestError(f"npz {path}: {key} is cut off or damaged") from None
 
 
-def _split(path: Path, archive: "np.lib.npyio.NpzFile", name: str) -> Split:
+def _split(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> Split:
+    import numpy as np
+    import torch
+
     images, labels = _array(path, archive, f"{name}_images"), _array(path, archive, f"{name}_labels")
     if images.dtype != np.uint8:
         raise RequestError(f"npz {path}: {name}_images is of {images.dtype}; images are {_FORM}")
