@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -19,6 +20,21 @@ CALIBRATION_IMAGES, CALIBRATION_BATCH = 640, 64
 EVALUATION_BATCH = 128  # as in `train.evaluate`: batches of another size may round differently
 
 Scores = dict[str, NDArray[np.float64]]  # layer → one number per output channel
+
+
+class ImageSource(Protocol):
+    """Images with labels, in one order, as a device sees them."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Tensor) -> Self:
+        """The images at `indices`, in that order."""
+
+    def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised N×C×H×W images and N labels, in order."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +66,7 @@ class Calibration:
     batches: Callable[[], Iterator[tuple[Tensor, Tensor]]]  # the same batches at every call
     device: torch.device
     seed: int
-    images: Images | None = None  # None where nothing is attempted
+    images: ImageSource | None = None  # None where nothing is attempted
 
 
 Scorer = Callable[[Calibration], Scores]
