@@ -25,7 +25,7 @@ print(pruned)
 
 optimizer = torch.optim.SGD(pruned.module.parameters(), lr=0.01)
 loss = nn.functional.cross_entropy(pruned.module.train()(images), labels)
-loss.backward()
+torch.autograd.backward(loss)
 optimizer.step()
 
 with tempfile.TemporaryDirectory() as scratch:

@@ -121,7 +121,7 @@ def command_line(verb: str, asked: run_spec.RunSpec, seeds: Sequence[int] | None
     defaults, values = run_spec.RunSpec().model_dump(mode="json"), asked.model_dump(mode="json")
     if seeds is not None:
         values["seed"] = list(seeds)
-    words = ["python", "-m", "engine", verb]
+    words = ["espalier", verb]
     normalize = values["data"]["normalize"]
     if normalize is not None:
         words += ["--spec", "/dev/stdin"]

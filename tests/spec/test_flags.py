@@ -93,7 +93,7 @@ def asked_by(line: str, folder: Path) -> list[dict[str, Any]]:
         file = folder / "stdin.json"
         file.write_text(words[1])
         words = [str(file) if word == "/dev/stdin" else word for word in words[3:]]
-    app(words[4:], standalone_mode=False)
+    app(words[2:], standalone_mode=False)
     return heard[0]
 
 
@@ -116,7 +116,7 @@ def test_the_command_line_names_several_seeds(tmp_path: Path) -> None:
 def test_the_command_line_of_the_default_is_short() -> None:
     assert (
         flags.command_line("run", run_spec.RunSpec())
-        == "python -m engine run --model resnet20 --data clutter --criterion bn_scale --order layers-channels"
+        == "espalier run --model resnet20 --data clutter --criterion bn_scale --order layers-channels"
     )
 
 
@@ -134,10 +134,10 @@ def test_every_setting_of_the_spec_has_a_flag_but_its_version_and_normalize() ->
 
 
 def test_flags_do_not_leak_from_one_call_to_the_next(tmp_path: Path) -> None:
-    assert asked_by("python -m engine run --limit 5", tmp_path) == [{"data": {"limit": 5}}]
-    assert asked_by("python -m engine run", tmp_path) == [{}]
+    assert asked_by("espalier run --limit 5", tmp_path) == [{"data": {"limit": 5}}]
+    assert asked_by("espalier run", tmp_path) == [{}]
 
 
 def test_what_no_flag_says_comes_on_standard_input() -> None:
     line = flags.command_line("submit", run_spec.parse({"data": {"normalize": "cifar10"}}))
-    assert line.startswith("""echo '{"data": {"normalize": "cifar10"}}' | python -m engine submit --spec /dev/stdin """)
+    assert line.startswith("""echo '{"data": {"normalize": "cifar10"}}' | espalier submit --spec /dev/stdin """)
