@@ -49,7 +49,7 @@ class ImageTensor:
 
 
 def read(given: Any, image: tuple[int, int, int], most: int | None = None) -> ImageTensor:
-    """The images in `given`, of `image` = (channels, height, width); at most about `most` are read from batches.
+    """The images in `given`, of `image` = (channels, height, width), on the CPU; of batches about `most` are read.
 
     RequestError when they are something else.
     """
@@ -81,7 +81,7 @@ def _batch(given: Any, image: tuple[int, int, int]) -> tuple[Tensor, Tensor | No
         raise RequestError(f"calibration images are normalised floats N×{size}; {found} was given")
     if labels is not None and (len(labels) != len(images) or labels.is_floating_point()):
         raise RequestError(f"{len(images)} calibration images need as many whole numbers for labels, in one axis")
-    return images.detach().float(), None if labels is None else labels.detach().long()
+    return images.detach().cpu().float(), None if labels is None else labels.detach().cpu().long()
 
 
 def _join(parts: list[tuple[Tensor, Tensor | None]]) -> ImageTensor:

@@ -15,7 +15,7 @@ from engine.measure import machine
 from tests.support.places import GALLERY, ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-_NAME = re.compile(r"[A-Za-z0-9_-]+")
+pytestmark = pytest.mark.xdist_group("wheel")  # which is built once
 
 
 @pytest.fixture(scope="session")
