@@ -93,10 +93,8 @@ def test_the_version_is_the_installed_one_or_the_checkouts(monkeypatch: pytest.M
 
 def test_a_wheel_holds_the_program_the_gallery_and_the_settings(unpacked: Path) -> None:
     shipped = {str(path.relative_to(unpacked)) for path in unpacked.rglob("*") if path.is_file()}
-    tracked = subprocess.run(
-        ["git", "ls-files", "app", "engine", "pages"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert set(tracked) <= shipped
+    ours = [path for top in ("app", "engine", "pages") for path in (ROOT / top).rglob("*") if path.is_file()]
+    assert {str(path.relative_to(ROOT)) for path in ours if path.suffix != ".pyc"} <= shipped
     gallery = {f"engine/gallery/{path.relative_to(GALLERY)}" for path in GALLERY.rglob("*") if path.is_file()}
     assert gallery <= shipped and gallery
     assert {"app/icon.svg", "app/.streamlit/config.toml", "engine/py.typed", "app/py.typed"} <= shipped
