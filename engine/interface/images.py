@@ -48,37 +48,37 @@ class ImageTensor:
         return part.batches(CALIBRATION_BATCH)
 
 
-def read(given: Any, image: tuple[int, int, int], most: int | None = None) -> ImageTensor:
-    """The images in `given`, of `image` = (channels, height, width), on the CPU; of batches about `most` are read.
+def read_images(source: Any, image: tuple[int, int, int], most: int | None = None) -> ImageTensor:
+    """The images in `source`, of `image` = (channels, height, width), on the CPU; of batches about `most` are read.
 
     RequestError when they are something else.
     """
-    if isinstance(given, Tensor) or _is_pair(given):
-        return _join([_batch(given, image)])
-    if not isinstance(given, Iterable):
-        raise RequestError(f"calibration is {_FORMS}; a {type(given).__name__} was given")
+    if isinstance(source, Tensor) or _is_pair(source):
+        return _join([_batch(source, image)])
+    if not isinstance(source, Iterable):
+        raise RequestError(f"calibration is {_FORMS}; a {type(source).__name__} was given")
     parts: list[tuple[Tensor, Tensor | None]] = []
-    for item in given:
+    for item in source:
         parts.append(_batch(item, image))
         if most is not None and sum(len(images) for images, _ in parts) >= most:
             break
     return _join(parts)
 
 
-def _is_pair(given: Any) -> bool:
+def _is_pair(source: Any) -> bool:
     """Whether it is images with labels; two batches in a list are no pair, as both have four axes."""
-    tensors = isinstance(given, tuple | list) and len(given) == 2 and all(isinstance(part, Tensor) for part in given)
-    return tensors and given[1].dim() == 1
+    tensors = isinstance(source, tuple | list) and len(source) == 2 and all(isinstance(part, Tensor) for part in source)
+    return tensors and source[1].dim() == 1
 
 
-def _batch(given: Any, image: tuple[int, int, int]) -> tuple[Tensor, Tensor | None]:
-    images, labels = given if _is_pair(given) else (given, None)
+def _batch(source: Any, image: tuple[int, int, int]) -> tuple[Tensor, Tensor | None]:
+    images, labels = source if _is_pair(source) else (source, None)
     if not isinstance(images, Tensor):
         raise RequestError(f"calibration is {_FORMS}; a {type(images).__name__} was among them")
     size = "×".join(map(str, image))
     if tuple(images.shape[1:]) != image or not images.is_floating_point():
-        found = f"{str(images.dtype).removeprefix('torch.')} of shape {'×'.join(map(str, images.shape))}"
-        raise RequestError(f"calibration images are normalised floats N×{size}; {found} was given")
+        kind = f"{str(images.dtype).removeprefix('torch.')} of shape {'×'.join(map(str, images.shape))}"
+        raise RequestError(f"calibration images are normalised floats N×{size}; {kind} was given")
     if labels is not None and (len(labels) != len(images) or labels.is_floating_point()):
         raise RequestError(f"{len(images)} calibration images need as many whole numbers for labels, in one axis")
     return images.detach().cpu().float(), None if labels is None else labels.detach().cpu().long()
@@ -87,7 +87,7 @@ def _batch(given: Any, image: tuple[int, int, int]) -> tuple[Tensor, Tensor | No
 def _join(parts: list[tuple[Tensor, Tensor | None]]) -> ImageTensor:
     if not sum(len(images) for images, _ in parts):
         raise RequestError("calibration holds no image; give some")
-    labels = [known for _, known in parts if known is not None]
+    labels = [some for _, some in parts if some is not None]
     if labels and len(labels) < len(parts):
         raise RequestError("calibration has labels for some batches only; give them for all or none")
     return ImageTensor(torch.cat([images for images, _ in parts]), torch.cat(labels) if labels else None)

@@ -14,9 +14,9 @@ from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure, summarize
 from engine.graph.summary import ModelSummary
-from engine.interface import images, settings
+from engine.interface import settings
 from engine.interface.foreign import ModuleState, output_of, working_copy
-from engine.interface.images import ImageTensor
+from engine.interface.images import ImageTensor, read_images
 from engine.interface.pruned import PrunedModel
 from engine.interface.settings import PruneSettings
 from engine.prune import depth, solver, width
@@ -53,8 +53,9 @@ def prune(
     criterion: what goes first, a name from `espalier criteria` or several joined by +. Those that look at gradients,
         activations or attempts need `calibration`.
     order: "channels", "layers" (whole blocks), or one after the other.
-    calibration: normalised float images N×C×H×W, with their N labels as a pair where the criterion looks at a loss, or
-        an iterable of such batches, of which about the first 640 images are read (all, for attempts).
+    calibration: normalised float images N×C×H×W, as a pair with their N labels for gradients and attempts, or an
+        iterable of such batches, of which about the first 640 images are read (all, for attempts). The cut is checked
+        on some of them, else on random ones.
     depth_share: of the reduction, in log space, that layers answer for where both phases are asked for.
     scope: "global" ranks all channels together, "uniform" cuts the same share of every layer.
     round_to: widths become multiples of it.
@@ -74,7 +75,7 @@ def prune(
     >>> pruned.module[0].out_channels < 16
     True
     """
-    chosen = settings.parse(
+    request = settings.parse(
         {
             "image": image,
             "keep": keep,
@@ -87,15 +88,15 @@ def prune(
             "seed": seed,
         }
     )
-    working = working_copy(model, chosen.image)
+    working = working_copy(model, request.image)
     state = ModuleState.of(model)
-    given = _calibration_images(chosen, calibration, working)
-    structure = summarize(working, chosen.image, type(model).__name__)
+    calibration_images = _calibration_images(request, calibration, working)
+    structure = summarize(working, request.image, type(model).__name__)
     baseline = structure.summary
-    _check_blocks(baseline, chosen)
-    network = _Network(working, structure, Plan(baseline.model, baseline.classes, chosen.image))
-    selection = _Selection(chosen, given, state.device, Metric(chosen.metric).of(CostModel(baseline)))
-    for phase in chosen.phases():
+    _check_blocks(baseline, request)
+    network = _Network(working, structure, Plan(baseline.model, baseline.classes, request.image))
+    selection = _Selection(request, calibration_images, state.device, Metric(request.metric).of(CostModel(baseline)))
+    for phase in request.phases():
         network = selection.cut(network, phase)
     return PrunedModel(state.restore(network.module), network.plan, baseline, network.structure.summary)
 
@@ -123,8 +124,8 @@ class _Selection:
         try:
             step = self._step(network.module, network.structure, phase)
         except solver.TargetUnreachable as error:
-            asked = self.settings
-            raise error.as_request_error(asked.keep, asked.metric, asked.order, self.baseline) from None
+            keep, metric, order = self.settings.keep, self.settings.metric, self.settings.order
+            raise error.as_request_error(keep, metric, order, self.baseline) from None
         if not step.blocks and not step.channels:
             return network
         module, _ = checked.cut(network.module.cpu(), network.structure, step, self._check_images())
@@ -152,9 +153,9 @@ class _Selection:
         seed = self.settings.seed
         if self.images is None:
             return Calibration(module, structure.trace, _no_batches, torch.device("cpu"), seed)
-        there = self.images.to(self.device)
+        images = self.images.to(self.device)
         module.to(self.device).requires_grad_(True)
-        return Calibration(module, structure.trace, there.calibration_batches, self.device, seed, there)
+        return Calibration(module, structure.trace, images.calibration_batches, self.device, seed, images)
 
     def _check_images(self) -> Tensor:
         if self.images is not None:
@@ -175,28 +176,28 @@ def _check_blocks(summary: ModelSummary, settings: PruneSettings) -> None:
         )
 
 
-def _calibration_images(settings: PruneSettings, given: Any, working: nn.Module) -> ImageTensor | None:
-    """The images that the criterion looks at, None where it needs none; RequestError when they are missing or wrong."""
+def _calibration_images(settings: PruneSettings, source: Any, working: nn.Module) -> ImageTensor | None:
+    """The images to score and check on, None where there are none; RequestError when they are missing or wrong."""
     needing = settings.needs("gradients", "activations", "attempts")
-    if needing is None:
+    if source is None:
+        if needing is not None:
+            raise RequestError(f"criterion {needing} looks at images; give some as calibration, or take l1")
         return None
-    if given is None:
-        raise RequestError(f"criterion {needing} looks at images; give some as calibration, or take l1")
     attempted = settings.needs("attempts") is not None
-    found = images.read(given, settings.image, None if attempted else CALIBRATION_IMAGES)
+    images = read_images(source, settings.image, None if attempted else CALIBRATION_IMAGES)
     labelled = settings.needs("gradients", "attempts")
     if labelled is not None:
-        _check_labels(labelled, found, output_of(working, settings.image))
-    return found
+        _check_labels(labelled, images, output_of(working, settings.image))
+    return images
 
 
-def _check_labels(criterion: str, found: ImageTensor, output: Tensor) -> None:
+def _check_labels(criterion: str, images: ImageTensor, output: Tensor) -> None:
     """RequestError when the images have no labels, or one that is no class of the model."""
-    if found.labels is None:
-        raise RequestError(f"criterion {criterion} looks at the loss; give calibration as a pair (images, labels)")
+    if images.labels is None:
+        raise RequestError(f"criterion {criterion} needs labels; give calibration as a pair (images, labels)")
     if output.dim() != 2:
         raise RequestError(f"criterion {criterion} needs a classifier, whose output is images × classes")
-    lowest, highest = int(found.labels.min()), int(found.labels.max())
+    lowest, highest = int(images.labels.min()), int(images.labels.max())
     if lowest < 0 or highest >= output.shape[1]:
         raise RequestError(
             f"the model has {output.shape[1]} classes, 0 to {output.shape[1] - 1}, and labels are {lowest} to {highest}"

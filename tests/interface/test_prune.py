@@ -113,6 +113,19 @@ def test_batches_are_the_same_as_one_tensor(model: Residual) -> None:
     )
 
 
+def test_images_that_the_criterion_does_not_need_are_what_the_cut_is_checked_on(
+    model: Residual, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engine.interface import prune as room
+
+    seen = []
+    cut = room.checked.cut
+    monkeypatch.setattr(room.checked, "cut", lambda *rest: seen.append(rest[-1]) or cut(*rest))
+    images = pair()[0]
+    assert engine.prune(model, IMAGE, 0.5, calibration=images).plan == engine.prune(model, IMAGE, 0.5).plan
+    assert torch.equal(seen[0], images[:4]) and seen[1].shape == (4, *IMAGE)
+
+
 def test_a_long_stream_of_batches_is_not_read_to_its_end(model: Residual) -> None:
     read = []
 
