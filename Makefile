@@ -5,7 +5,7 @@ BIN := .venv/bin
 .PHONY: help setup app test lint bench peers gallery
 
 help:
-	@echo "make setup    create .venv with everything, development tools included"
+	@echo "make setup    create .venv with everything, development tools included, and the command espalier in it"
 	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
 	@echo "make test     run the test suite (at most 8 minutes on two cores)"
 	@echo "make lint     ruff and mypy"
@@ -27,14 +27,18 @@ setup: .venv/dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev: requirements-dev.txt requirements.txt .venv/app
+.venv/package: pyproject.toml .venv/app
+	@echo "installing espalier itself, as it stands in this folder"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+.venv/dev: requirements-dev.txt requirements.txt .venv/package
 	@echo "installing the development tools"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-app: .venv/app
-	@echo "serving the dashboard on http://127.0.0.1:8501 (Ctrl-C ends it; running jobs go on)"
-	@$(BIN)/python -m streamlit run app/main.py --server.address 127.0.0.1
+app: .venv/package
+	@$(BIN)/espalier app
 
 test: .venv/dev
 	@echo "running the tests"
@@ -55,6 +59,6 @@ peers: .venv/dev
 	@echo "running every method and Torch-Pruning on the same network and budget"
 	@$(BIN)/python -m benchmarks.peers --weights "$(WEIGHTS)" --data "$(DATA)" --dir "$(DIR)" $(ARGS)
 
-gallery: .venv/app
+gallery: .venv/package
 	@echo "making results/gallery anew"
 	@$(BIN)/python -m benchmarks.gallery

@@ -1,4 +1,4 @@
-"""The dashboard's entry: `python -m streamlit run app/main.py`. Navigation only; the pages are in pages/."""
+"""What `espalier app` serves. Navigation only; the pages are in pages/."""
 
 from pathlib import Path
 

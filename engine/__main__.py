@@ -1,8 +1,6 @@
-"""`python -m engine …`: the command line."""
+"""`python -m engine …`: the command `espalier`, for a checkout that was not installed."""
 
-import sys
-
-from engine.cli.main import main
+from engine.cli.main import console
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    console()

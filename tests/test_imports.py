@@ -38,6 +38,8 @@ WITHOUT_TORCH = [
     "engine.jobs.queue",
     "engine.jobs.worker",
     "engine.jobs.child",
+    "engine.interface.runs",
+    "engine.interface.settings",
 ]
 # From the bottom up: a room may import what stands below it, and nothing beside it in its own line.
 LEVELS = (
@@ -49,7 +51,7 @@ LEVELS = (
     "export criteria",
     "latency",
     "prune",
-    "pipeline",
+    "pipeline interface",
     "jobs",
     "cli",
     "__main__",
@@ -110,7 +112,8 @@ for name in {names!r}:
 def test_rooms_of_the_engine_import_downwards_only(path: Path) -> None:
     room = path.relative_to(ROOT / "engine").with_suffix("").parts[0]
     if room == "__init__":
-        assert not [name for name in at_import(path) if name.startswith("engine")]
+        shown = [name for name in at_import(path) if name.startswith("engine")]
+        assert all(name.startswith("engine.interface.") for name in shown)  # to type checkers only
         return
     for imported in at_import(path):
         top, *rest = imported.split(".")

@@ -24,5 +24,5 @@ def _say(error: Exception) -> None:
         st.markdown(
             f"Results folder: `{store.results_root()}`  \n"
             "Choose another one with the environment variable `ESPALIER_RESULTS`; "
-            "`python -m engine reindex` rebuilds the index from the run folders."
+            "`espalier reindex` rebuilds the index from the run folders."
         )

@@ -27,7 +27,7 @@ from engine.storage import directories
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = directories.PACKAGES
 ACTIVE = ("running", "queued")
 _SHEET_SECONDS = 300
 _FIELD = "field: "  # before the name of the field that an error of the child concerns

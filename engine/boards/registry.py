@@ -136,7 +136,7 @@ class Registry:
             if device.name == name:
                 return device
         there = ", ".join(device.name for device in devices)
-        hint = f"there are {there}" if there else "add one with: python -m engine device add NAME [USER@]HOST[:PORT]"
+        hint = f"there are {there}" if there else "add one with: espalier device add NAME [USER@]HOST[:PORT]"
         raise RequestError(f"there is no device {quote(name)}; {hint}")
 
     def add(self, device: Device) -> None:

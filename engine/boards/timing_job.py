@@ -142,7 +142,7 @@ def _model(store: Store, point: PointId) -> Model:
 def _file(store: Store, point: PointId) -> Path:
     run = store.run(point.run)
     if point.point not in [measured["point"] for measured in run.points()]:
-        raise RequestError(f"run {run.id} has no point {point.point}; `python -m engine show {run.id}` lists them")
+        raise RequestError(f"run {run.id} has no point {point.point}; `espalier show {run.id}` lists them")
     file = run.path / "models" / f"p{point.point}.onnx"
     if not file.is_file():
         raise RequestError(f"point {point.point} of run {run.id} comes without {file.name}, so it cannot be timed")

@@ -7,12 +7,13 @@ import warnings
 import typer
 from typer.exceptions import TyperException
 
+from engine.cli.commands import app as dashboard
 from engine.cli.commands import catalog, device, runs, steps
 from engine.cli.console import complain, unexpected
 from engine.errors import RequestError, WorkError
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
-for commands in (catalog, runs, steps):
+for commands in (dashboard, catalog, runs, steps):
     app.add_typer(commands.app)
 app.add_typer(device.app, name="device")
 
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
         with warnings.catch_warnings():
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # libraries' advice to programmers; python -W shows it
-            code = app(arguments, prog_name="python -m engine", standalone_mode=False)
+            code = app(arguments, prog_name="espalier", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (RequestError, WorkError) as error:
         return complain(str(error), as_json, error.exit_code)
@@ -43,3 +44,8 @@ def main(arguments: list[str]) -> int:
         return complain(f"{where}{error.strerror or error}", as_json, WorkError.exit_code)
     except Exception as error:
         return complain(unexpected(error), as_json, WorkError.exit_code)
+
+
+def console() -> None:
+    """What the command `espalier` runs."""
+    sys.exit(main(sys.argv[1:]))

@@ -116,7 +116,7 @@ def _attempts(record: Mapping[str, Any]) -> None:
 
 def runs(listed: Sequence[Mapping[str, Any]]) -> None:
     if not listed:
-        _print("no runs yet; `python -m engine submit` starts one")
+        _print("no runs yet; `espalier submit` starts one")
         return
     table = _table("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
     for r in listed:
@@ -172,7 +172,7 @@ def latency(document: Mapping[str, Any]) -> None:
 
 def devices(listed: Sequence[Mapping[str, Any]]) -> None:
     if not listed:
-        _print("no devices yet; `python -m engine device add NAME user@host` adds one")
+        _print("no devices yet; `espalier device add NAME user@host` adds one")
         return
     table = _table("device", "target", "through")
     for d in listed:
@@ -181,7 +181,7 @@ def devices(listed: Sequence[Mapping[str, Any]]) -> None:
 
 
 def device_added(document: Mapping[str, Any]) -> None:
-    _print(f"{document['name']} is {document['target']}; `python -m engine device trust {document['name']}` comes next")
+    _print(f"{document['name']} is {document['target']}; `espalier device trust {document['name']}` comes next")
 
 
 def device_removed(document: Mapping[str, Any]) -> None:
@@ -234,7 +234,7 @@ def _plain(value: Any, number: Callable[[float], str] = str) -> str:
 
 def timings(listed: Sequence[Mapping[str, Any]]) -> None:
     if not listed:
-        _print("no timings yet; `python -m engine device time` makes one")
+        _print("no timings yet; `espalier device time` makes one")
         return
     table = _table("timing", "state", ">%", "device", "precision", "points")
     for t in listed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, Self, TypeAlias
 
 from engine.errors import RequestError
 from engine.graph.cost import is_inside
@@ -23,6 +23,21 @@ CALIBRATION_IMAGES, CALIBRATION_BATCH = 640, 64
 EVALUATION_BATCH = 128  # as in `train.evaluate`: batches of another size may round differently
 
 Scores: TypeAlias = "dict[str, NDArray[np.float64]]"  # layer → one number per output channel
+
+
+class ImageSource(Protocol):
+    """Images with labels, in one order, as a device sees them."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __len__(self) -> int: ...
+
+    def take(self, indices: Tensor) -> Self:
+        """The images at `indices`, in that order."""
+
+    def batches(self, size: int = EVALUATION_BATCH) -> Iterator[tuple[Tensor, Tensor]]:
+        """Normalised N×C×H×W images and N labels, in order."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +71,7 @@ class Calibration:
     batches: Callable[[], Iterator[tuple[Tensor, Tensor]]]  # the same batches at every call
     device: torch.device
     seed: int
-    images: Images | None = None  # None where nothing is attempted
+    images: ImageSource | None = None  # None where nothing is attempted
 
 
 Scorer: TypeAlias = "Callable[[Calibration], Scores]"

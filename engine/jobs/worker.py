@@ -20,12 +20,13 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.child_process import Child
 from engine.jobs.queue import Queue
 from engine.jobs.signals import handled
+from engine.storage import directories
 from engine.storage.atomic import as_work_error
 from engine.storage.job_folder import Job
 from engine.storage.locks import Lock, Process
 from engine.storage.store import Store
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = directories.PACKAGES
 GRACE_SECONDS = 10.0  # from SIGTERM to SIGKILL
 POLL_SECONDS = 0.1
 LOOK_SECONDS = 0.5  # between two looks at the queue while nothing ends

@@ -69,9 +69,12 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
 
 
 def _version() -> str:
-    """As pyproject.toml says; the project runs from its checkout."""
-    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-    return str(tomllib.loads(text)["project"]["version"])
+    """As the package was installed; in a checkout that was not, as its pyproject.toml says."""
+    try:
+        return metadata.version("espalier")
+    except metadata.PackageNotFoundError:
+        text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(text)["project"]["version"])
 
 
 def _onnxruntime_version() -> str:
@@ -81,7 +84,7 @@ def _onnxruntime_version() -> str:
             return f"{metadata.version(name)} ({name})"
         except metadata.PackageNotFoundError:
             continue
-    raise RequestError("ONNX Runtime is not installed; run make setup")
+    raise RequestError("ONNX Runtime is not installed; run make setup, or pip install . in the checkout")
 
 
 def _gpu_name() -> str:

@@ -27,8 +27,7 @@ from engine.pipeline.select import Baseline, PhaseTarget
 from engine.prune.forecast import forecast
 from engine.spec.run import RunSpec, check_race
 from engine.storage.job_folder import Run
-from engine.surgery import cut as surgery
-from engine.surgery import plan
+from engine.surgery import checked, plan
 from engine.train.distil import Teacher
 from engine.zoo.build import ZooModel, build
 
@@ -232,17 +231,8 @@ def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) ->
     if not step.blocks and not step.channels:
         recorder.note(f"{key.label()}: nothing to remove, the target is met already")
         return network
-    structure = network.structure
-    module = copy.deepcopy(network.module.cpu())
-    plan.apply(step, module, structure)
-    if step.blocks:
-        removed = [m for block in structure.summary.blocks if block.name in step.blocks for m in block.modules]
-        reference = surgery.bypassed_copy(network.module, removed)
-    else:
-        dropped = plan.dropped_identities(step, structure.trace)
-        reference = surgery.masked_copy(network.module, structure.trace, dropped)
     images, _ = next(batches(recorder.data.val, recorder.data, CHECK_IMAGES, "cpu"))
-    error = surgery.check_equal(reference, module, images)
+    module, error = checked.cut(network.module.cpu(), network.structure, step, images)
     recorder.folder.event("cut", phase=key.phase, keep=key.keep, relative_error=error, **step.to_json())
     return Network(module, network.plan.then(step))
 

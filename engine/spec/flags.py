@@ -144,7 +144,7 @@ def command_line(verb: str, spec: run_spec.RunSpec, seeds: Sequence[int] | None 
     values = spec.model_dump(mode="json")
     if seeds is not None:
         values["seed"] = list(seeds)
-    words = ["python", "-m", "engine", verb]
+    words = ["espalier", verb]
     for flag in FLAGS:
         value = value_at(values, flag.field.place)
         if value != flag.field.default or flag.name in _SAID_ALWAYS:

@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+PACKAGES = Path(__file__).resolve().parents[2]  # what holds app, engine and pages: a checkout, or site-packages
+_SHIPPED_GALLERY = PACKAGES / "engine" / "gallery"  # where an installation has it
+
 
 def cache() -> Path:
     """The folder for downloads: $ESPALIER_CACHE, or ~/.cache/espalier. It may not exist yet."""
@@ -12,3 +15,14 @@ def cache() -> Path:
 def results() -> Path:
     """The folder of the runs: $ESPALIER_RESULTS, or ./results. It may not exist yet."""
     return Path(os.environ.get("ESPALIER_RESULTS") or "results").expanduser()
+
+
+def gallery() -> Path:
+    """The folder of the runs that are shipped: inside an installed package, or the checkout's results/gallery."""
+    return _SHIPPED_GALLERY if _SHIPPED_GALLERY.is_dir() else PACKAGES / "results" / "gallery"
+
+
+def streamlit_settings() -> Path:
+    """The dashboard's Streamlit settings: inside an installed package, or at the top of the checkout."""
+    shipped = PACKAGES / "app" / ".streamlit" / "config.toml"
+    return shipped if shipped.is_file() else PACKAGES / ".streamlit" / "config.toml"

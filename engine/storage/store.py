@@ -18,6 +18,7 @@ from engine.spec import messages
 from engine.spec.board_timing import TimingRequest
 from engine.spec.ids import RUN_ID
 from engine.spec.run import RunSpec
+from engine.storage import directories
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
 from engine.storage.index_rows import FolderState, Kind, stamp
@@ -25,7 +26,7 @@ from engine.storage.job_folder import LOCK, Job, Run, Timing, new_status
 from engine.storage.locks import Lock
 
 J = TypeVar("J", bound=Job)
-GALLERY = Path(__file__).parents[2] / "results" / "gallery"
+GALLERY = directories.gallery()
 _ID = re.compile(RUN_ID)
 _NEW, _GONE = ".new-", ".gone-"
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
@@ -70,7 +71,7 @@ class Store:
             return Run(own)
         if (shipped / "status.json").exists():
             return Run(shipped, gallery=True, timed=self._timed(shipped, "gallery"))
-        raise RequestError(f"there is no run {run_id} in {self.root}; `python -m engine runs` lists what there is")
+        raise RequestError(f"there is no run {run_id} in {self.root}; `espalier runs` lists what there is")
 
     def timing(self, job_id: str) -> Timing:
         """The timing of that id; RequestError for an unknown or malformed one."""

@@ -88,7 +88,7 @@ def asked_by(line: str) -> list[dict[str, Any]]:
         heard.append(requests)
 
     app.command()(flags.with_spec_flags(hear))
-    app(shlex.split(line)[4:], standalone_mode=False)
+    app(shlex.split(line)[2:], standalone_mode=False)
     return heard[0]
 
 
@@ -108,7 +108,7 @@ def test_the_command_line_names_several_seeds() -> None:
 def test_the_command_line_of_the_default_is_short() -> None:
     assert (
         flags.command_line("run", run_spec.RunSpec())
-        == "python -m engine run --model resnet20 --data clutter --criterion bn_scale --order layers-channels"
+        == "espalier run --model resnet20 --data clutter --criterion bn_scale --order layers-channels"
     )
 
 
@@ -125,8 +125,8 @@ def test_every_setting_of_the_spec_has_a_flag_but_its_version() -> None:
 
 
 def test_flags_do_not_leak_from_one_call_to_the_next() -> None:
-    assert asked_by("python -m engine run --limit 5") == [{"data": {"limit": 5}}]
-    assert asked_by("python -m engine run") == [{}]
+    assert asked_by("espalier run --limit 5") == [{"data": {"limit": 5}}]
+    assert asked_by("espalier run") == [{}]
 
 
 @pytest.mark.parametrize(
@@ -150,5 +150,5 @@ def test_a_normalisation_is_given_by_name_or_in_json(given: Any, words: str) -> 
 )
 def test_a_flag_that_cannot_be_read_says_which_setting_it_is_of(words: str, field: str) -> None:
     with pytest.raises(RequestError, match=r"^--") as caught:
-        asked_by(f"python -m engine run {words}")
+        asked_by(f"espalier run {words}")
     assert caught.value.field == field

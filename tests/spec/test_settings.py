@@ -96,7 +96,7 @@ def test_a_field_that_is_added_is_a_flag_a_column_and_a_heading_and_old_rows_are
     assert "gloss" not in store.runs()[0]
     told = json.loads(run_wider(_USED, str(tmp_path / "results")))
     assert told == {
-        "command": "python -m engine submit --model resnet20 --data clutter --criterion bn_scale"
+        "command": "espalier submit --model resnet20 --data clutter --criterion bn_scale"
         " --order layers-channels --gloss 0.7",
         "runs": [0.5, 0.7],
         "points": [0.5, 0.7],

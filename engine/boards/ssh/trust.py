@@ -85,7 +85,7 @@ def refuse_stranger(device: Device, hop: Hop, key: Any, verdict: Verdict) -> Non
     if verdict.state == "new":
         raise Untrusted(
             f"{hop.label} at {hop.place} shows the key {shown} ({key.get_name()}), which nobody has trusted yet; "
-            f"compare it with what `ssh-keygen -lf` says there, then run: python -m engine device trust {device.name}",
+            f"compare it with what `ssh-keygen -lf` says there, then run: espalier device trust {device.name}",
             device=device.name,
             host=hop.host,
             port=hop.port,
@@ -119,11 +119,7 @@ def _changed(device: str, host: str, port: int, shown: str, verdict: Verdict) ->
     if verdict.state == "revoked":
         what = f"the key {shown} that {name} shows is marked as revoked in {verdict.file}; do not connect to it"
     else:
-        remedy = (
-            f"ssh-keygen -R '{name}'"
-            if verdict.file == known_hosts.users()
-            else f"python -m engine device trust {device}"
-        )
+        remedy = f"ssh-keygen -R '{name}'" if verdict.file == known_hosts.users() else f"espalier device trust {device}"
         what = (
             f"the key of {device} has changed: {name} shows {shown}, but {verdict.file} trusts {verdict.trusted}; "
             f"either the board was set up anew, or somebody is in between: ask who runs it, and only then run: {remedy}"

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.criteria.attempts.shared_prefix import Attempt, SharedPrefix
-from engine.criteria.calibration import EVALUATION_BATCH, Images
+from engine.criteria.calibration import EVALUATION_BATCH, ImageSource
 from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
 from engine.spec.run import Measure
@@ -67,7 +67,7 @@ class AttemptEvaluator:
     def __init__(
         self,
         trace: Trace,
-        images: Images,
+        images: ImageSource,
         attempts: Sequence[Attempt],
         reference: Tensor | None = None,
         *,

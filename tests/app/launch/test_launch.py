@@ -20,7 +20,7 @@ def test_launch_shows_what_every_target_will_cost(submitted: list[Store]) -> Non
         "**0.40×**",
     ]
     assert captions(at).count("parameters") == 4
-    assert "python -m engine submit --model resnet20 --data clutter --criterion bn_scale" in at.code[0].value
+    assert "espalier submit --model resnet20 --data clutter --criterion bn_scale" in at.code[0].value
     assert "About" not in captions(at)
 
 

@@ -123,7 +123,7 @@ def test_typed_ratios_are_read_and_sorted() -> None:
 def test_the_command_of_a_plain_run_is_flags_only_where_they_differ() -> None:
     spec = specs.parse({"criterion": "l1", "target": {"keep": [0.5]}, "data": {"name": "npz:/a b/c.npz"}})
     words = shlex.split(forms.commands([spec]))
-    assert words[:4] == ["python", "-m", "engine", "submit"]
+    assert words[:2] == ["espalier", "submit"]
     assert words[words.index("--keep") + 1] == "0.5"
     assert words[words.index("--data") + 1] == "npz:/a b/c.npz"
     assert "--seed" not in words and "--weights" not in words

@@ -33,7 +33,7 @@ def test_an_unknown_key_is_offered_then_accepted_then_lets_us_connect(sshd: Sshd
         ssh.connect(at(sshd), results)
     assert refused.value.fingerprint == sshd.fingerprint
     assert sshd.fingerprint in str(refused.value)
-    assert "python -m engine device trust tx2" in str(refused.value)
+    assert "espalier device trust tx2" in str(refused.value)
 
     offer = trust.key_offer(at(sshd), results)
     assert (offer.state, offer.known, offer.fingerprint) == ("new", None, sshd.fingerprint)

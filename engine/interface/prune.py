@@ -1,0 +1,204 @@
+"""One-shot pruning of a module that somebody else wrote."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from engine.criteria.calibration import CALIBRATION_IMAGES, Calibration
+from engine.criteria.registry import score_blocks, score_channels
+from engine.errors import RequestError
+from engine.graph.cost import CostModel
+from engine.graph.metric import Metric
+from engine.graph.summarize import Structure, summarize
+from engine.graph.summary import ModelSummary
+from engine.interface import settings
+from engine.interface.foreign import ModuleState, output_of, working_copy
+from engine.interface.images import ImageTensor, read_images
+from engine.interface.pruned import PrunedModel
+from engine.interface.settings import PruneSettings
+from engine.prune import depth, solver, width
+from engine.surgery import checked
+from engine.surgery.plan import Plan, Step, channel_step
+
+_CHECKED = 4  # images on which a cut is held against the masked network
+
+Batches = Iterable[Tensor] | Iterable[tuple[Tensor, Tensor]]
+
+
+def prune(
+    model: nn.Module,
+    image: tuple[int, int, int] = (3, 224, 224),
+    keep: float = 0.5,
+    metric: Literal["macs", "params"] = "macs",
+    criterion: str = "l1",
+    order: Literal["channels", "layers", "layers-channels", "channels-layers"] = "channels",
+    calibration: Tensor | tuple[Tensor, Tensor] | Batches | None = None,
+    depth_share: float = 0.5,
+    scope: Literal["global", "uniform"] = "global",
+    round_to: int = 1,
+    seed: int = 0,
+) -> PrunedModel:
+    """A smaller copy of `model`, cut in one go and checked against the masked network; `model` itself stays as it is.
+
+    Any float32 module will do that takes one tensor of N×C×H×W images and that torch.fx can trace. What comes out is
+    not fine-tuned: train its `.module` as you would the original. It has the original's device, mode and frozen
+    parameters.
+
+    image: (channels, height, width) of what the model reads, in px.
+    keep: the share of `metric` that remains, above 0 and at most 1.
+    metric: "macs" (multiply–accumulates of one image) or "params".
+    criterion: what goes first, a name from `espalier criteria` or several joined by +. Those that look at gradients,
+        activations or attempts need `calibration`.
+    order: "channels", "layers" (whole blocks), or one after the other.
+    calibration: normalised float images N×C×H×W, as a pair with their N labels for gradients and attempts, or an
+        iterable of such batches, of which about the first 640 images are read (all, for attempts). The cut is checked
+        on some of them, else on random ones.
+    depth_share: of the reduction, in log space, that layers answer for where both phases are asked for.
+    scope: "global" ranks all channels together, "uniform" cuts the same share of every layer.
+    round_to: widths become multiples of it.
+    seed: of the criterion "random".
+
+    RequestError: an operation that no rule knows (by its name), a target out of reach, no removable block, and all that
+    cannot be asked for. WorkError: scores that are not finite, or a cut that changes what the network computes.
+
+    >>> import engine
+    >>> from torch import nn
+    >>> model = nn.Sequential(
+    ...     nn.Conv2d(1, 16, 3), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.ReLU(), nn.Flatten(), nn.Linear(16 * 8 * 8, 10)
+    ... )
+    >>> pruned = engine.prune(model, image=(1, 12, 12), keep=0.5)
+    >>> pruned.cost.macs_share <= 0.5
+    True
+    >>> pruned.module[0].out_channels < 16
+    True
+    """
+    request = settings.parse(
+        {
+            "image": image,
+            "keep": keep,
+            "metric": metric,
+            "criterion": criterion,
+            "order": order,
+            "depth_share": depth_share,
+            "scope": scope,
+            "round_to": round_to,
+            "seed": seed,
+        }
+    )
+    working = working_copy(model, request.image)
+    state = ModuleState.of(model)
+    calibration_images = _calibration_images(request, calibration, working)
+    structure = summarize(working, request.image, type(model).__name__)
+    baseline = structure.summary
+    _check_blocks(baseline, request)
+    network = _Network(working, structure, Plan(baseline.model, baseline.classes, request.image))
+    selection = _Selection(request, calibration_images, state.device, Metric(request.metric).of(CostModel(baseline)))
+    for phase in request.phases():
+        network = selection.cut(network, phase)
+    return PrunedModel(state.restore(network.module), network.plan, baseline, network.structure.summary)
+
+
+@dataclass(frozen=True)
+class _Network:
+    """A working copy, what it is made of, and the plan that leads to it."""
+
+    module: nn.Module
+    structure: Structure
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class _Selection:
+    """How much goes and which: the settings, what criteria look at, and what the original costs in the metric."""
+
+    settings: PruneSettings
+    images: ImageTensor | None
+    device: torch.device
+    baseline: float
+
+    def cut(self, network: _Network, phase: str) -> _Network:
+        """`network` after one phase, proven on images; itself where the target is met already."""
+        try:
+            step = self._step(network.module, network.structure, phase)
+        except solver.TargetUnreachable as error:
+            keep, metric, order = self.settings.keep, self.settings.metric, self.settings.order
+            raise error.as_request_error(keep, metric, order, self.baseline) from None
+        if not step.blocks and not step.channels:
+            return network
+        module, _ = checked.cut(network.module.cpu(), network.structure, step, self._check_images())
+        structure = summarize(module, network.plan.image, network.plan.model)
+        return _Network(module, structure, network.plan.then(step))
+
+    def _step(self, module: nn.Module, structure: Structure, phase: str) -> Step:
+        settings, metric = self.settings, Metric(self.settings.metric)
+        shares = solver.split_target(self.baseline, settings.keep, settings.depth_share, settings.order)
+        last = phase == settings.phases()[-1]
+        calibration = self._calibration(module, structure)
+        if phase == "layers":
+            blocks = depth.candidates(structure.summary)
+            limit = shares.total if last else shares.layers
+            scores = score_blocks(calibration, blocks, settings.criterion)
+            floor = 0.0 if last else shares.total
+            return Step(blocks=tuple(depth.choose(structure.summary, scores, metric, limit, not_below=floor)))
+        limit = shares.total if last else shares.channels
+        channels = score_channels(calibration, settings.criterion)
+        dropped = width.choose(structure, channels, metric, limit, settings.scope, settings.round_to)
+        return channel_step(structure.trace, dropped)
+
+    def _calibration(self, module: nn.Module, structure: Structure) -> Calibration:
+        """The traced network as criteria see it: with images on the original's device, else on the CPU."""
+        seed = self.settings.seed
+        if self.images is None:
+            return Calibration(module, structure.trace, _no_batches, torch.device("cpu"), seed)
+        images = self.images.to(self.device)
+        module.to(self.device).requires_grad_(True)
+        return Calibration(module, structure.trace, images.calibration_batches, self.device, seed, images)
+
+    def _check_images(self) -> Tensor:
+        if self.images is not None:
+            return self.images.images[:_CHECKED]
+        return torch.randn(_CHECKED, *self.settings.image, generator=torch.Generator().manual_seed(0))
+
+
+def _no_batches() -> Iterator[tuple[Tensor, Tensor]]:
+    return iter(())
+
+
+def _check_blocks(summary: ModelSummary, settings: PruneSettings) -> None:
+    """RequestError when blocks are to go and none may."""
+    if "layers" in settings.phases() and not depth.candidates(summary):
+        raise RequestError(
+            f"{summary.model} has no removable block, and the order {settings.order} asks for some; "
+            "take the order channels"
+        )
+
+
+def _calibration_images(settings: PruneSettings, source: Any, working: nn.Module) -> ImageTensor | None:
+    """The images to score and check on, None where there are none; RequestError when they are missing or wrong."""
+    needing = settings.needs("gradients", "activations", "attempts")
+    if source is None:
+        if needing is not None:
+            raise RequestError(f"criterion {needing} looks at images; give some as calibration, or take l1")
+        return None
+    attempted = settings.needs("attempts") is not None
+    images = read_images(source, settings.image, None if attempted else CALIBRATION_IMAGES)
+    labelled = settings.needs("gradients", "attempts")
+    if labelled is not None:
+        _check_labels(labelled, images, output_of(working, settings.image))
+    return images
+
+
+def _check_labels(criterion: str, images: ImageTensor, output: Tensor) -> None:
+    """RequestError when the images have no labels, or one that is no class of the model."""
+    if images.labels is None:
+        raise RequestError(f"criterion {criterion} needs labels; give calibration as a pair (images, labels)")
+    if output.dim() != 2:
+        raise RequestError(f"criterion {criterion} needs a classifier, whose output is images × classes")
+    lowest, highest = int(images.labels.min()), int(images.labels.max())
+    if lowest < 0 or highest >= output.shape[1]:
+        raise RequestError(
+            f"the model has {output.shape[1]} classes, 0 to {output.shape[1] - 1}, and labels are {lowest} to {highest}"
+        )
