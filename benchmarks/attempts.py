@@ -67,13 +67,13 @@ class Bench:
 
     def plain_blocks(self) -> list[int]:
         """Correct images without each block, one whole evaluation each."""
-        proposals = direct.proposals(self.structure.summary, Metric("macs"), 0.0)
+        proposals = direct.propose_removals(self.structure.summary, Metric("macs"), 0.0)
         twins = [surgery.bypassed_copy(self.network.module, p.attempt.modules) for p in proposals]
         return [evaluate(twin, self.data.val, self.data, "cpu").correct for twin in twins]
 
     def blocks(self, *, race: bool, seed: int | None = None) -> tuple[list[int], int]:
         """Correct images without each block, and the one that is missed least."""
-        attempts = [p.attempt for p in direct.proposals(self.structure.summary, Metric("macs"), 0.0)]
+        attempts = [p.attempt for p in direct.propose_removals(self.structure.summary, Metric("macs"), 0.0)]
         context = self.context(race=race, seed=seed)
         wanted = 1 if race else len(attempts)
         ranking = rank_attempts(
@@ -84,7 +84,7 @@ class Bench:
     def plain_progressive(self) -> set[str]:
         """The layers that one iteration selects when every attempt is cut out of a copy and evaluated."""
         context = self.context(race=False)
-        layers = progressive.attempts(context, self._scores(context), self.how, self._widths())
+        layers = progressive.propose_removals(context, self._scores(context), self.how, self._widths())
         before = evaluate(self.network.module, self.data.val, self.data, "cpu").loss
         rises = []
         for proposal in layers:
@@ -97,7 +97,7 @@ class Bench:
     def progressive(self, *, race: bool) -> set[str]:
         """The layers that one iteration selects."""
         context = self.context(race=race)
-        choice = progressive.choose(context, self._scores(context), self.how, self._widths())
+        choice = progressive.select_step(context, self._scores(context), self.how, self._widths())
         return {tried["name"] for tried in choice.record["attempts"] if tried["selected"]}
 
     def _scores(self, context: AttemptContext) -> dict[int, float]:
@@ -119,7 +119,7 @@ def main(arguments: list[str]) -> int:
     structure, how = ready.network.structure, run_spec.WidthSpec(method="progressive")
     whole = prepare_calibration(ready.network.module, structure.trace, ready.data.val, ready.data, "cpu", 0)
     assert whole.images is not None
-    reference = AttemptEvaluator(structure.trace, whole.images, []).intact()
+    reference = AttemptEvaluator(structure.trace, whole.images, []).measure_current()
     bench = Bench(ready.network, structure, ready.data, how, reference)
     seconds: dict[str, list[float]] = {}
     wrong: list[str] = []

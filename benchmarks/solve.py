@@ -42,7 +42,7 @@ def ours(module: nn.Module) -> nn.Module:
     structure = summarize(module, IMAGE)
     calibration = Calibration(module, structure.trace, lambda: iter(()), torch.device("cpu"), 0)
     scores = score_channels(calibration, "l1")
-    gone = width.choose(structure, scores, Metric("macs"), structure.summary.macs / 2, "global", 1)
+    gone = width.select_channels(structure, scores, Metric("macs"), structure.summary.macs / 2, "global", 1)
     plan.apply(plan.channel_step(structure.trace, gone), module, structure)
     return module
 

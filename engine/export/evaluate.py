@@ -8,7 +8,7 @@ from torch import Tensor
 from engine.data.load import Data, Split
 from engine.errors import WorkError
 from engine.export.onnx import INPUT, OUTPUT
-from engine.export.runtime import ORT_ERRORS, first_line, session
+from engine.export.runtime import ORT_ERRORS, first_line, open_session
 from engine.train.evaluate import Evaluation, tally
 
 
@@ -18,7 +18,7 @@ def evaluate_onnx(path: Path, split: Split, data: Data, batch_size: int = 128) -
     Raises WorkError when the split is empty, the file cannot be run or its outputs are not finite.
     """
     try:
-        opened = session(path)
+        opened = open_session(path)
     except ORT_ERRORS as error:
         raise WorkError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from None
 

@@ -14,7 +14,7 @@ from torch.jit._trace import TracerWarning
 
 from engine.errors import WorkError
 from engine.export.pools import with_exportable_pools
-from engine.export.runtime import ORT_ERRORS, first_line, session
+from engine.export.runtime import ORT_ERRORS, first_line, open_session
 from engine.storage.atomic import atomic_write
 
 OPSET = 13  # the newest that TensorRT 8.2, the last one for a Jetson TX2, reads
@@ -52,7 +52,7 @@ def verify(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
     with torch.no_grad():
         expected = module(images).numpy()
     try:
-        got = session(path).run([OUTPUT], {INPUT: images.numpy()})[0]
+        got = open_session(path).run([OUTPUT], {INPUT: images.numpy()})[0]
     except ORT_ERRORS as error:
         raise WorkError(f"ONNX Runtime cannot run the exported network: {first_line(error)}") from None
     if got.shape != expected.shape:

@@ -22,7 +22,7 @@ from engine.data.load import Data
 from engine.data.loader import batches
 from engine.errors import WorkError
 from engine.export.onnx import INPUT, OUTPUT, STANDARD, check_versions
-from engine.export.runtime import ORT_ERRORS, first_line, session
+from engine.export.runtime import ORT_ERRORS, first_line, open_session
 from engine.storage.atomic import atomic_write
 
 CALIBRATION_IMAGES = 256
@@ -154,7 +154,7 @@ def _check_finite(tensors: Iterable[onnx.TensorProto]) -> None:
 def _run(path: Path, batches_of_images: Iterable[Images]) -> Iterator[Images]:
     """Gives each batch back once a file was run on it; WorkError when that fails or gives what is not finite."""
     try:
-        opened = session(path)
+        opened = open_session(path)
         for images in batches_of_images:
             if not np.isfinite(opened.run([OUTPUT], {INPUT: images})[0]).all():
                 raise WorkError("the outputs for the calibration images are not finite numbers, so 8 bit have no range")

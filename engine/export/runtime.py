@@ -23,7 +23,7 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
-def session(path: Path) -> ort.InferenceSession:
+def open_session(path: Path) -> ort.InferenceSession:
     """A quiet session on the CPU with torch's number of threads; raises one of `ORT_ERRORS`.
 
     It asks for 8 bit kernels that do not saturate, as ONNX Runtime's usual ones may on x86 without VNNI.

@@ -13,7 +13,7 @@ class LatencyPredictor(Protocol):
     def predict(self, model: CostModel, kept: list[int] | None = None) -> float:
         """Milliseconds of the network with `kept[g]` channels of group g (all of them by default)."""
 
-    def along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
+    def predict_along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
         """What `predict` gives with nothing removed, then after each of `order`'s (group, how many channels go)."""
 
 

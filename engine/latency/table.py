@@ -93,7 +93,7 @@ class LatencyTable:
         kept = model.full if kept is None else kept
         return self._total([self._layer(x.name, ins, outs, kept) for ins, outs, x in model.layers])
 
-    def along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
+    def predict_along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
         """What `predict` gives with nothing removed, then after each of `order`'s (cell, how many channels go)."""
         kept = list(model.full)
         terms = [self._layer(x.name, ins, outs, kept) for ins, outs, x in model.layers]

@@ -66,7 +66,7 @@ class Trajectory:
 
 def load_network(spec: RunSpec) -> RunInputs:
     """Load the data and the untouched network that `spec` names; RequestError when they do not fit together."""
-    device = machine.device(spec.device)
+    device = machine.resolve_device(spec.device)
     torch.backends.cudnn.allow_tf32 = False  # counts and scores in full float32; training has its own precision
     data = load(spec.data, spec.seed)
     built = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)

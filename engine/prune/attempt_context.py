@@ -33,7 +33,7 @@ class AttemptContext:
     race: bool
     reference: Tensor | None
 
-    def judge(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, wanted: int) -> Ranking:
+    def rank(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, wanted: int) -> Ranking:
         """The `wanted` attempts that hurt least, per saving where `savings` are given."""
         return rank_attempts(
             self.calibration,

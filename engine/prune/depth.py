@@ -17,7 +17,7 @@ def candidates(summary: ModelSummary, kept: list[int] | None = None) -> list[Blo
     ]
 
 
-def choose(
+def select_blocks(
     summary: ModelSummary,
     scores: Mapping[str, float],
     metric: Metric,

@@ -10,17 +10,17 @@ from engine.prune.solver import TargetUnreachable
 from engine.surgery.plan import Step
 
 
-def choose(context: AttemptContext) -> Choice:
+def select_step(context: AttemptContext) -> Choice:
     """The block whose removal hurts least; ties go to the larger saving, then by name. CannotMeet when none is left."""
-    found = proposals(context.structure.summary, context.metric, context.floor)
+    found = propose_removals(context.structure.summary, context.metric, context.floor)
     if not found:
         raise TargetUnreachable(context.metric.of(CostModel(context.structure.summary)), "without all removable blocks")
-    ranking = context.judge([p.attempt for p in found], None, wanted=1)
+    ranking = context.rank([p.attempt for p in found], None, wanted=1)
     step = Step(blocks=(found[ranking.best[0]].attempt.name,))
     return Choice(step, attempt_record(context, found, ranking, ranking.best))
 
 
-def proposals(summary: ModelSummary, metric: Metric, floor: float) -> list[Proposal]:
+def propose_removals(summary: ModelSummary, metric: Metric, floor: float) -> list[Proposal]:
     """Doing without each block that does not lead below the floor: the largest saving first, then by name."""
     now = metric.of(CostModel(summary))
     without = {block: metric.of(CostModel(summary, [block.name])) for block in depth.candidates(summary)}

@@ -84,7 +84,7 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
         last = phase == phases[-1]
         if phase == "layers":
             limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
-            removed = depth.choose(summary, alike, metric, limit, not_below=floor, kept=kept)
+            removed = depth.select_blocks(summary, alike, metric, limit, not_below=floor, kept=kept)
         else:
             model = CostModel(summary, removed)
             keys = uniform_keys(summary, model.present & _scored_groups(summary, spec.criterion))

@@ -24,7 +24,9 @@ class _Layer:
     proposal: Proposal
 
 
-def choose(context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> Choice:
+def select_step(
+    context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]
+) -> Choice:
     """Attempt each layer's lowest channels, and drop those of the layers where that hurts least.
 
     Every layer's `attempt_fraction` lowest channels by `scores` are masked; the `layers_per_step` share of the layers
@@ -41,7 +43,7 @@ def choose(context: AttemptContext, scores: Mapping[int, float], how: WidthSpec,
     proposals = [layer.proposal for layer in layers]
     wanted = math.ceil(how.layers_per_step * len(layers))
     savings = [p.saving / context.baseline_cost for p in proposals] if how.select == "per-saving" else None
-    ranking = context.judge([p.attempt for p in proposals], savings, wanted)
+    ranking = context.rank([p.attempt for p in proposals], savings, wanted)
     selected = [layers[i] for i in ranking.best]
     kept = _dropped(context, selected)
     dropped = context.structure.drop(
@@ -52,10 +54,10 @@ def choose(context: AttemptContext, scores: Mapping[int, float], how: WidthSpec,
     )
 
 
-def attempts(
+def propose_removals(
     context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]
 ) -> list[Proposal]:
-    """What `choose` would attempt, in its order."""
+    """What `select_step` would attempt, in its order."""
     return [layer.proposal for layer in _layers(context, scores, how, original)]
 
 

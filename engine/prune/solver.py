@@ -120,7 +120,7 @@ def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float
 def _first(model: CostModel, order: Sequence[Chunk], table: LatencyPredictor, limit: float) -> list[int]:
     """After the shortest prefix that takes at most `limit`: a larger limit is met by the same one or a shorter."""
     least = math.inf
-    for taken, now in enumerate(table.along(model, order)):
+    for taken, now in enumerate(table.predict_along(model, order)):
         if now <= limit:
             return _after(model, order[:taken])
         least = min(least, now)

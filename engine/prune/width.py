@@ -11,7 +11,7 @@ from engine.graph.summarize import Structure
 from engine.prune.solver import removal_order, solve, uniform_keys
 
 
-def choose(
+def select_channels(
     structure: Structure, scores: Mapping[int, float], metric: Metric, limit: float, scope: str, round_to: int
 ) -> frozenset[int]:
     """The identities that go so that `metric` costs at most `limit`.

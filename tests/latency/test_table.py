@@ -81,7 +81,7 @@ def test_predictions_along_an_order_are_those_of_each_prefix(seed: int) -> None:
     for group, take in order:
         kept[group] -= take
         expected.append(TABLE.predict(model, kept))
-    assert list(TABLE.along(model, order)) == expected
+    assert list(TABLE.predict_along(model, order)) == expected
 
 
 def test_a_cut_network_is_predicted_with_its_untouched_models_table() -> None:

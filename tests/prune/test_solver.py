@@ -95,7 +95,7 @@ def test_blocks_go_lowest_score_first_until_the_target_and_no_further() -> None:
     summary = SHEETS["resnet20"]
     scores = {block.name: float(i) for i, block in enumerate(summary.blocks)}
     whole = cost(summary).macs
-    removed = depth.choose(summary, scores, Metric("macs"), 0.7 * whole)
+    removed = depth.select_blocks(summary, scores, Metric("macs"), 0.7 * whole)
     assert removed == ["layer1.0", "layer1.1", "layer1.2"]
     assert cost(summary, removed=removed).macs <= 0.7 * whole < cost(summary, removed=removed[:-1]).macs
 
@@ -104,7 +104,7 @@ def test_equal_scores_go_by_the_larger_saving_then_by_name() -> None:
     summary = SHEETS["mobilenet_v2"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
     savings = {b.name: cost(summary).macs - cost(summary, removed=[b.name]).macs for b in depth.candidates(summary)}
-    removed = depth.choose(summary, alike, Metric("macs"), 0.75 * cost(summary).macs)
+    removed = depth.select_blocks(summary, alike, Metric("macs"), 0.75 * cost(summary).macs)
     assert removed == sorted(savings, key=lambda n: (-savings[n], n))[: len(removed)]
 
 
@@ -112,14 +112,14 @@ def test_a_block_that_would_undershoot_the_whole_target_is_passed_over() -> None
     summary = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
     whole = cost(summary).macs
-    assert depth.choose(summary, alike, Metric("macs"), 0.975 * whole, not_below=0.95 * whole) == []
+    assert depth.select_blocks(summary, alike, Metric("macs"), 0.975 * whole, not_below=0.95 * whole) == []
 
 
 def test_too_few_blocks_for_the_target_is_refused_with_the_least() -> None:
     summary = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
     with pytest.raises(TargetUnreachable) as refused:
-        depth.choose(summary, alike, Metric("macs"), 0.1 * cost(summary).macs)
+        depth.select_blocks(summary, alike, Metric("macs"), 0.1 * cost(summary).macs)
     assert refused.value.least == cost(summary, removed=[block.name for block in depth.candidates(summary)]).macs
 
 
