@@ -11,7 +11,7 @@ from app.components import actions
 from app.devices import probes
 from app.devices.probes import Answer
 from app.tables import store
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _LOOK: dict[probes.State, tuple[str, str, theme.BadgeColour]] = {
 _TO_ASK, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
 
 
-def listed() -> tuple[list[Device], str | None]:
+def listed() -> tuple[list[Board], str | None]:
     """The devices, and what is wrong with their file, if anything is."""
     try:
         return store.devices(), None
@@ -37,7 +37,7 @@ def listed() -> tuple[list[Device], str | None]:
         return [], text.sentence(str(error))
 
 
-def head(devices: Sequence[Device]) -> None:
+def head(devices: Sequence[Board]) -> None:
     """The title, and the buttons that concern all devices."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Devices", width="content")
@@ -50,7 +50,7 @@ def head(devices: Sequence[Device]) -> None:
         _add()
 
 
-def cards(devices: Sequence[Device]) -> None:
+def cards(devices: Sequence[Board]) -> None:
     """One card a device; those that a button asked for are asked first."""
     asked = st.session_state.pop(_TO_ASK, ())
     chosen = [device for device in devices if device.name in asked]
@@ -114,7 +114,7 @@ def _ask(names: list[str]) -> None:
     st.session_state[_TO_ASK] = tuple(names)
 
 
-def _card(device: Device, answer: Answer | None, *, wide: bool) -> None:
+def _card(device: Board, answer: Answer | None, *, wide: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f"**{device.name}**", width="stretch")
         if answer is None:
@@ -129,7 +129,7 @@ def _card(device: Device, answer: Answer | None, *, wide: bool) -> None:
         st.caption("Check asks it what it is and how it stands.")
     elif answer.probe is not None:
         _told(answer, columns=2 if wide else 1)
-    elif answer.offered is not None:
+    elif answer.host_key is not None:
         _key(answer)
     elif answer.sentence:
         st.error(text.sentence(answer.sentence, device.name))
@@ -194,29 +194,29 @@ def _times_with(answer: Answer) -> str:
 
 def _key(answer: Answer) -> None:
     """The host key that a device shows, what to compare it with, and the button that trusts it."""
-    offered = answer.offered
-    assert offered is not None
-    whose = f"The jump host {offered.host}" if offered.jump else "It"
-    if offered.state == "changed":
+    host_key = answer.host_key
+    assert host_key is not None
+    whose = f"The jump host {host_key.host}" if host_key.jump else "It"
+    if host_key.state == "changed":
         st.error(
             "Either the board was set up anew, or somebody stands between you and it. Nothing was sent to it.",
-            title=f"{'The jump host' if offered.jump else 'This device'} shows another key than before",
+            title=f"{'The jump host' if host_key.jump else 'This device'} shows another key than before",
             icon=":material/gpp_maybe:",
         )
         st.caption("Trusted until now")
-        st.code(offered.known, language=None, wrap_lines=True)
+        st.code(host_key.known, language=None, wrap_lines=True)
         st.caption("Shown now")
     else:
         st.caption(
-            f"{whose} shows this key ({offered.key_type}). Nobody has trusted it yet, so nothing was sent to it."
+            f"{whose} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
         )
-    st.code(offered.fingerprint, language=None, wrap_lines=True)
+    st.code(host_key.fingerprint, language=None, wrap_lines=True)
     st.caption("Compare it with what this prints on a screen of the board itself:")
-    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(offered.key_type)}", language="bash", wrap_lines=True)
+    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(host_key.key_type)}", language="bash", wrap_lines=True)
     st.button(
-        "It is the new key, trust it" if offered.state == "changed" else "They are the same, trust it",
+        "It is the new key, trust it" if host_key.state == "changed" else "They are the same, trust it",
         icon=":material/verified_user:",
-        type="secondary" if offered.state == "changed" else "primary",
+        type="secondary" if host_key.state == "changed" else "primary",
         key=f"trust-{answer.device.name}",
         on_click=_trust,
         args=(answer,),
@@ -233,7 +233,7 @@ def _trust(answer: Answer) -> None:
         _ask([answer.device.name])
 
 
-def _give_key(device: Device, *, password: bool) -> None:
+def _give_key(device: Board, *, password: bool) -> None:
     """How to let a device take a key: timings run in the background, where nobody can be asked for a password."""
     why = "It takes a password, but timings" if password else "Timings"
     st.caption(
@@ -243,7 +243,7 @@ def _give_key(device: Device, *, password: bool) -> None:
     st.code(copy_id(device), language="bash", wrap_lines=True)
 
 
-def copy_id(device: Device) -> str:
+def copy_id(device: Board) -> str:
     """The command that puts the user's key on a device."""
     place = f"{device.user}@{device.host}" if device.user else device.host
     port = ["-p", str(device.port)] if device.port else []

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from app.tables import store
-from engine.boards.registry import Device
+from engine.boards.registry import Board
 from engine.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
     from engine.boards.agent.probe import Probe
-    from engine.boards.ssh.trust import KeyOffer
+    from engine.boards.ssh.trust import HostKey
 
 State = Literal["reachable", "untrusted", "changed", "refused", "unreachable", "failed"]
 _AT_ONCE = 8
@@ -26,21 +26,21 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Answer:
-    """How a device answered at `at` (Unix seconds): `probe` when it did, `offered` when its key is to be trusted first.
+    """How a device answered at `at` (Unix seconds): `probe`, or `host_key` when that is to be trusted first.
 
     `sentence` is what went wrong, `password` says that it would have taken a password.
     """
 
-    device: Device
+    device: Board
     at: float
     state: State
     sentence: str = ""
     probe: "Probe | None" = None
-    offered: "KeyOffer | None" = None
+    host_key: "HostKey | None" = None
     password: bool = False
 
 
-def ask(devices: Sequence[Device]) -> None:
+def ask(devices: Sequence[Board]) -> None:
     """Asks the devices, all at once, and keeps their answers; takes as long as the slowest of them."""
     from engine.boards.agent import session  # noqa: F401 (here, as threads that import at once wait for each other)
 
@@ -50,7 +50,7 @@ def ask(devices: Sequence[Device]) -> None:
             _kept(str(root))[answer.device.name] = answer
 
 
-def known(device: Device) -> Answer | None:
+def known(device: Board) -> Answer | None:
     """The last answer of the device; None when it was never asked, or was another one of that name."""
     answer = _kept(str(store.results_root())).get(device.name)
     return answer if answer is not None and answer.device == device else None
@@ -64,11 +64,11 @@ def trust(answer: Answer) -> bool:
     """Takes the key that the device showed as trusted; whether that went well. If not, its card says why."""
     from engine.boards.ssh import trust as keys
 
-    assert answer.offered is not None
+    assert answer.host_key is not None
     try:
-        keys.accept(store.results_root(), answer.offered)
+        keys.accept(store.results_root(), answer.host_key)
     except (RequestError, WorkError) as error:
-        _kept(str(store.results_root()))[answer.device.name] = replace(answer, sentence=str(error), offered=None)
+        _kept(str(store.results_root()))[answer.device.name] = replace(answer, sentence=str(error), host_key=None)
         return False
     return True
 
@@ -79,7 +79,7 @@ def _kept(root: str) -> dict[str, Answer]:
     return {}
 
 
-def _answer(device: Device, root: Path) -> Answer:
+def _answer(device: Board, root: Path) -> Answer:
     from engine.boards.agent import session
     from engine.boards.ssh import errors as ssh_errors
 
@@ -88,7 +88,7 @@ def _answer(device: Device, root: Path) -> Answer:
     except (ssh_errors.Untrusted, ssh_errors.KeyChanged) as error:
         return _stranger(device, root, error)
     except ssh_errors.LoginRefused as error:
-        password = bool({"password", "keyboard-interactive"} & set(error.takes))
+        password = bool({"password", "keyboard-interactive"} & set(error.allowed_methods))
         return Answer(device, time.time(), "refused", str(error), password=password)
     except (ssh_errors.Unreachable, ssh_errors.ConnectionCut, ssh_errors.TimedOut) as error:
         return Answer(device, time.time(), "unreachable", str(error))
@@ -96,15 +96,15 @@ def _answer(device: Device, root: Path) -> Answer:
         return Answer(device, time.time(), "failed", str(error))
 
 
-def _stranger(device: Device, root: Path, met: WorkError) -> Answer:
+def _stranger(device: Board, root: Path, met: WorkError) -> Answer:
     """What a device that is not trusted shows; the key may be that of a host on the way to it."""
     from engine.boards.ssh import errors as ssh_errors
     from engine.boards.ssh import trust
 
     changed = isinstance(met, ssh_errors.KeyChanged)
     try:
-        offered = trust.key_offer(device, root)
+        host_key = trust.fetch_host_key(device, root)
     except (RequestError, WorkError) as error:
         return Answer(device, time.time(), "changed" if changed else "failed", str(error))
-    state: State = "changed" if offered.state == "changed" else "untrusted"
-    return Answer(device, time.time(), state, str(met), offered=offered)
+    state: State = "changed" if host_key.state == "changed" else "untrusted"
+    return Answer(device, time.time(), state, str(met), host_key=host_key)

@@ -52,7 +52,7 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Device:
+class Board:
     """A board: its name here, and where it is. `jump` lists the hosts to go through, joined by commas, nearest first.
 
     Raises RequestError for what is none; so no hostile name comes further than this.
@@ -79,10 +79,10 @@ class Device:
         return Address(self.host, self.user, self.port).text
 
 
-def parse(name: str, target: str, jump: str | None = None) -> Device:
+def parse(name: str, target: str, jump: str | None = None) -> Board:
     """The device that `target`, a text `[user@]host[:port]`, speaks of; RequestError when it speaks of none."""
     found = address(target)
-    return Device(name, found.host, found.user, found.port, jump or None)
+    return Board(name, found.host, found.user, found.port, jump or None)
 
 
 def address(text: str) -> Address:
@@ -113,7 +113,7 @@ class Registry:
         self.root = root
         self.path = root / "devices.toml"
 
-    def all(self) -> list[Device]:
+    def all(self) -> list[Board]:
         """Every device; WorkError when the file is damaged."""
         try:
             document = tomllib.loads(self.path.read_text(encoding="utf-8"))
@@ -128,7 +128,7 @@ class Registry:
             raise WorkError(f"{self.path} is damaged: it may hold tables [devices.NAME] only")
         return [self._device(name, table) for name, table in tables.items()]
 
-    def get(self, name: str) -> Device:
+    def get(self, name: str) -> Board:
         """The device of that name; RequestError, which lists the names there are, when there is none."""
         devices = self.all()
         for device in devices:
@@ -138,9 +138,9 @@ class Registry:
         hint = f"there are {there}" if there else "add one with: python -m engine device add NAME [USER@]HOST[:PORT]"
         raise RequestError(f"there is no device {quote(name)}; {hint}")
 
-    def add(self, device: Device) -> None:
+    def add(self, device: Board) -> None:
         """Keeps `device`; RequestError when its name is taken."""
-        with changing(self.root):
+        with lock_boards(self.root):
             devices = self.all()
             if any(device.name == other.name for other in devices):
                 raise RequestError(f"the name {device.name} is taken; choose another, or remove that device first")
@@ -148,12 +148,12 @@ class Registry:
 
     def remove(self, name: str) -> None:
         """Forgets the device; RequestError when there is none of that name. What was measured on it stays."""
-        with changing(self.root):
+        with lock_boards(self.root):
             gone = self.get(name)
             self._write([device for device in self.all() if device != gone])
 
-    def _device(self, name: str, table: Any) -> Device:
-        allowed = {field.name: field.type for field in fields(Device) if field.name != "name"}
+    def _device(self, name: str, table: Any) -> Board:
+        allowed = {field.name: field.type for field in fields(Board) if field.name != "name"}
         if not isinstance(table, dict) or set(table) - set(allowed) or "host" not in table:
             unknown = next((key for key in table if key not in allowed), None) if isinstance(table, dict) else None
             holds = "" if unknown is None else f" holds {quote(unknown)},"
@@ -163,11 +163,11 @@ class Registry:
             if type(value) is not (int if key == "port" else str):
                 raise WorkError(f"{self.path} is damaged: {key} of [devices.{quote(name)}] is of the wrong type")
         try:
-            return Device(name, **table)
+            return Board(name, **table)
         except RequestError as error:
             raise WorkError(f"{self.path} is damaged: {error}") from None
 
-    def _write(self, devices: list[Device]) -> None:
+    def _write(self, devices: list[Board]) -> None:
         tables = {device.name: asdict(device) for device in devices}
         tables = {
             name: {key: value for key, value in table.items() if key != "name" and value is not None}
@@ -178,7 +178,7 @@ class Registry:
 
 
 @contextmanager
-def changing(root: Path) -> Iterator[None]:
+def lock_boards(root: Path) -> Iterator[None]:
     """Nobody else changes what the results folder keeps about devices; WorkError when others do not end."""
     with as_work_error(root):
         root.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ import paramiko
 
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import TimedOut
-from engine.boards.ssh.transport import WIRE_ERRORS, Link
+from engine.boards.ssh.transport import WIRE_ERRORS, Transport
 from engine.errors import RequestError, WorkError
 
 # timeout becomes the leader of a group with this number, or is one already where sshd made it one.
@@ -38,13 +38,13 @@ class Process:
     """A running command. `stdin` is sent and closed after it; None holds it open. `name` is for messages."""
 
     def __init__(
-        self, link: Link, argv: Sequence[str], *, limit: float, stdin: bytes | None, name: str | None = None
+        self, transport: Transport, argv: Sequence[str], *, limit: float, stdin: bytes | None, name: str | None = None
     ) -> None:
         if not argv or any("\0" in part or not _encodable(part) for part in argv):
             raise RequestError("a command for a board needs words, without NUL and in UTF-8")
         if not 0 < limit < float("inf"):
             raise RequestError(f"a command for a board needs a limit above 0 s, not {limit}")
-        self.link = link
+        self.transport = transport
         self.command = shlex.join(argv)
         self.name = name or f"`{_short(self.command)}`"
         self.limit = limit
@@ -80,19 +80,19 @@ class Process:
     def check(self) -> None:
         """Raises what went wrong: ConnectionCut, TimedOut, or a WorkError for too much output or no start."""
         if self._fault is not None:
-            with self.link.failing(f"run {self.name}"):
+            with self.transport.translated_errors(f"run {self.name}"):
                 raise self._fault
         if self.out.flooded or self.err.flooded:
             raise WorkError(f"{self.name} printed more than {limits.OUTPUT_BYTES >> 20} MiB and was stopped")
         if self.status == -1:
-            self.link.settle()
+            self.transport.wait_until_closed()
         if self.status in (None, -1):
-            self.link.check()
+            self.transport.check()
         # While it runs, `timeout` there has the first word, and this is for a board that does not keep its time.
         over = self.limit if self.status in _TIMED_OUT else self.limit + 2 * limits.GRACE_S
         if self.status in (None, *_TIMED_OUT) and self.seconds > over:
             raise TimedOut(
-                f"{self.name} did not end within {self.limit:g} s on {self.link.label} and was stopped",
+                f"{self.name} did not end within {self.limit:g} s on {self.transport.label} and was stopped",
                 out=self.out.text,
                 err=self.err.text,
             )
@@ -128,19 +128,19 @@ class Process:
         if self.status is not None:
             self.check()
             raise WorkError(f"{self.name} has ended with status {self.status} and reads nothing any more")
-        with self.link.failing(f"write to {self.name}"):
+        with self.transport.translated_errors(f"write to {self.name}"):
             self._channel.sendall(data)
 
     def close_stdin(self) -> None:
         """The process reads the end of its stdin; nothing happens where it has ended, or could not start."""
-        if self._ready.is_set() and self.status is None and not self.link.lost():
-            self.link.bounded(f"close the input of {self.name}", self._channel.shutdown_write, limits.CLEANUP_S)
+        if self._ready.is_set() and self.status is None and not self.transport.lost():
+            self.transport.run_within(f"close the input of {self.name}", self._channel.shutdown_write, limits.CLEANUP_S)
 
     def end(self) -> bool:
         """Ends its whole process group, asking first. False when that could not be made sure: the link is gone."""
         if self._was_ended is None:
-            lost = self.link.lost()
-            self._was_ended = not lost and self.link.bounded(f"end {self.name}", self._end, limits.CLEANUP_S)
+            lost = self.transport.lost()
+            self._was_ended = not lost and self.transport.run_within(f"end {self.name}", self._end, limits.CLEANUP_S)
         return self._was_ended
 
     # -- in threads
@@ -161,7 +161,7 @@ class Process:
         self._news.set()
 
     def _begin(self, stdin: bytes | None) -> None:
-        channel = self._channel = self.link.transport.open_session(timeout=self.link.timeout)
+        channel = self._channel = self.transport.inner.open_session(timeout=self.transport.timeout)
         self._asked = True
         channel.exec_command(self._line)
         self._ready.set()
@@ -210,7 +210,7 @@ class Process:
                 self._channel.close()
 
     def _signal_group(self, pid: int) -> None:
-        channel = self.link.transport.open_session(timeout=self.link.timeout)
+        channel = self.transport.inner.open_session(timeout=self.transport.timeout)
         channel.exec_command(shlex.join(["sh", "-c", _END, "sh", str(pid), f"{limits.GRACE_S * 10:.0f}"]))
         channel.status_event.wait()
         if channel.exit_status != 0:
