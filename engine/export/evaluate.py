@@ -1,4 +1,4 @@
-"""How good a network is as an ONNX file: what a quantised one, which is no torch network any more, is measured by."""
+"""How good a network is as an ONNX file: which a quantised one, no torch network any more, is measured by."""
 
 from pathlib import Path
 
@@ -18,13 +18,13 @@ def evaluate_onnx(path: Path, split: Split, data: Data, batch_size: int = 128) -
     Raises WorkError when the split is empty, the file cannot be run or its outputs are not finite.
     """
     try:
-        opened = open_session(path)
+        session = open_session(path)
     except ORT_ERRORS as error:
         raise WorkError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from None
 
     def logits_of(images: Tensor) -> Tensor:
         try:
-            return torch.from_numpy(opened.run([OUTPUT], {INPUT: images.numpy()})[0])
+            return torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
         except ORT_ERRORS as error:
             raise WorkError(
                 f"ONNX Runtime cannot run {path} on {tuple(images.shape)} images: {first_line(error)}"

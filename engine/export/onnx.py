@@ -16,6 +16,7 @@ from engine.errors import WorkError
 from engine.export.pools import with_exportable_pools
 from engine.export.runtime import ORT_ERRORS, first_line, open_session
 from engine.storage.atomic import atomic_write
+from engine.units import dimensions
 
 OPSET = 13  # the newest that TensorRT 8.2, the last one for a Jetson TX2, reads
 NEWEST_IR = 8  # the newest that ONNX Runtime 1.11, the last one for a Jetson TX2, reads
@@ -135,8 +136,8 @@ def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> b
                     f"{type(module).__name__} holds more than 2 GiB of weights, and one ONNX file cannot; "
                     "a smaller network can be written"
                 ) from None
-            size = "×".join(str(side) for side in image)
             raise WorkError(
-                f"this network cannot be written as ONNX opset {opset} for {size} images: {first_line(error)}"
+                f"this network cannot be written as ONNX opset {opset} for {dimensions(image)} images: "
+                f"{first_line(error)}"
             ) from None
     return buffer.getvalue()

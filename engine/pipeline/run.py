@@ -20,6 +20,7 @@ from engine.errors import RequestError
 from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency import table as latency_table
+from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select
 from engine.pipeline.recorder import Network, Recorder, StepKey, find_same_baseline
@@ -140,8 +141,9 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     folder.update(phase="train", message="timing layers on this computer, about a minute")
     structure = network.structure
     table = profile.table_for_target(spec.target, network.module, structure, folder.path.parents[1])
+    assert table is not None  # the target is in latency
     forecast(structure.summary, spec, table)
-    return Metric("latency", table)
+    return Metric("latency", Predictor(table))
 
 
 def _targets(spec: RunSpec) -> list[float]:

@@ -12,19 +12,21 @@ from engine.surgery import plan
 
 
 def select_step(
-    context: AttemptContext, blocks: Mapping[str, float], channels: Mapping[int, float], how: WidthSpec
+    context: AttemptContext, blocks: Mapping[str, float], channels: Mapping[int, float], settings: WidthSpec
 ) -> Choice:
     """Propose the block with the lowest score and a channel step that saves as much; keep the one that hurts less.
 
     `blocks` and `channels` are scores by the run's criterion. Blocks that lead below the limit are not proposed: when
-    none is left, channels meet the limit by themselves. CannotMeet when they do not allow it.
+    none is left, channels meet the limit by themselves. TargetUnreachable when they do not allow it.
     """
     now = context.metric.of(CostModel(context.structure.summary))
     fitting = direct.propose_removals(context.structure.summary, context.metric, context.floor)
     fitting.sort(key=lambda p: blocks[p.attempt.name])
     limit = now - fitting[0].saving if fitting else context.limit
     try:
-        dropped = width.select_channels(context.structure, channels, context.metric, limit, how.scope, how.round_to)
+        dropped = width.select_channels(
+            context.structure, channels, context.metric, limit, settings.scope, settings.round_to
+        )
     except TargetUnreachable:
         if not fitting:
             raise

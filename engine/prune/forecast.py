@@ -6,6 +6,7 @@ from engine.errors import RequestError
 from engine.graph.cost import CostModel, widths
 from engine.graph.metric import Metric
 from engine.graph.summary import ModelSummary
+from engine.latency.predictor import Predictor
 from engine.latency.table import LatencyTable
 from engine.prune import depth
 from engine.prune.solver import Shares, TargetUnreachable, removal_order, solve, split_target, uniform_keys
@@ -41,7 +42,7 @@ def forecast(summary: ModelSummary, spec: RunSpec, table: LatencyTable | None = 
         return []
     else:
         table.check(summary)
-        metric = Metric(spec.target.metric, table)
+        metric = Metric(spec.target.metric, Predictor(table))
     return [_forecast(summary, spec, metric, keep) for keep in spec.target.keep]
 
 

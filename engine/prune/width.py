@@ -16,10 +16,10 @@ def select_channels(
 ) -> frozenset[int]:
     """The identities that go so that `metric` costs at most `limit`.
 
-    Within a cell (interchangeable channels) the lowest scores go first, ties by identity. `scope` "global" ranks
-    the scores of the whole network together, "uniform" cuts the same share everywhere. Identities without a
+    Within a channel group (interchangeable channels) the lowest scores go first, ties by identity. `scope` "global"
+    ranks the scores of the whole network together, "uniform" cuts the same share everywhere. Identities without a
     score stay. Globally, channels of a residual stream go last: one of them is read by every block, while its score,
-    a mean over many layers, says little about it. CannotMeet when the rules do not allow the target.
+    a mean over many layers, says little about it. TargetUnreachable when the rules do not allow the target.
     """
     ranked = ranked_groups(structure, scores)
     if scope == "uniform":
@@ -33,7 +33,7 @@ def select_channels(
 
 
 def ranked_groups(structure: Structure, scores: Mapping[int, float]) -> dict[int, Ids]:
-    """For each cell that may lose channels and has scores: positions in it, lowest score first, ties by identity."""
+    """For each channel group that may lose channels and has scores: positions, lowest score first, ties by identity."""
     return {c: _ranked(ids, scores) for c, ids in enumerate(structure.members) if _scored(structure, c, scores)}
 
 

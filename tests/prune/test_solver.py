@@ -11,6 +11,7 @@ from engine.graph.cost import CostModel, cost, widths
 from engine.graph.metric import Metric
 from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
+from engine.latency.predictor import Predictor
 from engine.prune import depth
 from engine.prune.forecast import forecast
 from engine.prune.solver import TargetUnreachable, removal_order, solve, split_target, uniform_keys
@@ -188,7 +189,7 @@ def test_a_target_in_milliseconds_is_met_and_asking_for_more_never_gives_less(
     name: str, a: float, b: float, seed: int, round_to: int
 ) -> None:
     """Although single channels less may take longer: odd widths take three times as long here."""
-    model, metric = CostModel(SHEETS[name]), Metric("latency", TABLES[name])
+    model, metric = CostModel(SHEETS[name]), Metric("latency", Predictor(TABLES[name]))
     order = random_chain(SHEETS[name], seed, round_to)
     least, whole = metric.of(model, _emptied(SHEETS[name], order)), metric.of(model)
     limits = [least + share * (whole - least) for share in sorted((a, b))]
@@ -199,7 +200,7 @@ def test_a_target_in_milliseconds_is_met_and_asking_for_more_never_gives_less(
 
 
 def test_a_target_in_milliseconds_takes_no_channel_more_than_it_must() -> None:
-    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", TABLES["resnet20"])
+    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", Predictor(TABLES["resnet20"]))
     order = random_chain(SHEETS["resnet20"], 0)
     limit = 0.6 * metric.of(model)
     kept = solve(model, order, metric, limit)
@@ -209,7 +210,7 @@ def test_a_target_in_milliseconds_takes_no_channel_more_than_it_must() -> None:
 
 
 def test_milliseconds_below_the_floor_are_refused_with_the_least_along_the_way() -> None:
-    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", TABLES["resnet20"])
+    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", Predictor(TABLES["resnet20"]))
     order = random_chain(SHEETS["resnet20"], 0)
     with pytest.raises(TargetUnreachable) as refused:
         solve(model, order, metric, 0.0)
