@@ -115,7 +115,7 @@ def merge_rounds(rounds: Sequence[TimingRound], settings: ToolSettings, conditio
 def _times(rounds: Sequence[TimingRound]) -> dict[str, Any]:
     if not rounds:
         raise WorkError("nothing was measured: no turn was taken")
-    latency = sensors.joined([each.samples_ms for each in rounds])
+    latency = sensors.concatenate([each.samples_ms for each in rounds])
     median, p90, p99 = percentiles(latency.tolist())
     return {
         "n": int(latency.size),
@@ -136,7 +136,7 @@ def _state(rounds: Sequence[TimingRound], settings: ToolSettings, before: Probe,
     series = [each.series for each in rounds]
     power, energy = sensors.power(series, [each.seconds for each in rounds], [len(each.samples_ms) for each in rounds])
     clock = sensors.CPU if settings.provider == "CPUExecutionProvider" else sensors.GPU
-    latency = sensors.joined([each.samples_ms for each in rounds])
+    latency = sensors.concatenate([each.samples_ms for each in rounds])
     throttled, why = sensors.throttling(series, latency, before.clocks, clock)
     return {
         "power_mw": power,
@@ -152,4 +152,4 @@ def _state(rounds: Sequence[TimingRound], settings: ToolSettings, before: Probe,
 def _median_of(parts: Sequence[Sequence[float] | None]) -> float | None:
     """None unless every round has this quantity."""
     transfers_ms = [series_ms for series_ms in parts if series_ms is not None]
-    return p50(sensors.joined(transfers_ms).tolist()) if len(transfers_ms) == len(parts) else None
+    return p50(sensors.concatenate(transfers_ms).tolist()) if len(transfers_ms) == len(parts) else None

@@ -140,7 +140,7 @@ class TensorRT:
         try:
             document = agent.call("run", "--limit", str(limit), "--hz", str(HZ), limit=limit, argv=argv)
             _refuse_unfinished(document, "building the engine", limit)
-            outcome = output.outcome(
+            outcome = output.read_outcome(
                 document["out"], document["err"], version=self.tensorrt, code=document["status"]
             ).or_fail("building the engine")
             if agent.connection.run([*_KEEP, part, engine], limit=FILE_SECONDS).status != 0:

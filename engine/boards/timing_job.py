@@ -139,7 +139,7 @@ def check_request(request: TimingRequest, store: Store) -> None:
 
 def _model(store: Store, point: PointId) -> Model:
     file = _file(store, point)
-    return Model(point, file, hashlib.sha256(file.read_bytes()).hexdigest(), fit.image(file))
+    return Model(point, file, hashlib.sha256(file.read_bytes()).hexdigest(), fit.image_shape(file))
 
 
 def _file(store: Store, point: PointId) -> Path:

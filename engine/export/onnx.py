@@ -31,7 +31,7 @@ STANDARD = ("", "ai.onnx")  # the two names of ONNX's own operators
 def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: int = OPSET) -> None:
     """Writes `module` in evaluation mode: `input` N×C×H×W float32, `logits` N×classes, N free, weights inside.
 
-    The file appears only after `verify` accepted it; `module` is left untouched. Raises WorkError when the network
+    The file appears only after `verify` accepted it; `module` is not changed. Raises WorkError when the network
     cannot be written at this opset or image size.
     """
     plain = copy.deepcopy(module).cpu().float().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -42,7 +42,7 @@ def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
 
 
 def verify(module: nn.Module, image: tuple[int, int, int], path: Path, opset: int = OPSET) -> None:
-    """Holds a file against what was asked for and against `module` (on the CPU, in evaluation mode).
+    """Compares a file with the requested opset and with `module` (on the CPU, in evaluation mode).
 
     Raises WorkError when the file is not valid ONNX, needs another opset, a domain beside ONNX's own or an IR version
     above 8, or when its logits for a fixed random batch differ by more than 1e-3 of torch's largest.

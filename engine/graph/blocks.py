@@ -1,4 +1,4 @@
-"""Which layers may go: the residual blocks and plain units of a traced model, and why or why not."""
+"""Which blocks may go: the residual blocks and plain units of a traced model, and why or why not."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Block:
     writes: Tensor | None = None
 
 
-def find(trace: Trace) -> list[Block]:
+def find_blocks(trace: Trace) -> list[Block]:
     """The blocks of a model in order of depth.
 
     Residual networks: every module of a class that adds a skip in its own forward. A block is removable

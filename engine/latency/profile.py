@@ -205,7 +205,7 @@ def random_cut(module: nn.Module, structure: Structure, seed: int, kind: Kind) -
         plan.apply(plan.Step(blocks=tuple(str(name) for name in removed)), twin, structure)
         structure = summarize(twin, structure.summary.image, structure.summary.model)
     if kind != "layers" or not blocks:
-        step = plan.channel_step(structure.trace, structure.drop(_draw_channels(structure, rng)))
+        step = plan.channel_step(structure.trace, structure.identities_at(_draw_channels(structure, rng)))
         plan.apply(step, twin, structure)
         structure = summarize(twin, structure.summary.image, structure.summary.model)
     return twin, structure

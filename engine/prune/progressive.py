@@ -46,7 +46,7 @@ def select_step(
     ranking = context.rank([p.attempt for p in proposals], savings, wanted)
     selected = [layers[i] for i in ranking.best]
     kept = _kept_after(context, selected)
-    dropped = context.structure.drop(
+    dropped = context.structure.identities_at(
         {x.group: x.ascending[: summary.channel_groups[x.group].size - kept[x.group]] for x in selected}
     )
     return Choice(
@@ -84,7 +84,7 @@ def _layers(
         if not take or saving <= 0:
             continue
         name = producers[0] + (f" (+{len(producers) - 1})" if len(producers) > 1 else "")
-        attempt = Attempt(name, dropped=structure.drop({group: ascending[:take]}))
+        attempt = Attempt(name, dropped=structure.identities_at({group: ascending[:take]}))
         layers.append(_Layer(group, ascending, chunks, Proposal(attempt, saving, take)))
     return sorted(layers, key=lambda x: (-x.proposal.saving, x.proposal.attempt.name))
 

@@ -29,7 +29,7 @@ def select_channels(
         keys = {c: [scores[int(i)] for i in structure.members[c][order]] for c, order in ranked.items()}
     model = CostModel(structure.summary)
     kept = solve(model, removal_order(structure.summary, keys, round_to, shared_last=scope == "global"), metric, limit)
-    return structure.drop({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
+    return structure.identities_at({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
 
 
 def ranked_groups(structure: Structure, scores: Mapping[int, float]) -> dict[int, Ids]:

@@ -85,10 +85,10 @@ class RemoteProcess:
                 self._wait_for_end()  # a last line, or none: its end, or that of the connection?
                 return line
             self._process.check()
-            left = end - time.monotonic()
-            if left <= 0:
+            lingers = end - time.monotonic()
+            if lingers <= 0:
                 raise TimedOut(f"{self._process.name} printed nothing for {timeout:g} s", err=self.err)
-            self._process.wait(min(left, limits.POLL_S))
+            self._process.wait(min(lingers, limits.POLL_S))
 
     def check(self) -> None:
         """Raises ConnectionCut when it is gone because the connection is; TimedOut when its limit was over."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import paramiko
 
-from engine.boards.registry import Address, Board, addresses
+from engine.boards.registry import Address, Board, parse_jumps
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
 
@@ -51,7 +51,7 @@ def _resolve_hops(config: paramiko.SSHConfig, label: str, target: Address, jump:
         )
     hops: list[Hop] = []
     if jump_list.lower() != "none":
-        first, *others = addresses(jump_list)
+        first, *others = parse_jumps(jump_list)
         # As ssh does: only the first jump host may have a jump host of its own.
         hops += _resolve_hops(config, f"the jump host {first.text}", first, None, depth + 1)
         hops += [_hop(f"the jump host {other.text}", other, _lookup(config, other.host)) for other in others]

@@ -56,7 +56,7 @@ def channels_of(structure: Structure) -> list[Attempt]:
     """A third of every cell that may lose channels."""
     channel_groups = [(c, group) for c, group in enumerate(structure.summary.channel_groups) if group.removable]
     return [
-        Attempt(group.producers[0], dropped=structure.drop({c: np.arange(group.size // 3)}))
+        Attempt(group.producers[0], dropped=structure.identities_at({c: np.arange(group.size // 3)}))
         for c, group in channel_groups
         if group.size >= 3
     ]
@@ -176,7 +176,7 @@ def test_channels_that_hold_zeros_change_nothing_and_are_not_run(
         dead.weight[:5], dead.bias[:5] = 0.0, -1.0
     structure = summarize(module, (3, 16, 16))
     at = next(c for c, group in enumerate(structure.summary.channel_groups) if "layer1.1.conv1" in group.producers)
-    attempts = [Attempt(str(n), dropped=structure.drop({at: np.arange(n)})) for n in (3, 5, 6)]
+    attempts = [Attempt(str(n), dropped=structure.identities_at({at: np.arange(n)})) for n in (3, 5, 6)]
     prefix, calls = SharedPrefix(structure.trace, CPU, folded=folded), []
     module.get_submodule("fc").register_forward_hook(lambda *_: calls.append(1))
     images = torch.randn(4, 3, 16, 16)
