@@ -156,8 +156,8 @@ def _advanced() -> dict[str, Any]:
 
 def _refused(devices: Sequence[Board], asked: dict[str, Any]) -> str | None:
     """Why the device cannot be asked for this, as far as is known here; None when nothing speaks against it."""
-    answer = next((probes.known(device) for device in devices if device.name == asked["device"]), None)
-    probe = None if answer is None else answer.probe
+    result = next((probes.last_result(device) for device in devices if device.name == asked["device"]), None)
+    probe = None if result is None else result.probe
     if asked["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
         return f"{asked['device']} has no TensorRT, and ONNX Runtime times in FP32 only."
     if not asked["points"]:

@@ -147,8 +147,8 @@ def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: 
 def test_an_answer_is_not_taken_for_that_of_another_device_of_the_name(tx2: Board, world: Boards) -> None:
     world.answers["tx2"] = runs.probe()
     press(app("devices"), "Check")
-    assert probes.known(tx2) is not None
-    assert probes.known(parse("tx2", "nvidia@192.168.55.2")) is None
+    assert probes.last_result(tx2) is not None
+    assert probes.last_result(parse("tx2", "nvidia@192.168.55.2")) is None
 
 
 def test_several_devices_are_asked_at_once(tx2: Board, world: Boards, monkeypatch: pytest.MonkeyPatch) -> None:

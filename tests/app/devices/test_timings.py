@@ -100,7 +100,9 @@ def test_a_double_click_asks_for_one_timing(results: Store, run: Run, submitted:
 def test_what_the_board_is_known_not_to_do_is_refused_before_it_is_queued(
     results: Store, run: Run, tx2: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = probes.Answer(tx2, 1.0, "reachable", probe=build.probe(tensorrt=None, trtexec=None, onnxruntime="1.10.0"))
+    plain = probes.ProbeResult(
+        tx2, 1.0, "reachable", probe=build.probe(tensorrt=None, trtexec=None, onnxruntime="1.10.0")
+    )
     monkeypatch.setattr(probes, "known", lambda device: plain)
     at = app("devices", point=f"{run.id}.2")
     assert not at.button(key="time").disabled
