@@ -47,13 +47,13 @@ FLOORS = {"blocks": 0.6, "blocks, raced": 0.25, "progressive": 0.4, "progressive
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """One network, its images, and how a progressive iteration looks at it."""
+    """One network, its images, and the settings of a progressive iteration."""
 
     network: Network
     structure: Structure
     data: Data
-    how: run_spec.WidthSpec
-    reference: torch.Tensor  # the untouched network's logits, which a run has from its start
+    settings: run_spec.WidthSpec
+    reference: torch.Tensor  # the baseline's logits, which a run has from its start
 
     def context(self, *, race: bool, seed: int | None = None) -> AttemptContext:
         """What a method looks at; with a seed the images come in another order."""
@@ -62,18 +62,18 @@ class Bench:
             order = _order(self.data, seed)
             val, reference = val.take(order), reference[order]
         calibration = prepare_calibration(self.network.module, self.structure.trace, val, self.data, "cpu", 0)
-        whole = Metric("macs").of(CostModel(self.structure.summary))
-        return AttemptContext(calibration, self.structure, Metric("macs"), whole, 0.0, 0.0, "loss", race, reference)
+        baseline = Metric("macs").of(CostModel(self.structure.summary))
+        return AttemptContext(calibration, self.structure, Metric("macs"), baseline, 0.0, 0.0, "loss", race, reference)
 
     def plain_blocks(self) -> list[int]:
         """Correct images without each block, one whole evaluation each."""
-        proposals = direct.proposals(self.structure.summary, Metric("macs"), 0.0)
+        proposals = direct.propose_removals(self.structure.summary, Metric("macs"), 0.0)
         twins = [surgery.bypassed_copy(self.network.module, p.attempt.modules) for p in proposals]
         return [evaluate(twin, self.data.val, self.data, "cpu").correct for twin in twins]
 
     def blocks(self, *, race: bool, seed: int | None = None) -> tuple[list[int], int]:
         """Correct images without each block, and the one that is missed least."""
-        attempts = [p.attempt for p in direct.proposals(self.structure.summary, Metric("macs"), 0.0)]
+        attempts = [p.attempt for p in direct.propose_removals(self.structure.summary, Metric("macs"), 0.0)]
         context = self.context(race=race, seed=seed)
         wanted = 1 if race else len(attempts)
         ranking = rank_attempts(
@@ -84,7 +84,7 @@ class Bench:
     def plain_progressive(self) -> set[str]:
         """The layers that one iteration selects when every attempt is cut out of a copy and evaluated."""
         context = self.context(race=False)
-        layers = progressive.attempts(context, self._scores(context), self.how, self._widths())
+        layers = progressive.propose_removals(context, self._scores(context), self.settings, self._widths())
         before = evaluate(self.network.module, self.data.val, self.data, "cpu").loss
         rises = []
         for proposal in layers:
@@ -92,13 +92,13 @@ class Bench:
             plan.apply(plan.channel_step(self.structure.trace, proposal.attempt.dropped), twin, self.structure)
             rises.append((evaluate(twin, self.data.val, self.data, "cpu").loss - before) / proposal.saving)
         best = sorted(range(len(layers)), key=lambda i: (rises[i], i))
-        return {layers[i].attempt.name for i in best[: math.ceil(self.how.layers_per_step * len(layers))]}
+        return {layers[i].attempt.name for i in best[: math.ceil(self.settings.layers_per_step * len(layers))]}
 
     def progressive(self, *, race: bool) -> set[str]:
         """The layers that one iteration selects."""
         context = self.context(race=race)
-        choice = progressive.choose(context, self._scores(context), self.how, self._widths())
-        return {tried["name"] for tried in choice.record["attempts"] if tried["selected"]}
+        choice = progressive.select_step(context, self._scores(context), self.settings, self._widths())
+        return {attempt["name"] for attempt in choice.record["attempts"] if attempt["selected"]}
 
     def _scores(self, context: AttemptContext) -> dict[int, float]:
         return score_channels(context.calibration, "fpgm")
@@ -113,24 +113,28 @@ def _order(data: Data, seed: int) -> torch.Tensor:
 
 def main(arguments: list[str]) -> int:
     """Measure and compare; 0 when every answer agrees and every floor is met."""
-    asked = _parsed(arguments)
-    request = {"model": "resnet56", "weights": asked.weights, "data": {"name": asked.data, "limit": asked.limit}}
+    options = _parse(arguments)
+    request = {
+        "model": "resnet56",
+        "weights": options.weights,
+        "data": {"name": options.data, "limit": options.limit},
+    }
     ready = pipeline.load_network(run_spec.parse(request))
-    structure, how = ready.network.structure, run_spec.WidthSpec(method="progressive")
-    whole = prepare_calibration(ready.network.module, structure.trace, ready.data.val, ready.data, "cpu", 0)
-    assert whole.images is not None
-    reference = AttemptEvaluator(structure.trace, whole.images, []).intact()
-    bench = Bench(ready.network, structure, ready.data, how, reference)
+    structure, settings = ready.network.structure, run_spec.WidthSpec(method="progressive")
+    calibration = prepare_calibration(ready.network.module, structure.trace, ready.data.val, ready.data, "cpu", 0)
+    assert calibration.images is not None
+    reference = AttemptEvaluator(structure.trace, calibration.images, []).measure_current()
+    bench = Bench(ready.network, structure, ready.data, settings, reference)
     seconds: dict[str, list[float]] = {}
     wrong: list[str] = []
-    for round_ in range(asked.rounds):
+    for round_ in range(options.rounds):
         wrong += _round(bench, seconds, backwards=bool(round_ % 2))
-        print(f"round {round_ + 1} of {asked.rounds} done", file=sys.stderr)
+        print(f"round {round_ + 1} of {options.rounds} done", file=sys.stderr)
     missed = _show(seconds, len(ready.data.val))
     problems = (("another answer than the plain loop's", wrong), ("more of its time than the floor allows", missed))
-    said = [f"{what} ({'; '.join(dict.fromkeys(which))})" for what, which in problems if which]
-    if said:
-        print(f"not as claimed: {' and '.join(said)}", file=sys.stderr)
+    messages = [f"{what} ({'; '.join(dict.fromkeys(which))})" for what, which in problems if which]
+    if messages:
+        print(f"not as claimed: {' and '.join(messages)}", file=sys.stderr)
     return 1 if wrong or missed else 0
 
 
@@ -144,24 +148,24 @@ def _round(bench: Bench, seconds: dict[str, list[float]], *, backwards: bool) ->
         "progressive": lambda: bench.progressive(race=False),
         "progressive, raced": lambda: bench.progressive(race=True),
     }
-    found = {}
+    answers = {}
     for name in reversed(variants) if backwards else variants:
         started = time.perf_counter()
-        found[name] = variants[name]()
+        answers[name] = variants[name]()
         each = len(SEEDS) if name == "blocks, raced" else 1
         seconds.setdefault(name, []).append((time.perf_counter() - started) / each)
-    plain, selected = found["plain blocks"], found["plain progressive"]
+    plain, selected = answers["plain blocks"], answers["plain progressive"]
     best = plain.index(max(plain))
     agrees = {
-        "blocks": found["blocks"] == (plain, best),
-        "blocks, raced": found["blocks, raced"] == [best] * len(SEEDS),
-        "progressive": found["progressive"] == selected,
-        "progressive, raced": found["progressive, raced"] == selected,
+        "blocks": answers["blocks"] == (plain, best),
+        "blocks, raced": answers["blocks, raced"] == [best] * len(SEEDS),
+        "progressive": answers["progressive"] == selected,
+        "progressive, raced": answers["progressive, raced"] == selected,
     }
     return [name for name, same in agrees.items() if not same]
 
 
-def _parsed(arguments: list[str]) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attempts")
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
@@ -179,10 +183,10 @@ def _show(seconds: dict[str, list[float]], images: int) -> list[str]:
     )
     table = Table("ResNet-56", "median seconds", "of the plain loop", "floor", box=None)
     missed = []
-    for name, taken in seconds.items():
-        row = [name, f"{statistics.median(taken):.2f}"]
+    for name, samples in seconds.items():
+        row = [name, f"{statistics.median(samples):.2f}"]
         if name in FLOORS:
-            pairs = zip(taken, seconds[f"plain {name.partition(',')[0]}"], strict=True)
+            pairs = zip(samples, seconds[f"plain {name.partition(',')[0]}"], strict=True)
             ratios = [own / plain for own, plain in pairs]
             ratio = statistics.median(ratios)
             row += [f"{ratio:.3f} ({min(ratios):.3f} to {max(ratios):.3f})", f"{FLOORS[name]:.2f}"]

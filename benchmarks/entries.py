@@ -1,4 +1,4 @@
-"""Who takes part in `benchmarks.peers`: every method and criterion, with and without the untouched network's teaching.
+"""Who takes part in `benchmarks.peers`: every method and criterion, with and without the baseline as a teacher.
 
 Half the MACs, and at most two epochs of training in all: what an iterative method spends between its steps, it does
 not spend at the end. No torch.
@@ -16,19 +16,19 @@ LR = 0.01
 KEEP = 0.5
 THEIRS = "Torch-Pruning"
 IMPORTANCES = ("fpgm", "l1", "bn_scale", "taylor", "lamp", "random")
-TAUGHT_IMPORTANCES = ("fpgm", "l1")
+DISTILLED_IMPORTANCES = ("fpgm", "l1")
 
 _PROGRESSIVE = {"method": "progressive", "attempt_fraction": 0.2, "layers_per_step": 0.35, "least_share": 0.3}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One experiment, to be repeated over seeds; `asked` is its part of the spec, nothing for the library's."""
+    """One experiment, to be repeated over seeds; `settings` is its part of the spec, empty for the library's."""
 
     method: str
     criterion: str
     distilled: bool
-    asked: dict[str, Any] = field(default_factory=dict, hash=False)
+    settings: dict[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def name(self) -> str:
@@ -40,22 +40,22 @@ class Entry:
 
     def spec(self, weights: str, data: str, seed: int) -> run_spec.RunSpec:
         """The run that one of our entries asks for."""
-        recover = {"lr": LR, "distil": self.distilled, **self.asked["recover"]}
+        recover = {"lr": LR, "distil": self.distilled, **self.settings["recover"]}
         fixed = {
             "model": "resnet56",
             "weights": weights,
             "data": {"name": data},
-            "target": {"keep": [KEEP], **self.asked.get("target", {})},
+            "target": {"keep": [KEEP], **self.settings.get("target", {})},
         }
-        return run_spec.parse({**self.asked, **fixed, "recover": recover, "seed": seed, "device": "cpu"})
+        return run_spec.parse({**self.settings, **fixed, "recover": recover, "seed": seed, "device": "cpu"})
 
 
 def entries() -> list[Entry]:
     """All entries, those first that are worth having when time runs out."""
-    found = [*_channels(), *_theirs()]
-    for method, criterion, asked in (*_progressive(), *_direct(), *_both(), *_layers(), *_mixed()):
-        found += [Entry(method, criterion, distilled, asked) for distilled in (False, True)]
-    return found
+    all_entries = [*_channels(), *_theirs()]
+    for method, criterion, spec in (*_progressive(), *_direct(), *_both(), *_layers(), *_mixed()):
+        all_entries += [Entry(method, criterion, distilled, spec) for distilled in (False, True)]
+    return all_entries
 
 
 Method = tuple[str, str, dict[str, Any]]
@@ -63,19 +63,19 @@ Method = tuple[str, str, dict[str, Any]]
 
 def _channels() -> Iterator[Entry]:
     for criterion in IMPORTANCES:
-        asked = {"order": "channels", "criterion": criterion, "recover": {"epochs": EPOCHS}}
+        spec = {"order": "channels", "criterion": criterion, "recover": {"epochs": EPOCHS}}
         for distilled in (False, True):
-            yield Entry("channels", criterion, distilled, asked)
+            yield Entry("channels", criterion, distilled, spec)
     for round_to, distilled in itertools.product((4, 8), (False, True)):
         width = {"round_to": round_to}
-        asked = {"order": "channels", "criterion": "fpgm", "width": width, "recover": {"epochs": EPOCHS}}
-        yield Entry(f"channels, widths in {round_to}s", "fpgm", distilled, asked)
+        spec = {"order": "channels", "criterion": "fpgm", "width": width, "recover": {"epochs": EPOCHS}}
+        yield Entry(f"channels, widths in {round_to}s", "fpgm", distilled, spec)
 
 
 def _theirs() -> Iterator[Entry]:
     for importance in IMPORTANCES:
         yield Entry(THEIRS, importance, distilled=False)
-    for importance in TAUGHT_IMPORTANCES:
+    for importance in DISTILLED_IMPORTANCES:
         yield Entry(THEIRS, importance, distilled=True)
 
 

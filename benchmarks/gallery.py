@@ -28,10 +28,10 @@ def main() -> None:
         store = Store(Path(scratch), gallery=Path(scratch) / "none")
         for criterion in CRITERIA:
             for order in ORDERS:
-                asked = run_spec.parse(
+                spec = run_spec.parse(
                     {"criterion": criterion, "order": order, "target": {"keep": KEEP}, "recover": {"epochs": 3}}
                 )
-                folder = store.create(asked, foreground=True)
+                folder = store.create(spec, foreground=True)
                 with tables.progress(folder):
                     if execute(folder, pipeline.run) != "done":
                         raise SystemExit(f"{criterion}, {order}: {folder.status()['message']}")
@@ -39,10 +39,10 @@ def main() -> None:
         _replace(store.folder, GALLERY)
 
 
-def _replace(made: Path, gallery: Path) -> None:
+def _replace(runs: Path, gallery: Path) -> None:
     """Keep what a visitor looks at, and for the models at the end of each target what they may want to take along."""
     shutil.rmtree(gallery, ignore_errors=True)
-    for run in sorted(path for path in made.iterdir() if not path.name.startswith(".")):
+    for run in sorted(path for path in runs.iterdir() if not path.name.startswith(".")):
         kept = gallery / run.name
         (kept / "models").mkdir(parents=True)
         for name in KEPT:

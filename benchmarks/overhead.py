@@ -23,7 +23,7 @@ MOST_SECONDS = 3.0
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.overhead", allow_abbrev=False)
     parser.add_argument("--timings", type=int, default=5)
-    asked = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     if not SSHD.exists():
         print(f"{SSHD} is not installed (apt-get install openssh-server)", file=sys.stderr)
         return 2
@@ -31,9 +31,9 @@ def main(arguments: list[str]) -> int:
         key = own_home(Path(folder))
         os.environ["HOME"] = str(key.parents[1])
         os.environ.pop("SSH_AUTH_SOCK", None)
-        own = _own_seconds(Path(folder) / "rig", key, asked.timings)
-    told = ", ".join(f"{seconds:.2f}" for seconds in own)
-    print(f"seconds of our own in {len(own)} timings: {told}; median {statistics.median(own):.2f}")
+        own = _own_seconds(Path(folder) / "rig", key, options.timings)
+    listing = ", ".join(f"{seconds:.2f}" for seconds in own)
+    print(f"seconds of our own in {len(own)} timings: {listing}; median {statistics.median(own):.2f}")
     return 0 if max(own) <= MOST_SECONDS else 1
 
 
@@ -41,9 +41,9 @@ def _own_seconds(folder: Path, key: Path, timings: int) -> list[float]:
     own = []
     with rigged(folder, key) as rig:
         for number in range(timings):
-            made = rig.timed(seconds=0.2 + 0.01 * number)
-            assert made.status()["state"] == "done", made.status()["message"]
-            own += [event["own"] for event in made.events() if event["kind"] == "spent"]
+            timing = rig.timed(seconds=0.2 + 0.01 * number)
+            assert timing.status()["state"] == "done", timing.status()["message"]
+            own += [event["own"] for event in timing.events() if event["kind"] == "spent"]
     return own
 
 

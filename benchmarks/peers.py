@@ -53,13 +53,13 @@ class Contest:
         return self.folder / "peers" / f"{slug}-s{seed}.json"
 
     def runs(self) -> dict[str, Run]:
-        """Finished runs of ours by the canonical text of what they were asked."""
-        found = {}
+        """Finished runs of ours by the canonical text of their specs."""
+        finished = {}
         for path in sorted((self.folder / "runs").glob("*/")):
             run = Run(path)
             if not path.name.startswith(".") and run.status()["state"] == "done":
-                found[run.spec().canonical()] = run
-        return found
+                finished[run.spec().canonical()] = run
+        return finished
 
 
 @dataclass(frozen=True)
@@ -72,19 +72,19 @@ class Task:
 
 
 def main(arguments: list[str]) -> int:
-    asked = _parsed(arguments)
-    data = asked.data
+    options = _parse(arguments)
+    data = options.data
     if data.startswith("npz:"):
         data = f"npz:{Path(data.removeprefix('npz:')).resolve()}"
-    chosen = tuple(entry for entry in entries() if asked.only in entry.name)
+    chosen = tuple(entry for entry in entries() if options.only in entry.name)
     if not chosen:
-        print(f"no entry's name holds {asked.only!r}", file=sys.stderr)
+        print(f"no entry's name holds {options.only!r}", file=sys.stderr)
         return RequestError.exit_code
-    seeds = tuple(int(seed) for seed in asked.seeds.split(","))
-    contest = Contest(str(asked.weights.resolve()), data, asked.dir.resolve(), seeds, chosen)
-    if asked.rival:
+    seeds = tuple(int(seed) for seed in options.seeds.split(","))
+    contest = Contest(str(options.weights.resolve()), data, options.dir.resolve(), seeds, chosen)
+    if options.rival:
         return _compete(contest)
-    failed = 0 if asked.report else work(_tasks(contest), asked.jobs)
+    failed = 0 if options.report else work(_tasks(contest), options.jobs)
     return max(report(contest), min(failed, 1))
 
 
@@ -114,19 +114,19 @@ def report(contest: Contest) -> int:
 
     like = contest.like(contest.seeds[0])
     each = math.ceil(len(load(like.data, like.seed).train) / like.train.batch_size)
-    base = _untouched(contest)
-    there = contest.runs()
-    found = ((entry, tuple(_results(contest, there, entry, each))) for entry in contest.entries)
-    rows = tuple(Row(entry, results) for entry, results in found if results)
-    base_ms, *ms = standings.timed([base.onnx, *(row.results[0].onnx for row in rows)])
+    base = _baseline(contest)
+    finished = contest.runs()
+    results_of = ((entry, tuple(_results(contest, finished, entry, each))) for entry in contest.entries)
+    rows = tuple(Row(entry, results) for entry, results in results_of if results)
+    base_ms, *ms = standings.time_networks([base.onnx, *(row.results[0].onnx for row in rows)])
     latency = {row.entry: own / base_ms for row, own in zip(rows, ms, strict=True)}
-    text, good = standings.told(Standings(rows, base, base_ms, latency, len(contest.seeds), EPOCHS * each))
+    text, good = standings.render(Standings(rows, base, base_ms, latency, len(contest.seeds), EPOCHS * each))
     (contest.folder / "peers.md").write_text(text, encoding="utf-8")
     print(text)
     return 0 if good else 1
 
 
-def _parsed(arguments: list[str]) -> argparse.Namespace:
+def _parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", allow_abbrev=False)
     parser.add_argument("--weights", type=Path, required=True, help="a checkpoint of ResNet-56")
     parser.add_argument("--data", required=True, help="as the engine takes it, with a val split of its own")
@@ -141,38 +141,38 @@ def _parsed(arguments: list[str]) -> argparse.Namespace:
 
 def _tasks(contest: Contest) -> list[Task]:
     """What has not been done yet, all seeds of an entry before the next one."""
-    there = contest.runs()
+    finished = contest.runs()
     me = (sys.executable, "-m", "benchmarks.peers", "--weights", contest.weights, "--data", contest.data)
     tasks = []
     for entry in contest.entries:
         for seed in contest.seeds:
             if entry.ours:
-                asked = contest.spec(entry, seed)
-                if asked.canonical() in there:
+                spec = contest.spec(entry, seed)
+                if spec.canonical() in finished:
                     continue
-                file = contest.folder / "specs" / f"{asked.digest()}.json"
-                write_json(file, asked.model_dump(mode="json"))
+                file = contest.folder / "specs" / f"{spec.digest()}.json"
+                write_json(file, spec.model_dump(mode="json"))
                 command = ("-m", "engine", "run", "--spec", str(file), "--results", str(contest.folder), "--json")
                 tasks.append(Task(entry, seed, (sys.executable, *command)))
-            elif not _there(contest, entry, seed):
+            elif not _is_measured(contest, entry, seed):
                 where = ("--dir", str(contest.folder), "--seeds", str(seed), "--only", entry.name, "--rival")
                 tasks.append(Task(entry, seed, (*me, *where)))
     return tasks
 
 
-def _there(contest: Contest, entry: Entry, seed: int) -> bool:
+def _is_measured(contest: Contest, entry: Entry, seed: int) -> bool:
     file = contest.file(entry, seed)
     return file.exists() and read_json(file)["like"] == contest.like(seed).canonical()
 
 
 def _run(task: Task) -> str:
-    """Run a task to its end; what went wrong, in its own last words."""
+    """Run a task to its end; what went wrong, as its last line says."""
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(["nice", *task.command], env=env, capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return ""
-    said = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
-    return f"FAILED ({done.returncode}): {said}"
+    output = (done.stderr.strip() or done.stdout.strip() or "no word").splitlines()[-1]
+    return f"FAILED ({done.returncode}): {output}"
 
 
 def _compete(contest: Contest) -> int:
@@ -184,24 +184,24 @@ def _compete(contest: Contest) -> int:
     return 0
 
 
-def _untouched(contest: Contest) -> Result:
+def _baseline(contest: Contest) -> Result:
     """The network that all of them start from, measured once."""
     file = contest.folder / "peers" / "untouched.json"
     like = contest.like(contest.seeds[0])
     if not (file.exists() and read_json(file)["like"] == like.canonical()):
         from benchmarks import rival
 
-        rival.untouched(like, file)
+        rival.measure_baseline(like, file)
     return standings.theirs(file)
 
 
-def _results(contest: Contest, there: dict[str, Run], entry: Entry, each: int) -> Iterator[Result]:
+def _results(contest: Contest, finished: dict[str, Run], entry: Entry, each: int) -> Iterator[Result]:
     """What an entry came to, for each seed that has finished."""
     for seed in contest.seeds:
         if not entry.ours:
-            if _there(contest, entry, seed):
+            if _is_measured(contest, entry, seed):
                 yield standings.theirs(contest.file(entry, seed))
-        elif run := there.get(contest.spec(entry, seed).canonical()):
+        elif run := finished.get(contest.spec(entry, seed).canonical()):
             yield standings.ours(run, each)
 
 

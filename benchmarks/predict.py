@@ -23,6 +23,7 @@ from engine.graph.metric import Metric
 from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
 from engine.latency import profile
+from engine.latency.predictor import Predictor
 from engine.zoo.build import build
 
 IMAGE = (3, 32, 32)
@@ -49,7 +50,7 @@ def main(arguments: list[str]) -> int:
         if LEAST <= cut.summary.macs / structure.summary.macs <= MOST:
             networks.append((seed, kind, twin, cut.summary))
         seed += 1
-    metric = Metric("latency", table)
+    metric = Metric("latency", Predictor(table))
     passes = [profile.time_networks([twin for _, _, twin, _ in networks], IMAGE) for _ in range(PASSES)]
     measured = [min(samples) for samples in zip(*passes, strict=True)]
     rows: list[dict[str, Any]] = []

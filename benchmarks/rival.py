@@ -1,4 +1,4 @@
-"""Torch-Pruning on the same network, data and training budget as our runs; and the untouched network beside both."""
+"""Torch-Pruning on the same network, data and training budget as our runs; and the baseline beside both."""
 
 import copy
 import dataclasses
@@ -46,25 +46,27 @@ IMPORTANCE: dict[str, Callable[[], Any]] = {
 def compete(entry: Entry, like: RunSpec, file: Path) -> None:
     """Prune, fine-tune and measure; `like` is a one-shot run of ours, `file` the JSON to write, with ONNX beside it."""
     ready = pipeline.load_network(like)
-    data, whole = ready.data, ready.network.module
-    module = copy.deepcopy(whole)
+    data, baseline = ready.data, ready.network.module
+    module = copy.deepcopy(baseline)
     torch.manual_seed(like.seed)
     started = time.perf_counter()
     steps = prune(module, entry.criterion, data, like.seed)
     seconds = time.perf_counter() - started
-    how = like.recover
-    teacher = Teacher(copy.deepcopy(whole), how.temperature, how.distil_weight) if entry.distilled else None
+    settings = like.recover
+    teacher = (
+        Teacher(copy.deepcopy(baseline), settings.temperature, settings.distil_weight) if entry.distilled else None
+    )
     recipe = Recipe(EPOCHS, LR, like.train.batch_size, like.train.weight_decay)
     seed = recovery.seed_of(like.seed, RECOVERED)
     plain = dataclasses.replace(data, crop=0)
     fit(module, plain, recipe, ready.device, seed, on_epoch=lambda _: None, teacher=teacher)
-    kept = count(module, data.image).macs / count(whole, data.image).macs
+    kept = count(module, data.image).macs / count(baseline, data.image).macs
     batches_ = EPOCHS * math.ceil(len(data.train) / recipe.batch_size)
     more = {"steps": steps, "version": version("torch-pruning")}
     _write(file, like, module, data, macs=kept, batches=batches_, seconds=seconds, **more)
 
 
-def untouched(like: RunSpec, file: Path) -> None:
+def measure_baseline(like: RunSpec, file: Path) -> None:
     """Measure the network that all of them start from, in the same way."""
     ready = pipeline.load_network(like)
     _write(file, like, ready.network.module, ready.data, macs=1.0, batches=0, seconds=0.0)
@@ -110,9 +112,9 @@ def _forever(data: Data, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield from batches(data.train, data, 128, "cpu", seed=epoch)
 
 
-def _write(file: Path, like: RunSpec, module: nn.Module, data: Data, **found: Any) -> None:
+def _write(file: Path, like: RunSpec, module: nn.Module, data: Data, **fields: Any) -> None:
     test = evaluate(module, data.test, data, "cpu")
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     file.parent.mkdir(parents=True, exist_ok=True)
     onnx.export(module, data.image, file.with_suffix(".onnx"))
-    write_json(file, {"like": like.canonical(), "correct": test.correct, "total": test.total, **found})
+    write_json(file, {"like": like.canonical(), "correct": test.correct, "total": test.total, **fields})

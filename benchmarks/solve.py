@@ -42,15 +42,15 @@ def ours(module: nn.Module) -> nn.Module:
     structure = summarize(module, IMAGE)
     calibration = Calibration(module, structure.trace, lambda: iter(()), torch.device("cpu"), 0)
     scores = score_channels(calibration, "l1")
-    gone = width.choose(structure, scores, Metric("macs"), structure.summary.macs / 2, "global", 1)
-    plan.apply(plan.channel_step(structure.trace, gone), module, structure)
+    dropped = width.select_channels(structure, scores, Metric("macs"), structure.summary.macs / 2, "global", 1)
+    plan.apply(plan.channel_step(structure.trace, dropped), module, structure)
     return module
 
 
 def theirs(module: nn.Module) -> nn.Module:
     """Torch-Pruning: micro-steps until half the MACs are left."""
     images = torch.randn(1, *IMAGE)
-    whole, _ = tp.utils.count_ops_and_params(module, images)
+    baseline, _ = tp.utils.count_ops_and_params(module, images)
     pruner = tp.pruner.MagnitudePruner(
         module,
         images,
@@ -60,7 +60,7 @@ def theirs(module: nn.Module) -> nn.Module:
         iterative_steps=400,
         ignored_layers=[module.fc],
     )
-    while tp.utils.count_ops_and_params(module, images)[0] > whole / 2:
+    while tp.utils.count_ops_and_params(module, images)[0] > baseline / 2:
         pruner.step()
     return module
 
@@ -68,13 +68,13 @@ def theirs(module: nn.Module) -> nn.Module:
 def main(arguments: list[str]) -> None:
     warnings.simplefilter("ignore")
     torch.manual_seed(0)
-    whole = construct("resnet56", 10).eval()
-    base = count(whole, IMAGE).macs
+    baseline = construct("resnet56", 10).eval()
+    base = count(baseline, IMAGE).macs
     seconds: dict[str, list[float]] = {"ours": [], "theirs": []}
     left = {}
     for _ in range(ROUNDS):
         for name, solve in (("ours", ours), ("theirs", theirs)):
-            module = copy.deepcopy(whole)
+            module = copy.deepcopy(baseline)
             started = time.perf_counter()
             solve(module)
             seconds[name].append(time.perf_counter() - started)

@@ -20,11 +20,11 @@ NEAR = 0.01  # of top-1, from Torch-Pruning's best
 
 @dataclass(frozen=True)
 class Result:
-    """One network: its test images, what is left of the MACs, training batches, and seconds spent on choosing."""
+    """One network: its test images, what is left of the MACs, training batches, and seconds spent on selection."""
 
     correct: int
     total: int
-    macs: float  # share of the untouched network's
+    macs: float  # share of the baseline's
     batches: int
     seconds: float
     onnx: Path
@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Standings:
-    """All rows, the untouched network, and each row's latency as a share of its."""
+    """All rows, the baseline, and each row's latency as a share of its."""
 
     rows: tuple[Row, ...]
     base: Result
@@ -74,19 +74,19 @@ def ours(run: Run, each: int) -> Result:
         final["total"],
         final["macs"] / points[0]["macs"],
         epochs * each + steps * run.spec().recover.between_steps_batches,
-        _choosing(events),
+        _selection_seconds(events),
         run.model_file(final["point"], "onnx"),
     )
 
 
 def theirs(file: Path) -> Result:
     """What `rival` wrote."""
-    found = read_json(file)
-    kept = {key: found[key] for key in ("correct", "total", "macs", "batches", "seconds")}
-    return Result(**kept, onnx=file.with_suffix(".onnx"))
+    document = read_json(file)
+    fields = {key: document[key] for key in ("correct", "total", "macs", "batches", "seconds")}
+    return Result(**fields, onnx=file.with_suffix(".onnx"))
 
 
-def timed(files: Sequence[Path]) -> list[float]:
+def time_networks(files: Sequence[Path]) -> list[float]:
     """Milliseconds per image of each network, one thread: the least median of rounds that take them all in turn."""
     from engine.latency.host_timing import time_onnx
 
@@ -94,7 +94,7 @@ def timed(files: Sequence[Path]) -> list[float]:
     return [min(samples) for samples in zip(*rounds, strict=True)]
 
 
-def told(all_: Standings) -> tuple[str, bool]:
+def render(all_: Standings) -> tuple[str, bool]:
     """The table in Markdown, and whether we hold our own: the best accuracy, and one near theirs that is fast.
 
     Theirs is Torch-Pruning as it is: it has no distillation, and its rows with ours are shown beside it.
@@ -114,9 +114,9 @@ def told(all_: Standings) -> tuple[str, bool]:
         *(_line(row, all_) for row in rows),
         "",
         *(["\\* does not count: seeds are missing, or a budget was not kept.", ""] if len(counted) < len(rows) else []),
-        f"- best of ours: {_named(next(iter(mine), None), all_)}",
-        f"- best of Torch-Pruning as it is: {_named(next(iter(peers), None), all_)}",
-        f"- best of ours at {FAST}× of its latency or less: {_named(fast, all_)}",
+        f"- best of ours: {_describe(next(iter(mine), None), all_)}",
+        f"- best of Torch-Pruning as it is: {_describe(next(iter(peers), None), all_)}",
+        f"- best of ours at {FAST}× of its latency or less: {_describe(fast, all_)}",
     ]
     good = False
     if mine and peers and fast:
@@ -128,7 +128,7 @@ def told(all_: Standings) -> tuple[str, bool]:
 def _line(row: Row, all_: Standings) -> str:
     top1, results = row.top1, row.results
     spread = "" if top1.high is None else f" ± {100 * (top1.high - top1.mean):.2f}"
-    channel_groups = (
+    columns = (
         row.entry.method + ("" if row.counts(all_.seeds, all_.budget) else " \\*"),
         row.entry.criterion,
         "yes" if row.entry.distilled else "no",
@@ -139,16 +139,16 @@ def _line(row: Row, all_: Standings) -> str:
         f"{max(result.batches for result in results)}",
         f"{_mean([result.seconds for result in results]):.1f}",
     )
-    return f"| {' | '.join(channel_groups)} |"
+    return f"| {' | '.join(columns)} |"
 
 
-def _named(row: Row | None, all_: Standings) -> str:
+def _describe(row: Row | None, all_: Standings) -> str:
     if row is None:
         return "none"
     return f"{row.entry.name}: {row.top1.mean:.2%} at {all_.latency[row.entry]:.2f}× latency"
 
 
-def _choosing(events: Sequence[dict[str, Any]]) -> float:
+def _selection_seconds(events: Sequence[dict[str, Any]]) -> float:
     """Seconds between the beginning of each choice and its cut."""
     seconds, began = 0.0, None
     for event in events:

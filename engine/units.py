@@ -1,6 +1,7 @@
 """Numbers as people read them. No torch."""
 
 import math
+from collections.abc import Iterable
 
 
 def si(number: float, unit: str = "") -> str:
@@ -17,3 +18,8 @@ def three(number: float) -> str:
     rounded = float(f"{number:.3g}")
     whole_digits = math.floor(math.log10(abs(rounded))) + 1 if rounded else 1
     return f"{number if whole_digits > 3 else rounded:.{max(0, 3 - whole_digits)}f}"
+
+
+def dimensions(sizes: Iterable[int]) -> str:
+    """A shape in words: 3×32×32; () of a single number."""
+    return "×".join(str(size) for size in sizes) or "()"

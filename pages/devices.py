@@ -7,7 +7,7 @@ from app.devices import cards, measurements, timing_form, timing_history, timing
 from app.tables import store
 
 token = store.settled_token()
-devices, damaged = cards.listed()
+devices, damaged = cards.load_devices()
 frame = store.points(token)
 timings = store.timings(token)
 

@@ -1,4 +1,4 @@
-"""The devices as cards: what each is and how it stood when it was last asked, its host key, and what can be done."""
+"""The devices as cards: what each is and how it stood at its last probe, its host key, and what can be done."""
 
 import shlex
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ import streamlit as st
 from app import format, text, theme
 from app.components import actions
 from app.devices import probes
-from app.devices.probes import Answer
+from app.devices.probes import ProbeResult
 from app.tables import store
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ _LOOK: dict[probes.State, tuple[str, str, theme.BadgeColour]] = {
     "unreachable": ("unreachable", ":material/link_off:", "red"),
     "failed": ("gave no answer", ":material/error:", "red"),
 }
-# Session state: the devices to ask when they are drawn, whether one is being added, and why that was refused.
-_TO_ASK, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
+# Session state: the devices to probe when they are drawn, whether one is being added, and why that was refused.
+_TO_PROBE, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
 
 
-def listed() -> tuple[list[Device], str | None]:
+def load_devices() -> tuple[list[Board], str | None]:
     """The devices, and what is wrong with their file, if anything is."""
     try:
         return store.devices(), None
@@ -37,30 +37,30 @@ def listed() -> tuple[list[Device], str | None]:
         return [], text.sentence(str(error))
 
 
-def head(devices: Sequence[Device]) -> None:
+def head(devices: Sequence[Board]) -> None:
     """The title, and the buttons that concern all devices."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Devices", width="content")
         st.space("stretch")
         if len(devices) > 1:
-            st.button("Check all", icon=":material/sync:", on_click=_ask, args=([d.name for d in devices],))
+            st.button("Check all", icon=":material/sync:", on_click=_request_probe, args=([d.name for d in devices],))
         if devices:
             st.button("Add a device", icon=":material/add:", on_click=begin_adding)
     if _ADDING in st.session_state:
-        _add()
+        _add_dialog()
 
 
-def cards(devices: Sequence[Device]) -> None:
-    """One card a device; those that a button asked for are asked first."""
-    asked = st.session_state.pop(_TO_ASK, ())
-    chosen = [device for device in devices if device.name in asked]
-    if chosen:
-        with st.spinner(f"Asking {', '.join(device.name for device in chosen)}…"):
-            probes.ask(chosen)
+def cards(devices: Sequence[Board]) -> None:
+    """One card a device; those that a button requested are probed first."""
+    names = st.session_state.pop(_TO_PROBE, ())
+    selected = [device for device in devices if device.name in names]
+    if selected:
+        with st.spinner(f"Asking {', '.join(device.name for device in selected)}…"):
+            probes.probe_boards(selected)
     with st.grid(min(3, len(devices)), gap="small", min_column_width=330):
         for device in devices:
             with st.container(border=True, gap="xsmall", height="stretch"):
-                _card(device, probes.known(device), wide=len(devices) == 1)
+                _card(device, probes.last_result(device), wide=len(devices) == 1)
 
 
 def begin_adding() -> None:
@@ -74,8 +74,8 @@ def _stop_adding() -> None:
 
 
 @st.dialog("Add a device", icon=":material/developer_board:", on_dismiss=_stop_adding)
-def _add() -> None:
-    """Asks for a name and an address. Nothing secret is asked for, and nothing is connected to before it is added."""
+def _add_dialog() -> None:
+    """A form for a name and an address. It takes nothing secret, and nothing is connected to before it is added."""
     if _ADDING not in st.session_state:
         st.rerun()
     with st.form("add-device", border=False):
@@ -87,7 +87,7 @@ def _add() -> None:
             help="user@host:port. User and port may be left out; the host may be an alias of ~/.ssh/config.",
         )
         st.text_input("Through", placeholder="nobody", key="device_jump", help="user@host:port of a jump host, if any.")
-        st.form_submit_button("Add", type="primary", icon=":material/add:", on_click=_added)
+        st.form_submit_button("Add", type="primary", icon=":material/add:", on_click=_save)
     if _REFUSED in st.session_state:
         st.error(st.session_state[_REFUSED], icon=":material/error:")
     st.caption(
@@ -95,8 +95,8 @@ def _add() -> None:
     )
 
 
-def _added() -> None:
-    """Keeps the device that was typed, or why it cannot be one."""
+def _save() -> None:
+    """Adds the device in the form, or keeps why that is none."""
     name, target, jump = (st.session_state[f"device_{key}"].strip() for key in ("name", "target", "jump"))
     try:
         device = parse(name, target, jump or None)
@@ -106,46 +106,48 @@ def _added() -> None:
         st.session_state[_REFUSED] = text.sentence(str(error))
         return
     _stop_adding()
-    _ask([name])
+    _request_probe([name])
 
 
-def _ask(names: list[str]) -> None:
-    """Notes that these devices are to be asked when their cards are drawn."""
-    st.session_state[_TO_ASK] = tuple(names)
+def _request_probe(names: list[str]) -> None:
+    """Has these devices probed when their cards are drawn."""
+    st.session_state[_TO_PROBE] = tuple(names)
 
 
-def _card(device: Device, answer: Answer | None, *, wide: bool) -> None:
+def _card(device: Board, result: ProbeResult | None, *, wide: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f"**{device.name}**", width="stretch")
-        if answer is None:
+        if result is None:
             st.badge("not asked yet", icon=":material/help:", color="gray")
         else:
-            label, icon, colour = _LOOK[answer.state]
+            label, icon, colour = _LOOK[result.state]
             st.badge(label, icon=icon, color=colour)
     through = f", through `{device.jump}`" if device.jump else ""
-    when = "" if answer is None else f" · asked {format.clock(answer.at)}"
+    when = "" if result is None else f" · asked {format.clock(result.at)}"
     st.caption(f"`{device.target}`{through}{when}")
-    if answer is None:
+    if result is None:
         st.caption("Check asks it what it is and how it stands.")
-    elif answer.probe is not None:
-        _told(answer, columns=2 if wide else 1)
-    elif answer.offered is not None:
-        _key(answer)
-    elif answer.sentence:
-        st.error(text.sentence(answer.sentence, device.name))
-        if answer.state == "refused":
-            _give_key(device, password=answer.password)
+    elif result.probe is not None:
+        _show_probe(result, columns=2 if wide else 1)
+    elif result.host_key is not None:
+        _show_host_key(result)
+    elif result.sentence:
+        st.error(text.sentence(result.sentence, device.name))
+        if result.state == "refused":
+            _give_key(device, password=result.password)
     st.space("stretch")
     with st.container(horizontal=True, gap="xsmall"):
-        st.button("Check", icon=":material/sync:", key=f"check-{device.name}", on_click=_ask, args=([device.name],))
+        st.button(
+            "Check", icon=":material/sync:", key=f"check-{device.name}", on_click=_request_probe, args=([device.name],)
+        )
         if st.button("Remove", icon=":material/delete:", key=f"remove-{device.name}", type="tertiary"):
             _confirm_removal(device.name)
 
 
-def _told(answer: Answer, columns: int) -> None:
-    """What a board said about itself, in one or two columns."""
-    assert answer.probe is not None
-    probe = answer.probe
+def _show_probe(result: ProbeResult, columns: int) -> None:
+    """What a board's probe says, in one or two columns."""
+    assert result.probe is not None
+    probe = result.probe
     locked = {True: ", clocks locked", False: ", clocks not locked", None: ""}[probe.clocks.locked]
     mode = format.MISSING if probe.power_mode is None else f"{probe.power_mode.name} ({probe.power_mode.id})"
     warm = {name: value for name, value in probe.temperatures.items() if value is not None and "PMIC" not in name}
@@ -153,16 +155,16 @@ def _told(answer: Answer, columns: int) -> None:
     rows = {
         "Board": _board(probe),
         "Software": _software(probe.jetpack, probe.l4t) or probe.system,
-        "Times with": _times_with(answer),
+        "Times with": _times_with(result),
         "Power mode": mode + locked,
         "Warmest": None if hottest is None else f"{warm[hottest]:.0f} °C ({hottest})",
         "Free disk": None if probe.disk_free_bytes is None else format.si(probe.disk_free_bytes, "B"),
     }
-    said = {key: text.plain(value or format.MISSING) for key, value in rows.items()}
-    keys, each = list(said), len(said) // columns
+    values = {key: text.plain(value or format.MISSING) for key, value in rows.items()}
+    keys, each = list(values), len(values) // columns
     with st.grid(columns, gap="small", min_column_width=300):
         for part in (keys[start : start + each] for start in range(0, len(keys), each)):
-            st.table({key: said[key] for key in part}, border="horizontal", alt=f"What {answer.device.name} is")
+            st.table({key: values[key] for key in part}, border="horizontal", alt=f"What {result.device.name} is")
     for problem in probe.problems:
         st.caption(f":material/warning: {text.sentence(problem)}")
 
@@ -180,9 +182,9 @@ def _software(jetpack: str | None, l4t: str | None) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _times_with(answer: Answer) -> str:
-    assert answer.probe is not None
-    probe = answer.probe
+def _times_with(result: ProbeResult) -> str:
+    assert result.probe is not None
+    probe = result.probe
     if probe.tensorrt and probe.trtexec:
         return f"TensorRT {probe.tensorrt}"
     if probe.onnxruntime:
@@ -192,34 +194,34 @@ def _times_with(answer: Answer) -> str:
     return "nothing: neither trtexec nor onnxruntime"
 
 
-def _key(answer: Answer) -> None:
+def _show_host_key(result: ProbeResult) -> None:
     """The host key that a device shows, what to compare it with, and the button that trusts it."""
-    offered = answer.offered
-    assert offered is not None
-    whose = f"The jump host {offered.host}" if offered.jump else "It"
-    if offered.state == "changed":
+    host_key = result.host_key
+    assert host_key is not None
+    whose = f"The jump host {host_key.host}" if host_key.jump else "It"
+    if host_key.state == "changed":
         st.error(
             "Either the board was set up anew, or somebody stands between you and it. Nothing was sent to it.",
-            title=f"{'The jump host' if offered.jump else 'This device'} shows another key than before",
+            title=f"{'The jump host' if host_key.jump else 'This device'} shows another key than before",
             icon=":material/gpp_maybe:",
         )
         st.caption("Trusted until now")
-        st.code(offered.known, language=None, wrap_lines=True)
+        st.code(host_key.known, language=None, wrap_lines=True)
         st.caption("Shown now")
     else:
         st.caption(
-            f"{whose} shows this key ({offered.key_type}). Nobody has trusted it yet, so nothing was sent to it."
+            f"{whose} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
         )
-    st.code(offered.fingerprint, language=None, wrap_lines=True)
+    st.code(host_key.fingerprint, language=None, wrap_lines=True)
     st.caption("Compare it with what this prints on a screen of the board itself:")
-    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(offered.key_type)}", language="bash", wrap_lines=True)
+    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(host_key.key_type)}", language="bash", wrap_lines=True)
     st.button(
-        "It is the new key, trust it" if offered.state == "changed" else "They are the same, trust it",
+        "It is the new key, trust it" if host_key.state == "changed" else "They are the same, trust it",
         icon=":material/verified_user:",
-        type="secondary" if offered.state == "changed" else "primary",
-        key=f"trust-{answer.device.name}",
+        type="secondary" if host_key.state == "changed" else "primary",
+        key=f"trust-{result.device.name}",
         on_click=_trust,
-        args=(answer,),
+        args=(result,),
     )
 
 
@@ -228,12 +230,12 @@ def _key_file(key_type: str) -> str:
     return f"ssh_host_{kind}_key.pub"
 
 
-def _trust(answer: Answer) -> None:
-    if probes.trust(answer):
-        _ask([answer.device.name])
+def _trust(result: ProbeResult) -> None:
+    if probes.trust(result):
+        _request_probe([result.device.name])
 
 
-def _give_key(device: Device, *, password: bool) -> None:
+def _give_key(device: Board, *, password: bool) -> None:
     """How to let a device take a key: timings run in the background, where nobody can be asked for a password."""
     why = "It takes a password, but timings" if password else "Timings"
     st.caption(
@@ -243,7 +245,7 @@ def _give_key(device: Device, *, password: bool) -> None:
     st.code(copy_id(device), language="bash", wrap_lines=True)
 
 
-def copy_id(device: Device) -> str:
+def copy_id(device: Board) -> str:
     """The command that puts the user's key on a device."""
     place = f"{device.user}@{device.host}" if device.user else device.host
     port = ["-p", str(device.port)] if device.port else []
@@ -264,4 +266,4 @@ def _confirm_removal(name: str) -> None:
 
 def _remove(name: str) -> None:
     if actions.run_action(lambda: store.registry().remove(name), f"{name} removed"):
-        probes.forget(name)
+        probes.remove_result(name)

@@ -1,6 +1,6 @@
-"""Asking boards how they are, in threads, and keeping the answers with their time. Nothing here draws.
+"""Probing boards in threads, and keeping the results with their time. Nothing here draws.
 
-The page connects to nothing by itself: a board is asked when a button was pressed, and the answer stays until the next.
+The page connects to nothing by itself: a button probes a board, and the result stays until the next.
 """
 
 import time
@@ -13,98 +13,98 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from app.tables import store
-from engine.boards.registry import Device
+from engine.boards.registry import Board
 from engine.errors import RequestError, WorkError
 
 if TYPE_CHECKING:
     from engine.boards.agent.probe import Probe
-    from engine.boards.ssh.trust import KeyOffer
+    from engine.boards.ssh.trust import HostKey
 
 State = Literal["reachable", "untrusted", "changed", "refused", "unreachable", "failed"]
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True)
-class Answer:
-    """How a device answered at `at` (Unix seconds): `probe` when it did, `offered` when its key is to be trusted first.
+class ProbeResult:
+    """How a device answered at `at` (Unix seconds): `probe`, or `host_key` when that is to be trusted first.
 
     `sentence` is what went wrong, `password` says that it would have taken a password.
     """
 
-    device: Device
+    device: Board
     at: float
     state: State
     sentence: str = ""
     probe: "Probe | None" = None
-    offered: "KeyOffer | None" = None
+    host_key: "HostKey | None" = None
     password: bool = False
 
 
-def ask(devices: Sequence[Device]) -> None:
-    """Asks the devices, all at once, and keeps their answers; takes as long as the slowest of them."""
+def probe_boards(devices: Sequence[Board]) -> None:
+    """Probes the devices, all at once, and keeps the results; takes as long as the slowest of them."""
     from engine.boards.agent import session  # noqa: F401 (here, as threads that import at once wait for each other)
 
     root = store.results_root()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="probe") as threads:
-        for answer in threads.map(lambda device: _answer(device, root), devices):
-            _kept(str(root))[answer.device.name] = answer
+        for result in threads.map(lambda device: _probe(device, root), devices):
+            _results(str(root))[result.device.name] = result
 
 
-def known(device: Device) -> Answer | None:
-    """The last answer of the device; None when it was never asked, or was another one of that name."""
-    answer = _kept(str(store.results_root())).get(device.name)
-    return answer if answer is not None and answer.device == device else None
+def last_result(device: Board) -> ProbeResult | None:
+    """The last result of the device; None when it was never probed, or was another one of that name."""
+    result = _results(str(store.results_root())).get(device.name)
+    return result if result is not None and result.device == device else None
 
 
-def forget(name: str) -> None:
-    _kept(str(store.results_root())).pop(name, None)
+def remove_result(name: str) -> None:
+    _results(str(store.results_root())).pop(name, None)
 
 
-def trust(answer: Answer) -> bool:
+def trust(result: ProbeResult) -> bool:
     """Takes the key that the device showed as trusted; whether that went well. If not, its card says why."""
     from engine.boards.ssh import trust as keys
 
-    assert answer.offered is not None
+    assert result.host_key is not None
     try:
-        keys.accept(store.results_root(), answer.offered)
+        keys.accept(store.results_root(), result.host_key)
     except (RequestError, WorkError) as error:
-        _kept(str(store.results_root()))[answer.device.name] = replace(answer, sentence=str(error), offered=None)
+        _results(str(store.results_root()))[result.device.name] = replace(result, sentence=str(error), host_key=None)
         return False
     return True
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _kept(root: str) -> dict[str, Answer]:
-    """The answers by device name, for every window that shows the results folder `root`."""
+def _results(root: str) -> dict[str, ProbeResult]:
+    """The results by device name, for every window that shows the results folder `root`."""
     return {}
 
 
-def _answer(device: Device, root: Path) -> Answer:
+def _probe(device: Board, root: Path) -> ProbeResult:
     from engine.boards.agent import session
     from engine.boards.ssh import errors as ssh_errors
 
     try:
-        return Answer(device, time.time(), "reachable", probe=session.probe(device, root))
+        return ProbeResult(device, time.time(), "reachable", probe=session.probe(device, root))
     except (ssh_errors.Untrusted, ssh_errors.KeyChanged) as error:
-        return _stranger(device, root, error)
+        return _fetch_untrusted_key(device, root, error)
     except ssh_errors.LoginRefused as error:
-        password = bool({"password", "keyboard-interactive"} & set(error.takes))
-        return Answer(device, time.time(), "refused", str(error), password=password)
+        password = bool({"password", "keyboard-interactive"} & set(error.allowed_methods))
+        return ProbeResult(device, time.time(), "refused", str(error), password=password)
     except (ssh_errors.Unreachable, ssh_errors.ConnectionCut, ssh_errors.TimedOut) as error:
-        return Answer(device, time.time(), "unreachable", str(error))
+        return ProbeResult(device, time.time(), "unreachable", str(error))
     except (RequestError, WorkError) as error:
-        return Answer(device, time.time(), "failed", str(error))
+        return ProbeResult(device, time.time(), "failed", str(error))
 
 
-def _stranger(device: Device, root: Path, met: WorkError) -> Answer:
+def _fetch_untrusted_key(device: Board, root: Path, refusal: WorkError) -> ProbeResult:
     """What a device that is not trusted shows; the key may be that of a host on the way to it."""
     from engine.boards.ssh import errors as ssh_errors
     from engine.boards.ssh import trust
 
-    changed = isinstance(met, ssh_errors.KeyChanged)
+    changed = isinstance(refusal, ssh_errors.KeyChanged)
     try:
-        offered = trust.key_offer(device, root)
+        host_key = trust.fetch_host_key(device, root)
     except (RequestError, WorkError) as error:
-        return Answer(device, time.time(), "changed" if changed else "failed", str(error))
-    state: State = "changed" if offered.state == "changed" else "untrusted"
-    return Answer(device, time.time(), state, str(met), offered=offered)
+        return ProbeResult(device, time.time(), "changed" if changed else "failed", str(error))
+    state: State = "changed" if host_key.state == "changed" else "untrusted"
+    return ProbeResult(device, time.time(), state, str(refusal), host_key=host_key)

@@ -11,7 +11,7 @@ from app import text
 from app.components import actions
 from app.devices import probes
 from app.tables import store
-from engine.boards.registry import Device
+from engine.boards.registry import Board
 from engine.errors import RequestError
 from engine.spec import board_timing
 from engine.spec.board_timing import MOST_POINTS, POWER_MODES, TimingRequest
@@ -23,7 +23,7 @@ _DEFAULT = {name: field.default for name, field in TimingRequest.model_fields.it
 _TX2_MODES = "On a TX2: 0 MAXN, 1 MAXQ, 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER."
 
 
-def form(devices: Sequence[Device], frame: pd.DataFrame, token: str) -> None:
+def form(devices: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
     """The form; models are the measured final ones and baselines that have an ONNX file."""
     st.subheader("Time on a device")
     titles = _titles(frame, store.with_onnx(token))
@@ -154,10 +154,10 @@ def _advanced() -> dict[str, Any]:
     return more
 
 
-def _refused(devices: Sequence[Device], asked: dict[str, Any]) -> str | None:
+def _refused(devices: Sequence[Board], asked: dict[str, Any]) -> str | None:
     """Why the device cannot be asked for this, as far as is known here; None when nothing speaks against it."""
-    answer = next((probes.known(device) for device in devices if device.name == asked["device"]), None)
-    probe = None if answer is None else answer.probe
+    result = next((probes.last_result(device) for device in devices if device.name == asked["device"]), None)
+    probe = None if result is None else result.probe
     if asked["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
         return f"{asked['device']} has no TensorRT, and ONNX Runtime times in FP32 only."
     if not asked["points"]:

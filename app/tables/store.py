@@ -16,7 +16,7 @@ import pandas as pd
 import streamlit as st
 
 from app.tables import points as tables
-from engine.boards.registry import Device, Registry
+from engine.boards.registry import Board, Registry
 from engine.errors import RequestError, WorkError
 from engine.graph.summary import ModelSummary
 from engine.jobs import worker
@@ -107,7 +107,7 @@ def registry() -> Registry:
     return Registry(results_root())
 
 
-def devices() -> list[Device]:
+def devices() -> list[Board]:
     """The devices in the order in which they were added; WorkError when their file is damaged."""
     return registry().all()
 

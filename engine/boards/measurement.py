@@ -1,7 +1,7 @@
-"""From the samples and sensors of a network's turns to its measurement, a line of measurements.jsonl. Arithmetic only.
+"""From the samples and sensors of a network's rounds to its measurement, a line of measurements.jsonl. Arithmetic only.
 
-A network is timed in several turns, between which other networks have theirs, so that warmth and clocks that drift meet
-all of them alike. Percentiles are of the samples of all its turns together.
+A network is timed in several rounds, each of which takes all networks in turn, so that warmth and clocks that drift
+meet all of them alike. Percentiles are of the samples of all its rounds together.
 """
 
 import math
@@ -18,16 +18,16 @@ from engine.boards.trtexec.output import Timing
 from engine.errors import WorkError
 from engine.stats import percentiles
 
-FIRST_SAMPLES = 10  # at least, of a turn of which nothing is known yet; trtexec's own least number, too
+FIRST_SAMPLES = 10  # at least, of a network's first round; trtexec's own least number, too
 
 _DIGITS = 4  # of milliseconds
 
 
 @dataclass(frozen=True)
-class Turn:
-    """One turn: `samples_ms` is the latency of each query, in the order of time; together they took `seconds`.
+class TimingRound:
+    """One network in one round: `samples_ms` of each query in the order of time; together they took `seconds`.
 
-    GPU compute time and transfers are None where the tool does not tell them apart; `transfers` says whether what goes
+    GPU compute time and transfers are None where the tool does not separate them; `transfers` says whether what goes
     to the processor and back is part of the latency. Raises WorkError when made of no samples or of other than numbers.
     """
 
@@ -47,7 +47,7 @@ class Turn:
 
 
 @dataclass(frozen=True)
-class How:
+class ToolSettings:
     """What a measurement was made with; `threads` are None for a GPU, `settings` the rest that matters."""
 
     tool: str
@@ -60,7 +60,7 @@ class How:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where, when and beside how many other networks; the device as it said it was `before` and `after`."""
+    """Where, when and beside how many other networks; the board's probe `before` and `after`."""
 
     device: str
     job: str
@@ -70,18 +70,18 @@ class Conditions:
     interleaved_with: int
 
 
-def trtexec_turn(timing: Timing, document: Mapping[str, Any]) -> Turn:
-    """From what trtexec said and bench.py's document of having run it."""
+def trtexec_round(timing: Timing, document: Mapping[str, Any]) -> TimingRound:
+    """From what trtexec printed and bench.py's document of having run it."""
     samples, seconds = timing.samples, timing.summary.walltime_s
     series = Series(document["sensors"], sensors.busy_window(document["seconds"], seconds))
-    told = (samples.gpu_ms, samples.h2d_ms, samples.d2h_ms)
-    return Turn(samples.latency_ms, seconds, series, *told, timing.transfers)
+    transfers_ms = (samples.gpu_ms, samples.h2d_ms, samples.d2h_ms)
+    return TimingRound(samples.latency_ms, seconds, series, *transfers_ms, timing.transfers)
 
 
-def onnxruntime_turn(document: Mapping[str, Any]) -> Turn:
+def onnxruntime_round(document: Mapping[str, Any]) -> TimingRound:
     """From bench.py's document of having timed with ONNX Runtime, on a processor that needs no transfers."""
     series = Series(document["sensors"], (document["from_s"], document["to_s"]))
-    return Turn(document["samples_ms"], document["seconds"], series)
+    return TimingRound(document["samples_ms"], document["seconds"], series)
 
 
 def p50(milliseconds: Sequence[float]) -> float:
@@ -89,33 +89,33 @@ def p50(milliseconds: Sequence[float]) -> float:
     return round(float(np.median(milliseconds)), _DIGITS)
 
 
-def merge_turns(turns: Sequence[Turn], how: How, conditions: Conditions) -> dict[str, Any]:
-    """The line of one network from all its turns, without the number of its point; WorkError when there is no turn."""
+def merge_rounds(rounds: Sequence[TimingRound], settings: ToolSettings, conditions: Conditions) -> dict[str, Any]:
+    """The line of one network from all its rounds, without the number of its point; WorkError when there is none."""
     before, after = conditions.before, conditions.after
     return {
         "device": conditions.device,
         "job": conditions.job,
         "at": conditions.at,
-        "tool": how.tool,
-        "version": how.version,
-        "precision": how.precision,
-        "provider": how.provider,
-        "threads": how.threads,
+        "tool": settings.tool,
+        "version": settings.version,
+        "precision": settings.precision,
+        "provider": settings.provider,
+        "threads": settings.threads,
         "batch": 1,
-        **_times(turns),
-        **_state(turns, how, before, after),
-        "rounds": len(turns),
+        **_times(rounds),
+        **_state(rounds, settings, before, after),
+        "rounds": len(rounds),
         "interleaved_with": conditions.interleaved_with,
         "power_mode": None if before.power_mode is None else before.power_mode.name,
         "board": before.board,
-        "settings": dict(how.settings),
+        "settings": dict(settings.settings),
     }
 
 
-def _times(turns: Sequence[Turn]) -> dict[str, Any]:
-    if not turns:
+def _times(rounds: Sequence[TimingRound]) -> dict[str, Any]:
+    if not rounds:
         raise WorkError("nothing was measured: no turn was taken")
-    latency = sensors.joined([turn.samples_ms for turn in turns])
+    latency = sensors.concatenate([each.samples_ms for each in rounds])
     median, p90, p99 = percentiles(latency.tolist())
     return {
         "n": int(latency.size),
@@ -123,20 +123,20 @@ def _times(turns: Sequence[Turn]) -> dict[str, Any]:
         "p90_ms": p90,
         "p99_ms": p99,
         "mean_ms": round(float(latency.mean()), _DIGITS),
-        "gpu_p50_ms": _median([turn.gpu_ms for turn in turns]),
-        "h2d_p50_ms": _median([turn.h2d_ms for turn in turns]),
-        "d2h_p50_ms": _median([turn.d2h_ms for turn in turns]),
-        "transfers": all(turn.transfers for turn in turns),
-        "throughput_qps": round(latency.size / sum(turn.seconds for turn in turns), 3),
+        "gpu_p50_ms": _median_of([each.gpu_ms for each in rounds]),
+        "h2d_p50_ms": _median_of([each.h2d_ms for each in rounds]),
+        "d2h_p50_ms": _median_of([each.d2h_ms for each in rounds]),
+        "transfers": all(each.transfers for each in rounds),
+        "throughput_qps": round(latency.size / sum(each.seconds for each in rounds), 3),
     }
 
 
-def _state(turns: Sequence[Turn], how: How, before: Probe, after: Probe) -> dict[str, Any]:
-    """What the sensors said; whether it throttled is judged by the clock of the processor that did the work."""
-    series = [turn.series for turn in turns]
-    power, energy = sensors.power(series, [turn.seconds for turn in turns], [len(turn.samples_ms) for turn in turns])
-    clock = sensors.CPU if how.provider == "CPUExecutionProvider" else sensors.GPU
-    latency = sensors.joined([turn.samples_ms for turn in turns])
+def _state(rounds: Sequence[TimingRound], settings: ToolSettings, before: Probe, after: Probe) -> dict[str, Any]:
+    """What the sensors read; whether it throttled is judged by the clock of the processor that did the work."""
+    series = [each.series for each in rounds]
+    power, energy = sensors.power(series, [each.seconds for each in rounds], [len(each.samples_ms) for each in rounds])
+    clock = sensors.CPU if settings.provider == "CPUExecutionProvider" else sensors.GPU
+    latency = sensors.concatenate([each.samples_ms for each in rounds])
     throttled, why = sensors.throttling(series, latency, before.clocks, clock)
     return {
         "power_mw": power,
@@ -149,7 +149,7 @@ def _state(turns: Sequence[Turn], how: How, before: Probe, after: Probe) -> dict
     }
 
 
-def _median(parts: Sequence[Sequence[float] | None]) -> float | None:
-    """None unless every turn tells this quantity."""
-    told = [part for part in parts if part is not None]
-    return p50(sensors.joined(told).tolist()) if len(told) == len(parts) else None
+def _median_of(parts: Sequence[Sequence[float] | None]) -> float | None:
+    """None unless every round has this quantity."""
+    transfers_ms = [series_ms for series_ms in parts if series_ms is not None]
+    return p50(sensors.concatenate(transfers_ms).tolist()) if len(transfers_ms) == len(parts) else None

@@ -53,10 +53,10 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Device:
+class Board:
     """A board: its name here, and where it is. `jump` lists the hosts to go through, joined by commas, nearest first.
 
-    Raises RequestError for what is none; so no hostile name comes further than this.
+    Raises RequestError for what is none; so no hostile name gets further than this.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Device:
             )
         Address(self.host, self.user, self.port)
         if self.jump is not None:
-            addresses(self.jump)
+            parse_jumps(self.jump)
 
     @property
     def target(self) -> str:
@@ -80,14 +80,14 @@ class Device:
         return Address(self.host, self.user, self.port).text
 
 
-def parse(name: str, target: str, jump: str | None = None) -> Device:
-    """The device that `target`, a text `[user@]host[:port]`, speaks of; RequestError when it speaks of none."""
-    found = address(target)
-    return Device(name, found.host, found.user, found.port, jump or None)
+def parse(name: str, target: str, jump: str | None = None) -> Board:
+    """The board at `target`, a text `[user@]host[:port]`; RequestError when that is no address."""
+    address = parse_address(target)
+    return Board(name, address.host, address.user, address.port, jump or None)
 
 
-def address(text: str) -> Address:
-    """What `[user@]host[:port]` says; the host may be an alias of ~/.ssh/config, IPv6 comes in brackets."""
+def parse_address(text: str) -> Address:
+    """The address in `[user@]host[:port]`; the host may be an alias of ~/.ssh/config, IPv6 comes in brackets."""
     before, at, place = text.rpartition("@")
     user = before if at else None
     if place.startswith("["):
@@ -102,20 +102,20 @@ def address(text: str) -> Address:
     return Address(host, user, _port(port) if colon else None)
 
 
-def addresses(jump: str) -> list[Address]:
+def parse_jumps(jump: str) -> list[Address]:
     """The jump hosts, nearest first, of `[user@]host[:port][,…]`."""
-    return [address(part.strip(" ")) for part in jump.split(",")]
+    return [parse_address(part.strip(" ")) for part in jump.split(",")]
 
 
 class Registry:
-    """The devices of a results folder, in the order in which they were added."""
+    """The boards of a results folder, in the order in which they were added."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.path = root / "devices.toml"
 
-    def all(self) -> list[Device]:
-        """Every device; WorkError when the file is damaged."""
+    def all(self) -> list[Board]:
+        """Every board; WorkError when the file is damaged."""
         try:
             document = tomllib.loads(self.path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -127,34 +127,34 @@ class Registry:
         tables = document.get("devices", {})
         if not isinstance(tables, dict) or set(document) - {"devices"}:
             raise WorkError(f"{self.path} is damaged: it may hold tables [devices.NAME] only")
-        return [self._device(name, table) for name, table in tables.items()]
+        return [self._parse_table(name, table) for name, table in tables.items()]
 
-    def get(self, name: str) -> Device:
-        """The device of that name; RequestError, which lists the names there are, when there is none."""
-        devices = self.all()
-        for device in devices:
-            if device.name == name:
-                return device
-        there = ", ".join(device.name for device in devices)
-        hint = f"there are {there}" if there else "add one with: espalier device add NAME [USER@]HOST[:PORT]"
+    def get(self, name: str) -> Board:
+        """The board of that name; RequestError, which lists the names there are, when there is none."""
+        boards = self.all()
+        for board in boards:
+            if board.name == name:
+                return board
+        names = ", ".join(board.name for board in boards)
+        hint = f"there are {names}" if names else "add one with: espalier device add NAME [USER@]HOST[:PORT]"
         raise RequestError(f"there is no device {quote(name)}; {hint}")
 
-    def add(self, device: Device) -> None:
-        """Keeps `device`; RequestError when its name is taken."""
-        with changing(self.root):
-            devices = self.all()
-            if any(device.name == other.name for other in devices):
-                raise RequestError(f"the name {device.name} is taken; choose another, or remove that device first")
-            self._write([*devices, device])
+    def add(self, board: Board) -> None:
+        """Adds `board`; RequestError when its name is taken."""
+        with lock_boards(self.root):
+            boards = self.all()
+            if any(board.name == other.name for other in boards):
+                raise RequestError(f"the name {board.name} is taken; choose another, or remove that device first")
+            self._write([*boards, board])
 
     def remove(self, name: str) -> None:
-        """Forgets the device; RequestError when there is none of that name. What was measured on it stays."""
-        with changing(self.root):
-            gone = self.get(name)
-            self._write([device for device in self.all() if device != gone])
+        """Removes the board; RequestError when there is none of that name. What was measured on it stays."""
+        with lock_boards(self.root):
+            removed = self.get(name)
+            self._write([board for board in self.all() if board != removed])
 
-    def _device(self, name: str, table: Any) -> Device:
-        allowed = {field.name: field.type for field in fields(Device) if field.name != "name"}
+    def _parse_table(self, name: str, table: Any) -> Board:
+        allowed = {field.name: field.type for field in fields(Board) if field.name != "name"}
         if not isinstance(table, dict) or set(table) - set(allowed) or "host" not in table:
             unknown = next((key for key in table if key not in allowed), None) if isinstance(table, dict) else None
             holds = "" if unknown is None else f" holds {quote(unknown)},"
@@ -164,12 +164,12 @@ class Registry:
             if type(value) is not (int if key == "port" else str):
                 raise WorkError(f"{self.path} is damaged: {key} of [devices.{quote(name)}] is of the wrong type")
         try:
-            return Device(name, **table)
+            return Board(name, **table)
         except RequestError as error:
             raise WorkError(f"{self.path} is damaged: {error}") from None
 
-    def _write(self, devices: list[Device]) -> None:
-        tables = {device.name: asdict(device) for device in devices}
+    def _write(self, boards: list[Board]) -> None:
+        tables = {board.name: asdict(board) for board in boards}
         tables = {
             name: {key: value for key, value in table.items() if key != "name" and value is not None}
             for name, table in tables.items()
@@ -179,8 +179,8 @@ class Registry:
 
 
 @contextmanager
-def changing(root: Path) -> Iterator[None]:
-    """Nobody else changes what the results folder keeps about devices; WorkError when others do not end."""
+def lock_boards(root: Path) -> Iterator[None]:
+    """No other process changes a results folder's boards and trusted keys; WorkError when one does not end."""
     with as_work_error(root):
         root.mkdir(parents=True, exist_ok=True)
     with Lock(root / ".devices.lock").holding(wait=10.0) as mine:

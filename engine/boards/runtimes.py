@@ -1,6 +1,6 @@
 """What a network is timed with on a board: TensorRT's own tool where it is there, else ONNX Runtime.
 
-Both do the same two things: make what is to be timed out of an ONNX file, and take one turn with it.
+Both do the same two things: prepare what is timed from an ONNX file, and measure one round of it.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from engine.boards.agent.probe import Probe
 from engine.boards.agent.session import Agent
-from engine.boards.measurement import How, Turn, onnxruntime_turn, trtexec_turn
+from engine.boards.measurement import TimingRound, ToolSettings, onnxruntime_round, trtexec_round
 from engine.boards.trtexec import commands as trtexec
 from engine.boards.trtexec import failure, output
 from engine.boards.trtexec.commands import Version
@@ -19,7 +19,7 @@ from engine.spec.board_timing import TimingRequest
 WARMUP_MS = 500.0
 HZ = 5.0  # how often the board's sensors are read
 FILE_SECONDS = 60.0
-START_SECONDS = 30.0  # for a tool to start, load, warm up and end, beside the seconds that it is told to measure
+START_SECONDS = 30.0  # for a tool to start, load, warm up and end, beside the seconds that it measures
 
 Document = dict[str, Any]
 
@@ -35,10 +35,10 @@ class Artifact:
 
 
 @dataclass(frozen=True)
-class TurnResult:
-    """A turn, the raw document that it was read from, and the seconds that the tool took for it, warm-up and all."""
+class RoundResult:
+    """A round, the raw document that it was read from, and the seconds that the tool took for it, warm-up and all."""
 
-    turn: Turn
+    round: TimingRound
     document: Document
     seconds: float
 
@@ -52,75 +52,78 @@ class Runtime(Protocol):
     def tensorrt(self) -> Version | None: ...
     @property
     def onnxruntime(self) -> Version | None: ...
-    def make(self, bench: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
-        """What is timed, out of the ONNX file on the board; `digest` is the file's."""
+    def prepare(self, agent: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
+        """What is timed, made from the ONNX file on the board; `digest` is the file's SHA-256."""
 
-    def turn(self, bench: Agent, path: str, image: Sequence[int], least: int, limit: float) -> TurnResult:
-        """One turn of at least `least` queries within `limit` seconds."""
+    def measure(self, agent: Agent, path: str, image: Sequence[int], least: int, limit: float) -> RoundResult:
+        """One round of at least `least` queries within `limit` seconds."""
 
-    def how(self) -> How:
-        """What the measurement is made with."""
+    def settings(self) -> ToolSettings:
+        """The tool and its settings, for the record."""
 
 
-def choose_runtime(probe: Probe, asked: TimingRequest) -> Runtime:
-    """TensorRT where the board has it, else ONNX Runtime; RequestError when it has neither, or not what was asked."""
+def choose_runtime(probe: Probe, request: TimingRequest) -> Runtime:
+    """TensorRT where the board has it, else ONNX Runtime; RequestError when it has neither, or not that precision."""
     if probe.trtexec is not None and probe.tensorrt_version is not None:
-        return TensorRT(asked, probe.trtexec, probe.tensorrt_version)
+        return TensorRT(request, probe.trtexec, probe.tensorrt_version)
+    board = request.device
     missing = "trtexec, TensorRT's timing tool, is not on it (usually /usr/src/tensorrt/bin/trtexec)"
     if probe.onnxruntime is None:
         raise RequestError(
-            f"{asked.device} cannot time a network: {missing}, and its python3 has no onnxruntime; install one of them"
+            f"{board} cannot time a network: {missing}, and its python3 has no onnxruntime; install one of them"
         )
-    if asked.precision != "fp32":
-        raise RequestError(f"{asked.device} times with ONNX Runtime, in fp32 only: {missing}")
-    return OnnxRuntime(asked, tuple(int(part) for part in probe.onnxruntime.split(".")[:3] if part.isdigit()))
+    if request.precision != "fp32":
+        raise RequestError(f"{board} times with ONNX Runtime, in fp32 only: {missing}")
+    return OnnxRuntime(request, tuple(int(part) for part in probe.onnxruntime.split(".")[:3] if part.isdigit()))
 
 
 @dataclass(frozen=True)
 class OnnxRuntime:
     """The ONNX file as it is, on the board's processor."""
 
-    asked: TimingRequest
+    request: TimingRequest
     onnxruntime: Version
     tool: str = "onnxruntime"
     tensorrt: None = None
 
-    def make(self, bench: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
+    def prepare(self, agent: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
         return Artifact(onnx, cached=True)
 
-    def turn(self, bench: Agent, path: str, image: Sequence[int], least: int, limit: float) -> TurnResult:
+    def measure(self, agent: Agent, path: str, image: Sequence[int], least: int, limit: float) -> RoundResult:
         options = {
             "model": path,
             "least": least,
             "limit": limit,
-            "seconds": min(self.asked.seconds, limit),
+            "seconds": min(self.request.seconds, limit),
             "warmup": WARMUP_MS / 1e3,
-            "threads": self.asked.threads,
+            "threads": self.request.threads,
             "hz": HZ,
         }
         argv = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-        document = bench.ask("ort", *argv, limit=limit)
-        return TurnResult(onnxruntime_turn(document), document, document["to_s"])
+        document = agent.call("ort", *argv, limit=limit)
+        return RoundResult(onnxruntime_round(document), document, document["to_s"])
 
-    def how(self) -> How:
-        settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS}
-        return How(self.tool, _text(self.onnxruntime), "fp32", "CPUExecutionProvider", self.asked.threads, settings)
+    def settings(self) -> ToolSettings:
+        settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS}
+        return ToolSettings(
+            self.tool, _dotted(self.onnxruntime), "fp32", "CPUExecutionProvider", self.request.threads, settings
+        )
 
 
 @dataclass(frozen=True)
 class TensorRT:
     """An engine that trtexec builds on the board, once for each network, TensorRT and precision."""
 
-    asked: TimingRequest
+    request: TimingRequest
     trtexec: str
     tensorrt: Version
     tool: str = "trtexec"
     onnxruntime: None = None
 
-    def make(self, bench: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
-        name = f"{digest[:32]}-{_text(self.tensorrt)}-{self.asked.precision}-{trtexec.WORKSPACE_MIB}"
-        engine = f"{bench.board.folder}/engines/{name}.engine"
-        if _there(bench, engine):
+    def prepare(self, agent: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
+        name = f"{digest[:32]}-{_dotted(self.tensorrt)}-{self.request.precision}-{trtexec.WORKSPACE_MIB}"
+        engine = f"{agent.connection.folder}/engines/{name}.engine"
+        if _is_cached(agent, engine):
             return Artifact(engine, cached=True)
         part = f"{engine}.part"
         argv = trtexec.build_command(
@@ -129,26 +132,26 @@ class TensorRT:
             onnx,
             part,
             image,
-            precision=self.asked.precision,
+            precision=self.request.precision,
             workspace_mib=trtexec.WORKSPACE_MIB,
-            timing_cache=f"{bench.board.folder}/engines/timing.cache",
+            timing_cache=f"{agent.connection.folder}/engines/timing.cache",
         )
-        limit = self.asked.build_limit
+        limit = self.request.build_limit
         try:
-            document = bench.ask("run", "--limit", str(limit), "--hz", str(HZ), limit=limit, argv=argv)
+            document = agent.call("run", "--limit", str(limit), "--hz", str(HZ), limit=limit, argv=argv)
             _refuse_unfinished(document, "building the engine", limit)
-            ended = output.outcome(
+            outcome = output.read_outcome(
                 document["out"], document["err"], version=self.tensorrt, code=document["status"]
             ).or_fail("building the engine")
-            if bench.board.run([*_KEEP, part, engine], limit=FILE_SECONDS).status != 0:
+            if agent.connection.run([*_KEEP, part, engine], limit=FILE_SECONDS).status != 0:
                 raise WorkError("building the engine failed: trtexec passed, but wrote no engine")
         except BaseException:
-            _remove(bench, part)
+            _remove(agent, part)
             raise
-        return Artifact(engine, cached=False, seconds=document["seconds"], warnings=ended.warnings)
+        return Artifact(engine, cached=False, seconds=document["seconds"], warnings=outcome.warnings)
 
-    def turn(self, bench: Agent, path: str, image: Sequence[int], least: int, limit: float) -> TurnResult:
-        times = f"{bench.board.folder}/times.json"
+    def measure(self, agent: Agent, path: str, image: Sequence[int], least: int, limit: float) -> RoundResult:
+        times = f"{agent.connection.folder}/times.json"
         argv = trtexec.measure_command(
             self.tensorrt,
             self.trtexec,
@@ -156,12 +159,12 @@ class TensorRT:
             image,
             times=times,
             warmup_ms=WARMUP_MS,
-            seconds=min(self.asked.seconds, limit),
+            seconds=min(self.request.seconds, limit),
             least=least,
         )
         collect = ("--collect", times) if trtexec.exports_times(self.tensorrt) else ()
         most = limit + START_SECONDS
-        document = bench.ask("run", "--limit", str(most), "--hz", str(HZ), *collect, limit=most, argv=argv)
+        document = agent.call("run", "--limit", str(most), "--hz", str(HZ), *collect, limit=most, argv=argv)
         _refuse_unfinished(document, "measuring", most)
         try:
             timing = output.parse(
@@ -174,29 +177,29 @@ class TensorRT:
                 times_error=document["collect_error"],
             )
         except failure.EngineRefused as error:  # it would be in the way for ever
-            _remove(bench, path)
+            _remove(agent, path)
             raise WorkError(f"{error}. It was removed from the board, so timing it again builds it anew") from None
-        return TurnResult(trtexec_turn(timing, document), document, document["seconds"])
+        return RoundResult(trtexec_round(timing, document), document, document["seconds"])
 
-    def how(self) -> How:
-        settings = {"seconds": self.asked.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}
-        return How(self.tool, _text(self.tensorrt), self.asked.precision, "TensorRT", None, settings)
+    def settings(self) -> ToolSettings:
+        settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}
+        return ToolSettings(self.tool, _dotted(self.tensorrt), self.request.precision, "TensorRT", None, settings)
 
 
 # On the disk before it has its name: boards are switched off by pulling the plug.
 _KEEP = ["sh", "-c", 'sync "$1" 2>/dev/null; mv "$1" "$2"', "sh"]
 
 
-def _there(bench: Agent, path: str) -> bool:
+def _is_cached(agent: Agent, path: str) -> bool:
     """Whether the file is there and not empty; if so it counts as used now, which tidying goes by."""
     test = ["sh", "-c", 'test -s "$1" && touch "$1"', "sh", path]
-    return bench.board.run(test, limit=FILE_SECONDS).status == 0
+    return agent.connection.run(test, limit=FILE_SECONDS).status == 0
 
 
-def _remove(bench: Agent, path: str) -> None:
+def _remove(agent: Agent, path: str) -> None:
     """Takes away a half-built engine where the connection still lives; otherwise the board's next tidying does."""
     try:
-        bench.board.run(["rm", "-f", path], limit=FILE_SECONDS)
+        agent.connection.run(["rm", "-f", path], limit=FILE_SECONDS)
     except WorkError:
         return
 
@@ -212,5 +215,5 @@ def _refuse_unfinished(document: Document, doing: str, limit: float) -> None:
         )
 
 
-def _text(version: Sequence[int]) -> str:
+def _dotted(version: Sequence[int]) -> str:
     return ".".join(map(str, version))

@@ -1,4 +1,4 @@
-"""What a device's sensors say of the time in which a network was at work: power, warmth, clocks. Arithmetic only."""
+"""What a board's sensors read while a network was at work: power, temperatures, clocks. Arithmetic only."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,8 @@ GPU, CPU = "gpu_hz", "cpu_hz"
 
 _TEARDOWN_S = 0.5  # a tool needs less than this to end after its last query
 _CONSTANT_ZONES = ("PMIC-Die",)  # says 100 °C always
-_FALLEN = 0.95  # of a clock: jitter of the reading is smaller, the smallest step of a Jetson's GPU clock larger
-_SLOWER = 1.03
+_CLOCK_FALL = 0.95  # of a clock: jitter of the reading is smaller, the smallest step of a Jetson's GPU clock larger
+_LATENCY_RISE = 1.03
 _LOW_SHARE, _FEWEST_LOW = 0.1, 2
 _FEWEST_TO_JUDGE, _FEWEST_IN_STRETCH, _MOST_STRETCHES = 2, 3, 6
 _STEPS = 600  # of the time that the queries took, at which latency is looked at
@@ -35,13 +35,13 @@ class Series:
         """Those of one sensor that lie in the window, without the ones that failed."""
         first, last = self.window
         pairs = zip(self.readings.get("t") or (), readings or (), strict=False)
-        return known([value for t, value in pairs if first <= t <= last])
+        return drop_missing([value for t, value in pairs if first <= t <= last])
 
 
 def busy_window(command_s: float, measured_s: float) -> tuple[float, float]:
     """When a command that ran for `command_s` and measured `measured_s` at its end was at work for sure, in seconds.
 
-    trtexec does not tell when it begins. It measures right after its warm-up, which is the same work, and ends soon
+    trtexec does not print when it begins. It measures right after its warm-up, which is the same work, and ends soon
     after: so the last `measured_s` seconds, less what ending may take, hold nothing but this work.
     """
     margin = min(_TEARDOWN_S, measured_s / 4, command_s / 4)
@@ -49,64 +49,64 @@ def busy_window(command_s: float, measured_s: float) -> tuple[float, float]:
 
 
 def power(
-    turns: Sequence[Series], seconds: Sequence[float], inferences: Sequence[int]
+    rounds: Sequence[Series], seconds: Sequence[float], inferences: Sequence[int]
 ) -> tuple[float | None, float | None]:
-    """(mean power of the total rail, mW; energy per inference, mJ); (None, None) for a device that tells no power.
+    """(mean power of the total rail, mW; energy per inference, mJ); (None, None) for a board that reports no power.
 
-    Energy per inference is mean power × measuring time ÷ inferences made in it, over the turns of which the power is
-    known; `seconds` and `inferences` are those of each turn. It is the whole board's, idle part included.
+    Energy per inference is mean power × measuring time ÷ inferences made in it, over the rounds of which the power is
+    known; `seconds` and `inferences` are those of each round. It is the whole board's, idle part included.
     """
     energy = time = 0.0
     count = 0
-    for each, took, made in zip(turns, seconds, inferences, strict=True):
+    for each, duration, inferences_made in zip(rounds, seconds, inferences, strict=True):
         rails = each.readings.get("power_mw") or {}
         readings = each.at_work(rails.get(each.readings.get("total_rail")))
         if readings.size:
-            energy += float(readings.mean()) * took
-            time += took
-            count += made
+            energy += float(readings.mean()) * duration
+            time += duration
+            count += inferences_made
     return (round(energy / time, 1), round(energy / count, 4)) if count else (None, None)
 
 
 def temperatures(
-    turns: Sequence[Series], before: Mapping[str, float | None], after: Mapping[str, float | None]
+    rounds: Sequence[Series], before: Mapping[str, float | None], after: Mapping[str, float | None]
 ) -> dict[str, dict[str, float | None]]:
     """Of every zone that gave a number at least once, °C; the highest value of before, while and after."""
-    series = [each.readings.get("temperatures") or {} for each in turns]
+    series = [each.readings.get("temperatures") or {} for each in rounds]
     names = dict.fromkeys([*before, *(name for each in series for name in each), *after])
-    found: dict[str, dict[str, float | None]] = {}
+    zones: dict[str, dict[str, float | None]] = {}
     for name in names:
         first, last = before.get(name), after.get(name)
-        seen = joined([known([first, last]), *(known(each.get(name)) for each in series)])
-        if seen.size and name not in _CONSTANT_ZONES:
-            found[name] = {"before": first, "max": float(seen.max()), "after": last}
-    return found
+        values = concatenate([drop_missing([first, last]), *(drop_missing(each.get(name)) for each in series)])
+        if values.size and name not in _CONSTANT_ZONES:
+            zones[name] = {"before": first, "max": float(values.max()), "after": last}
+    return zones
 
 
-def clock_range(turns: Sequence[Series], clock: str = GPU) -> dict[str, int] | None:
+def clock_range(rounds: Sequence[Series], clock: str = GPU) -> dict[str, int] | None:
     """Least, median and greatest clock at work, Hz; None where it cannot be read."""
-    readings = joined([each.at_work(each.readings.get(clock)) for each in turns])
+    readings = concatenate([each.at_work(each.readings.get(clock)) for each in rounds])
     if not readings.size:
         return None
     return {"min": int(readings.min()), "median": int(np.median(readings)), "max": int(readings.max())}
 
 
 def throttling(
-    turns: Sequence[Series], latency_ms: Sequence[float] | Numbers, clocks: Clocks, clock: str = GPU
+    rounds: Sequence[Series], latency_ms: Sequence[float] | Numbers, clocks: Clocks, clock: str = GPU
 ) -> tuple[bool | None, str | None]:
-    """Whether the device slowed itself down, and how that shows; (None, None) when its clock does not say enough.
+    """Whether the board throttled, and how that shows; (None, None) when its clock was read too seldom to tell.
 
     With locked clocks: at least two readings, and a tenth of all, lie more than 5 % below the limit. In any case: the
     work is cut into up to six stretches of equal time, and from one to a later one the clock fell by more than 5 % and
     latency rose by more than 3 %. A clock that is not locked may be low without either, because a small network leaves
     it waiting; that is no throttling.
     """
-    readings = joined([each.at_work(each.readings.get(clock)) for each in turns])
+    readings = concatenate([each.at_work(each.readings.get(clock)) for each in rounds])
     if readings.size < _FEWEST_TO_JUDGE:
         return None, None
     name, limit = "GPU" if clock == GPU else "CPU", _limit(clocks, clock) if clocks.locked else None
     if limit is not None:
-        low = int((readings < _FALLEN * limit).sum())
+        low = int((readings < _CLOCK_FALL * limit).sum())
         if low >= _FEWEST_LOW and low >= _LOW_SHARE * readings.size:
             where = f"in {low} of {readings.size} readings, down to {_ghz(readings.min())}"
             return True, f"the {name} clock was below the {_ghz(limit)} that it is locked at {where}"
@@ -117,28 +117,29 @@ def throttling(
     falls = [
         (hertz[later] / hertz[first], first, later)
         for first, later in combinations(range(count), 2)
-        if hertz[later] < _FALLEN * hertz[first] and milliseconds[later] > _SLOWER * milliseconds[first]
+        if hertz[later] < _CLOCK_FALL * hertz[first] and milliseconds[later] > _LATENCY_RISE * milliseconds[first]
     ]
     if falls:
         _, first, later = min(falls)
-        fell, rise = f"from {_ghz(hertz[first])} to {_ghz(hertz[later])}", milliseconds[later] / milliseconds[first] - 1
-        return True, f"the {name} clock fell {fell} while latency rose by {rise:.0%}"
+        change = f"from {_ghz(hertz[first])} to {_ghz(hertz[later])}"
+        rise = milliseconds[later] / milliseconds[first] - 1
+        return True, f"the {name} clock fell {change} while latency rose by {rise:.0%}"
     return False, None
 
 
-def known(readings: Readings | None) -> Numbers:
+def drop_missing(readings: Readings | None) -> Numbers:
     """Without those that failed."""
     return np.array([value for value in readings or () if value is not None], dtype=np.float64)
 
 
-def joined(parts: Sequence[Sequence[float] | Numbers]) -> Numbers:
+def concatenate(parts: Sequence[Sequence[float] | Numbers]) -> Numbers:
     """At least one part, one after the other."""
     return np.concatenate([np.asarray(part, dtype=np.float64) for part in parts])
 
 
 def _limit(clocks: Clocks, clock: str) -> float | None:
     """What the clock is allowed, and locked at when it is locked; of the fastest core."""
-    allowed = known([clocks.gpu_max_hz] if clock == GPU else clocks.cpu_max_hz)
+    allowed = drop_missing([clocks.gpu_max_hz] if clock == GPU else clocks.cpu_max_hz)
     return float(allowed.max()) if allowed.size else None
 
 

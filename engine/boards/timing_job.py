@@ -1,4 +1,4 @@
-"""One timing from start to end: the board taken, networks sent and built, turns taken, the numbers brought back."""
+"""One timing from start to end: the board held, networks sent and built, rounds measured, the numbers brought back."""
 
 import hashlib
 import socket
@@ -38,66 +38,69 @@ class Model:
 
 
 @dataclass
-class Entrant:
-    """A network on the board, and what its turns have brought so far."""
+class NetworkTiming:
+    """A network on the board, and what its rounds have brought so far."""
 
     model: Model
     path: str = ""  # of what is timed, on the board
     tool_seconds: float = 0.0  # that the tool took there, building and measuring
-    turns: list[reading.Turn] = field(default_factory=list)
+    rounds: list[reading.TimingRound] = field(default_factory=list)
 
     @property
     def samples(self) -> int:
-        return sum(len(turn.samples_ms) for turn in self.turns)
+        return sum(len(turn.samples_ms) for turn in self.rounds)
 
     @property
     def seconds(self) -> float:
-        return sum(turn.seconds for turn in self.turns)
+        return sum(turn.seconds for turn in self.rounds)
 
 
-def run(asked: TimingRequest, job: Timing, password: str | None = None) -> None:
+def run(request: TimingRequest, job: Timing, password: str | None = None) -> None:
     """Does what a timing asks for, all or nothing: what was measured lies in the job's folder before it goes anywhere.
 
     A job that was stopped while the measurements went to their runs only finishes that.
     """
     started = time.monotonic()
     store = Store(job.root)
-    if found := job.measured():
-        _hand_over(store, job, found)
+    if measured := job.measured():
+        _hand_over(store, job, measured)
         return
-    device = Registry(store.root).get(asked.device)
-    entrants = [Entrant(_model(store, point)) for point in asked.points]
+    device = Registry(store.root).get(request.device)
+    networks = [NetworkTiming(_model(store, point)) for point in request.points]
     _phase(job, "connecting", f"connecting to {device.target}", 0.0)
-    with session.open_agent(device, store.root, password) as bench, _taken(bench, asked, job) as (held, waited):
-        job.keep_measured(_measured(held, entrants, asked, job))
+    with (
+        session.open_agent(device, store.root, password) as agent,
+        _hold_board(agent, request, job) as (holding_agent, waited),
+    ):
+        job.keep_measured(_measure_networks(holding_agent, networks, request, job))
         _hand_over(store, job, job.measured())
-    tools = sum(entrant.tool_seconds for entrant in entrants)
+    tools = sum(network.tool_seconds for network in networks)
     own = time.monotonic() - started - waited() - tools
     job.event("spent", tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3))
 
 
-def _measured(
-    bench: session.Agent, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
+def _measure_networks(
+    agent: session.Agent, networks: Sequence[NetworkTiming], request: TimingRequest, job: Timing
 ) -> list[dict[str, Any]]:
-    """The measurement of every network, with its `run` and `point`, on a board that is taken."""
-    before = bench.probe()
+    """The measurement of every network, with its `run` and `point`, on a board that is held."""
+    before = agent.probe()
     job.event("probe", probe=before.as_json())
-    runtime = runtimes.choose_runtime(before, asked)
-    bench.tidy([f"{entrant.model.digest}.onnx" for entrant in entrants])
-    for entrant in entrants:
-        file = entrant.model.file
+    runtime = runtimes.choose_runtime(before, request)
+    agent.tidy([f"{network.model.digest}.onnx" for network in networks])
+    for network in networks:
+        file = network.model.file
         fit.refuse_unfit(file, tensorrt=runtime.tensorrt, onnxruntime=runtime.onnxruntime, jetson=before.jetson)
-    _send(bench, entrants, job)
-    _make(bench, runtime, entrants, job)
-    _take_turns(bench, runtime, entrants, asked, job)
+    _send(agent, networks, job)
+    _prepare(agent, runtime, networks, job)
+    _measure_rounds(agent, runtime, networks, request, job)
     _phase(job, "leaving", "reading how the board stands now", 0.96)
-    after = bench.probe()
-    bench.check_held()
-    _refuse_changed(asked.device, before, after)
-    conditions = reading.Conditions(asked.device, job.id, time.time(), before, after, len(entrants) - 1)
+    after = agent.probe()
+    agent.check_hold()
+    _refuse_changed(request.device, before, after)
+    conditions = reading.Conditions(request.device, job.id, time.time(), before, after, len(networks) - 1)
     return [
-        {**entrant.model.point.model_dump(), **reading.merge_turns(entrant.turns, runtime.how(), conditions)}
-        for entrant in entrants
+        {**network.model.point.model_dump(), **reading.merge_rounds(network.rounds, runtime.settings(), conditions)}
+        for network in networks
     ]
 
 
@@ -110,33 +113,33 @@ def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
         raise WorkError(f"the clocks of {device} were locked or unlocked while it was timed; time it again")
 
 
-def _hand_over(store: Store, job: Timing, found: Sequence[Mapping[str, Any]]) -> None:
+def _hand_over(store: Store, job: Timing, measured: Sequence[Mapping[str, Any]]) -> None:
     """Every measurement to its run, once, however often this is begun."""
-    gone = []
-    for line in found:
+    deleted = []
+    for line in measured:
         measurement = {key: value for key, value in line.items() if key != "run"}
         try:
             run = store.run(str(line["run"]))
         except RequestError:
-            gone.append(str(line["run"]))
+            deleted.append(str(line["run"]))
             continue
         if measurement not in run.measurements():
             run.append_measurement(measurement)
     job.forget_measured()
-    if gone:
-        raise WorkError(f"run {gone[0]} was deleted while it was timed; what was measured of other runs is kept")
+    if deleted:
+        raise WorkError(f"run {deleted[0]} was deleted while it was timed; what was measured of other runs is kept")
 
 
-def check_request(asked: TimingRequest, store: Store) -> None:
+def check_request(request: TimingRequest, store: Store) -> None:
     """RequestError when the device or one of the networks is not there; before anything is queued."""
-    Registry(store.root).get(asked.device)
-    for point in asked.points:
+    Registry(store.root).get(request.device)
+    for point in request.points:
         _file(store, point)
 
 
 def _model(store: Store, point: PointId) -> Model:
     file = _file(store, point)
-    return Model(point, file, hashlib.sha256(file.read_bytes()).hexdigest(), fit.image(file))
+    return Model(point, file, hashlib.sha256(file.read_bytes()).hexdigest(), fit.image_shape(file))
 
 
 def _file(store: Store, point: PointId) -> Path:
@@ -150,38 +153,39 @@ def _file(store: Store, point: PointId) -> Path:
 
 
 @contextmanager
-def _taken(
-    bench: session.Agent, asked: TimingRequest, job: Timing
+def _hold_board(
+    agent: session.Agent, request: TimingRequest, job: Timing
 ) -> Iterator[tuple[session.Agent, Callable[[], float]]]:
-    """The board for this job alone, after as long a wait as was asked for, and the seconds that it waited."""
+    """Holds the board for this job alone, after as long a wait as was requested; with the seconds that it waited."""
     started = time.monotonic()
-    end, waits = started + asked.wait, [0.0]
+    end, waits = started + request.wait, [0.0]
 
-    def waiting(holder: Mapping[str, Any]) -> None:
+    def on_wait(holder: Mapping[str, Any]) -> None:
         who = printable(str(holder.get("owner") or "another timing"), 200)
         if time.monotonic() > end:
             raise WorkError(
-                f"{who} holds {asked.device} and did not leave it within {asked.wait:.0f} s; try again later, or end it"
+                f"{who} holds {request.device} and did not leave it within {request.wait:.0f} s; "
+                "try again later, or end it"
             )
-        _phase(job, "waiting", f"waiting for {asked.device}, which {who} holds", 0.0)
+        _phase(job, "waiting", f"waiting for {request.device}, which {who} holds", 0.0)
         time.sleep(WAIT_SECONDS)
         waits[0] = time.monotonic() - started
 
     owner = f"timing {job.id} from {socket.gethostname()}"
-    _phase(job, "waiting", f"taking {asked.device}", 0.02)
-    settings: dict[str, Any] = {"power_mode": asked.power_mode, "max_clocks": asked.max_clocks}
-    with bench.held(owner, **settings, waiting=waiting, told=job.log) as (held, document):
+    _phase(job, "waiting", f"taking {request.device}", 0.02)
+    settings: dict[str, Any] = {"power_mode": request.power_mode, "max_clocks": request.max_clocks}
+    with agent.hold(owner, **settings, on_wait=on_wait, on_restore_failure=job.log) as (holding_agent, document):
         job.event("held", **{key: document[key] for key in ("broke", "restored", "changed") if document.get(key)})
-        yield held, lambda: waits[0]
+        yield holding_agent, lambda: waits[0]
 
 
-def _send(bench: session.Agent, entrants: Sequence[Entrant], job: Timing) -> None:
-    for number, entrant in enumerate(entrants):
-        model, each = entrant.model, 0.1 / len(entrants)
+def _send(agent: session.Agent, networks: Sequence[NetworkTiming], job: Timing) -> None:
+    for number, network in enumerate(networks):
+        model, each = network.model, 0.1 / len(networks)
         begin = 0.05 + each * number
-        _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(entrants)})", begin)
+        _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(networks)})", begin)
         progress = partial(_sent, job, begin, each)
-        sent = bench.send(model.file, _there(bench, model), sha256=model.digest, on_progress=progress)
+        sent = agent.send(model.file, _remote_path(agent, model), sha256=model.digest, on_progress=progress)
         job.event("sent", model=str(model.point), bytes=model.file.stat().st_size if sent else 0)
 
 
@@ -189,54 +193,58 @@ def _sent(job: Timing, begin: float, share: float, done: int, size: int) -> None
     job.update(progress=round(begin + share * done / size, 4))
 
 
-def _there(bench: session.Agent, model: Model) -> str:
-    return f"{bench.board.folder}/models/{model.digest}.onnx"
+def _remote_path(agent: session.Agent, model: Model) -> str:
+    return f"{agent.connection.folder}/models/{model.digest}.onnx"
 
 
-def _make(bench: session.Agent, runtime: runtimes.Runtime, entrants: Sequence[Entrant], job: Timing) -> None:
+def _prepare(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence[NetworkTiming], job: Timing) -> None:
     """What is timed of each network, which for TensorRT is an engine built on the board."""
-    for number, entrant in enumerate(entrants):
-        model, share = entrant.model, 0.35 * number / len(entrants)
+    for number, network in enumerate(networks):
+        model, share = network.model, 0.35 * number / len(networks)
         doing = "building the engine of" if runtime.tensorrt else "preparing"
-        _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(entrants)})", 0.15 + share)
-        made = runtime.make(bench, _there(bench, model), model.digest, model.image)
-        entrant.path, entrant.tool_seconds = made.path, made.seconds
-        job.event("built", model=str(model.point), cached=made.cached, seconds=made.seconds)
-        for line in made.warnings:
+        _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(networks)})", 0.15 + share)
+        artifact = runtime.prepare(agent, _remote_path(agent, model), model.digest, model.image)
+        network.path, network.tool_seconds = artifact.path, artifact.seconds
+        job.event("built", model=str(model.point), cached=artifact.cached, seconds=artifact.seconds)
+        for line in artifact.warnings:
             job.log(f"{model.point}: {line}")
 
 
-def _take_turns(
-    bench: session.Agent, runtime: runtimes.Runtime, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
+def _measure_rounds(
+    agent: session.Agent,
+    runtime: runtimes.Runtime,
+    networks: Sequence[NetworkTiming],
+    request: TimingRequest,
+    job: Timing,
 ) -> None:
     """Round after round, every network once in each; one round more for those that have too few samples for a p99."""
-    for number in range(1, asked.rounds + 2):
-        due = [entrant for entrant in entrants if number <= asked.rounds or _short(entrant, asked)]
-        for place, entrant in enumerate(due):
-            done = (number - 1 + place / len(due)) / (asked.rounds + 1)
-            message = f"measuring {entrant.model.point}, round {number} of {asked.rounds}"
+    for number in range(1, request.rounds + 2):
+        due = [network for network in networks if number <= request.rounds or _short(network, request)]
+        for place, network in enumerate(due):
+            done = (number - 1 + place / len(due)) / (request.rounds + 1)
+            message = f"measuring {network.model.point}, round {number} of {request.rounds}"
             _phase(job, "measuring", message, 0.5 + 0.45 * done)
-            left = asked.rounds + 2 - number
-            limit = max((asked.limit - entrant.seconds) / left, LEAST_SECONDS)
-            taken = runtime.turn(bench, entrant.path, entrant.model.image, _least(entrant, left, limit), limit)
-            entrant.turns.append(taken.turn)
-            entrant.tool_seconds += taken.seconds
-            job.keep_samples(f"{entrant.model.point}-{number}", taken.document)
-            n, p50 = len(taken.turn.samples_ms), reading.p50(taken.turn.samples_ms)
-            job.event("turn", model=str(entrant.model.point), round=number, n=n, p50_ms=p50)
+            left = request.rounds + 2 - number
+            limit = max((request.limit - network.seconds) / left, LEAST_SECONDS)
+            result = runtime.measure(agent, network.path, network.model.image, _least(network, left, limit), limit)
+            network.rounds.append(result.round)
+            network.tool_seconds += result.seconds
+            job.keep_samples(f"{network.model.point}-{number}", result.document)
+            n, p50 = len(result.round.samples_ms), reading.p50(result.round.samples_ms)
+            job.event("turn", model=str(network.model.point), round=number, n=n, p50_ms=p50)
 
 
-def _least(entrant: Entrant, left: int, limit: float) -> int:
-    """How many samples a turn is to bring at least: its share of what is missing, as far as its seconds allow."""
-    if not entrant.turns:
+def _least(network: NetworkTiming, left: int, limit: float) -> int:
+    """How many samples a round is to bring at least: its share of what is missing, as far as its seconds allow."""
+    if not network.rounds:
         return reading.FIRST_SAMPLES
-    missing = -(-(MIN_N_P99 - entrant.samples) // left)
-    affordable = int(limit * entrant.samples / entrant.seconds / 2)  # half of it, as a tool starts and warms up, too
+    missing = -(-(MIN_N_P99 - network.samples) // left)
+    affordable = int(limit * network.samples / network.seconds / 2)  # half of it, as a tool starts and warms up, too
     return max(reading.FIRST_SAMPLES, min(missing, affordable))
 
 
-def _short(entrant: Entrant, asked: TimingRequest) -> bool:
-    return entrant.samples < MIN_N_P99 and entrant.seconds < asked.limit
+def _short(network: NetworkTiming, request: TimingRequest) -> bool:
+    return network.samples < MIN_N_P99 and network.seconds < request.limit
 
 
 def _phase(job: Timing, phase: str, message: str, progress: float) -> None:

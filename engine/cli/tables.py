@@ -188,7 +188,7 @@ def device_removed(document: Mapping[str, Any]) -> None:
     _print(f"{document['name']} is forgotten; what was measured on it stays")
 
 
-def key_offered(where: str, key_type: str, fingerprint: str, known: str | None) -> None:
+def host_key_shown(where: str, key_type: str, fingerprint: str, known: str | None) -> None:
     """Before the question whether to trust a key: on stderr, as it is no answer."""
     lines = [f"{where} shows the {key_type} key {fingerprint}"]
     if known is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from engine.data.declare import dataset_at_path
 from engine.data.split import Parts, Split, in_memory
 from engine.errors import RequestError
+from engine.units import dimensions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,13 +80,15 @@ def _split(path: Path, archive: np.lib.npyio.NpzFile, name: str) -> Split:
     if images.dtype != np.uint8:
         raise RequestError(f"npz {path}: {name}_images is of {images.dtype}; images are {_FORM}")
     if images.ndim not in (3, 4) or (images.ndim == 4 and images.shape[3] not in (1, 3)) or 0 in images.shape[1:]:
-        raise RequestError(f"npz {path}: {name}_images has shape {_shape(images)}; images are {_FORM}")
+        raise RequestError(f"npz {path}: {name}_images has shape {dimensions(images.shape)}; images are {_FORM}")
     if labels.dtype.kind not in "iu":
         raise RequestError(f"npz {path}: {name}_labels is of {labels.dtype}; labels are whole numbers from 0")
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
     if labels.ndim != 1:
-        raise RequestError(f"npz {path}: {name}_labels has shape {_shape(labels)}; labels are N or N×1, one an image")
+        raise RequestError(
+            f"npz {path}: {name}_labels has shape {dimensions(labels.shape)}; labels are N or N×1, one an image"
+        )
     if len(images) != len(labels):
         raise RequestError(f"npz {path}: {name} has {len(images):,} images and {len(labels):,} labels")
     if len(images) == 0:
@@ -117,7 +120,3 @@ def _classes(path: Path, train: Split, others: dict[str, Split]) -> int:
         if unknown:
             raise RequestError(f"npz {path}: {name}_labels holds class {unknown[0]}, of which train has no image")
     return classes
-
-
-def _shape(array: Array) -> str:
-    return "×".join(map(str, array.shape)) or "()"

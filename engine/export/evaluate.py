@@ -1,4 +1,4 @@
-"""How good a network is as an ONNX file: what a quantised one, which is no torch network any more, is measured by."""
+"""How good a network is as an ONNX file: which a quantised one, no torch network any more, is measured by."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from torch import Tensor
 from engine.data.load import Data, Split
 from engine.errors import WorkError
 from engine.export.onnx import INPUT, OUTPUT
-from engine.export.runtime import ORT_ERRORS, first_line, session
+from engine.export.runtime import ORT_ERRORS, first_line, open_session
 from engine.train.evaluate import Evaluation, tally
 
 
@@ -18,13 +18,13 @@ def evaluate_onnx(path: Path, split: Split, data: Data, batch_size: int = 128) -
     Raises WorkError when the split is empty, the file cannot be run or its outputs are not finite.
     """
     try:
-        opened = session(path)
+        session = open_session(path)
     except ORT_ERRORS as error:
         raise WorkError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from None
 
     def logits_of(images: Tensor) -> Tensor:
         try:
-            return torch.from_numpy(opened.run([OUTPUT], {INPUT: images.numpy()})[0])
+            return torch.from_numpy(session.run([OUTPUT], {INPUT: images.numpy()})[0])
         except ORT_ERRORS as error:
             raise WorkError(
                 f"ONNX Runtime cannot run {path} on {tuple(images.shape)} images: {first_line(error)}"

@@ -14,8 +14,9 @@ from torch.jit._trace import TracerWarning
 
 from engine.errors import WorkError
 from engine.export.pools import with_exportable_pools
-from engine.export.runtime import ORT_ERRORS, first_line, session
+from engine.export.runtime import ORT_ERRORS, first_line, open_session
 from engine.storage.atomic import atomic_write
+from engine.units import dimensions
 
 OPSET = 13  # the newest that TensorRT 8.2, the last one for a Jetson TX2, reads
 NEWEST_IR = 8  # the newest that ONNX Runtime 1.11, the last one for a Jetson TX2, reads
@@ -30,7 +31,7 @@ STANDARD = ("", "ai.onnx")  # the two names of ONNX's own operators
 def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: int = OPSET) -> None:
     """Writes `module` in evaluation mode: `input` N×C×H×W float32, `logits` N×classes, N free, weights inside.
 
-    The file appears only after `verify` accepted it; `module` is left untouched. Raises WorkError when the network
+    The file appears only after `verify` accepted it; `module` is not changed. Raises WorkError when the network
     cannot be written at this opset or image size.
     """
     plain = copy.deepcopy(module).cpu().float().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -41,7 +42,7 @@ def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
 
 
 def verify(module: nn.Module, image: tuple[int, int, int], path: Path, opset: int = OPSET) -> None:
-    """Holds a file against what was asked for and against `module` (on the CPU, in evaluation mode).
+    """Compares a file with the requested opset and with `module` (on the CPU, in evaluation mode).
 
     Raises WorkError when the file is not valid ONNX, needs another opset, a domain beside ONNX's own or an IR version
     above 8, or when its logits for a fixed random batch differ by more than 1e-3 of torch's largest.
@@ -52,7 +53,7 @@ def verify(module: nn.Module, image: tuple[int, int, int], path: Path, opset: in
     with torch.no_grad():
         expected = module(images).numpy()
     try:
-        got = session(path).run([OUTPUT], {INPUT: images.numpy()})[0]
+        got = open_session(path).run([OUTPUT], {INPUT: images.numpy()})[0]
     except ORT_ERRORS as error:
         raise WorkError(f"ONNX Runtime cannot run the exported network: {first_line(error)}") from None
     if got.shape != expected.shape:
@@ -135,8 +136,8 @@ def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> b
                     f"{type(module).__name__} holds more than 2 GiB of weights, and one ONNX file cannot; "
                     "a smaller network can be written"
                 ) from None
-            size = "×".join(str(side) for side in image)
             raise WorkError(
-                f"this network cannot be written as ONNX opset {opset} for {size} images: {first_line(error)}"
+                f"this network cannot be written as ONNX opset {opset} for {dimensions(image)} images: "
+                f"{first_line(error)}"
             ) from None
     return buffer.getvalue()

@@ -5,7 +5,6 @@ activations. The file keeps weights as int8 and says with QuantizeLinear and Deq
 """
 
 import contextlib
-import io
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime as ort
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -22,7 +20,7 @@ from engine.data.load import Data
 from engine.data.loader import batches
 from engine.errors import WorkError
 from engine.export.onnx import INPUT, OUTPUT, STANDARD, check_versions
-from engine.export.runtime import ORT_ERRORS, first_line, session
+from engine.export.runtime import ORT_ERRORS, first_line, open_session, silence
 from engine.storage.atomic import atomic_write
 
 CALIBRATION_IMAGES = 256
@@ -39,7 +37,6 @@ _TOOL_ERRORS: tuple[type[Exception], ...] = (
     LookupError,
     TypeError,
 )
-_FATAL, _WARNING = 4, 2  # severities of ONNX Runtime's log; warning is its default
 
 
 def quantize_on_data(source: Path, target: Path, data: Data) -> None:
@@ -47,8 +44,8 @@ def quantize_on_data(source: Path, target: Path, data: Data) -> None:
 
     The images are the same ones each time, with the classes in proportion. Raises WorkError as `quantize` does.
     """
-    chosen = data.train.take(data.train.representative(CALIBRATION_IMAGES, _SEED)[0])
-    quantize(source, target, (images.numpy() for images, _ in batches(chosen, data, _BATCH, "cpu")))
+    sample = data.train.take(data.train.representative(CALIBRATION_IMAGES, _SEED)[0])
+    quantize(source, target, (images.numpy() for images, _ in batches(sample, data, _BATCH, "cpu")))
 
 
 def quantize(source: Path, target: Path, images: Iterable[Images]) -> None:
@@ -67,7 +64,7 @@ def quantize(source: Path, target: Path, images: Iterable[Images]) -> None:
     with tempfile.TemporaryDirectory(prefix="espalier-int8-") as scratch, atomic_write(target) as part:
         prepared, raw = Path(scratch) / "prepared.onnx", Path(scratch) / "int8.onnx"
         reader = _Reader(_run(source, images))  # calibration ignores what is not a number: here it ends the work
-        with _quiet():
+        with _silence_tool():
             try:
                 # Its symbolic shape inference is for transformers; ONNX's own, which follows, is enough here.
                 quant_pre_process(source, prepared, skip_symbolic_shape=True)
@@ -154,9 +151,9 @@ def _check_finite(tensors: Iterable[onnx.TensorProto]) -> None:
 def _run(path: Path, batches_of_images: Iterable[Images]) -> Iterator[Images]:
     """Gives each batch back once a file was run on it; WorkError when that fails or gives what is not finite."""
     try:
-        opened = session(path)
+        session = open_session(path)
         for images in batches_of_images:
-            if not np.isfinite(opened.run([OUTPUT], {INPUT: images})[0]).all():
+            if not np.isfinite(session.run([OUTPUT], {INPUT: images})[0]).all():
                 raise WorkError("the outputs for the calibration images are not finite numbers, so 8 bit have no range")
             yield images
     except ORT_ERRORS as error:
@@ -164,16 +161,14 @@ def _run(path: Path, batches_of_images: Iterable[Images]) -> Iterator[Images]:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _silence_tool() -> Iterator[None]:
     """ONNX Runtime's tool prints, and logs to the root logger, which it gives a handler when there is none."""
     root, disabled, none = logging.getLogger(), logging.root.manager.disable, logging.NullHandler()
     root.addHandler(none)
     logging.disable()
-    ort.set_default_logger_severity(_FATAL)
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with silence():
             yield
     finally:
-        ort.set_default_logger_severity(_WARNING)
         logging.disable(disabled)
         root.removeHandler(none)

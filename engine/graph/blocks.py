@@ -1,4 +1,4 @@
-"""Which layers may go: the residual blocks and plain units of a traced model, and why or why not."""
+"""Which blocks may go: the residual blocks and plain units of a traced model, and why or why not."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from torch import Tensor, fx, nn
 from engine.graph.channel_ids import Trace, compact
 from engine.graph.patterns import ACTIVATIONS, layer_nodes, unit
 from engine.graph.rules import ADDITIONS
+from engine.units import dimensions
 
 _CONCATENATIONS = {torch.cat, torch.concat}
 
@@ -25,7 +26,7 @@ class Block:
     writes: Tensor | None = None
 
 
-def find(trace: Trace) -> list[Block]:
+def find_blocks(trace: Trace) -> list[Block]:
     """The blocks of a model in order of depth.
 
     Residual networks: every module of a class that adds a skip in its own forward. A block is removable
@@ -65,7 +66,7 @@ def _residual_block(trace: Trace, path: str, nodes: list[fx.Node]) -> Block:
         return block(False, "it has more than one input or output")
     before, after = trace.values[reads.pop().name], trace.values[writes.pop().name]
     if before.shape != after.shape:
-        return block(False, f"it changes the shape: {_shape(before)} → {_shape(after)}")
+        return block(False, f"it changes the shape: {_change(before, after)}")
     if not bool((compact(before, after) == compact(after, before)).all()):
         return block(False, "its shortcut is a projection, not the block's own input")
     return block(True, "its skip passes the input on unchanged", before, after)
@@ -84,7 +85,7 @@ def _plain_units(trace: Trace) -> list[Block]:
         if any(calls[module] > 1 for module in modules):
             units.append(Block(name, modules, False, "it is called more than once"))
         elif before.shape != after.shape:
-            units.append(Block(name, modules, False, f"it changes the shape: {_shape(before)} → {_shape(after)}"))
+            units.append(Block(name, modules, False, f"it changes the shape: {_change(before, after)}"))
         else:
             units.append(Block(name, modules, True, "input and output have the same shape", before, after))
     return units
@@ -102,9 +103,9 @@ def _unit_name(modules: tuple[str, ...]) -> str:
     return parent if parent and not any(leaf.isdigit() for leaf in leaves) else modules[0]
 
 
+def _change(before: Tensor, after: Tensor) -> str:
+    return f"{dimensions(before.shape[1:])} → {dimensions(after.shape[1:])}"
+
+
 def _tensor_inputs(node: fx.Node, trace: Trace) -> list[fx.Node]:
     return [n for n in node.all_input_nodes if n.name in trace.values]
-
-
-def _shape(ids: Tensor) -> str:
-    return "×".join(str(size) for size in ids.shape[1:])

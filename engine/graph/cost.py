@@ -1,4 +1,4 @@
-"""Parameters and MACs of any plan, by arithmetic on the model sheet. No torch.
+"""Parameters and MACs of any plan, by arithmetic on the model summary. No torch.
 
 MACs are the multiply–accumulates of convolutions and linear layers for one image; FLOPs = 2 × MACs.
 """
@@ -20,30 +20,30 @@ class Cost:
 
 
 class CostModel:
-    """The cost of a sheet with some blocks removed, as a function of the kept channels per cell."""
+    """The cost of a model with some blocks removed, as a function of the kept channels per channel group."""
 
     def __init__(self, summary: ModelSummary, removed: Collection[str] = ()) -> None:
-        gone = removed_modules(summary, removed)
+        modules = removed_modules(summary, removed)
         route = _routes(summary, removed)
         self.full = [group.size for group in summary.channel_groups]
         self.layers = [
             (_rerouted(x.ins, route), _rerouted(x.outs, route), x)
             for x in summary.layers
-            if not is_inside(x.name, gone)
+            if not is_inside(x.name, modules)
         ]
         self.affines = [
-            (_rerouted(a.channels, route), a.params) for a in summary.affines if not is_inside(a.name, gone)
+            (_rerouted(a.channels, route), a.params) for a in summary.affines if not is_inside(a.name, modules)
         ]
         self.present = {group for ins, outs, _ in self.layers for group, _ in (*ins, *outs)}
 
     def __call__(self, kept: list[int] | None = None) -> Cost:
-        """The cost when `kept[c]` channels of cell c remain (all of them by default)."""
+        """The cost when `kept[g]` channels of group g remain (all of them by default)."""
         kept = self.full if kept is None else kept
-        params = sum(each * _count(channels, kept) for channels, each in self.affines)
+        params = sum(each * count_channels(channels, kept) for channels, each in self.affines)
         macs = 0
         for ins, outs, layer in self.layers:
-            produced = _count(outs, kept)
-            fan_in = 1 if layer.kind == "depthwise" else _count(ins, kept) // layer.groups
+            produced = count_channels(outs, kept)
+            fan_in = 1 if layer.kind == "depthwise" else count_channels(ins, kept) // layer.groups
             weights = produced * fan_in * layer.kernel
             macs += weights * layer.positions
             params += weights + produced * layer.bias
@@ -51,7 +51,7 @@ class CostModel:
 
 
 def cost(summary: ModelSummary, kept: list[int] | None = None, removed: Collection[str] = ()) -> Cost:
-    """The cost of one plan; build a CostModel to ask for many."""
+    """The cost of one plan; build a CostModel for many."""
     return CostModel(summary, removed)(kept)
 
 
@@ -60,12 +60,13 @@ def widths(
 ) -> dict[str, tuple[int, int]]:
     """Original and kept output channels of every convolution in order of depth; 0 in removed blocks."""
     counts = [group.size for group in summary.channel_groups] if kept is None else kept
-    gone, route = removed_modules(summary, removed), _routes(summary, removed)
-    return {
-        layer.name: (layer.width, 0 if is_inside(layer.name, gone) else _count(_rerouted(layer.outs, route), counts))
-        for layer in summary.layers
-        if layer.kind != "linear"
-    }
+    modules, route = removed_modules(summary, removed), _routes(summary, removed)
+    channels = {}
+    for layer in summary.layers:
+        if layer.kind != "linear":
+            kept_width = count_channels(_rerouted(layer.outs, route), counts)
+            channels[layer.name] = (layer.width, 0 if is_inside(layer.name, modules) else kept_width)
+    return channels
 
 
 def removed_modules(summary: ModelSummary, removed: Collection[str]) -> tuple[str, ...]:
@@ -79,7 +80,7 @@ def is_inside(name: str, modules: Collection[str]) -> bool:
 
 
 def _routes(summary: ModelSummary, removed: Collection[str]) -> Mapping[int, int]:
-    """Cells that vanish with a block, each with the cell that its readers read instead."""
+    """Channel groups that vanish with a block, each with the one that its readers read instead."""
     route: dict[int, int] = {}
     for block in summary.blocks:  # in order of depth, so that what a block reads is already resolved
         if block.name in removed:
@@ -91,5 +92,6 @@ def _rerouted(uses: Uses, route: Mapping[int, int]) -> Uses:
     return tuple((route.get(group, group), times) for group, times in uses)
 
 
-def _count(uses: Uses, kept: list[int]) -> int:
+def count_channels(uses: Uses, kept: list[int]) -> int:
+    """The channels that a layer reads or writes when `kept[g]` of group g remain."""
     return sum(kept[group] * times for group, times in uses)

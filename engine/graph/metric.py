@@ -8,12 +8,12 @@ from engine.graph.cost import CostModel
 
 
 class LatencyPredictor(Protocol):
-    """What predicts milliseconds from measured layers: a table of `engine.latency`, which stands above this room."""
+    """What predicts milliseconds: that of `engine.latency.predictor`, which stands above this room."""
 
     def predict(self, model: CostModel, kept: list[int] | None = None) -> float:
         """Milliseconds of the network with `kept[g]` channels of group g (all of them by default)."""
 
-    def along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
+    def predict_along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
         """What `predict` gives with nothing removed, then after each of `order`'s (group, how many channels go)."""
 
 
@@ -26,12 +26,12 @@ class Metric:
     """
 
     name: str  # "macs" | "params" | "latency"
-    table: LatencyPredictor | None = None
+    predictor: LatencyPredictor | None = None
 
     def __post_init__(self) -> None:
-        if (self.name == "latency") != (self.table is not None):
+        if (self.name == "latency") != (self.predictor is not None):
             raise ValueError(f"a latency table goes with the metric latency, and only with that (got {self.name})")
 
     def of(self, model: CostModel, kept: list[int] | None = None) -> float:
-        """The cost of the plan with `kept` channels per cell (all of them by default)."""
-        return model(kept).of(self.name) if self.table is None else self.table.predict(model, kept)
+        """The cost of the plan with `kept[g]` channels of group g (all of them by default)."""
+        return model(kept).of(self.name) if self.predictor is None else self.predictor.predict(model, kept)

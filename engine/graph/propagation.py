@@ -28,11 +28,11 @@ class Propagation:
 
     def record(self, layer: Layer) -> Tensor:
         """Keep the layer and return its output identities; one that is called again reads and writes the same ones."""
-        seen = self.layers.setdefault(layer.name, layer)
-        if seen is not layer:
-            self.ids.join(torch.from_numpy(seen.ins), torch.from_numpy(layer.ins))
-            seen.positions += layer.positions
-        return torch.from_numpy(seen.outs)
+        first = self.layers.setdefault(layer.name, layer)
+        if first is not layer:
+            self.ids.join(torch.from_numpy(first.ins), torch.from_numpy(layer.ins))
+            first.positions += layer.positions
+        return torch.from_numpy(first.outs)
 
     def channel_vector(self, x: Tensor, dim: int, node: fx.Node) -> Tensor:
         """The identities along axis `dim`, which must be the only one that carries channels."""

@@ -1,4 +1,4 @@
-"""From a trace to the model sheet: identities grouped into cells, blocks with what they reroute."""
+"""From a trace to the model summary: identities in channel groups, blocks with what they reroute."""
 
 from collections import defaultdict
 from dataclasses import dataclass
@@ -15,19 +15,19 @@ from engine.graph.trace import trace
 
 @dataclass(frozen=True)
 class Structure:
-    """A model's trace, its sheet, and the identities of every cell (canonical, ascending)."""
+    """A model's trace, its summary, and the identities of every channel group (canonical, ascending)."""
 
     trace: Trace
     summary: summary.ModelSummary
     members: tuple[Ids, ...]
 
-    def drop(self, channel_groups: dict[int, Ids]) -> frozenset[int]:
-        """The identities at the given positions of the given cells."""
-        return frozenset(int(i) for group, positions in channel_groups.items() for i in self.members[group][positions])
+    def identities_at(self, positions: dict[int, Ids]) -> frozenset[int]:
+        """The identities at the given positions of the given channel groups."""
+        return frozenset(int(i) for group, places in positions.items() for i in self.members[group][places])
 
 
 def summarize(model: nn.Module, image: tuple[int, int, int], name: str = "") -> Structure:
-    """Trace `model` and write its sheet."""
+    """Trace `model` for images of (channels, height, width) and summarize it; raises what `trace` raises."""
     traced = trace(model, image)
     members, group_of = _channel_groups(traced)
     producers = _producers(traced)
@@ -41,13 +41,13 @@ def summarize(model: nn.Module, image: tuple[int, int, int], name: str = "") -> 
         for ids in members
     )
     layers = _layers(traced, group_of)
-    found = tuple(_block(block, layers, group_of) for block in blocks.find(traced))
+    all_blocks = tuple(_block(block, layers, group_of) for block in blocks.find_blocks(traced))
     affines = tuple(summary.Affine(a.name, a.params, _uses(a.ids, group_of)) for a in traced.affines.values())
     classes = len(next(reversed(traced.layers.values())).outs)
-    draft = summary.ModelSummary(name, image, classes, 0, 0, channel_groups, layers, affines, found)
+    draft = summary.ModelSummary(name, image, classes, 0, 0, channel_groups, layers, affines, all_blocks)
     total = cost(draft)
     finished = summary.ModelSummary(
-        name, image, classes, total.params, total.macs, channel_groups, layers, affines, found
+        name, image, classes, total.params, total.macs, channel_groups, layers, affines, all_blocks
     )
     return Structure(traced, finished, members)
 

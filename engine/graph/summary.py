@@ -53,7 +53,7 @@ class Affine:
 
 @dataclass(frozen=True)
 class Block:
-    """What may be removed as a whole: its layers, and which channel groups its readers read once it is gone."""
+    """What may be removed as a whole: its layers, and which channel groups its readers read in its place."""
 
     name: str
     modules: tuple[str, ...]

@@ -142,10 +142,10 @@ class _Selection:
             limit = shares.total if last else shares.layers
             scores = score_blocks(calibration, blocks, settings.criterion)
             floor = 0.0 if last else shares.total
-            return Step(blocks=tuple(depth.choose(structure.summary, scores, metric, limit, not_below=floor)))
+            return Step(blocks=tuple(depth.select_blocks(structure.summary, scores, metric, limit, not_below=floor)))
         limit = shares.total if last else shares.channels
         channels = score_channels(calibration, settings.criterion)
-        dropped = width.choose(structure, channels, metric, limit, settings.scope, settings.round_to)
+        dropped = width.select_channels(structure, channels, metric, limit, settings.scope, settings.round_to)
         return channel_step(structure.trace, dropped)
 
     def _calibration(self, module: nn.Module, structure: Structure) -> Calibration:

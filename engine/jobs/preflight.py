@@ -17,7 +17,7 @@ def check(spec: RunSpec, results: Path) -> list[Forecast]:
     """The forecast of every target; RequestError when the request cannot be met or its files do not fit."""
     check_request(spec)
     if spec.device == "cuda":
-        machine.device(spec.device)
+        machine.resolve_device(spec.device)
     if spec.data.val_fraction > _USUAL_VAL_FRACTION:
         from engine.data.load import load
 

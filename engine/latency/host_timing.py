@@ -4,10 +4,8 @@ One query at a time, the next on completion of the last, as MLPerf's single stre
 when a percentile may be shown.
 """
 
-import contextlib
-import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,8 @@ import numpy as np
 import onnxruntime as ort
 
 from engine.errors import RequestError, WorkError
-from engine.export.runtime import ORT_ERRORS, first_line
+from engine.export.runtime import ORT_ERRORS, first_line, session_options, silence
+from engine.latency.sampling import sample_queries
 from engine.stats import percentiles
 
 PROVIDERS = {
@@ -27,7 +26,6 @@ PROVIDERS = {
 
 _WARMUP_RUNS, _WARMUP_SECONDS, _WARMUP_CAP_SECONDS = 10, 0.1, 2.0
 _FEWEST_SAMPLES, _CAP_SECONDS = 3, 10.0
-_FATAL, _WARNING = 4, 2  # severities of ONNX Runtime's log; warning is its default
 
 
 @dataclass(frozen=True)
@@ -86,27 +84,24 @@ def _check(provider: str, threads: int, batch: int) -> None:
 
 
 def _session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
-    asked = PROVIDERS[provider]
-    if asked not in ort.get_available_providers():
+    requested = PROVIDERS[provider]
+    if requested not in ort.get_available_providers():
         raise RequestError(
             f"this ONNX Runtime has no {provider} provider; it has {_names(ort.get_available_providers())}"
         )
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _FATAL
-    with _quiet():
+    options, providers = session_options(threads), list(dict.fromkeys([requested, PROVIDERS["cpu"]]))
+    with silence():  # what ran is read off the session instead
         if provider != "cpu":
             ort.preload_dlls()  # CUDA's libraries as pip installed them for torch
         try:
-            session = ort.InferenceSession(str(path), options, providers=list(dict.fromkeys([asked, PROVIDERS["cpu"]])))
+            session = ort.InferenceSession(str(path), options, providers=providers)
         except ORT_ERRORS as error:
             raise WorkError(f"ONNX Runtime cannot open {path}: {first_line(error)}") from None
     ran = session.get_providers()
-    if ran[0] != asked:
+    if ran[0] != requested:
         raise RequestError(
             f"{provider} was asked for and ONNX Runtime fell back to {_names(ran)}; "
-            f"time with provider cpu, or install what {asked} needs"
+            f"time with provider cpu, or install what {requested} needs"
         )
     return session
 
@@ -114,17 +109,6 @@ def _session(path: Path, provider: str, threads: int) -> ort.InferenceSession:
 def _names(providers: Sequence[str]) -> str:
     short = {long: name for name, long in PROVIDERS.items()}
     return ", ".join(short.get(p, p) for p in providers)
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Missing GPU libraries make ONNX Runtime print on both streams; what ran is asked of the session instead."""
-    ort.set_default_logger_severity(_FATAL)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        ort.set_default_logger_severity(_WARNING)
 
 
 def _sample(query: Callable[[], object], seconds: float, min_n: int) -> list[float]:
@@ -135,13 +119,4 @@ def _sample(query: Callable[[], object], seconds: float, min_n: int) -> list[flo
             break
         query()
         runs += 1
-    samples: list[float] = []
-    started = before = time.perf_counter()
-    while True:
-        query()
-        now = time.perf_counter()
-        samples.append((now - before) * 1e3)
-        before, spent = now, now - started
-        enough = len(samples) >= min_n and spent >= seconds
-        if len(samples) >= _FEWEST_SAMPLES and (enough or spent >= _CAP_SECONDS):
-            return samples
+    return sample_queries(query, seconds=seconds, min_n=min_n, cap_seconds=_CAP_SECONDS, fewest=_FEWEST_SAMPLES)

@@ -6,7 +6,6 @@ them. An average pool over each hands on only one number a channel, as blocked k
 unblocking their output, which they do not inside of a network.
 """
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +16,8 @@ from onnx import TensorProto, helper
 
 from engine.errors import WorkError
 from engine.export.onnx import NEWEST_IR, OPSET
-from engine.export.runtime import ORT_ERRORS, first_line
+from engine.export.runtime import ORT_ERRORS, first_line, session_options
+from engine.latency.sampling import sample_queries
 from engine.latency.signature import Signature
 
 _BRANCHES, _MOST_WEIGHTS = 8, 4_000_000  # side by side; fewer where they would hold more weights than that
@@ -30,13 +30,9 @@ def time_layer(layer: Signature, ins: int, outs: int, threads: int = 1) -> float
     Raises WorkError when ONNX Runtime cannot run it.
     """
     branches = max(2, min(_BRANCHES, _MOST_WEIGHTS // max(1, _weights(layer, ins, outs))))
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # errors are raised
     try:
-        built = graph(layer, ins, outs, branches).SerializeToString()
-        session = ort.InferenceSession(built, options, providers=["CPUExecutionProvider"])
+        model = build_graph(layer, ins, outs, branches).SerializeToString()
+        session = ort.InferenceSession(model, session_options(threads), providers=["CPUExecutionProvider"])
         shape = session.get_inputs()[0].shape
         feed = {"x": np.random.default_rng(0).standard_normal(shape, dtype=np.float32)}
         return _median(session, feed) / branches
@@ -44,7 +40,7 @@ def time_layer(layer: Signature, ins: int, outs: int, threads: int = 1) -> float
         raise WorkError(f"ONNX Runtime cannot run a layer of {ins} to {outs} channels: {first_line(error)}") from None
 
 
-def graph(layer: Signature, ins: int, outs: int, branches: int) -> onnx.ModelProto:
+def build_graph(layer: Signature, ins: int, outs: int, branches: int) -> onnx.ModelProto:
     """`branches` copies of a layer beside each other, all reading `x`."""
     rng = np.random.default_rng(0)
     cut = replace(layer, ins=ins, outs=outs, groups=ins if layer.kind == "depthwise" else layer.groups)
@@ -94,11 +90,5 @@ def _weights(layer: Signature, ins: int, outs: int) -> int:
 def _median(session: ort.InferenceSession, feed: dict[str, NDArray[np.float32]]) -> float:
     for _ in range(_WARMUP_RUNS):
         session.run(None, feed)
-    samples: list[float] = []
-    started = before = time.perf_counter()
-    while (spent := before - started) < _CAP_SECONDS and (len(samples) < _FEWEST or spent < _SECONDS):
-        session.run(None, feed)
-        now = time.perf_counter()
-        samples.append((now - before) * 1e3)
-        before = now
+    samples = sample_queries(lambda: session.run(None, feed), seconds=_SECONDS, min_n=_FEWEST, cap_seconds=_CAP_SECONDS)
     return float(np.median(samples))

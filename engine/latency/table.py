@@ -1,4 +1,4 @@
-"""What a plan takes in milliseconds, predicted from measured layers. No torch.
+"""Measured layers of one model, from which latency is predicted; the file that holds them. No torch.
 
 Latency over widths is a staircase: kernels that work on blocks of channels take 20 input channels as fast as 24, and
 21 at twice the time, as they do not take those at all. Widths that blocked kernels take and others are therefore
@@ -7,26 +7,25 @@ measured, and interpolated, apart.
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from engine.errors import RequestError, WorkError, concerns
-from engine.graph.cost import CostModel
+from engine.graph.cost import CostModel, count_channels
 from engine.graph.summary import Layer, ModelSummary
 from engine.latency.signature import Signature
 from engine.storage.atomic import read_json
+from engine.units import dimensions
 
 TABLE_VERSION = 1
 ALIGN = 4  # input channels that blocked kernels take come in fours
 BLOCK, SMALL = 8, 16  # and fill blocks of 8 or 16; below 16 there are other kernels, which take any number
 
-Uses = Sequence[tuple[int, int]]
-
 
 @dataclass(frozen=True)
-class Grid:
+class WidthGrid:
     """Milliseconds at each pair of widths, ms[i][o] for ins[i] and outs[o], both ascending."""
 
     ins: tuple[int, ...]
@@ -44,12 +43,12 @@ class Grid:
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One kind of layer: measured where blocked kernels take its input channels (`aligned`), and where not."""
+class LayerLatency:
+    """One kind of layer by its widths: where blocked kernels take its input channels (`aligned`), and where not."""
 
     signature: Signature
-    aligned: Grid
-    others: Grid
+    aligned: WidthGrid
+    others: WidthGrid
 
     def ms(self, ins: int, outs: int) -> float:
         """Of the layer by itself, with `ins` and `outs` channels."""
@@ -59,7 +58,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class LatencyCalibration:
     """What a layer adds to a whole network, as fitted to measured networks.
 
     Milliseconds: `scale` times its own, `layer` for each, `change` for each thousand numbers that change from blocks of
@@ -83,55 +82,34 @@ class LatencyTable:
     threads: int
     batch: int
     image: tuple[int, int, int]
-    layers: Mapping[str, tuple[int, int]]  # layer → (its entry, how often it is called)
-    entries: tuple[Entry, ...]
-    calibration: Calibration = Calibration()
-    _seen: dict[tuple[str, int, int], float] = field(default_factory=dict, compare=False, repr=False)
-
-    def predict(self, model: CostModel, kept: list[int] | None = None) -> float:
-        """Milliseconds of the network with `kept[c]` channels of cell c (all of them by default)."""
-        kept = model.full if kept is None else kept
-        return self._total([self._layer(x.name, ins, outs, kept) for ins, outs, x in model.layers])
-
-    def along(self, model: CostModel, order: Sequence[tuple[int, int]]) -> Iterator[float]:
-        """What `predict` gives with nothing removed, then after each of `order`'s (cell, how many channels go)."""
-        kept = list(model.full)
-        terms = [self._layer(x.name, ins, outs, kept) for ins, outs, x in model.layers]
-        touched: dict[int, list[int]] = {}
-        for i, (ins, outs, _) in enumerate(model.layers):
-            for group in {group for group, _ in (*ins, *outs)}:
-                touched.setdefault(group, []).append(i)
-        yield self._total(terms)
-        for group, take in order:
-            kept[group] -= take
-            for i in touched.get(group, ()):
-                ins, outs, x = model.layers[i]
-                terms[i] = self._layer(x.name, ins, outs, kept)
-            yield self._total(terms)
+    layers: Mapping[str, tuple[int, int]]  # layer → (which of `entries`, how often it is called)
+    entries: tuple[LayerLatency, ...]
+    calibration: LatencyCalibration = LatencyCalibration()
 
     def features(self, model: CostModel, kept: list[int] | None = None) -> tuple[float, float, float, float]:
         """What each number of the calibration is multiplied by, in its order."""
         kept = model.full if kept is None else kept
-        each = [self._features(x.name, _count(ins, kept), _count(outs, kept)) for ins, outs, x in model.layers]
+        each = [
+            self.layer_features(x.name, count_channels(ins, kept), count_channels(outs, kept))
+            for ins, outs, x in model.layers
+        ]
         scale, layer, change = (math.fsum(column) for column in zip(*each, strict=True))
         return scale, layer, change, 1.0
 
     @concerns("target.latency_table")
     def check(self, summary: ModelSummary) -> None:
-        """RequestError unless the table was measured for the untouched model that `sheet` describes."""
+        """RequestError unless the table was measured for the baseline that `summary` describes."""
         wrong = sorted(self.layers.keys() ^ {layer.name for layer in summary.layers})
-        wrong += [layer.name for layer in summary.layers if layer.name not in wrong and not self._is(layer, summary)]
+        wrong += [layer.name for layer in summary.layers if layer.name not in wrong and not self._fits(layer, summary)]
         if wrong:
             raise RequestError(
-                f"the latency table is of {self.model} for {_shape(self.image)} images and does not fit "
-                f"{summary.model} for {_shape(summary.image)} images (layer {wrong[0]}); "
+                f"the latency table is of {self.model} for {dimensions(self.image)} images and does not fit "
+                f"{summary.model} for {dimensions(summary.image)} images (layer {wrong[0]}); "
                 "measure one with the command table"
             )
 
     def to_json(self) -> dict[str, Any]:
-        raw = {"table_version": TABLE_VERSION, **asdict(self)}
-        del raw["_seen"]
-        return raw
+        return {"table_version": TABLE_VERSION, **asdict(self)}
 
     @classmethod
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
@@ -143,7 +121,7 @@ class LatencyTable:
         if not layers or any(not 0 <= entry < len(entries) for entry, _ in layers.values()):
             raise ValueError("its layers name entries that it does not have")
         channels, height, width = (int(n) for n in raw["image"])
-        calibration = Calibration(**{name: _positive(value) for name, value in raw["calibration"].items()})
+        calibration = LatencyCalibration(**{name: _positive(value) for name, value in raw["calibration"].items()})
         return cls(
             model=str(raw["model"]),
             where=str(raw["where"]),
@@ -157,24 +135,15 @@ class LatencyTable:
             calibration=calibration,
         )
 
-    def _is(self, layer: Layer, summary: ModelSummary) -> bool:
+    def _fits(self, layer: Layer, summary: ModelSummary) -> bool:
         entry, times = self.layers[layer.name]
-        known, sizes = self.entries[entry].signature, [group.size for group in summary.channel_groups]
-        shape = (layer.kind, layer.kernel, layer.positions, _count(layer.ins, sizes), _count(layer.outs, sizes))
-        return shape == (known.kind, math.prod(known.kernel), times * known.positions, known.ins, known.outs)
+        signature, sizes = self.entries[entry].signature, [group.size for group in summary.channel_groups]
+        widths = (count_channels(layer.ins, sizes), count_channels(layer.outs, sizes))
+        shape = (signature.kind, math.prod(signature.kernel), times * signature.positions)
+        return shape == (layer.kind, layer.kernel, layer.positions) and widths == (signature.ins, signature.outs)
 
-    def _total(self, terms: list[float]) -> float:
-        return math.fsum((self.calibration.network, *terms))
-
-    def _layer(self, name: str, ins: Uses, outs: Uses, kept: list[int]) -> float:
-        key = (name, _count(ins, kept), _count(outs, kept))
-        if key not in self._seen:
-            by = self.calibration
-            own, calls, changed = self._features(*key)
-            self._seen[key] = by.scale * own + by.layer * calls + by.change * changed
-        return self._seen[key]
-
-    def _features(self, name: str, ins: int, outs: int) -> tuple[float, float, float]:
+    def layer_features(self, name: str, ins: int, outs: int) -> tuple[float, float, float]:
+        """One layer's part: its own milliseconds, its calls, and thousands of numbers that change layout."""
         index, times = self.layers[name]
         entry = self.entries[index]
         changed = times * outs * entry.signature.positions / 1000 if entry.signature.kind != "linear" else 0.0
@@ -222,29 +191,21 @@ def _between(nodes: Sequence[int], value: float) -> tuple[int, float]:
     return after - 1, (value - nodes[after - 1]) / (nodes[after] - nodes[after - 1])
 
 
-def _count(uses: Uses, kept: list[int]) -> int:
-    return sum(kept[group] * times for group, times in uses)
-
-
-def _shape(image: tuple[int, int, int]) -> str:
-    return "×".join(str(n) for n in image)
-
-
 def _positive(value: Any) -> float:
     if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
         raise ValueError(f"{value!r} is no number of milliseconds")
     return float(value)
 
 
-def _entry(raw: Mapping[str, Any]) -> Entry:
+def _entry(raw: Mapping[str, Any]) -> LayerLatency:
     shape: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw["signature"].items()}
     signature = Signature(**shape)
     if not signature.positions > 0:
         raise ValueError("a layer must have at least one output position")
-    return Entry(signature, _grid(raw["aligned"]), _grid(raw["others"]))
+    return LayerLatency(signature, _grid(raw["aligned"]), _grid(raw["others"]))
 
 
-def _grid(raw: Mapping[str, Any]) -> Grid:
+def _grid(raw: Mapping[str, Any]) -> WidthGrid:
     ins, outs = (tuple(int(n) for n in raw[side]) for side in ("ins", "outs"))
     ms = tuple(tuple(_positive(value) for value in row) for row in raw["ms"])
     for side in (ins, outs):
@@ -252,4 +213,4 @@ def _grid(raw: Mapping[str, Any]) -> Grid:
             raise ValueError("widths must ascend from at least 1")
     if len(ms) != len(ins) or any(len(row) != len(outs) for row in ms):
         raise ValueError("a grid must hold one number for each pair of widths")
-    return Grid(ins, outs, ms)
+    return WidthGrid(ins, outs, ms)

@@ -20,6 +20,7 @@ from engine.errors import RequestError
 from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency import table as latency_table
+from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select
 from engine.pipeline.recorder import Network, Recorder, StepKey, find_same_baseline
@@ -65,7 +66,7 @@ class Trajectory:
 
 def load_network(spec: RunSpec) -> RunInputs:
     """Load the data and the untouched network that `spec` names; RequestError when they do not fit together."""
-    device = machine.device(spec.device)
+    device = machine.resolve_device(spec.device)
     torch.backends.cudnn.allow_tf32 = False  # counts and scores in full float32; training has its own precision
     data = load(spec.data, spec.seed)
     built = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)
@@ -139,8 +140,9 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     folder.update(phase="train", message="timing layers on this computer, about a minute")
     structure = network.structure
     table = profile.table_for_target(spec.target, network.module, structure, folder.path.parents[1])
+    assert table is not None  # the target is in latency
     forecast(structure.summary, spec, table)
-    return Metric("latency", table)
+    return Metric("latency", Predictor(table))
 
 
 def _targets(spec: RunSpec) -> list[float]:

@@ -75,11 +75,15 @@ def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, ta
         if target.phase == "layers":
             scores = score_blocks(calibration, depth.candidates(structure.summary), recorder.spec.criterion)
             recorder.folder.event("scores", scope="blocks", scores=scores)
-            removed = depth.choose(structure.summary, scores, recorder.metric, target.limit, not_below=target.floor)
+            removed = depth.select_blocks(
+                structure.summary, scores, recorder.metric, target.limit, not_below=target.floor
+            )
             return plan.Step(blocks=tuple(removed))
         settings = recorder.spec.width
         scored = score_channels(calibration, recorder.spec.criterion)
-        dropped = width.choose(structure, scored, recorder.metric, target.limit, settings.scope, settings.round_to)
+        dropped = width.select_channels(
+            structure, scored, recorder.metric, target.limit, settings.scope, settings.round_to
+        )
         return plan.channel_step(structure.trace, dropped)
     except solver.TargetUnreachable as error:
         raise _as_request_error(recorder, baseline, target, error) from None
@@ -92,7 +96,7 @@ def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> 
     return (
         target.phase != "layers"
         or target.last
-        or bool(direct.proposals(network.structure.summary, recorder.metric, target.floor))
+        or bool(direct.propose_removals(network.structure.summary, recorder.metric, target.floor))
     )
 
 
@@ -114,12 +118,12 @@ def select_step(recorder: Recorder, network: Network, baseline: Baseline, target
     )
     try:
         if target.phase == "layers":
-            return direct.choose(context)
+            return direct.select_step(context)
         channels = score_channels(calibration, spec.criterion)
         if target.phase == "channels":
-            return progressive.choose(context, channels, spec.width, baseline.widths)
+            return progressive.select_step(context, channels, spec.width, baseline.widths)
         blocks = score_blocks(calibration, depth.candidates(structure.summary), spec.criterion)
-        return alternate.choose(context, blocks, channels, spec.width)
+        return alternate.select_step(context, blocks, channels, spec.width)
     except solver.TargetUnreachable as error:
         raise _as_request_error(recorder, baseline, target, error) from None
 

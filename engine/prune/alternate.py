@@ -11,20 +11,22 @@ from engine.spec.run import WidthSpec
 from engine.surgery import plan
 
 
-def choose(
-    context: AttemptContext, blocks: Mapping[str, float], channels: Mapping[int, float], how: WidthSpec
+def select_step(
+    context: AttemptContext, blocks: Mapping[str, float], channels: Mapping[int, float], settings: WidthSpec
 ) -> Choice:
     """Propose the block with the lowest score and a channel step that saves as much; keep the one that hurts less.
 
     `blocks` and `channels` are scores by the run's criterion. Blocks that lead below the limit are not proposed: when
-    none is left, channels meet the limit by themselves. CannotMeet when they do not allow it.
+    none is left, channels meet the limit by themselves. TargetUnreachable when they do not allow it.
     """
     now = context.metric.of(CostModel(context.structure.summary))
-    fitting = direct.proposals(context.structure.summary, context.metric, context.floor)
+    fitting = direct.propose_removals(context.structure.summary, context.metric, context.floor)
     fitting.sort(key=lambda p: blocks[p.attempt.name])
     limit = now - fitting[0].saving if fitting else context.limit
     try:
-        dropped = width.choose(context.structure, channels, context.metric, limit, how.scope, how.round_to)
+        dropped = width.select_channels(
+            context.structure, channels, context.metric, limit, settings.scope, settings.round_to
+        )
     except TargetUnreachable:
         if not fitting:
             raise
@@ -33,7 +35,7 @@ def choose(
     proposals = fitting[:1]
     if dropped:
         proposals = [*proposals, Proposal(Attempt("channels", dropped=dropped), now - limit, len(dropped))]
-    ranking = context.judge([p.attempt for p in proposals], None, wanted=1)
+    ranking = context.rank([p.attempt for p in proposals], None, wanted=1)
     chosen = proposals[ranking.best[0]]
     if not chosen.channels:
         step = plan.Step(blocks=(chosen.attempt.name,))

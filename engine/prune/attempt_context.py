@@ -19,8 +19,8 @@ from engine.surgery.plan import Step
 class AttemptContext:
     """A network that a little is to be removed from, and how attempts on it are judged.
 
-    `whole` is the untouched network's cost; `limit` what the phase is to come down to, `floor` what it must not fall
-    below, all in units of `metric`. `reference` are the untouched network's logits on the subject's images.
+    `baseline_cost` is the baseline's cost; `limit` what the phase is to come down to, `floor` what it must not fall
+    below, all in units of `metric`. `reference` are the baseline's logits on the calibration images.
     """
 
     calibration: Calibration
@@ -33,7 +33,7 @@ class AttemptContext:
     race: bool
     reference: Tensor | None
 
-    def judge(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, wanted: int) -> Ranking:
+    def rank(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, wanted: int) -> Ranking:
         """The `wanted` attempts that hurt least, per saving where `savings` are given."""
         return rank_attempts(
             self.calibration,

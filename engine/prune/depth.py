@@ -9,7 +9,7 @@ from engine.prune.solver import TargetUnreachable
 
 
 def candidates(summary: ModelSummary, kept: list[int] | None = None) -> list[Block]:
-    """The blocks that may go when `kept` channels per cell remain: as wide where they read as where they write."""
+    """The blocks that may go when `kept` channels per group remain: as wide where they read as where they write."""
     return [
         block
         for block in summary.blocks
@@ -17,7 +17,7 @@ def candidates(summary: ModelSummary, kept: list[int] | None = None) -> list[Blo
     ]
 
 
-def choose(
+def select_blocks(
     summary: ModelSummary,
     scores: Mapping[str, float],
     metric: Metric,
@@ -29,13 +29,13 @@ def choose(
     """Blocks with the lowest scores, until the cost is at most `limit`.
 
     Ties go to the larger saving, then by name. A block that would take the network below `not_below` is
-    passed over, so that channels can meet that target exactly. CannotMeet when no block is left and nothing
+    passed over, so that channels can meet that target exactly. TargetUnreachable when no block is left and nothing
     smaller follows (`not_below` = 0).
     """
-    whole = metric.of(CostModel(summary), kept)
-    saving = {b.name: whole - metric.of(CostModel(summary, [b.name]), kept) for b in candidates(summary, kept)}
+    current = metric.of(CostModel(summary), kept)
+    saving = {b.name: current - metric.of(CostModel(summary, [b.name]), kept) for b in candidates(summary, kept)}
     removed: list[str] = []
-    now = whole
+    now = current
     for name in sorted(saving, key=lambda n: (scores[n], -saving[n], n)):
         if now <= limit:
             break

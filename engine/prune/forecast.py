@@ -6,6 +6,7 @@ from engine.errors import RequestError
 from engine.graph.cost import CostModel, widths
 from engine.graph.metric import Metric
 from engine.graph.summary import ModelSummary
+from engine.latency.predictor import Predictor
 from engine.latency.table import LatencyTable
 from engine.prune import depth
 from engine.prune.solver import Shares, TargetUnreachable, removal_order, solve, split_target, uniform_keys
@@ -42,7 +43,7 @@ def forecast(summary: ModelSummary, spec: RunSpec, table: LatencyTable | None = 
         return []
     else:
         table.check(summary)
-        metric = Metric(spec.target.metric, table)
+        metric = Metric(spec.target.metric, Predictor(table))
     return [_forecast(summary, spec, metric, keep) for keep in spec.target.keep]
 
 
@@ -90,7 +91,7 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
         last = phase == phases[-1]
         if phase == "layers":
             limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
-            removed = depth.choose(summary, alike, metric, limit, not_below=floor, kept=kept)
+            removed = depth.select_blocks(summary, alike, metric, limit, not_below=floor, kept=kept)
         else:
             model = CostModel(summary, removed)
             keys = uniform_keys(summary, model.present & _scored_groups(summary, spec.criterion))

@@ -19,32 +19,34 @@ class _Layer:
     """The channels of one layer (of several, where they are added up) that an attempt would drop, in chunks."""
 
     group: int
-    ascending: Ids  # positions within the cell, lowest score first
+    ascending: Ids  # positions within the group, lowest score first
     chunks: tuple[Chunk, ...]
     proposal: Proposal
 
 
-def choose(context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]) -> Choice:
+def select_step(
+    context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec, original: Mapping[str, int]
+) -> Choice:
     """Attempt each layer's lowest channels, and drop those of the layers where that hurts least.
 
     Every layer's `attempt_fraction` lowest channels by `scores` are masked; the `layers_per_step` share of the layers
     with the smallest rise (per unit saved) is pruned. The last step takes only as many of the selected channels as the
-    limit asks for. `original` holds the untouched layers' widths, for `least_share`. CannotMeet when no layer has a
+    limit asks for. `original` holds the baseline's widths, for `least_share`. TargetUnreachable when no layer has a
     channel to spare.
     """
-    layers = _layers(context, scores, how, original)
+    layers = _layers(context, scores, settings, original)
     summary = context.structure.summary
     if not layers:
         raise TargetUnreachable(
             context.metric.of(CostModel(summary)), "when every layer keeps as few channels as it may"
         )
     proposals = [layer.proposal for layer in layers]
-    wanted = math.ceil(how.layers_per_step * len(layers))
-    savings = [p.saving / context.baseline_cost for p in proposals] if how.select == "per-saving" else None
-    ranking = context.judge([p.attempt for p in proposals], savings, wanted)
+    wanted = math.ceil(settings.layers_per_step * len(layers))
+    savings = [p.saving / context.baseline_cost for p in proposals] if settings.select == "per-saving" else None
+    ranking = context.rank([p.attempt for p in proposals], savings, wanted)
     selected = [layers[i] for i in ranking.best]
-    kept = _dropped(context, selected)
-    dropped = context.structure.drop(
+    kept = _kept_after(context, selected)
+    dropped = context.structure.identities_at(
         {x.group: x.ascending[: summary.channel_groups[x.group].size - kept[x.group]] for x in selected}
     )
     return Choice(
@@ -52,27 +54,29 @@ def choose(context: AttemptContext, scores: Mapping[int, float], how: WidthSpec,
     )
 
 
-def attempts(
-    context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]
+def propose_removals(
+    context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec, original: Mapping[str, int]
 ) -> list[Proposal]:
-    """What `choose` would attempt, in its order."""
-    return [layer.proposal for layer in _layers(context, scores, how, original)]
+    """What `select_step` would attempt, in its order."""
+    return [layer.proposal for layer in _layers(context, scores, settings, original)]
 
 
 def _layers(
-    context: AttemptContext, scores: Mapping[int, float], how: WidthSpec, original: Mapping[str, int]
+    context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec, original: Mapping[str, int]
 ) -> list[_Layer]:
     """What may be attempted, the largest saving first, then by name."""
     structure, model = context.structure, CostModel(context.structure.summary)
     now, width_of = context.metric.of(model), {x.name: x.width for x in structure.summary.layers}
-    found = []
+    layers = []
     for group, ascending in ranked_groups(structure, scores).items():
         keys = [scores[int(i)] for i in structure.members[group][ascending]]
         producers = structure.summary.channel_groups[group].producers
-        # Each layer keeps its least share: a cell that is part of it, as much of that as of the layer.
-        least = max(math.ceil(how.least_share * original[x] * len(keys) / width_of[x]) for x in producers)
-        goal = min(max(1, round(how.attempt_fraction * len(keys))), len(keys) - least)
-        chunks = _attempted(removal_order(structure.summary, {group: keys}, how.round_to), goal, len(keys) - least)
+        # Each layer keeps its least share: a group that is part of it, as much of that as of the layer.
+        least = max(math.ceil(settings.least_share * original[x] * len(keys) / width_of[x]) for x in producers)
+        goal = min(max(1, round(settings.attempt_fraction * len(keys))), len(keys) - least)
+        chunks = _first_chunks(
+            removal_order(structure.summary, {group: keys}, settings.round_to), goal, len(keys) - least
+        )
         take = sum(n for _, n in chunks)
         kept = list(model.full)
         kept[group] -= take
@@ -80,25 +84,25 @@ def _layers(
         if not take or saving <= 0:
             continue
         name = producers[0] + (f" (+{len(producers) - 1})" if len(producers) > 1 else "")
-        attempt = Attempt(name, dropped=structure.drop({group: ascending[:take]}))
-        found.append(_Layer(group, ascending, chunks, Proposal(attempt, saving, take)))
-    return sorted(found, key=lambda x: (-x.proposal.saving, x.proposal.attempt.name))
+        attempt = Attempt(name, dropped=structure.identities_at({group: ascending[:take]}))
+        layers.append(_Layer(group, ascending, chunks, Proposal(attempt, saving, take)))
+    return sorted(layers, key=lambda x: (-x.proposal.saving, x.proposal.attempt.name))
 
 
-def _attempted(chunks: list[Chunk], goal: int, most: int) -> tuple[Chunk, ...]:
+def _first_chunks(chunks: list[Chunk], goal: int, most: int) -> tuple[Chunk, ...]:
     """The first chunks that make up at least `goal` channels, and at most `most`."""
-    taken: list[Chunk] = []
+    selected: list[Chunk] = []
     total = 0
     for chunk in chunks:
         if total >= goal or total + chunk[1] > most:
             break
-        taken.append(chunk)
+        selected.append(chunk)
         total += chunk[1]
-    return tuple(taken)
+    return tuple(selected)
 
 
-def _dropped(context: AttemptContext, selected: list[_Layer]) -> list[int]:
-    """Kept channels per cell after the step: all that is selected, or the first of it that meet the limit."""
+def _kept_after(context: AttemptContext, selected: list[_Layer]) -> list[int]:
+    """Kept channels per channel group after the step: all that is selected, or the first of it that meet the limit."""
     model = CostModel(context.structure.summary)
     order = [chunk for layer in selected for chunk in layer.chunks]
     kept = list(model.full)

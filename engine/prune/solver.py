@@ -1,4 +1,4 @@
-"""How much: plans that meet a target in parameters, MACs or milliseconds, by arithmetic on the sheet. No torch."""
+"""How much goes: plans that meet a target in parameters, MACs or milliseconds, by arithmetic. No torch."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from engine.graph.summary import ModelSummary
 
 _CLOSE = 0.99  # of a limit: what lands further below it is worth a second look
 
-Chunk = tuple[int, int]  # (cell, how many of its channels go)
+Chunk = tuple[int, int]  # (channel group, how many of its channels go)
 
 
 class TargetUnreachable(RequestError):
@@ -22,7 +22,7 @@ class TargetUnreachable(RequestError):
         self.least, self.how = least, how
 
     def as_request_error(self, keep: float, metric: str, order: str, baseline: float) -> RequestError:
-        """The sentence for the one who asked to keep `keep` of `base`."""
+        """The sentence for a request to keep `keep` of `baseline`."""
         share = math.ceil(1000 * self.least / baseline) / 1000
         return RequestError(
             f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.how}",
@@ -32,7 +32,7 @@ class TargetUnreachable(RequestError):
 
 @dataclass(frozen=True)
 class Shares:
-    """What each phase of an order is asked for, in units of the metric."""
+    """What each phase of an order comes down to, in units of the metric."""
 
     layers: float
     channels: float
@@ -42,12 +42,11 @@ class Shares:
 def split_target(baseline: float, keep: float, depth_share: float, order: str) -> Shares:
     """Split keep = k in log space: layers answer for k^s, channels for k^(1−s) (compound scaling in reverse).
 
-    MACs and parameters are whole numbers, and so is the total that they are asked for; milliseconds are not.
+    MACs and parameters are whole numbers, and so is their total; milliseconds are not.
     """
-    whole = isinstance(baseline, int)
-    total = (
-        float(math.floor(keep * baseline + 1e-6)) if whole else keep * baseline
-    )  # what 0.58 of 2950 is, floats aside
+    total = keep * baseline
+    if isinstance(baseline, int):
+        total = float(math.floor(total + 1e-6))  # 0.58 of 2950 is a whole number, floats aside
     if "-" not in order:
         return Shares(total, total, total)
     return Shares(keep**depth_share * baseline, keep ** (1 - depth_share) * baseline, total)
@@ -61,10 +60,10 @@ def removal_order(
     shared_last: bool = False,
     least_share: float = 0.0,
 ) -> list[Chunk]:
-    """The order in which channels go, cell by cell, lowest key first.
+    """The order in which channels go, group by group, lowest key first.
 
-    `keys[c]` holds an ascending number for each channel of cell c; cells without keys stay whole. Channels go
-    in chunks that leave multiples of `round_to`, never the last chunk of a cell, nor what `least_share` of it keeps.
+    `keys[c]` holds an ascending number for each channel of group c; groups without keys keep every channel. Channels go
+    in chunks that leave multiples of `round_to`, never the last chunk of a group, nor what `least_share` of it keeps.
     With `shared_last` channels that several layers add up go only when no other is left (Li et al. 2017 leave them
     alone altogether).
     """
@@ -75,7 +74,7 @@ def removal_order(
             take = (size - start) % round_to or round_to
             if size - start - take < math.ceil(least_share * size):
                 break
-            # Within a cell never below the chunk before it: a mean of equal keys may round either way.
+            # Within a group never below the chunk before it: a mean of equal keys may round either way.
             key = max(key, sum(ascending[start : start + take]) / take)
             entries.append((shared_last and summary.channel_groups[group].shared, key, group, start, (group, take)))
             start += take
@@ -83,7 +82,7 @@ def removal_order(
 
 
 def uniform_keys(summary: ModelSummary, present: set[int]) -> dict[int, list[float]]:
-    """Keys that cut the same share of every cell."""
+    """Keys that cut the same share of every channel group."""
     channel_groups = (
         (c, group.size) for c, group in enumerate(summary.channel_groups) if group.removable and c in present
     )
@@ -91,14 +90,14 @@ def uniform_keys(summary: ModelSummary, present: set[int]) -> dict[int, list[flo
 
 
 def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float) -> list[int]:
-    """Kept channels per cell with a cost of at most `limit`, as close below it as single chunks allow.
+    """Kept channels per channel group with a cost of at most `limit`, as close below it as single chunks allow.
 
     Monotone: a larger limit never gives a smaller network. Bisection finds the shortest prefix of `order`
     that fits; where its last chunk is large, smaller chunks from further on stand in for it. Milliseconds may rise
     where channels go, so there the first prefix that fits is looked for from the start, and nothing stands in.
     """
-    if metric.table is not None:
-        return _first(model, order, metric.table, limit)
+    if metric.predictor is not None:
+        return _shortest_prefix(model, order, metric.predictor, limit)
 
     def size(kept: list[int]) -> float:
         return metric.of(model, kept)
@@ -115,15 +114,15 @@ def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float
     filled = _fill(model, order, low, fits, metric, limit)
     if size(filled) >= _CLOSE * limit:
         return filled
-    return max(filled, _regrown(model, order[:low], fits, metric, limit), key=size)
+    return max(filled, _regrow(model, order[:low], fits, metric, limit), key=size)
 
 
-def _first(model: CostModel, order: Sequence[Chunk], table: LatencyPredictor, limit: float) -> list[int]:
+def _shortest_prefix(model: CostModel, order: Sequence[Chunk], predictor: LatencyPredictor, limit: float) -> list[int]:
     """After the shortest prefix that takes at most `limit`: a larger limit is met by the same one or a shorter."""
     least = math.inf
-    for taken, now in enumerate(table.along(model, order)):
+    for count, now in enumerate(predictor.predict_along(model, order)):
         if now <= limit:
-            return _after(model, order[:taken])
+            return _after(model, order[:count])
         least = min(least, now)
     raise TargetUnreachable(least, "however many channels go")
 
@@ -152,27 +151,27 @@ def _fill(
     return fits
 
 
-def _regrown(model: CostModel, removed: Sequence[Chunk], fits: list[int], metric: Metric, limit: float) -> list[int]:
-    """Small chunks that went come back while the limit allows it: always the one that costs least where it stands.
+def _regrow(model: CostModel, removed: Sequence[Chunk], fits: list[int], metric: Metric, limit: float) -> list[int]:
+    """Adds small chunks back while the limit allows it: always the one that costs least where it stands.
 
     What comes back when does not depend on `limit`, which keeps `solve` monotone.
     """
-    gone: dict[int, list[int]] = {}
+    regrowable: dict[int, list[int]] = {}
     for group, take in removed:
-        gone.setdefault(group, []).append(take)
+        regrowable.setdefault(group, []).append(take)
     kept = list(fits)
-    while gone:
-        cost = {group: metric.of(model, _with(kept, group, chunks[-1])) for group, chunks in gone.items()}
+    while regrowable:
+        cost = {group: metric.of(model, _plus(kept, group, chunks[-1])) for group, chunks in regrowable.items()}
         group = min(cost, key=lambda c: (cost[c], c))
         if cost[group] > limit:
             break
-        kept[group] += gone[group].pop()
-        if not gone[group]:
-            del gone[group]
+        kept[group] += regrowable[group].pop()
+        if not regrowable[group]:
+            del regrowable[group]
     return kept
 
 
-def _with(kept: list[int], group: int, more: int) -> list[int]:
+def _plus(kept: list[int], group: int, more: int) -> list[int]:
     return [n + more if c == group else n for c, n in enumerate(kept)]
 
 

@@ -11,15 +11,15 @@ from engine.graph.summarize import Structure
 from engine.prune.solver import removal_order, solve, uniform_keys
 
 
-def choose(
+def select_channels(
     structure: Structure, scores: Mapping[int, float], metric: Metric, limit: float, scope: str, round_to: int
 ) -> frozenset[int]:
     """The identities that go so that `metric` costs at most `limit`.
 
-    Within a cell (interchangeable channels) the lowest scores go first, ties by identity. `scope` "global" ranks
-    the scores of the whole network together, "uniform" cuts the same share everywhere. Identities without a
+    Within a channel group (interchangeable channels) the lowest scores go first, ties by identity. `scope` "global"
+    ranks the scores of the whole network together, "uniform" cuts the same share everywhere. Identities without a
     score stay. Globally, channels of a residual stream go last: one of them is read by every block, while its score,
-    a mean over many layers, says little about it. CannotMeet when the rules do not allow the target.
+    a mean over many layers, says little about it. TargetUnreachable when the rules do not allow the target.
     """
     ranked = ranked_groups(structure, scores)
     if scope == "uniform":
@@ -29,11 +29,11 @@ def choose(
         keys = {c: [scores[int(i)] for i in structure.members[c][order]] for c, order in ranked.items()}
     model = CostModel(structure.summary)
     kept = solve(model, removal_order(structure.summary, keys, round_to, shared_last=scope == "global"), metric, limit)
-    return structure.drop({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
+    return structure.identities_at({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
 
 
 def ranked_groups(structure: Structure, scores: Mapping[int, float]) -> dict[int, Ids]:
-    """For each cell that may lose channels and has scores: positions in it, lowest score first, ties by identity."""
+    """For each channel group that may lose channels and has scores: positions, lowest score first, ties by identity."""
     return {c: _ranked(ids, scores) for c, ids in enumerate(structure.members) if _scored(structure, c, scores)}
 
 

@@ -24,28 +24,28 @@ def remove_blocks(module: nn.Module, paths: Iterable[str]) -> None:
 
 def drop_channels(module: nn.Module, trace: Trace, dropped: frozenset[int]) -> None:
     """Slice every parameter and buffer by membership, in place; what is kept keeps its values bit for bit."""
-    gone = np.array(sorted(dropped), dtype=np.int64)
+    ids = np.array(sorted(dropped), dtype=np.int64)
     with torch.no_grad():
         for layer in trace.layers.values():
-            _slice_layer(module.get_submodule(layer.name), layer, gone)
+            _slice_layer(module.get_submodule(layer.name), layer, ids)
         for affine in trace.affines.values():
-            _slice_affine(module, affine, _kept(affine.ids, gone))
+            _slice_affine(module, affine, _kept(affine.ids, ids))
         for padding in trace.paddings.values():
             shortcut: Any = module.get_submodule(padding.name)
-            shortcut.before, shortcut.after = len(_kept(padding.before, gone)), len(_kept(padding.after, gone))
+            shortcut.before, shortcut.after = len(_kept(padding.before, ids)), len(_kept(padding.after, ids))
 
 
 def masked_copy(module: nn.Module, trace: Trace, dropped: frozenset[int]) -> nn.Module:
-    """A copy of full size in which nobody reads the dropped channels; the reference for `drop_channels`."""
-    gone = np.array(sorted(dropped), dtype=np.int64)
+    """A copy of full size in which no layer reads the dropped channels; the reference for `drop_channels`."""
+    ids = np.array(sorted(dropped), dtype=np.int64)
     twin = copy.deepcopy(module)
     with torch.no_grad():
         for layer in trace.layers.values():
             if layer.kind != "depthwise":
-                unread = np.flatnonzero(np.isin(layer.ins[: len(layer.ins) // layer.groups], gone))
+                unread = np.flatnonzero(np.isin(layer.ins[: len(layer.ins) // layer.groups], ids))
                 twin.get_submodule(layer.name).weight[:, torch.from_numpy(unread)] = 0  # type: ignore[operator]
         for affine in trace.affines.values():
-            kept = _kept(affine.ids, gone)
+            kept = _kept(affine.ids, ids)
             if affine.kind == "layer_norm" and len(kept) < len(affine.ids):
                 parent, _, name = affine.name.rpartition(".")
                 norm: Any = twin.get_submodule(affine.name)
@@ -71,19 +71,19 @@ def check_equal(reference: nn.Module, cut: nn.Module, images: Tensor) -> float:
     return error
 
 
-def _kept(ids: Ids, gone: Ids) -> Tensor:
-    return torch.from_numpy(np.flatnonzero(~np.isin(ids, gone)))
+def _kept(ids: Ids, dropped: Ids) -> Tensor:
+    return torch.from_numpy(np.flatnonzero(~np.isin(ids, dropped)))
 
 
-def _slice_layer(module: Any, layer: Layer, gone: Ids) -> None:
-    ins, outs = _kept(layer.ins, gone), _kept(layer.outs, gone)
+def _slice_layer(module: Any, layer: Layer, dropped: Ids) -> None:
+    ins, outs = _kept(layer.ins, dropped), _kept(layer.outs, dropped)
     weight = module.weight[outs]
     if layer.kind != "depthwise":
         # The channels of all groups go by position, so the first group's say what each group reads.
-        weight = weight[:, _kept(layer.ins[: len(layer.ins) // layer.groups], gone)]
-    _put(module, "weight", weight)
+        weight = weight[:, _kept(layer.ins[: len(layer.ins) // layer.groups], dropped)]
+    _replace(module, "weight", weight)
     if layer.bias:
-        _put(module, "bias", module.bias[outs])
+        _replace(module, "bias", module.bias[outs])
     if layer.kind == "linear":
         module.in_features, module.out_features = len(ins), len(outs)
     else:
@@ -95,17 +95,17 @@ def _slice_affine(root: nn.Module, affine: Affine, kept: Tensor) -> None:
     if affine.kind == "parameter":
         parent, _, name = affine.name.rpartition(".")
         owner = root.get_submodule(parent)
-        _put(owner, name, getattr(owner, name).index_select(affine.dim, kept))
+        _replace(owner, name, getattr(owner, name).index_select(affine.dim, kept))
         return
     module: Any = root.get_submodule(affine.name)
     for name in ("weight", "bias", "running_mean", "running_var"):
         if getattr(module, name, None) is not None:
-            _put(module, name, getattr(module, name)[kept])
+            _replace(module, name, getattr(module, name)[kept])
     size = {"batch_norm": "num_features", "layer_norm": "normalized_shape", "prelu": "num_parameters"}[affine.kind]
     setattr(module, size, (len(kept),) if affine.kind == "layer_norm" else len(kept))
 
 
-def _put(module: nn.Module, name: str, value: Tensor) -> None:
+def _replace(module: nn.Module, name: str, value: Tensor) -> None:
     """Replace a parameter or buffer, trainable or frozen as it was."""
     old = getattr(module, name)
     value = value.detach().clone(memory_format=torch.contiguous_format)

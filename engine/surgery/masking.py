@@ -1,4 +1,4 @@
-"""Reading as if some channels were not there: what a cut must equal, and what an attempt tries."""
+"""Reading as if some channels were not there: what a cut must equal, and what an attempt measures."""
 
 import torch
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""The record of what was removed, as steps that replay on the untouched model to the same network."""
+"""The record of what was removed, as steps that replay on the baseline to the same network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -65,14 +65,14 @@ class Plan:
 
 
 def replay(plan: Plan, module: nn.Module) -> nn.Module:
-    """Apply the plan to the untouched `module` in place and return it."""
+    """Apply the plan to the baseline `module` in place and return it."""
     for step in plan.steps:
         apply(step, module, summarize(module, plan.image, plan.model))
     return module
 
 
 def apply(step: Step, module: nn.Module, structure: Structure) -> None:
-    """Cut `module`, which `described` describes, in place."""
+    """Cut `module`, whose structure is given, in place; RequestError for a step that does not fit it."""
     if step.blocks:
         modules = {block.name: block.modules for block in structure.summary.blocks if block.removable}
         unknown = [name for name in step.blocks if name not in modules]

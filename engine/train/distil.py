@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from engine.train.evaluate import modes_kept
+from engine.train.evaluate import preserve_modes
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Teacher:
 
     def logits(self, images: Tensor) -> Tensor:
         """N×classes in evaluation mode, without gradients, in the precision of the surrounding autocast."""
-        with modes_kept(self.module), torch.no_grad():
+        with preserve_modes(self.module), torch.no_grad():
             self.module.eval()
             logits: Tensor = self.module(images)
         return logits

@@ -43,7 +43,7 @@ def evaluate(
     Raises WorkError when the split is empty or the network's outputs are not finite.
     """
     module.to(device)
-    with modes_kept(module), torch.no_grad():
+    with preserve_modes(module), torch.no_grad():
         module.eval()
         return tally(
             lambda images: module(images.contiguous(memory_format=torch.channels_last)).float(),
@@ -100,7 +100,7 @@ def reestimate_bn(
         raise WorkError("batch norm statistics need at least one batch of two images")
     momenta = [norm.momentum for norm in norms]
     module.to(device)
-    with modes_kept(module), torch.no_grad():
+    with preserve_modes(module), torch.no_grad():
         module.eval()
         for norm in norms:
             norm.reset_running_stats()
@@ -117,7 +117,7 @@ def reestimate_bn(
 
 
 @contextmanager
-def modes_kept(module: nn.Module) -> Iterator[None]:
+def preserve_modes(module: nn.Module) -> Iterator[None]:
     """Gives every submodule its own train/eval mode back at the end."""
     modes = [(m, m.training) for m in module.modules()]
     try:

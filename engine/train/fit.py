@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from engine.data.load import Data
 from engine.data.loader import batches as split_batches
 from engine.errors import WorkError
-from engine.train import checkpoint as kept
+from engine.train import checkpoint as checkpoints
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
 
@@ -101,13 +101,13 @@ def fit(
     if teacher:
         identity["distil"] = teacher.settings
     with _training(module, data, recipe, device, seed, recipe.lr_at, teacher) as training:
-        start = kept.restore(checkpoint, module, training.optimizer, identity) if checkpoint else 0
+        start = checkpoints.restore(checkpoint, module, training.optimizer, identity) if checkpoint else 0
         written = time.monotonic()
         for epoch in range(start, recipe.epochs):
-            on_epoch(training.epoch(epoch))
+            on_epoch(training.run_epoch(epoch))
             due = time.monotonic() - written >= CHECKPOINT_SECONDS and epoch + 1 < recipe.epochs
             if checkpoint and due:
-                kept.save(checkpoint, module, training.optimizer, epoch + 1, identity)
+                checkpoints.save(checkpoint, module, training.optimizer, epoch + 1, identity)
                 written = time.monotonic()
 
 
@@ -130,14 +130,14 @@ def fit_batches(
     """
     if batches < 1:
         raise ValueError("a recovery takes at least one batch")
-    left, loss_sum, images = batches, 0.0, 0
+    remaining, loss_sum, images = batches, 0.0, 0
     with _training(module, data, recipe, device, seed, lambda _: recipe.lr, teacher) as training:
         for epoch in count():
-            passed = training.pass_through(epoch, most=left)
-            left -= passed.batches
-            loss_sum += passed.loss_sum
-            images += passed.images
-            if not left:
+            result = training.run_pass(epoch, most=remaining)
+            remaining -= result.batches
+            loss_sum += result.loss_sum
+            images += result.images
+            if not remaining:
                 break
     return loss_sum / images
 
@@ -206,48 +206,48 @@ class _Training:
     rate: Callable[[float], float]
     teacher: Teacher | None
 
-    def epoch(self, epoch: int) -> EpochResult:
+    def run_epoch(self, epoch: int) -> EpochResult:
         """Trains for the epoch with this index, from 0, and evaluates on the validation split."""
         started = time.perf_counter()
-        passed = self.pass_through(epoch)
+        result = self.run_pass(epoch)
         val = evaluate(self.module, self.data.val, self.data, self.device)
         return EpochResult(
             epoch=epoch + 1,
             epochs=self.recipe.epochs,
-            loss=passed.loss_sum / passed.images,
-            train_top1=passed.correct / passed.images,
+            loss=result.loss_sum / result.images,
+            train_top1=result.correct / result.images,
             val_top1=val.top1,
-            lr=passed.lr,
+            lr=result.lr,
             seconds=time.perf_counter() - started,
         )
 
-    def pass_through(self, epoch: int, most: int | None = None) -> _Pass:
+    def run_pass(self, epoch: int, most: int | None = None) -> _Pass:
         """One pass over the training split, ended after `most` batches, with an order and draws of its own."""
         order = epoch_seed(self.seed, epoch)
         accelerators = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=accelerators, device_type="cuda"):
             torch.manual_seed(order)  # dropout and stochastic depth draw from the global generator
-            return self._pass(epoch, order, most)
+            return self._run_pass(epoch, order, most)
 
-    def _pass(self, epoch: int, order: int, most: int | None) -> _Pass:
+    def _run_pass(self, epoch: int, order: int, most: int | None) -> _Pass:
         train, recipe, device = self.data.train, self.recipe, self.device
         loss_sum = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
-        step, seen, lr = 0, 0, recipe.lr
+        step, images_done, lr = 0, 0, recipe.lr
         self.module.train()
-        passing = split_batches(train, self.data, recipe.batch_size, device, augment=True, seed=order)
-        for step, (images, labels) in enumerate(islice(passing, most), start=1):
+        loader = split_batches(train, self.data, recipe.batch_size, device, augment=True, seed=order)
+        for step, (images, labels) in enumerate(islice(loader, most), start=1):
             size = len(labels)
             # The middle of the batch: neither a warm-up's first step nor a cosine's last is lost to a rate of 0.
-            lr = self.rate(epoch + (seen + size / 2) / len(train))
+            lr = self.rate(epoch + (images_done + size / 2) / len(train))
             loss, logits = self._step(images, labels, lr)
             loss_sum += loss * size
             correct += (logits.argmax(dim=1) == labels).sum()
-            seen += size
+            images_done += size
             if step % _FINITE_CHECK_STEPS == 0:
                 _require_finite(loss_sum, epoch, lr)
         _require_finite(loss_sum, epoch, lr)
-        return _Pass(batches=step, images=seen, loss_sum=float(loss_sum), correct=int(correct), lr=lr)
+        return _Pass(batches=step, images=images_done, loss_sum=float(loss_sum), correct=int(correct), lr=lr)
 
     def _step(self, images: Tensor, labels: Tensor, lr: float) -> tuple[Tensor, Tensor]:
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from engine.errors import RequestError, WorkError
 from engine.storage import directories
+from engine.units import dimensions
 
 State = dict[str, Tensor]
 
@@ -133,7 +134,7 @@ def mismatch(module: nn.Module, state: State) -> str | None:
         if key.startswith(f"{head}."):
             want = (*state[f"{head}.weight"].shape[:1], *want[1:])
         if got != want:
-            return f"{key} has shape {_shape(got)} instead of {_shape(want)}"
+            return f"{key} has shape {dimensions(got)} instead of {dimensions(want)}"
         if state[key].is_floating_point() != tensor.is_floating_point():
             return f"{key} holds {state[key].dtype} instead of {tensor.dtype}"
     extra = next((key for key in state if key not in expected), None)
@@ -192,7 +193,3 @@ def _download(url: str, file: BinaryIO) -> str:
 def _hash_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "()"

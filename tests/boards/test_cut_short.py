@@ -60,11 +60,11 @@ def test_what_ends_in_the_middle_of_sending(rig: Rigs, how: str) -> None:
         "import sys, time\n"
         "from engine.boards.ssh import transfer\n"
         "from engine.jobs import child\n"
-        "piece = transfer._piece\n"
+        "piece = transfer._read_chunk\n"
         "def slowed(file):\n"
         "    time.sleep(0.3)\n"
         "    return piece(file)\n"
-        "transfer._piece = slowed\n"
+        "transfer._read_chunk = slowed\n"
         "sys.exit(child.main(sys.argv[1:]))\n"
     )
     made = Queue(here.store).submit_timing(here.request())

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from engine.boards import sensors
 from engine.boards.agent import probe
 from engine.boards.agent.probe import Clocks, Probe
-from engine.boards.measurement import Conditions, How, Turn, merge_turns, onnxruntime_turn, p50, trtexec_turn
+from engine.boards.measurement import (
+    Conditions,
+    TimingRound,
+    ToolSettings,
+    merge_rounds,
+    onnxruntime_round,
+    p50,
+    trtexec_round,
+)
 from engine.boards.sensors import Series, busy_window
 from engine.boards.trtexec import output
 from engine.errors import WorkError
@@ -22,8 +30,8 @@ from tests.support import trtexec_output
 MAX_HZ, CPU_HZ = 1_300_500_000, 2_035_200_000
 LOCKED = Clocks(MAX_HZ, MAX_HZ, (CPU_HZ,), (CPU_HZ, None), True)
 FREE = replace(LOCKED, locked=False)
-TENSORRT = How("trtexec", "8.2.1", "fp16", "TensorRT", None, {"warmup_ms": 200})
-ORT = How("onnxruntime", "1.10.0", "fp32", "CPUExecutionProvider", 2, {})
+TENSORRT = ToolSettings("trtexec", "8.2.1", "fp16", "TensorRT", None, {"warmup_ms": 200})
+ORT = ToolSettings("onnxruntime", "1.10.0", "fp32", "CPUExecutionProvider", 2, {})
 
 milliseconds = st.floats(0.01, 1e4)
 samples = st.lists(milliseconds, min_size=1, max_size=40)
@@ -55,16 +63,16 @@ def series(window: tuple[float, float] = (0.0, math.inf), rail: str | None = "VD
 
 
 def measure(
-    *turns: Turn, how: How = TENSORRT, before: Probe | None = None, after: Probe | None = None
+    *turns: TimingRound, how: ToolSettings = TENSORRT, before: Probe | None = None, after: Probe | None = None
 ) -> dict[str, Any]:
     before = before or board()
-    return merge_turns(turns, how, Conditions("tx2", "job-1", 1.5, before, after or before, 2))
+    return merge_rounds(turns, how, Conditions("tx2", "job-1", 1.5, before, after or before, 2))
 
 
 class TestTimes:
     @given(st.lists(samples, min_size=1, max_size=5))
     def test_numbers_are_of_the_samples_of_all_turns_together(self, parts: list[list[float]]):
-        got = measure(*(Turn(part, 1.0 + i, series()) for i, part in enumerate(parts)))
+        got = measure(*(TimingRound(part, 1.0 + i, series()) for i, part in enumerate(parts)))
         joined = [each for part in parts for each in part]
         assert got["n"] == len(joined) and got["rounds"] == len(parts)
         assert got["p50_ms"] == pytest.approx(statistics.median(joined), abs=1e-4)
@@ -76,13 +84,13 @@ class TestTimes:
         ("turns", "p90", "p99"), [((31, 32), False, False), ((32, 32), True, False), ((331, 331), True, True)]
     )
     def test_percentiles_need_their_number_of_samples_over_all_turns(self, turns: Sequence[int], p90: bool, p99: bool):
-        got = measure(*(Turn([1.0 + i / n for i in range(n)], 1.0, series()) for n in turns))
+        got = measure(*(TimingRound([1.0 + i / n for i in range(n)], 1.0, series()) for n in turns))
         assert (got["p90_ms"] is not None, got["p99_ms"] is not None) == (p90, p99)
         assert not p90 or 1.85 < got["p90_ms"] < 1.95
         assert not p99 or 1.98 < got["p99_ms"] < 2.0
 
     def test_compute_and_transfers_are_columns_of_their_own_where_every_turn_tells_them(self):
-        full = Turn([3.0, 3.2], 1.0, series(), gpu_ms=[2.0, 2.2], h2d_ms=[0.6, 0.6], d2h_ms=[0.4, 0.4])
+        full = TimingRound([3.0, 3.2], 1.0, series(), gpu_ms=[2.0, 2.2], h2d_ms=[0.6, 0.6], d2h_ms=[0.4, 0.4])
         got = measure(full, full)
         assert (got["gpu_p50_ms"], got["h2d_p50_ms"], got["d2h_p50_ms"]) == (2.1, 0.6, 0.4)
         got = measure(full, replace(full, h2d_ms=None, d2h_ms=None, transfers=False))
@@ -92,13 +100,13 @@ class TestTimes:
     @pytest.mark.parametrize("wrong", [[], [0.0], [1.0, math.nan], [math.inf], [-1.0], [1.0, None], ["1"]])
     def test_a_turn_without_usable_samples_is_refused(self, wrong: Any):
         with pytest.raises(WorkError) as error:
-            Turn(wrong, 1.0, series())
+            TimingRound(wrong, 1.0, series())
         assert "\n" not in str(error.value)
 
     @pytest.mark.parametrize("seconds", [0, -1.0, math.nan, math.inf, None])
     def test_a_turn_that_took_no_time_is_refused(self, seconds: Any):
         with pytest.raises(WorkError):
-            Turn([1.0], seconds, series())
+            TimingRound([1.0], seconds, series())
 
     def test_nothing_is_no_measurement(self):
         with pytest.raises(WorkError, match="no turn"):
@@ -111,30 +119,31 @@ class TestTimes:
 
 class TestEnergy:
     def test_energy_is_mean_power_times_time_over_inferences(self):
-        turn = Turn([2.0] * 500, 1.25, series(power=[4000, None, 6000]))
+        turn = TimingRound([2.0] * 500, 1.25, series(power=[4000, None, 6000]))
         got = measure(turn)
         assert got["power_mw"] == 5000.0
         assert got["energy_mj"] == pytest.approx(5000 * 1.25 / 500)  # mW × s = mJ
 
     @given(st.lists(st.tuples(st.integers(1, 20_000), st.floats(0.1, 60), st.integers(1, 50)), min_size=1, max_size=5))
     def test_turns_weigh_by_their_time(self, parts: list[tuple[int, float, int]]):
-        got = measure(*(Turn([1.0] * n, s, series(power=[mw, mw])) for mw, s, n in parts))
+        got = measure(*(TimingRound([1.0] * n, s, series(power=[mw, mw])) for mw, s, n in parts))
         energy = math.fsum(mw * s for mw, s, _ in parts)
         assert got["energy_mj"] == pytest.approx(energy / sum(n for *_, n in parts), rel=1e-6, abs=1e-4)
         assert got["power_mw"] == pytest.approx(energy / math.fsum(s for _, s, _ in parts), rel=1e-6, abs=0.1)
 
     def test_a_turn_whose_power_could_not_be_read_counts_neither_as_time_nor_as_inferences(self):
-        told, silent = Turn([1.0] * 10, 2.0, series(power=[3000])), Turn([1.0] * 90, 8.0, series(power=[None]))
-        got = measure(told, silent)
+        known = TimingRound([1.0] * 10, 2.0, series(power=[3000]))
+        unknown = TimingRound([1.0] * 90, 8.0, series(power=[None]))
+        got = measure(known, unknown)
         assert (got["power_mw"], got["energy_mj"]) == (3000.0, 600.0)
 
     def test_only_readings_while_it_was_at_work_count(self):
-        turn = Turn([1.0], 1.0, series((1.0, 2.0), power=[9000, 1000, 2000, 9000]))
+        turn = TimingRound([1.0], 1.0, series((1.0, 2.0), power=[9000, 1000, 2000, 9000]))
         assert measure(turn)["power_mw"] == 1500.0
 
     @pytest.mark.parametrize("empty", [series(rail=None), series(), series(power=[None, None]), Series({}, (0, 1))])
     def test_a_device_that_tells_no_power_has_none(self, empty: Series):
-        got = measure(Turn([1.0], 1.0, empty))
+        got = measure(TimingRound([1.0], 1.0, empty))
         assert (got["power_mw"], got["energy_mj"]) == (None, None)
 
     @pytest.mark.parametrize(
@@ -154,7 +163,7 @@ class TestEnergy:
 class TestWarmth:
     def test_each_zone_has_what_was_before_at_most_and_after(self):
         while_measuring = {"GPU-therm": [40.0, 52.5, None], "BCPU-therm": [41.0, 41.0, 41.0]}
-        turn = Turn([1.0], 1.0, series((5.0, 6.0), temperatures=while_measuring))
+        turn = TimingRound([1.0], 1.0, series((5.0, 6.0), temperatures=while_measuring))
         before, after = {"GPU-therm": 40.0, "BCPU-therm": 43.0}, {"GPU-therm": 45.0, "BCPU-therm": 42.0}
         got = measure(turn, before=board(**before), after=board(**after))["temperatures_c"]
         assert got == {
@@ -164,19 +173,19 @@ class TestWarmth:
 
     def test_zones_that_say_nothing_or_always_the_same_are_left_out(self):
         told = {"Tdiode": [None, None], "PMIC-Die": [100.0, 100.0], "fan": [30.0, 31.0]}
-        turn = Turn([1.0], 1.0, series(temperatures=told))
+        turn = TimingRound([1.0], 1.0, series(temperatures=told))
         got = measure(turn, before=board(**{"PMIC-Die": 100.0, "Tdiode": None}))["temperatures_c"]
         assert got == {"fan": {"before": None, "max": 31.0, "after": None}}
 
 
-def at(*megahertz: float | None, latency: Sequence[float] = (1.0,) * 9, clock: str = "gpu_hz") -> Turn:
+def at(*megahertz: float | None, latency: Sequence[float] = (1.0,) * 9, clock: str = "gpu_hz") -> TimingRound:
     hertz = [None if each is None else each * 1e6 for each in megahertz]
-    return Turn(list(latency), 1.0, series(**{clock: hertz}))
+    return TimingRound(list(latency), 1.0, series(**{clock: hertz}))
 
 
 class TestThrottling:
     def test_the_clock_at_work_has_its_least_median_and_greatest(self):
-        turn = Turn([1.0], 1.0, series((1.0, 4.0), gpu_hz=[5, 1_000, None, 3_000, 2_000, 9_000]))
+        turn = TimingRound([1.0], 1.0, series((1.0, 4.0), gpu_hz=[5, 1_000, None, 3_000, 2_000, 9_000]))
         assert measure(turn)["gpu_hz"] == {"min": 1_000, "median": 2_000, "max": 3_000}
         assert measure(at())["gpu_hz"] is None
 
@@ -235,7 +244,7 @@ class TestThrottling:
             (at(*[1300.5] * 5), replace(LOCKED, gpu_max_hz=None)),
         ],
     )
-    def test_too_few_readings_say_nothing(self, turn: Turn, clocks: Clocks):
+    def test_too_few_readings_say_nothing(self, turn: TimingRound, clocks: Clocks):
         got = measure(turn, before=board(clocks))
         assert (got["throttled"], got["why_throttled"]) == (None, None)
 
@@ -256,7 +265,7 @@ class TestThrottling:
 
 class TestLine:
     def test_a_line_says_with_what_where_and_how_it_was_measured(self):
-        got = measure(Turn([1.0, 2.0], 1.0, series()))
+        got = measure(TimingRound([1.0, 2.0], 1.0, series()))
         assert got == {
             "device": "tx2", "job": "job-1", "at": 1.5, "tool": "trtexec", "version": "8.2.1", "precision": "fp16",
             "provider": "TensorRT", "threads": None, "batch": 1, "n": 2, "p50_ms": 1.5, "p90_ms": None, "p99_ms": None,
@@ -274,7 +283,7 @@ class TestLine:
             "seconds": 4.0,
             "sensors": {"t": [0.0, 3.996], "total_rail": "VDD_IN", "power_mw": {"VDD_IN": [1, 7]}},
         }
-        turn = trtexec_turn(timing, document)
+        turn = trtexec_round(timing, document)
         assert (turn.samples_ms, turn.gpu_ms, turn.seconds) == (
             trtexec_output.LATENCY_MS,
             trtexec_output.GPU_MS,
@@ -289,5 +298,5 @@ class TestLine:
             "samples_ms": [2.0, 3.0, 4.0], "seconds": 0.5, "from_s": 1.0, "to_s": 2.0,
             "sensors": {"t": [0.0, 1.5], "total_rail": "VDD_IN", "power_mw": {"VDD_IN": [1, 6]}},
         }  # fmt: skip
-        got = measure(onnxruntime_turn(document), how=ORT)
+        got = measure(onnxruntime_round(document), how=ORT)
         assert (got["p50_ms"], got["throughput_qps"], got["energy_mj"], got["gpu_p50_ms"]) == (3.0, 6.0, 1.0, None)

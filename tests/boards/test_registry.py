@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.boards.registry import Device, Registry, parse
+from engine.boards.registry import Board, Registry, parse
 from engine.errors import RequestError, WorkError
 
 
@@ -82,7 +82,7 @@ def test_any_text_is_a_device_that_reads_back_or_refused(name: str, target: str,
 )
 def test_a_device_that_was_not_parsed_is_checked_too(wrong: dict[str, object]) -> None:
     with pytest.raises(RequestError):
-        Device(**{"name": "tx2", "host": "host", **wrong})  # type: ignore[arg-type]
+        Board(**{"name": "tx2", "host": "host", **wrong})  # type: ignore[arg-type]
 
 
 def test_devices_are_kept_in_the_order_in_which_they_were_added(tmp_path: Path) -> None:

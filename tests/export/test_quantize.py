@@ -15,7 +15,7 @@ from engine.data.loader import batches
 from engine.errors import WorkError
 from engine.export.onnx import export
 from engine.export.quantize import CALIBRATION_IMAGES, quantize, quantize_on_data, stored_bytes
-from engine.export.runtime import session
+from engine.export.runtime import open_session
 from engine.spec.run import DataSpec
 
 IMAGE = (3, 16, 16)
@@ -77,7 +77,7 @@ def edited(path: Path, edit) -> Path:
 
 def logits(path: Path, images: np.ndarray) -> np.ndarray:
     """As the engine runs it: with 8 bit kernels that do not saturate on processors without VNNI."""
-    return session(path).run(["logits"], {"input": images})[0]
+    return open_session(path).run(["logits"], {"input": images})[0]
 
 
 def test_the_file_needs_opset_13_alone_and_an_old_ir_version(source: Path, target: Path, digits: Data):

@@ -51,7 +51,7 @@ def uniform_cut(module: nn.Module, structure: Structure, share: float) -> frozen
         for c, ids in enumerate(structure.members)
         if structure.summary.channel_groups[c].removable
     }
-    return structure.drop(channel_groups)
+    return structure.identities_at(channel_groups)
 
 
 @pytest.mark.parametrize("name", [*SMALL, *(f"torchvision/{f}" for f in TORCHVISION_FAMILIES)])

@@ -6,7 +6,7 @@ import onnx
 import pytest
 
 from engine.errors import WorkError
-from engine.latency.layer_timing import graph, time_layer
+from engine.latency.layer_timing import build_graph, time_layer
 from engine.latency.signature import Signature
 
 ONE = (1, 1)
@@ -24,14 +24,14 @@ LAYERS = {
 def test_a_layer_at_any_widths_is_valid_and_takes_time(name: str) -> None:
     layer = LAYERS[name]
     outs = 4
-    onnx.checker.check_model(graph(layer, 4, outs, 2), full_check=True)
+    onnx.checker.check_model(build_graph(layer, 4, outs, 2), full_check=True)
     assert time_layer(layer, 4, outs) > 0
 
 
 @pytest.mark.parametrize("name", LAYERS)
 def test_every_copy_has_the_widths_and_positions_of_the_layer(name: str) -> None:
     layer = LAYERS[name]
-    inferred = onnx.shape_inference.infer_shapes(graph(layer, 4, 4, 3)).graph
+    inferred = onnx.shape_inference.infer_shapes(build_graph(layer, 4, 4, 3)).graph
     sizes = {
         v.name: [d.dim_value for d in v.type.tensor_type.shape.dim] for v in (*inferred.value_info, *inferred.output)
     }

@@ -13,6 +13,7 @@ from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure, summarize
 from engine.latency import profile
+from engine.latency.predictor import Predictor
 from engine.prune.solver import TargetUnreachable, removal_order, solve, uniform_keys
 from engine.spec.run import TargetSpec
 
@@ -60,7 +61,7 @@ def test_a_table_is_measured_once_and_then_read(tiny: tuple[nn.Module, Structure
 
 def test_a_target_in_milliseconds_is_met_by_prediction_or_refused(tiny: tuple[nn.Module, Structure]) -> None:
     module, structure = tiny
-    metric = Metric("latency", profile.measure_table(module, structure))
+    metric = Metric("latency", Predictor(profile.measure_table(module, structure)))
     model = CostModel(structure.summary)
     whole = metric.of(model)
     order = removal_order(structure.summary, uniform_keys(structure.summary, model.present))

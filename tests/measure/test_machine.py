@@ -34,19 +34,19 @@ def test_a_processor_without_a_name_is_known_by_its_architecture(tmp_path: Path)
 @pytest.mark.parametrize(("present", "chosen"), [(True, "cuda"), (False, "cpu")])
 def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch, present: bool, chosen: str):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
-    assert machine.device("auto") == chosen
-    assert machine.device("cpu") == "cpu"
+    assert machine.resolve_device("auto") == chosen
+    assert machine.resolve_device("cpu") == "cpu"
 
 
 def test_cuda_that_is_absent_is_refused(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RequestError, match="no CUDA GPU"):
-        machine.device("cuda")
+        machine.resolve_device("cuda")
 
 
 def test_an_unknown_device_is_refused():
     with pytest.raises(RequestError, match="allowed: auto, cpu, cuda"):
-        machine.device("tpu")
+        machine.resolve_device("tpu")
 
 
 def test_importing_it_does_not_import_torch():

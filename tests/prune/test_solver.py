@@ -11,6 +11,7 @@ from engine.graph.cost import CostModel, cost, widths
 from engine.graph.metric import Metric
 from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
+from engine.latency.predictor import Predictor
 from engine.prune import depth
 from engine.prune.forecast import forecast
 from engine.prune.solver import TargetUnreachable, removal_order, solve, split_target, uniform_keys
@@ -95,7 +96,7 @@ def test_blocks_go_lowest_score_first_until_the_target_and_no_further() -> None:
     summary = SHEETS["resnet20"]
     scores = {block.name: float(i) for i, block in enumerate(summary.blocks)}
     whole = cost(summary).macs
-    removed = depth.choose(summary, scores, Metric("macs"), 0.7 * whole)
+    removed = depth.select_blocks(summary, scores, Metric("macs"), 0.7 * whole)
     assert removed == ["layer1.0", "layer1.1", "layer1.2"]
     assert cost(summary, removed=removed).macs <= 0.7 * whole < cost(summary, removed=removed[:-1]).macs
 
@@ -104,7 +105,7 @@ def test_equal_scores_go_by_the_larger_saving_then_by_name() -> None:
     summary = SHEETS["mobilenet_v2"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
     savings = {b.name: cost(summary).macs - cost(summary, removed=[b.name]).macs for b in depth.candidates(summary)}
-    removed = depth.choose(summary, alike, Metric("macs"), 0.75 * cost(summary).macs)
+    removed = depth.select_blocks(summary, alike, Metric("macs"), 0.75 * cost(summary).macs)
     assert removed == sorted(savings, key=lambda n: (-savings[n], n))[: len(removed)]
 
 
@@ -112,14 +113,14 @@ def test_a_block_that_would_undershoot_the_whole_target_is_passed_over() -> None
     summary = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
     whole = cost(summary).macs
-    assert depth.choose(summary, alike, Metric("macs"), 0.975 * whole, not_below=0.95 * whole) == []
+    assert depth.select_blocks(summary, alike, Metric("macs"), 0.975 * whole, not_below=0.95 * whole) == []
 
 
 def test_too_few_blocks_for_the_target_is_refused_with_the_least() -> None:
     summary = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
     with pytest.raises(TargetUnreachable) as refused:
-        depth.choose(summary, alike, Metric("macs"), 0.1 * cost(summary).macs)
+        depth.select_blocks(summary, alike, Metric("macs"), 0.1 * cost(summary).macs)
     assert refused.value.least == cost(summary, removed=[block.name for block in depth.candidates(summary)]).macs
 
 
@@ -188,7 +189,7 @@ def test_a_target_in_milliseconds_is_met_and_asking_for_more_never_gives_less(
     name: str, a: float, b: float, seed: int, round_to: int
 ) -> None:
     """Although single channels less may take longer: odd widths take three times as long here."""
-    model, metric = CostModel(SHEETS[name]), Metric("latency", TABLES[name])
+    model, metric = CostModel(SHEETS[name]), Metric("latency", Predictor(TABLES[name]))
     order = random_chain(SHEETS[name], seed, round_to)
     least, whole = metric.of(model, _emptied(SHEETS[name], order)), metric.of(model)
     limits = [least + share * (whole - least) for share in sorted((a, b))]
@@ -199,7 +200,7 @@ def test_a_target_in_milliseconds_is_met_and_asking_for_more_never_gives_less(
 
 
 def test_a_target_in_milliseconds_takes_no_channel_more_than_it_must() -> None:
-    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", TABLES["resnet20"])
+    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", Predictor(TABLES["resnet20"]))
     order = random_chain(SHEETS["resnet20"], 0)
     limit = 0.6 * metric.of(model)
     kept = solve(model, order, metric, limit)
@@ -209,7 +210,7 @@ def test_a_target_in_milliseconds_takes_no_channel_more_than_it_must() -> None:
 
 
 def test_milliseconds_below_the_floor_are_refused_with_the_least_along_the_way() -> None:
-    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", TABLES["resnet20"])
+    model, metric = CostModel(SHEETS["resnet20"]), Metric("latency", Predictor(TABLES["resnet20"]))
     order = random_chain(SHEETS["resnet20"], 0)
     with pytest.raises(TargetUnreachable) as refused:
         solve(model, order, metric, 0.0)

@@ -1,4 +1,4 @@
-"""Espalier's hands on a board: this one file is copied there and run by the Python the board has, from 3.6 on.
+"""Espalier's agent on a board: this one file is copied there and run by the Python the board has, from 3.6 on.
 
     probe  what this board is                         hold  take the board, keep it, put its settings back
     run    run a command and record the sensors       ort   time a network with ONNX Runtime
@@ -74,7 +74,7 @@ class Ended(BaseException):
     """A signal or the leash ended this command."""
 
 
-# --- talking and ending
+# --- documents and signals
 
 
 def emit(document: Document) -> None:
@@ -86,42 +86,42 @@ def emit(document: Document) -> None:
             data = data[os.write(1, data) :]
 
 
-class Ending:
+class SignalHandler:
     """The signals that end this command: the first becomes Ended in the main thread, later ones find it cleaning up.
 
-    While a child runs, that is put off until somebody looks, lest it falls between the child's start and its guard.
+    While a process is started or runs, Ended is deferred until `raise_pending`, lest it falls between start and guard.
     """
 
     def __init__(self) -> None:
         self.caught: Optional[str] = None
-        self.over = self.put_off = False
+        self.raised = self.deferred = False
 
     def listen(self) -> None:
         for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             signal.signal(each, self._hear)
 
-    def look(self) -> None:
+    def raise_pending(self) -> None:
         """Raises Ended when a signal has come, once."""
-        if self.caught and not self.over:
-            self.over = True
+        if self.caught and not self.raised:
+            self.raised = True
             raise Ended(self.caught)
 
     @contextlib.contextmanager
-    def later(self) -> Iterator[None]:
-        self.put_off = True
+    def deferring(self) -> Iterator[None]:
+        self.deferred = True
         try:
             yield
         finally:
-            self.put_off = False
-        self.look()
+            self.deferred = False
+        self.raise_pending()
 
     def _hear(self, number: int, _frame: Any) -> None:
         self.caught = self.caught or signal.Signals(number).name
-        if not self.put_off:
-            self.look()
+        if not self.deferred:
+            self.raise_pending()
 
 
-ENDING = Ending()
+SIGNALS = SignalHandler()
 
 
 def leash(silence: Optional[float] = None) -> None:
@@ -139,12 +139,12 @@ def leash(silence: Optional[float] = None) -> None:
 # --- reading the board's files
 
 
-def under(path: str) -> Path:
+def board_path(path: str) -> Path:
     """The path on this board; below ESPALIER_ROOT if there is one."""
     return Path(os.environ.get("ESPALIER_ROOT") or "/") / path
 
 
-def text_in(path: Path) -> Optional[str]:
+def read_text(path: Path) -> Optional[str]:
     """The text of a small file without the NUL or newline at its end; None when it cannot be read."""
     try:
         return path.read_bytes().decode("utf-8", "replace").strip("\0\n ")
@@ -152,17 +152,17 @@ def text_in(path: Path) -> Optional[str]:
         return None
 
 
-def number_in(path: Path) -> Optional[int]:
+def read_number(path: Path) -> Optional[int]:
     """The whole number in a file; None when it cannot be read or is none."""
     try:
-        return int(text_in(path) or "")
+        return int(read_text(path) or "")
     except ValueError:
         return None
 
 
-def found(*patterns: str) -> List[Path]:
-    """What matches, in a natural order: zone2 before zone10."""
-    paths = [path for pattern in patterns for path in under("").glob(pattern)]
+def glob_sorted(*patterns: str) -> List[Path]:
+    """The files that match, in a natural order: zone2 before zone10."""
+    paths = [path for pattern in patterns for path in board_path("").glob(pattern)]
     return sorted(paths, key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", str(path))])
 
 
@@ -176,7 +176,7 @@ class Gauge(NamedTuple):
         """The value; None when a file cannot be read now."""
         product = 1
         for file in self.files:
-            number = number_in(file)
+            number = read_number(file)
             if number is None:
                 return None
             product *= number
@@ -187,10 +187,10 @@ class Sensors:
     """What can be read on this board while it works: files found once, values read often; None for a failed read."""
 
     def __init__(self) -> None:
-        self.zones, self.rails = numbered(thermal_zones()), numbered(power_rails())
+        self.zones, self.rails = number_names(thermal_zones()), number_names(power_rails())
         self.total_rail = next((name for name in TOTAL_RAILS if name in self.rails), None)
         self.gpu = next((path for path in gpus() if (path / "cur_freq").exists()), None)
-        self.cores = found("sys/devices/system/cpu/cpu[0-9]*/cpufreq")
+        self.cores = glob_sorted("sys/devices/system/cpu/cpu[0-9]*/cpufreq")
 
     def temperatures(self) -> Document:
         """Degrees Celsius by the type of thermal zone."""
@@ -201,11 +201,11 @@ class Sensors:
         return {name: gauge.read() for name, gauge in self.rails.items()}
 
     def gpu_hz(self, which: str = "cur_freq") -> Optional[int]:
-        return None if self.gpu is None else number_in(self.gpu / which)
+        return None if self.gpu is None else read_number(self.gpu / which)
 
     def cpu_hz(self, which: str = "scaling_cur_freq") -> List[Optional[int]]:
         """Of each core that is on; the files say kHz."""
-        values = [number_in(core / which) for core in self.cores]
+        values = [read_number(core / which) for core in self.cores]
         return [None if value is None else value * 1000 for value in values]
 
     def clocks(self) -> Document:
@@ -222,34 +222,34 @@ class Sensors:
 
 
 def thermal_zones() -> Iterator[Tuple[Optional[str], Gauge]]:
-    for zone in found("sys/devices/virtual/thermal/thermal_zone*"):
-        yield text_in(zone / "type"), Gauge((zone / "temp",), 1000)
+    for zone in glob_sorted("sys/devices/virtual/thermal/thermal_zone*"):
+        yield read_text(zone / "type"), Gauge((zone / "temp",), 1000)
 
 
 def power_rails() -> Iterator[Tuple[Optional[str], Gauge]]:
     """Of the driver up to L4T 32, with milliwatts in one file, and of hwmon since, with millivolts and milliamperes."""
-    for label in found("sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"):
+    for label in glob_sorted("sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"):
         power = "in_power{}_input".format(label.name[len("rail_name_") :])
-        yield text_in(label), Gauge((label.parent / power,))
-    for label in found("sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-3]_label"):
+        yield read_text(label), Gauge((label.parent / power,))
+    for label in glob_sorted("sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-3]_label"):
         files = (label.parent / f"{kind}{label.name[2]}_input" for kind in ("in", "curr"))
-        yield text_in(label), Gauge(tuple(files), 1000)
+        yield read_text(label), Gauge(tuple(files), 1000)
 
 
 def gpus() -> List[Path]:
     names = ("gp10b", "gv11b", "ga10b", "gpu")  # TX2, Xavier, Orin, and what newer kernels call all of them
     inside = [f"sys/devices/*.{name}/devfreq/*.{name}" for name in names]
-    return found(*inside, "sys/devices/gpu.0/devfreq/*", *(f"sys/class/devfreq/*.{name}" for name in names))
+    return glob_sorted(*inside, "sys/devices/gpu.0/devfreq/*", *(f"sys/class/devfreq/*.{name}" for name in names))
 
 
-def numbered(gauges: Iterator[Tuple[Optional[str], Gauge]]) -> Dict[str, Gauge]:
+def number_names(gauges: Iterator[Tuple[Optional[str], Gauge]]) -> Dict[str, Gauge]:
     """By name, with a number behind a name that comes again; without those that nothing is connected to."""
-    named: Dict[str, Gauge] = {}
+    gauges_by_name: Dict[str, Gauge] = {}
     for name, gauge in gauges:
         if name and name != "NC":
-            again = sum(each == name or each.startswith(name + "-") for each in named)
-            named[f"{name}-{again + 1}" if again else name] = gauge
-    return named
+            again = sum(each == name or each.startswith(name + "-") for each in gauges_by_name)
+            gauges_by_name[f"{name}-{again + 1}" if again else name] = gauge
+    return gauges_by_name
 
 
 class Recorder(threading.Thread):
@@ -263,11 +263,11 @@ class Recorder(threading.Thread):
         self.until, self.stop = os.pipe()
 
     def run(self) -> None:
-        following, more = self.started, True
+        next_read, more = self.started, True
         while more:
             self._read()
-            following = max(following + self.step, time.monotonic())
-            more = not select.select([self.until], [], [], max(0.0, following - time.monotonic()))[0]
+            next_read = max(next_read + self.step, time.monotonic())
+            more = not select.select([self.until], [], [], max(0.0, next_read - time.monotonic()))[0]
         self._read()
         os.close(self.until)
 
@@ -333,20 +333,20 @@ class Reader(threading.Thread):
 
 def execute(argv: List[str], limit: float, keep: Optional[int] = KEPT_BYTES, **how: Any) -> Outcome:
     """Runs a command for at most `limit` seconds and reads both its streams; its group is dead afterwards."""
-    with ENDING.later():
+    with SIGNALS.deferring():
         started = time.monotonic()
-        child = launch(argv, **how)
+        process = start_process(argv, **how)
         try:
-            out, err = Reader(child.stdout, keep), Reader(child.stderr, keep)
-            timed_out = not exited_within(child, limit)
+            out, err = Reader(process.stdout, keep), Reader(process.stderr, keep)
+            timed_out = not exited_within(process, limit)
             seconds = time.monotonic() - started
         finally:
-            status = kill_group(child)
+            status = kill_group(process)
     return Outcome(status, timed_out, seconds, out.text(), err.text())
 
 
-def observed(argv: List[str], limit: float, hz: float, **how: Any) -> Tuple[Outcome, Recorder, Document]:
-    """Runs a command under the sensors' eyes; and the recorder, and its series."""
+def execute_recorded(argv: List[str], limit: float, hz: float, **how: Any) -> Tuple[Outcome, Recorder, Document]:
+    """Runs a command while the sensors are recorded; its outcome, the recorder and the series."""
     recorder = Recorder(hz)
     recorder.start()
     try:
@@ -356,8 +356,8 @@ def observed(argv: List[str], limit: float, hz: float, **how: Any) -> Tuple[Outc
     return outcome, recorder, series
 
 
-def call(argv: List[str], limit: float = TOOL_LIMIT_S, **how: Any) -> Tuple[int, str]:
-    """Runs a small tool; its exit status and all it said. Raises Failed when it cannot start or does not end."""
+def run_tool(argv: List[str], limit: float = TOOL_LIMIT_S, **how: Any) -> Tuple[int, str]:
+    """Runs a small tool; its exit status and all its output. Raises Failed when it cannot start or does not end."""
     outcome = execute(argv, limit, **how)
     if outcome.timed_out:
         raise Failed(f"{argv[0]} did not end within {limit:g} s")
@@ -367,7 +367,7 @@ def call(argv: List[str], limit: float = TOOL_LIMIT_S, **how: Any) -> Tuple[int,
 LIBC, PR_SET_PDEATHSIG = ctypes.CDLL(None), 1
 
 
-def launch(
+def start_process(
     argv: List[str], folder: Optional[Path] = None, environment: Optional[Dict[str, str]] = None
 ) -> "subprocess.Popen[bytes]":
     """Starts a command in a session of its own; it dies with this process even when that is killed by SIGKILL."""
@@ -386,25 +386,25 @@ def launch(
         raise Failed(f"cannot start {argv[0]}: {os.strerror(error.errno or 0)}") from None
 
 
-def exited_within(child: "subprocess.Popen[bytes]", seconds: float) -> bool:
+def exited_within(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
     """Whether it ended in time; Ended when this command is to end. Not reaped, its number stays that of its group."""
     end = time.monotonic() + seconds
-    while os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
-        ENDING.look()
+    while os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG) is None:
+        SIGNALS.raise_pending()
         if time.monotonic() >= end:
             return False
         time.sleep(POLL_S)
     return True
 
 
-def kill_group(child: "subprocess.Popen[bytes]") -> int:
+def kill_group(process: "subprocess.Popen[bytes]") -> int:
     """Kills a command that is not yet reaped and all that it started; its exit status."""
     try:
-        os.killpg(child.pid, signal.SIGKILL)
+        os.killpg(process.pid, signal.SIGKILL)
     except PermissionError:  # root's, by sudo
-        if not exited_within(child, ROOT_GRACE_S):
-            raise Failed(f"a tool that runs as root does not end: {child.args!r}") from None
-    return child.wait()
+        if not exited_within(process, ROOT_GRACE_S):
+            raise Failed(f"a tool that runs as root does not end: {process.args!r}") from None
+    return process.wait()
 
 
 # --- probe
@@ -414,11 +414,11 @@ def probe(options: argparse.Namespace) -> Document:
     """What this board is and how it is set; null for what it does not say."""
     sensors = Sensors()
     problems: List[str] = []
-    compatible = [name for name in (text_in(under("proc/device-tree/compatible")) or "").split("\0") if name]
+    compatible = [name for name in (read_text(board_path("proc/device-tree/compatible")) or "").split("\0") if name]
     l4t, trtexec = l4t_version(), tool("usr/src/tensorrt/bin/trtexec", "usr/bin/trtexec")
     runtime = ort_version(problems)
     return {
-        "model": text_in(under("proc/device-tree/model")),
+        "model": read_text(board_path("proc/device-tree/model")),
         "compatible": compatible,
         "jetson": next((name for chip, name in CHIPS if any(chip in each for each in compatible)), None),
         "l4t": l4t,
@@ -448,7 +448,7 @@ def probe(options: argparse.Namespace) -> Document:
 
 
 def l4t_version() -> Optional[str]:
-    release = text_in(under("etc/nv_tegra_release")) or ""
+    release = read_text(board_path("etc/nv_tegra_release")) or ""
     match = re.search(r"R(\d+) \(release\), REVISION: (\d+(?:\.\d+)*)", release)
     return None if match is None else "{}.{}".format(*match.groups())
 
@@ -459,14 +459,16 @@ def jetpack_of(l4t: Optional[str]) -> Optional[str]:
 
 def tensorrt_version(trtexec: Optional[str], problems: List[str]) -> Optional[str]:
     """From the name of the library that the links point to, or else from the banner of trtexec: v8201 is 8.2.1."""
-    names = [re.search(r"libnvinfer\.so\.(\d+\.\d+\.\d+)", path.name) for path in found("usr/lib/*/libnvinfer.so.*")]
+    names = [
+        re.search(r"libnvinfer\.so\.(\d+\.\d+\.\d+)", path.name) for path in glob_sorted("usr/lib/*/libnvinfer.so.*")
+    ]
     versions = [[int(part) for part in name.group(1).split(".")] for name in names if name]
     if versions:
         return ".".join(str(part) for part in max(versions))
     if trtexec is None:
         return None
     try:
-        banner = re.search(r"TensorRT v(\d{4,6})\b", call([trtexec, "--help"], QUESTION_LIMIT_S)[1])
+        banner = re.search(r"TensorRT v(\d{4,6})\b", run_tool([trtexec, "--help"], QUESTION_LIMIT_S)[1])
         if banner is None:
             raise Failed(f"{trtexec} --help does not say which TensorRT it is")
     except Failed as error:
@@ -478,10 +480,10 @@ def tensorrt_version(trtexec: Optional[str], problems: List[str]) -> Optional[st
 
 
 def ort_version(problems: List[str]) -> Document:
-    """Asked in a process of its own: a NumPy that was built for another processor kills the one that imports it."""
+    """Found out in a process of its own: a NumPy that was built for another processor kills the one that imports it."""
     try:
-        status, said = call(own_command("ort-about"), environment=ort_environment())
-        answer = last_document(said) or {"error": f"importing it ended with status {status}"}
+        status, output = run_tool(own_command("ort-about"), environment=ort_environment())
+        answer = last_document(output) or {"error": f"importing it ended with status {status}"}
     except Failed as error:
         answer = {"error": str(error)}
     if "error" in answer and answer["error"] != NO_RUNTIME:  # none installed is no problem
@@ -506,7 +508,7 @@ def last_document(text: str) -> Optional[Document]:
 
 def tool(*paths: str) -> Optional[str]:
     """The first of these that can be run here."""
-    return next((str(under(path)) for path in paths if os.access(str(under(path)), os.X_OK)), None)
+    return next((str(board_path(path)) for path in paths if os.access(str(board_path(path)), os.X_OK)), None)
 
 
 def power_mode() -> Optional[Document]:
@@ -515,7 +517,7 @@ def power_mode() -> Optional[Document]:
     if nvpmodel is None:
         return None
     try:
-        match = re.search(r"NV Power Mode:[ \t]*(\S+)\s+(\d+)", call([nvpmodel, "-q"], QUESTION_LIMIT_S)[1])
+        match = re.search(r"NV Power Mode:[ \t]*(\S+)\s+(\d+)", run_tool([nvpmodel, "-q"], QUESTION_LIMIT_S)[1])
     except Failed:  # a tool that hangs tells no mode
         return None
     return None if match is None else {"name": match.group(1), "id": int(match.group(2))}
@@ -530,23 +532,23 @@ def may_be_root() -> bool:
     nvpmodel = tool("usr/sbin/nvpmodel", "usr/bin/nvpmodel")
     tries = [["true"]] + ([[nvpmodel, "-q"]] if nvpmodel else [])
     with contextlib.suppress(Failed):  # it waits for something that nobody will type
-        return any(call(["sudo", "-n", *argv], QUESTION_LIMIT_S)[0] == 0 for argv in tries)
+        return any(run_tool(["sudo", "-n", *argv], QUESTION_LIMIT_S)[0] == 0 for argv in tries)
     return False
 
 
 def system_name() -> Optional[str]:
-    match = re.search(r'^PRETTY_NAME="?([^"\n]*)', text_in(under("etc/os-release")) or "", re.MULTILINE)
+    match = re.search(r'^PRETTY_NAME="?([^"\n]*)', read_text(board_path("etc/os-release")) or "", re.MULTILINE)
     return match.group(1) if match else None
 
 
 def memory(field: str) -> Optional[int]:
     """Bytes; the file says kB."""
-    match = re.search(rf"^{field}:\s+(\d+) kB", text_in(under("proc/meminfo")) or "", re.MULTILINE)
+    match = re.search(rf"^{field}:\s+(\d+) kB", read_text(board_path("proc/meminfo")) or "", re.MULTILINE)
     return int(match.group(1)) * 1024 if match else None
 
 
 def uptime() -> Optional[float]:
-    match = re.match(r"\d+(\.\d+)?", text_in(under("proc/uptime")) or "")
+    match = re.match(r"\d+(\.\d+)?", read_text(board_path("proc/uptime")) or "")
     return float(match.group()) if match else None
 
 
@@ -562,7 +564,7 @@ def disk_free() -> Optional[int]:
 
 
 def boot_id() -> Optional[str]:
-    return text_in(under("proc/sys/kernel/random/boot_id"))
+    return read_text(board_path("proc/sys/kernel/random/boot_id"))
 
 
 class Lock:
@@ -572,10 +574,10 @@ class Lock:
         self.path, now = folder / "lock", time.monotonic()
         self.fd: Optional[int] = None
         owner = os.fsencode(owner).decode("utf-8", "replace")[:200]  # the C locale gave it as bytes in disguise
-        self.card = {"pid": os.getpid(), "owner": owner, "boot_id": boot_id(), "since": now, "beat": now}
+        self.record = {"pid": os.getpid(), "owner": owner, "boot_id": boot_id(), "since": now, "beat": now}
 
     def take(self, wait: float) -> Tuple[bool, Optional[Document]]:
-        """(True, what was broken for it) or, after `wait` seconds, (False, who holds it)."""
+        """(True, the stale lock that was broken for it) or, after `wait` seconds, (False, its holder)."""
         end, broke = time.monotonic() + max(wait, 0.3), None
         while not self._try():
             holder = self._read()
@@ -587,9 +589,9 @@ class Lock:
             time.sleep(0.05)
         left = self._read()
         if broke is None and left is not None:
-            restarted = left.get("boot_id") != self.card["boot_id"]
+            restarted = left.get("boot_id") != self.record["boot_id"]
             broke = self._about(left, "the board was restarted" if restarted else "its process was killed")
-        self.card["since"] = time.monotonic()
+        self.record["since"] = time.monotonic()
         self.beat()
         return True, broke
 
@@ -597,8 +599,8 @@ class Lock:
         """Shows that the holder lives."""
         if self.fd is None or not self._is_file():
             raise Failed(f"{self.path} was removed while it was held")
-        self.card["beat"] = time.monotonic()
-        os.pwrite(self.fd, json.dumps(self.card).encode().ljust(4096), 0)
+        self.record["beat"] = time.monotonic()
+        os.pwrite(self.fd, json.dumps(self.record).encode().ljust(4096), 0)
 
     def release(self) -> None:
         """Removes the file while nobody else can have it, and lets go; holding nothing is fine."""
@@ -609,7 +611,7 @@ class Lock:
         self.fd = None
 
     def _try(self) -> bool:
-        with ENDING.later():  # what is open is not held yet, and is not to be let go as if it were
+        with SIGNALS.deferring():  # what is open is not held yet, and is not to be let go as if it were
             fd = os.open(str(self.path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             with contextlib.suppress(BlockingIOError):
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -628,27 +630,27 @@ class Lock:
             return False
 
     def _read(self) -> Optional[Document]:
-        """The card in the file; None for one that is empty or half written."""
+        """The record in the file; None for one that is empty or half written."""
         try:
-            card = json.loads(text_in(self.path) or "")
-            return {**card, "pid": int(card["pid"]), "beat": float(card["beat"]), "since": float(card["since"])}
+            record = json.loads(read_text(self.path) or "")
+            return {**record, "pid": int(record["pid"]), "beat": float(record["beat"]), "since": float(record["since"])}
         except (ValueError, KeyError, TypeError, OverflowError):
             return None
 
-    def _about(self, card: Optional[Document], why: Optional[str] = None) -> Document:
-        """The card for others; ages only of this boot, since the clock starts anew with each."""
-        card = card or {"pid": None, "owner": None}
-        same, now = card.get("boot_id") == self.card["boot_id"] and "beat" in card, time.monotonic()
-        ages = {key: round(max(0.0, now - card[since]), 1) if same else None for key, since in AGES}
-        about = {"pid": card["pid"], "owner": card.get("owner"), **ages}
+    def _about(self, record: Optional[Document], why: Optional[str] = None) -> Document:
+        """The record for others; ages only of this boot, since the clock starts anew with each."""
+        record = record or {"pid": None, "owner": None}
+        same, now = record.get("boot_id") == self.record["boot_id"] and "beat" in record, time.monotonic()
+        ages = {key: round(max(0.0, now - record[since]), 1) if same else None for key, since in AGES}
+        about = {"pid": record["pid"], "owner": record.get("owner"), **ages}
         return about if why is None else {**about, "why": why}
 
-    def _kill_if_stale(self, card: Optional[Document]) -> bool:
-        if card is None or card.get("boot_id") != self.card["boot_id"] or card["pid"] == os.getpid():
+    def _kill_if_stale(self, record: Optional[Document]) -> bool:
+        if record is None or record.get("boot_id") != self.record["boot_id"] or record["pid"] == os.getpid():
             return False
-        if time.monotonic() - card["beat"] <= STALE_S or not self._is_open_in(card["pid"]):
+        if time.monotonic() - record["beat"] <= STALE_S or not self._is_open_in(record["pid"]):
             return False
-        os.kill(card["pid"], signal.SIGKILL)
+        os.kill(record["pid"], signal.SIGKILL)
         return True
 
     def _is_open_in(self, pid: int) -> bool:
@@ -672,7 +674,7 @@ class Settings:
         self.folder, self.note = folder, folder / "restore.json"
 
     def change(self, mode: Optional[int], max_clocks: bool) -> Document:
-        """Sets what was asked; what that changed."""
+        """Sets what was requested; returns what that changed."""
         now = power_mode() if mode is not None else None
         if mode is not None and now is None:
             raise Failed("this board tells no power mode (nvpmodel -q): leave the power mode as it is")
@@ -692,7 +694,7 @@ class Settings:
         return {**changed, "clocks": max_clocks}
 
     def undo(self) -> Optional[Document]:
-        """Puts back what the note says, and removes it; None where there is none."""
+        """Restores what the note says, and removes it; None where there is none."""
         if not self.note.exists():
             return None
         try:
@@ -725,10 +727,10 @@ class Settings:
         if path is None:
             raise Failed(f"this board has no {name}: leave power mode and clocks as they are")
         sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        status, said = call([*sudo, path, *arguments], folder=self.folder)
-        complaint = re.search(r"^(?:NVPM ERROR|Error).*", said, re.MULTILINE)
+        status, output = run_tool([*sudo, path, *arguments], folder=self.folder)
+        complaint = re.search(r"^(?:NVPM ERROR|Error).*", output, re.MULTILINE)
         if status != 0 or (strict and complaint):
-            line = complaint.group() if complaint else (said.splitlines() or [f"status {status}"])[-1]
+            line = complaint.group() if complaint else (output.splitlines() or [f"status {status}"])[-1]
             advice = "leave power mode and clocks as they are, or ask for another"
             if "root" in line or "sudo" in line:
                 advice = "allow it in sudoers without a password, or leave power mode and clocks as they are"
@@ -756,28 +758,28 @@ def write_whole(path: Path, document: Document) -> None:
 def hold(options: argparse.Namespace) -> Optional[Document]:
     """Takes the board and keeps it until the leash or a signal ends that; prints its document itself, in between."""
     options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock, settings, told = Lock(options.folder, options.owner), Settings(options.folder), False
+    lock, settings, reported = Lock(options.folder, options.owner), Settings(options.folder), False
     try:
-        held, who = lock.take(options.wait)
+        held, holder_or_broken = lock.take(options.wait)
         if not held:
-            return {"held": False, "holder": who}
+            return {"held": False, "holder": holder_or_broken}
         restored = settings.undo()
         try:
             changed = settings.change(options.power_mode, options.max_clocks)
-            told = True  # before it is, for whoever reads it may end this at once
-            emit({"held": True, "broke": who, "restored": restored, "changed": changed})
+            reported = True  # before it is, for whoever reads it may end this at once
+            emit({"held": True, "broke": holder_or_broken, "restored": restored, "changed": changed})
             while True:
                 time.sleep(BEAT_S)
                 lock.beat()
         finally:
-            ENDING.over = True  # it ends already
+            SIGNALS.raised = True  # it ends already
             settings.undo()
     except Ended:
-        if not told:
+        if not reported:
             raise
         return None
     except (Failed, OSError) as error:
-        if not told:
+        if not reported:
             raise
         sys.exit(str(error))  # on standard error, and with 1: the document is out
     finally:
@@ -788,10 +790,10 @@ def hold(options: argparse.Namespace) -> Optional[Document]:
 
 
 def run(options: argparse.Namespace) -> Document:
-    """Runs a command under the sensors' eyes, and brings back the JSON file that it writes."""
+    """Runs a command while the sensors are recorded, and brings back the JSON file that it writes."""
     if options.collect:
         forget(options.collect)
-    outcome, _, series = observed(options.argv, options.limit, options.hz)
+    outcome, _, series = execute_recorded(options.argv, options.limit, options.hz)
     collected, problem = collect(options.collect) if options.collect else (None, None)
     return {
         "status": outcome.status,
@@ -832,11 +834,11 @@ def ort(options: argparse.Namespace) -> Document:
     if not options.model.is_file():
         raise Failed(f"there is no model {options.model}")
     deadline = time.monotonic() + options.limit
-    given = [("model", options.model), ("least", options.least), ("seconds", options.seconds)]
-    given += [("warmup", options.warmup), ("threads", options.threads), ("deadline", deadline)]
-    argv = own_command("ort-child", *(f"--{name}={value}" for name, value in given))
+    values = [("model", options.model), ("least", options.least), ("seconds", options.seconds)]
+    values += [("warmup", options.warmup), ("threads", options.threads), ("deadline", deadline)]
+    argv = own_command("ort-child", *(f"--{name}={value}" for name, value in values))
     limit = options.limit + ORT_GRACE_S
-    outcome, recorder, series = observed(argv, limit, options.hz, keep=None, environment=ort_environment())
+    outcome, recorder, series = execute_recorded(argv, limit, options.hz, keep=None, environment=ort_environment())
     answer = last_document(outcome.out)
     if outcome.status == 0 and answer is not None:
         window = {key: round(answer.pop(key) - recorder.started, 4) for key in ("from_s", "to_s")}
@@ -886,7 +888,7 @@ def ort_child(options: argparse.Namespace) -> Document:
         while time.monotonic() < min(warm, options.deadline):
             session.run(None, feed)
         began = time.monotonic()
-        samples = sample(lambda: session.run(None, feed), options)
+        samples = sample_queries(lambda: session.run(None, feed), options)
         ended = time.monotonic()
     except Failed:
         raise
@@ -918,7 +920,7 @@ def random_inputs(numpy: Any, inputs: Sequence[Any]) -> Dict[str, Any]:
     return feed
 
 
-def sample(query: Callable[[], object], options: argparse.Namespace) -> List[float]:
+def sample_queries(query: Callable[[], object], options: argparse.Namespace) -> List[float]:
     """Milliseconds of each query, until there are enough for long enough, or until the deadline."""
     samples: List[float] = []
     started = time.perf_counter()
@@ -943,7 +945,7 @@ def tidy(options: argparse.Namespace) -> Document:
     """Removes what was not used for longest: all that is too old, then until the rest is small enough."""
     now, kept, freed = time.time(), 0, 0
     removed: List[str] = []
-    files = sorted(cached(options.folder), key=lambda entry: entry[1].st_mtime)
+    files = sorted(cached_files(options.folder), key=lambda entry: entry[1].st_mtime)
     total = sum(stat.st_size for _, stat in files)
     for path, stat in files:
         name, age = path.relative_to(options.folder).as_posix(), now - stat.st_mtime
@@ -958,7 +960,7 @@ def tidy(options: argparse.Namespace) -> Document:
     return {"removed": removed, "freed_bytes": freed, "kept_bytes": kept}
 
 
-def cached(folder: Path) -> Iterator[Tuple[Path, os.stat_result]]:
+def cached_files(folder: Path) -> Iterator[Tuple[Path, os.stat_result]]:
     """What may go: models, engines, scripts and unfinished uploads; never this file, the lock, the note of settings."""
     patterns = ("models/*", "engines/*", "scripts/*", "*.py", "*.part", "*/*.part")
     for path in {path for pattern in patterns for path in folder.glob(pattern)} - {Path(os.path.abspath(__file__))}:
@@ -996,44 +998,44 @@ def parser() -> Parser:
     commands = whole.add_subparsers(dest="command", metavar="probe|hold|run|ort|tidy")
 
     def command(work: Callable[[argparse.Namespace], Optional[Document]], name: Optional[str] = None) -> Parser:
-        made = commands.add_parser(name or work.__name__, description=work.__doc__, allow_abbrev=False)
-        made.set_defaults(work=work, silence=None)
-        made.add_argument("--leash", action="store_true", help="end when standard input does")
-        return made  # type: ignore[no-any-return,unused-ignore]
+        sub = commands.add_parser(name or work.__name__, description=work.__doc__, allow_abbrev=False)
+        sub.set_defaults(work=work, silence=None)
+        sub.add_argument("--leash", action="store_true", help="end when standard input does")
+        return sub  # type: ignore[no-any-return,unused-ignore]
 
     command(probe)
-    holding = command(hold)
-    holding.set_defaults(leash=True, silence=SILENCE_S)
-    holding.add_argument("--folder", type=Path, required=True)
-    holding.add_argument("--owner", required=True, help="who holds it, for those who wait")
-    holding.add_argument("--wait", type=SECONDS, default=0.0, metavar="S")
-    holding.add_argument("--power-mode", type=between(int, 0, 99), metavar="ID")
-    holding.add_argument("--max-clocks", action="store_true")
-    holding.add_argument("--silence", type=LIMIT, metavar="S", help="let go when nothing was heard for so long")
-    running = command(run)
-    running.add_argument("--collect", type=Path, metavar="FILE", help="a JSON file that the command writes")
-    timing = command(ort)
-    for each in (running, timing):
+    hold_parser = command(hold)
+    hold_parser.set_defaults(leash=True, silence=SILENCE_S)
+    hold_parser.add_argument("--folder", type=Path, required=True)
+    hold_parser.add_argument("--owner", required=True, help="who holds it, for those who wait")
+    hold_parser.add_argument("--wait", type=SECONDS, default=0.0, metavar="S")
+    hold_parser.add_argument("--power-mode", type=between(int, 0, 99), metavar="ID")
+    hold_parser.add_argument("--max-clocks", action="store_true")
+    hold_parser.add_argument("--silence", type=LIMIT, metavar="S", help="let go when nothing was heard for so long")
+    run_parser = command(run)
+    run_parser.add_argument("--collect", type=Path, metavar="FILE", help="a JSON file that the command writes")
+    ort_parser = command(ort)
+    for each in (run_parser, ort_parser):
         each.add_argument("--limit", type=LIMIT, required=True, metavar="S")
         each.add_argument("--hz", type=between(float, 0.01, 100), default=5.0, help="how often the sensors are read")
-    child = command(ort_child, "ort-child")
-    child.add_argument("--deadline", type=float, required=True, help="of the monotonic clock")
-    for each in (timing, child):
+    child_parser = command(ort_child, "ort-child")
+    child_parser.add_argument("--deadline", type=float, required=True, help="of the monotonic clock")
+    for each in (ort_parser, child_parser):
         each.add_argument("--model", type=Path, required=True, metavar="FILE")
         each.add_argument("--least", type=COUNT, required=True, metavar="N", help="samples at least")
         each.add_argument("--seconds", type=SECONDS, default=3.0, metavar="S")
         each.add_argument("--warmup", type=SECONDS, default=0.5, metavar="S")
         each.add_argument("--threads", type=COUNT, default=1, metavar="N")
     command(ort_about, "ort-about")
-    cleaning = command(tidy)
-    cleaning.add_argument("--folder", type=Path, required=True)
-    cleaning.add_argument("--most-bytes", type=between(int, 0, 1e15), required=True, metavar="B")
-    cleaning.add_argument("--older-days", type=SECONDS, required=True, metavar="D")
-    cleaning.add_argument("--keep", nargs="*", default=[], metavar="NAME")
+    tidy_parser = command(tidy)
+    tidy_parser.add_argument("--folder", type=Path, required=True)
+    tidy_parser.add_argument("--most-bytes", type=between(int, 0, 1e15), required=True, metavar="B")
+    tidy_parser.add_argument("--older-days", type=SECONDS, required=True, metavar="D")
+    tidy_parser.add_argument("--keep", nargs="*", default=[], metavar="NAME")
     return whole
 
 
-def parsed(arguments: List[str]) -> argparse.Namespace:
+def parse_arguments(arguments: List[str]) -> argparse.Namespace:
     """The request. What stands behind `--` is the command of `run`, and nobody's option."""
     split = arguments.index("--") if "--" in arguments else len(arguments)
     options = parser().parse_args(arguments[:split])
@@ -1047,8 +1049,8 @@ def parsed(arguments: List[str]) -> argparse.Namespace:
 
 def main(arguments: List[str]) -> int:
     try:
-        options = parsed(arguments)
-        ENDING.listen()
+        options = parse_arguments(arguments)
+        SIGNALS.listen()
         if options.leash:
             leash(options.silence)
         document = options.work(options)

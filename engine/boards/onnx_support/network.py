@@ -1,4 +1,4 @@
-"""An ONNX file as a board would meet it: its operators, and which values are stored in the file. No torch."""
+"""An ONNX file as a board would read it: its operators, and which values are stored in the file. No torch."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,12 +28,12 @@ class Network:
         return frozenset(node.op_type for node in self.nodes)
 
 
-def read(path: Path) -> Network:
+def read_network(path: Path) -> Network:
     """The network in the file `path`; weights that lie beside it are not looked for.
 
     RequestError when it cannot be read, is no ONNX network or keeps values in other files.
     """
-    model = _parsed(path)
+    model = _parse(path)
     if not model.graph.node or not model.opset_import:
         raise RequestError(f"{path.name} holds no ONNX network; only what a run exported can be timed")
     graphs = tuple(_graphs(model.graph))
@@ -50,14 +50,14 @@ def read(path: Path) -> Network:
     )
 
 
-def named(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Names out of a file, to stand in a sentence: a few of them, on one line."""
     shown = ["".join(c if c.isprintable() else "?" for c in name)[:_LONGEST_SHOWN] for name in names]
     more = len(shown) - _MOST_NAMED
     return ", ".join(shown[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _parsed(path: Path) -> "ModelProto":
+def _parse(path: Path) -> "ModelProto":
     import onnx
     from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
@@ -97,6 +97,6 @@ def _refuse_outside(name: str, tensors: "Iterable[TensorProto]") -> None:
     files = {entry.value for tensor in outside for entry in tensor.external_data if entry.key == "location"}
     if outside:
         raise RequestError(
-            f"{name} keeps weights in {named(sorted(files)) or 'another file'}, and a board is sent one file: "
+            f"{name} keeps weights in {join_names(sorted(files)) or 'another file'}, and a board is sent one file: "
             "export the network with its weights inside"
         )

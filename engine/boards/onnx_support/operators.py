@@ -14,7 +14,7 @@ Version = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Reads:
+class Limits:
     """The newest opset and the newest IR version that a release reads; None where it looks at no IR version."""
 
     opset: int
@@ -22,28 +22,28 @@ class Reads:
 
 
 # A row holds until the next one begins; the first holds for what is older, too.
-TENSORRT: dict[Version, Reads] = {
-    (7, 0): Reads(11, 8),
-    (7, 2): Reads(13, 8),
-    (8, 4): Reads(17, None),
-    (9, 0): Reads(19, None),
-    (10, 0): Reads(20, None),
+TENSORRT: dict[Version, Limits] = {
+    (7, 0): Limits(11, 8),
+    (7, 2): Limits(13, 8),
+    (8, 4): Limits(17, None),
+    (9, 0): Limits(19, None),
+    (10, 0): Limits(20, None),
 }
 NEWEST_TENSORRT: Version = (10, 1)  # of which a table was read; newer releases are not limited by these
 
-ONNXRUNTIME: dict[Version, Reads] = {
-    (1, 0): Reads(11, 6),
-    (1, 3): Reads(12, 7),
-    (1, 6): Reads(13, 7),
-    (1, 8): Reads(14, 7),
-    (1, 9): Reads(15, 8),
-    (1, 11): Reads(16, 8),
-    (1, 12): Reads(17, 8),
-    (1, 14): Reads(18, 8),
-    (1, 15): Reads(19, 8),
-    (1, 16): Reads(19, 9),
-    (1, 17): Reads(20, 9),
-    (1, 18): Reads(21, 10),
+ONNXRUNTIME: dict[Version, Limits] = {
+    (1, 0): Limits(11, 6),
+    (1, 3): Limits(12, 7),
+    (1, 6): Limits(13, 7),
+    (1, 8): Limits(14, 7),
+    (1, 9): Limits(15, 8),
+    (1, 11): Limits(16, 8),
+    (1, 12): Limits(17, 8),
+    (1, 14): Limits(18, 8),
+    (1, 15): Limits(19, 8),
+    (1, 16): Limits(19, 9),
+    (1, 17): Limits(20, 9),
+    (1, 18): Limits(21, 10),
 }
 NEWEST_ONNXRUNTIME: Version = (1, 20)
 
@@ -82,7 +82,7 @@ _LISTED_FROM: dict[Version, str] = {
 LISTED_FROM: dict[str, Version] = {name: since for since, names in _LISTED_FROM.items() for name in names.split()}
 
 
-def unlisted(operators: frozenset[str], tensorrt: Version) -> dict[str, Version | None]:
+def find_unlisted(operators: frozenset[str], tensorrt: Version) -> dict[str, Version | None]:
     """Those of `operators` that this TensorRT does not list, by name: the first release that does, None for unknown."""
     if tensorrt[:2] > NEWEST_TENSORRT:
         return {}
@@ -94,7 +94,7 @@ def unlisted(operators: frozenset[str], tensorrt: Version) -> dict[str, Version 
     }
 
 
-def reads(table: Mapping[Version, Reads], newest: Version, version: Version) -> Reads | None:
+def find_limits(table: Mapping[Version, Limits], newest: Version, version: Version) -> Limits | None:
     """The row of `table` for `version`; None for a release newer than `newest`, whose limits are not known."""
     if version[:2] > newest:
         return None

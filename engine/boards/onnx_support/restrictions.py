@@ -1,4 +1,4 @@
-"""What the ONNX parser of TensorRT before 8.5 asks of operators that it lists. No torch.
+"""What the ONNX parser of TensorRT before 8.5 requires of operators that it lists. No torch.
 
 The restrictions are those of its operator table (see `operators`) and of the checks in its importers that networks for
 images can fail: the parser takes a value for constant when it is an initialiser or comes from a Constant node, and for
@@ -9,7 +9,7 @@ for the bias of a Conv.
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from engine.boards.onnx_support.network import Network, named
+from engine.boards.onnx_support.network import Network, join_names
 
 if TYPE_CHECKING:
     from onnx import NodeProto
@@ -45,7 +45,7 @@ _WITH_KERNEL = ("Conv", "ConvTranspose", *_POOLS)
 _QUANTISERS = ("QuantizeLinear", "DequantizeLinear")
 
 
-def broken(network: Network) -> Iterator[str]:
+def find_violations(network: Network) -> Iterator[str]:
     """Each restriction that the network breaks, in words that name the node and what is allowed."""
     for node in network.nodes:
         for check in _CHECKS:
@@ -58,8 +58,8 @@ def _computed_inputs(network: Network, node: "NodeProto") -> Iterator[str]:
         is_weight = node.op_type.startswith("Conv") and place == 1
         if source and not (source in network.stored or (is_weight and _stored_in_8_bit(network, source))):
             maker = network.makers.get(source)
-            origin = named([maker.op_type]) if maker else "the network's input"
-            yield f"the {role} of {_called(node)} would come from {origin}, and must be a constant of the file"
+            origin = join_names([maker.op_type]) if maker else "the network's input"
+            yield f"the {role} of {_title(node)} would come from {origin}, and must be a constant of the file"
 
 
 def _stored_in_8_bit(network: Network, source: str) -> bool:
@@ -73,9 +73,9 @@ def _stored_in_8_bit(network: Network, source: str) -> bool:
 def _resizing(_: Network, node: "NodeProto") -> Iterator[str]:
     if node.op_type == "Resize":
         for name, allowed in _RESIZE.items():
-            if (chosen := _attribute(node, name)) is not None and chosen.decode(errors="replace") not in allowed:
-                shown = named([chosen.decode(errors="replace")])
-                yield f"{_called(node)} has the {name} {shown}, and only {', '.join(allowed)} are allowed"
+            if (value := _attribute(node, name)) is not None and value.decode(errors="replace") not in allowed:
+                shown = join_names([value.decode(errors="replace")])
+                yield f"{_title(node)} has the {name} {shown}, and only {', '.join(allowed)} are allowed"
 
 
 def _zero_points(network: Network, node: "NodeProto") -> Iterator[str]:
@@ -84,27 +84,27 @@ def _zero_points(network: Network, node: "NodeProto") -> Iterator[str]:
 
         stored = network.stored.get(node.input[2]) if len(node.input) == 3 else None
         if stored is None or numpy_helper.to_array(stored).any():
-            yield f"{_called(node)} has a zero point that is not stored as 0, the only one allowed"
+            yield f"{_title(node)} has a zero point that is not stored as 0, the only one allowed"
 
 
 def _kernels(_: Network, node: "NodeProto") -> Iterator[str]:
     kernel = _attribute(node, "kernel_shape") if node.op_type in _WITH_KERNEL else None
     if kernel is not None and len(kernel) not in (2, 3):
-        yield f"{_called(node)} has a kernel of {len(kernel)} dimensions, and only 2 or 3 are allowed"
+        yield f"{_title(node)} has a kernel of {len(kernel)} dimensions, and only 2 or 3 are allowed"
 
 
 def _pools(_: Network, node: "NodeProto") -> Iterator[str]:
     if node.op_type not in _POOLS:
         return
     if any(step != 1 for step in _attribute(node, "dilations") or ()):
-        yield f"{_called(node)} is dilated, and pools must not be"
+        yield f"{_title(node)} is dilated, and pools must not be"
     if len(node.output) > 1 and node.output[1]:
-        yield f"{_called(node)} also gives indices, which is not allowed"
+        yield f"{_title(node)} also gives indices, which is not allowed"
 
 
 def _constants(network: Network, node: "NodeProto") -> Iterator[str]:
     if node.op_type == "Constant" and network.stored.get(node.output[0]) is None:
-        yield f"{_called(node)} is not stored as a dense tensor, the only form allowed"
+        yield f"{_title(node)} is not stored as a dense tensor, the only form allowed"
 
 
 _CHECKS: tuple[Callable[[Network, "NodeProto"], Iterator[str]], ...] = (
@@ -117,8 +117,8 @@ _CHECKS: tuple[Callable[[Network, "NodeProto"], Iterator[str]], ...] = (
 )
 
 
-def _called(node: "NodeProto") -> str:
-    return named([f"{node.op_type} {node.name or next(iter(node.output), '')}".rstrip()])
+def _title(node: "NodeProto") -> str:
+    return join_names([f"{node.op_type} {node.name or next(iter(node.output), '')}".rstrip()])
 
 
 def _attribute(node: "NodeProto", name: str) -> Any:

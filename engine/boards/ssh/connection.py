@@ -1,9 +1,9 @@
-"""A board over SSH: log in, run commands there, send files. What can go wrong is in `faults`, and named here too.
+"""A board over SSH: log in, run commands there, send files. What can go wrong is in `errors`, and named here too.
 
-    with connect(device, root) as board:
-        board.run(["uname", "-a"], limit=10).out
+    with connect(board, root) as connection:
+        connection.run(["uname", "-a"], limit=10).out
 
-Strangers are refused before anything is sent to them: see `trust`. Every wait has an end (`limits`).
+A host whose key is not trusted is refused before anything is sent to it: see `trust`. Every wait has an end (`limits`).
 """
 
 from collections.abc import Callable, Sequence
@@ -11,9 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 
-from engine.boards.registry import Device
+from engine.boards.registry import Board
 from engine.boards.ssh import limits, remote_process, transfer
-from engine.boards.ssh.auth import Login
+from engine.boards.ssh.auth import Authentication
 from engine.boards.ssh.errors import (
     BoardFull,
     ConnectionCut,
@@ -24,21 +24,21 @@ from engine.boards.ssh.errors import (
     Unreachable,
     Untrusted,
 )
-from engine.boards.ssh.remote_process import Answer, Remote
-from engine.boards.ssh.route import route_to
-from engine.boards.ssh.transport import Link
-from engine.boards.ssh.trust import meet, refuse_stranger
+from engine.boards.ssh.remote_process import CommandResult, RemoteProcess
+from engine.boards.ssh.route import resolve_route
+from engine.boards.ssh.transport import Transport
+from engine.boards.ssh.trust import connect_and_check, refuse_untrusted
 from engine.errors import WorkError
 from engine.spec.messages import quote
 
 __all__ = [
-    "Answer",
     "BoardFull",
+    "CommandResult",
     "Connection",
     "ConnectionCut",
     "KeyChanged",
     "LoginRefused",
-    "Remote",
+    "RemoteProcess",
     "Stopped",
     "TimedOut",
     "Unreachable",
@@ -59,32 +59,32 @@ printf '%s\\0' "$cache/espalier"
 """
 
 
-def connect(device: Device, root: Path, *, password: str | None = None) -> "Connection":
+def connect(board: Board, root: Path, *, password: str | None = None) -> "Connection":
     """Logs in to a board, through its jump hosts; `root` is the results folder, which holds the trusted keys.
 
     The agent, key files and the password are tried in this order; the password goes to the board only, never to a
     jump host. Raises Unreachable, Untrusted, KeyChanged, LoginRefused, TimedOut.
     """
-    link = Link(device.name, limits.CONNECT_S)
+    transport = Transport(board.name, limits.CONNECT_S)
     try:
-        hops = route_to(device)
+        hops = resolve_route(board)
         for hop in hops:
-            key, verdict = meet(link, hop, root)
-            refuse_stranger(device, hop, key, verdict)
-            Login(link.transport, hop, password if hop is hops[-1] else None).run()
-        link.watch()
+            key, status = connect_and_check(transport, hop, root)
+            refuse_untrusted(board, hop, key, status)
+            Authentication(transport.inner, hop, password if hop is hops[-1] else None).run()
+        transport.watch()
     except BaseException:
-        link.close()
+        transport.close()
         raise
-    return Connection(device, link)
+    return Connection(board, transport)
 
 
 class Connection:
     """A board that one is logged in to; a context manager. May be used by several threads."""
 
-    def __init__(self, device: Device, link: Link) -> None:
-        self.device = device
-        self._link = link
+    def __init__(self, board: Board, transport: Transport) -> None:
+        self.board = board
+        self._transport = transport
 
     def run(
         self,
@@ -94,19 +94,19 @@ class Connection:
         stdin: bytes | None = None,
         stop: Callable[[], bool] | None = None,
         on_line: Callable[[str], None] | None = None,
-    ) -> Answer:
+    ) -> CommandResult:
         """Runs a command for at most `limit` seconds; any exit status is an answer, −1 after a signal.
 
         `stdin` is sent and then ended; None sends nothing and holds it open, for commands that live as long as it.
-        `stop` is asked every 0.1 s; `on_line` gets each line of either stream; both in the caller's thread. However
+        `stop` is called every 0.1 s; `on_line` gets each line of either stream; both in the caller's thread. However
         this ends, nothing of the command is left running, unless the connection was lost first. Raises TimedOut,
         Stopped, ConnectionCut; WorkError for more than 64 MiB of output.
         """
-        return remote_process.run(self._link, argv, limit=limit, stdin=stdin, stop=stop, on_line=on_line)
+        return remote_process.run(self._transport, argv, limit=limit, stdin=stdin, stop=stop, on_line=on_line)
 
-    def start(self, argv: Sequence[str], *, limit: float) -> Remote:
+    def start(self, argv: Sequence[str], *, limit: float) -> RemoteProcess:
         """Starts a process that stays, for at most `limit` seconds; close it, or use it as a context manager."""
-        return Remote(self._link, argv, limit=limit)
+        return RemoteProcess(self._transport, argv, limit=limit)
 
     def upload(
         self,
@@ -122,26 +122,28 @@ class Connection:
         The file has its name only whole, and with the hash `sha256`. `on_progress` gets the bytes sent and of how
         many. Raises BoardFull, Stopped, ConnectionCut, TimedOut, WorkError; then nothing of the file is left there.
         """
-        path = transfer.place(self.folder, remote)
-        return transfer.upload(self._link, source, path, sha256=sha256, stop=stop, on_progress=on_progress)
+        path = transfer.remote_path(self.folder, remote)
+        return transfer.upload(self._transport, source, path, sha256=sha256, stop=stop, on_progress=on_progress)
 
     @cached_property
     def folder(self) -> str:
         """Our cache folder there, with CACHE_FOLDERS in it, closed to others; made on the first use."""
         argv = ["sh", "-c", _MAKE_CACHE, "sh", *CACHE_FOLDERS]
-        answer = remote_process.run(self._link, argv, limit=limits.ASK_S, stdin=b"", name="making the cache folder")
-        if answer.status != 0:
-            raise transfer.no_place(self._link, "the cache folder", answer.err or answer.out)
-        folder = answer.out.split("\0")[0]
+        result = remote_process.run(
+            self._transport, argv, limit=limits.ASK_S, stdin=b"", name="making the cache folder"
+        )
+        if result.status != 0:
+            raise transfer.folder_error(self._transport, "the cache folder", result.err or result.out)
+        folder = result.out.split("\0")[0]
         if not folder.isprintable() or "\ufffd" in folder:
             raise WorkError(
-                f"the cache folder of {self.device.name}, {quote(folder)}, has an odd name; set XDG_CACHE_HOME"
+                f"the cache folder of {self.board.name}, {quote(folder)}, has an odd name; set XDG_CACHE_HOME"
             )
         return folder
 
     def close(self) -> None:
         """Closes the connection; twice is fine."""
-        self._link.close()
+        self._transport.close()
 
     def __enter__(self) -> "Connection":
         return self

@@ -10,29 +10,27 @@ class Unreachable(WorkError):
 class Untrusted(WorkError):
     """The host showed a key that nobody has trusted yet. Nothing was sent to it."""
 
-    def __init__(self, sentence: str, *, device: str, host: str, port: int, key_type: str, fingerprint: str) -> None:
+    def __init__(self, sentence: str, *, board: str, host: str, port: int, key_type: str, fingerprint: str) -> None:
         super().__init__(sentence)
-        self.device, self.host, self.port = device, host, port
+        self.board, self.host, self.port = board, host, port
         self.key_type, self.fingerprint = key_type, fingerprint
 
 
 class KeyChanged(WorkError):
     """The host showed another key than the one trusted, or a revoked one. Nothing was sent to it."""
 
-    def __init__(
-        self, sentence: str, *, device: str, host: str, port: int, fingerprint: str, known: str | None
-    ) -> None:
+    def __init__(self, sentence: str, *, board: str, host: str, port: int, fingerprint: str, known: str | None) -> None:
         super().__init__(sentence)
-        self.device, self.host, self.port = device, host, port
+        self.board, self.host, self.port = board, host, port
         self.fingerprint, self.known = fingerprint, known
 
 
 class LoginRefused(WorkError):
-    """The host takes none of the keys, nor the password. `tried` and `takes` say what was tried and what it takes."""
+    """The host takes none of the keys, nor the password: what was attempted, and which methods it allows."""
 
-    def __init__(self, sentence: str, *, tried: tuple[str, ...], takes: tuple[str, ...]) -> None:
+    def __init__(self, sentence: str, *, attempts: tuple[str, ...], allowed_methods: tuple[str, ...]) -> None:
         super().__init__(sentence)
-        self.tried, self.takes = tried, takes
+        self.attempts, self.allowed_methods = attempts, allowed_methods
 
 
 class ConnectionCut(WorkError):

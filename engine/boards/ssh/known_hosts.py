@@ -28,19 +28,19 @@ class Entry:
 
     def matches(self, name: str) -> bool:
         """Whether the line speaks of `name`, with the wildcards, negations and hashes of sshd(8)."""
-        found = False
+        entries = False
         for pattern in self.patterns:
             if pattern.startswith("|1|"):
-                found |= _hash_matches(pattern, name)
+                entries |= _hash_matches(pattern, name)
             elif _wildcards(pattern.removeprefix("!")).fullmatch(name):
                 if pattern.startswith("!"):
                     return False
-                found = True
-        return found
+                entries = True
+        return entries
 
 
 @dataclass(frozen=True)
-class Verdict:
+class KeyStatus:
     """What the files say about a key: `trusted` is the fingerprint trusted until now, `file` where that is written."""
 
     state: State
@@ -58,41 +58,41 @@ def fingerprint(blob: bytes) -> str:
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
-def own(root: Path) -> Path:
+def own_file(root: Path) -> Path:
     """The file that we write."""
     return root / "known_hosts"
 
 
-def users() -> Path:
+def users_file() -> Path:
     """The user's own file, which is only read."""
     return Path.home() / ".ssh" / "known_hosts"
 
 
-def judge(root: Path, host: str, port: int, key_type: str, blob: bytes) -> Verdict:
+def check_key(root: Path, host: str, port: int, key_type: str, blob: bytes) -> KeyStatus:
     """Known when either file holds this very key for the host; changed when they hold only others; else new."""
-    found = list(_about(root, name_of(host, port)))
-    for entry in found:
+    entries = list(_matching_entries(root, name_of(host, port)))
+    for entry in entries:
         if entry.marker == "@revoked" and entry.blob == blob:
-            return Verdict("revoked", file=entry.file)
-    trusted = [entry for entry in found if not entry.marker]
+            return KeyStatus("revoked", file=entry.file)
+    trusted = [entry for entry in entries if not entry.marker]
     if not trusted:
-        return Verdict("new")
+        return KeyStatus("new")
     for entry in trusted:
         if entry.blob == blob:
-            return Verdict("known", fingerprint(blob), entry.file)
+            return KeyStatus("known", fingerprint(blob), entry.file)
     # Of what is trusted, show the line that stands in the way: the user's file first, there we change nothing.
-    other = min(trusted, key=lambda entry: (entry.file != users(), entry.key_type != key_type))
-    return Verdict("changed", fingerprint(other.blob), other.file)
+    other = min(trusted, key=lambda entry: (entry.file != users_file(), entry.key_type != key_type))
+    return KeyStatus("changed", fingerprint(other.blob), other.file)
 
 
 def key_types(root: Path, host: str, port: int) -> list[str]:
     """The types of the keys trusted for a host: the ones to ask it for, lest another of its keys look like a change."""
-    return [entry.key_type for entry in _about(root, name_of(host, port)) if not entry.marker]
+    return [entry.key_type for entry in _matching_entries(root, name_of(host, port)) if not entry.marker]
 
 
 def save(root: Path, host: str, port: int, key_type: str, blob: bytes) -> None:
     """Writes the key into our file, mode 600, in the place of any other of that host."""
-    name, path = name_of(host, port), own(root)
+    name, path = name_of(host, port), own_file(root)
     kept = [line for line in _lines(path) if not ((entry := _entry(path, line)) and entry.patterns == (name,))]
     kept.append(f"{name} {key_type} {base64.b64encode(blob).decode()}")
     with atomic_write(path) as part:
@@ -100,8 +100,8 @@ def save(root: Path, host: str, port: int, key_type: str, blob: bytes) -> None:
         part.write_text("\n".join(kept) + "\n", encoding="utf-8")
 
 
-def _about(root: Path, name: str) -> Iterator[Entry]:
-    for path in (users(), own(root)):
+def _matching_entries(root: Path, name: str) -> Iterator[Entry]:
+    for path in (users_file(), own_file(root)):
         for line in _lines(path):
             entry = _entry(path, line)
             if entry is not None and entry.matches(name):

@@ -16,13 +16,13 @@ import paramiko
 
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import TimedOut
-from engine.boards.ssh.transport import WIRE_ERRORS, Link
+from engine.boards.ssh.transport import WIRE_ERRORS, Transport
 from engine.errors import RequestError, WorkError
 
 # timeout becomes the leader of a group with this number, or is one already where sshd made it one.
 # Signals are sent as POSIX writes it: dash takes `kill -TERM -- -PID` for something else.
 _START = 'printf "%s %s\\n" "$0" "$$"; exec timeout -k 5 "$@"'
-# Zombies are gone, too: their new parent may take its time to collect them.
+# Zombies count as ended: their new parent may take its time to collect them.
 _END = r"""
 runs() { cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^[^ZX] [0-9]* $1 "; }
 kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1" 2>/dev/null
@@ -38,13 +38,13 @@ class Process:
     """A running command. `stdin` is sent and closed after it; None holds it open. `name` is for messages."""
 
     def __init__(
-        self, link: Link, argv: Sequence[str], *, limit: float, stdin: bytes | None, name: str | None = None
+        self, transport: Transport, argv: Sequence[str], *, limit: float, stdin: bytes | None, name: str | None = None
     ) -> None:
         if not argv or any("\0" in part or not _encodable(part) for part in argv):
             raise RequestError("a command for a board needs words, without NUL and in UTF-8")
         if not 0 < limit < float("inf"):
             raise RequestError(f"a command for a board needs a limit above 0 s, not {limit}")
-        self.link = link
+        self.transport = transport
         self.command = shlex.join(argv)
         self.name = name or f"`{_short(self.command)}`"
         self.limit = limit
@@ -53,18 +53,18 @@ class Process:
         self.started = time.monotonic()
         self._token = f"espalier-{secrets.token_hex(8)}"
         self._line = shlex.join(["sh", "-c", _START, self._token, f"{limit:.3f}", *argv])
-        self._before = bytearray()
-        self._news = threading.Event()
-        self._asked = False
+        self._greeting = bytearray()
+        self._activity = threading.Event()
+        self._requested = False
         self._ready = threading.Event()
         self._channel: Any = None
-        self._fault: Exception | None = None
-        self._last_news = self.started
-        self._swept: float | None = None
-        self._was_ended: bool | None = None
-        self._in_thread(self._begin, stdin)
+        self._error: Exception | None = None
+        self._last_activity = self.started
+        self._cleanup_started: float | None = None
+        self._end_confirmed: bool | None = None
+        self._start_thread(self._start_command, stdin)
 
-    # -- how it stands
+    # -- its state
 
     @property
     def status(self) -> int | None:
@@ -74,25 +74,25 @@ class Process:
 
     @property
     def seconds(self) -> float:
-        """Since it was asked for."""
+        """Since it was requested."""
         return time.monotonic() - self.started
 
     def check(self) -> None:
         """Raises what went wrong: ConnectionCut, TimedOut, or a WorkError for too much output or no start."""
-        if self._fault is not None:
-            with self.link.failing(f"run {self.name}"):
-                raise self._fault
-        if self.out.flooded or self.err.flooded:
+        if self._error is not None:
+            with self.transport.translated_errors(f"run {self.name}"):
+                raise self._error
+        if self.out.overflowed or self.err.overflowed:
             raise WorkError(f"{self.name} printed more than {limits.OUTPUT_BYTES >> 20} MiB and was stopped")
         if self.status == -1:
-            self.link.settle()
+            self.transport.wait_until_closed()
         if self.status in (None, -1):
-            self.link.check()
+            self.transport.check()
         # While it runs, `timeout` there has the first word, and this is for a board that does not keep its time.
         over = self.limit if self.status in _TIMED_OUT else self.limit + 2 * limits.GRACE_S
         if self.status in (None, *_TIMED_OUT) and self.seconds > over:
             raise TimedOut(
-                f"{self.name} did not end within {self.limit:g} s on {self.link.label} and was stopped",
+                f"{self.name} did not end within {self.limit:g} s on {self.transport.label} and was stopped",
                 out=self.out.text,
                 err=self.err.text,
             )
@@ -107,18 +107,18 @@ class Process:
         if self.out.over and self.err.over:
             return True
         now = time.monotonic()
-        left = now - self._last_news > limits.LEFT_S or self.seconds > self.limit + 2 * limits.GRACE_S
-        if left and self._swept is None:
+        lingers = now - self._last_activity > limits.LEFT_S or self.seconds > self.limit + 2 * limits.GRACE_S
+        if lingers and self._cleanup_started is None:
             self.end()
-            self._swept = time.monotonic()
-        return self._swept is not None and now - self._swept > limits.LEFT_S
+            self._cleanup_started = time.monotonic()
+        return self._cleanup_started is not None and now - self._cleanup_started > limits.LEFT_S
 
     def wait(self, seconds: float) -> None:
         """Waits for something new, for at most so long."""
-        self._news.wait(seconds)
-        self._news.clear()
+        self._activity.wait(seconds)
+        self._activity.clear()
 
-    # -- what can be done to it
+    # -- actions on it
 
     def write(self, data: bytes) -> None:
         """Sends to its stdin, which is held open; raises what `check` raises when that cannot be."""
@@ -128,89 +128,91 @@ class Process:
         if self.status is not None:
             self.check()
             raise WorkError(f"{self.name} has ended with status {self.status} and reads nothing any more")
-        with self.link.failing(f"write to {self.name}"):
+        with self.transport.translated_errors(f"write to {self.name}"):
             self._channel.sendall(data)
 
     def close_stdin(self) -> None:
         """The process reads the end of its stdin; nothing happens where it has ended, or could not start."""
-        if self._ready.is_set() and self.status is None and not self.link.lost():
-            self.link.bounded(f"close the input of {self.name}", self._channel.shutdown_write, limits.CLEANUP_S)
+        if self._ready.is_set() and self.status is None and not self.transport.lost():
+            self.transport.run_within(f"close the input of {self.name}", self._channel.shutdown_write, limits.CLEANUP_S)
 
     def end(self) -> bool:
-        """Ends its whole process group, asking first. False when that could not be made sure: the link is gone."""
-        if self._was_ended is None:
-            lost = self.link.lost()
-            self._was_ended = not lost and self.link.bounded(f"end {self.name}", self._end, limits.CLEANUP_S)
-        return self._was_ended
+        """Ends its whole process group, by SIGTERM first. False when that is not sure: the transport is lost."""
+        if self._end_confirmed is None:
+            transport = self.transport
+            self._end_confirmed = not transport.lost() and transport.run_within(
+                f"end {self.name}", self._end, limits.CLEANUP_S
+            )
+        return self._end_confirmed
 
     # -- in threads
 
-    def _in_thread(self, work: Callable[..., None], *args: Any) -> None:
-        threading.Thread(target=self._guarded, args=(work, *args), daemon=True, name="ssh-process").start()
+    def _start_thread(self, work: Callable[..., None], *args: Any) -> None:
+        threading.Thread(target=self._run_guarded, args=(work, *args), daemon=True, name="ssh-process").start()
 
-    def _guarded(self, work: Callable[..., None], *args: Any) -> None:
+    def _run_guarded(self, work: Callable[..., None], *args: Any) -> None:
         try:
             work(*args)
         except WIRE_ERRORS as error:
             if self.status is None:  # a process may end without having read its stdin
-                self._fault = error
-        self._tell()
+                self._error = error
+        self._notify()
 
-    def _tell(self) -> None:
-        self._last_news = time.monotonic()
-        self._news.set()
+    def _notify(self) -> None:
+        self._last_activity = time.monotonic()
+        self._activity.set()
 
-    def _begin(self, stdin: bytes | None) -> None:
-        channel = self._channel = self.link.transport.open_session(timeout=self.link.timeout)
-        self._asked = True
+    def _start_command(self, stdin: bytes | None) -> None:
+        channel = self._channel = self.transport.inner.open_session(timeout=self.transport.timeout)
+        self._requested = True
         channel.exec_command(self._line)
         self._ready.set()
-        self._in_thread(self._drain, channel.recv, self._from_stdout, self.out)
-        self._in_thread(self._drain, channel.recv_stderr, self.err.add, self.err)
+        self._start_thread(self._drain, channel.recv, self._read_stdout, self.out)
+        self._start_thread(self._drain, channel.recv_stderr, self.err.add, self.err)
         if stdin is not None:
             channel.sendall(stdin)
             channel.shutdown_write()
         channel.status_event.wait()
 
-    def _drain(self, receive: Callable[[int], bytes], take: Callable[[bytes], None], stream: "Stream") -> None:
+    def _drain(self, receive: Callable[[int], bytes], add: Callable[[bytes], None], stream: "Stream") -> None:
         try:
             while data := receive(1 << 16):
-                take(data)
-                self._tell()
+                add(data)
+                self._notify()
         finally:
             if stream is self.out and self.pid is None:
-                stream.add(bytes(self._before))  # no line of ours came: this may say why
+                stream.add(bytes(self._greeting))  # our first line is missing: this may say why
             stream.over = True
 
-    def _from_stdout(self, data: bytes) -> None:
+    def _read_stdout(self, data: bytes) -> None:
         """The first line of ours tells the pid; what a login script of the board prints before it is dropped."""
         if self.pid is not None:
             self.out.add(data)
             return
-        self._before += data
-        found = re.search(rb"%s (\d+)\n" % self._token.encode(), self._before)
-        if found:
-            self.out.add(bytes(self._before[found.end() :]))
-            self.pid = int(found[1])
-        elif len(self._before) > limits.GREETING_BYTES:
-            self.out.flooded = True
-            self._before.clear()
+        self._greeting += data
+        match = re.search(rb"%s (\d+)\n" % self._token.encode(), self._greeting)
+        if match:
+            self.out.add(bytes(self._greeting[match.end() :]))
+            self.pid = int(match[1])
+        elif len(self._greeting) > limits.GREETING_BYTES:
+            self.out.overflowed = True
+            self._greeting.clear()
 
     def _end(self) -> None:
         end = time.monotonic() + limits.GRACE_S
-        while self.pid is None and self.status is None and self._fault is None and time.monotonic() < end:
+        while self.pid is None and self.status is None and self._error is None and time.monotonic() < end:
             time.sleep(0.02)
         try:
             if self.pid is not None:
                 self._signal_group(self.pid)
-            elif self._asked and self.status is None:
+            elif self._requested and self.status is None:
                 raise paramiko.SSHException("the process has not told its number")
         finally:
             if self._channel is not None:
                 self._channel.close()
 
     def _signal_group(self, pid: int) -> None:
-        channel = self.link.transport.open_session(timeout=self.link.timeout)
+        channel = self.transport.inner.open_session(timeout=self.transport.timeout)
         channel.exec_command(shlex.join(["sh", "-c", _END, "sh", str(pid), f"{limits.GRACE_S * 10:.0f}"]))
         channel.status_event.wait()
         if channel.exit_status != 0:
@@ -223,13 +225,13 @@ class Stream:
 
     def __init__(self) -> None:
         self.over = False
-        self.flooded = False
+        self.overflowed = False
         self._data = bytearray()
-        self._given = 0
+        self._read_position = 0
 
     def add(self, data: bytes) -> None:
         if len(self._data) + len(data) > limits.OUTPUT_BYTES:
-            self.flooded = True
+            self.overflowed = True
         else:
             self._data += data
 
@@ -241,11 +243,11 @@ class Stream:
     def line(self) -> str | None:
         """The next line with its newline, if it has one; None when none is there yet, "" after the last."""
         over = self.over  # before looking: what comes in between is for the next call
-        end = self._data.find(b"\n", self._given) + 1
+        end = self._data.find(b"\n", self._read_position) + 1
         if end == 0 and not over:
             return None
-        line = bytes(self._data[self._given : end or len(self._data)])
-        self._given += len(line)
+        line = bytes(self._data[self._read_position : end or len(self._data)])
+        self._read_position += len(line)
         return line.decode(errors="replace")
 
 

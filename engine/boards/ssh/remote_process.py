@@ -8,11 +8,11 @@ from types import TracebackType
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import Stopped, TimedOut
 from engine.boards.ssh.process import Process, Stream
-from engine.boards.ssh.transport import Link
+from engine.boards.ssh.transport import Transport
 
 
 @dataclass(frozen=True)
-class Answer:
+class CommandResult:
     """How a command ended. `status` is −1 when a signal ended it; bytes that are no UTF-8 became U+FFFD."""
 
     command: str
@@ -23,7 +23,7 @@ class Answer:
 
 
 def run(
-    link: Link,
+    transport: Transport,
     argv: Sequence[str],
     *,
     limit: float,
@@ -31,12 +31,12 @@ def run(
     stop: Callable[[], bool] | None = None,
     on_line: Callable[[str], None] | None = None,
     name: str | None = None,
-) -> Answer:
+) -> CommandResult:
     """Runs a command to its end. On `stop`, the limit or any exception its whole process group is ended first.
 
     `stop` and `on_line` (a line of either stream, without its newline) are called in the caller's thread.
     """
-    process = Process(link, argv, limit=limit, stdin=stdin, name=name)
+    process = Process(transport, argv, limit=limit, stdin=stdin, name=name)
     try:
         over = False
         while not over:
@@ -52,14 +52,14 @@ def run(
     except BaseException:
         process.end()
         raise
-    return Answer(process.command, process.status or 0, process.out.text, process.err.text, process.seconds)
+    return CommandResult(process.command, process.status or 0, process.out.text, process.err.text, process.seconds)
 
 
-class Remote:
+class RemoteProcess:
     """A process that stays on the board, its stdin held open until `close`."""
 
-    def __init__(self, link: Link, argv: Sequence[str], *, limit: float) -> None:
-        self._process = Process(link, argv, limit=limit, stdin=None)
+    def __init__(self, transport: Transport, argv: Sequence[str], *, limit: float) -> None:
+        self._process = Process(transport, argv, limit=limit, stdin=None)
 
     @property
     def status(self) -> int | None:
@@ -85,10 +85,10 @@ class Remote:
                 self._wait_for_end()  # a last line, or none: its end, or that of the connection?
                 return line
             self._process.check()
-            left = end - time.monotonic()
-            if left <= 0:
+            lingers = end - time.monotonic()
+            if lingers <= 0:
                 raise TimedOut(f"{self._process.name} printed nothing for {timeout:g} s", err=self.err)
-            self._process.wait(min(left, limits.POLL_S))
+            self._process.wait(min(lingers, limits.POLL_S))
 
     def check(self) -> None:
         """Raises ConnectionCut when it is gone because the connection is; TimedOut when its limit was over."""
@@ -103,7 +103,7 @@ class Remote:
         process = self._process
         process.close_stdin()
         end = time.monotonic() + limits.CLOSE_S
-        while not process.over() and not process.link.lost() and time.monotonic() < end:
+        while not process.over() and not process.transport.lost() and time.monotonic() < end:
             process.wait(limits.POLL_S)
         if not process.over():
             process.end()
@@ -116,7 +116,7 @@ class Remote:
             process.wait(0.01)
         process.check()
 
-    def __enter__(self) -> "Remote":
+    def __enter__(self) -> "RemoteProcess":
         return self
 
     def __exit__(
@@ -134,8 +134,8 @@ def _lines(process: Process) -> Iterator[str]:
 
 def _stopped(process: Process) -> str:
     if process.end():
-        return f"{process.name} was stopped on {process.link.label}"
+        return f"{process.name} was stopped on {process.transport.label}"
     return (
-        f"{process.name} was stopped, but {process.link.label} could not confirm it any more; "
+        f"{process.name} was stopped, but {process.transport.label} could not confirm it any more; "
         f"it ends there by itself within {process.limit:g} s"
     )

@@ -1,4 +1,4 @@
-"""The way to a board as ~/.ssh/config tells it: every host to pass, the board last. Nothing is connected here."""
+"""The route to a board as ~/.ssh/config gives it: every host to pass, the board last. Nothing is connected here."""
 
 import getpass
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import paramiko
 
-from engine.boards.registry import Address, Device, addresses
+from engine.boards.registry import Address, Board, parse_jumps
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
 
@@ -19,7 +19,7 @@ _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 class Hop:
     """One host to log in to: what messages call it, where it is (`place` is `host:port` for messages), and as whom.
 
-    `identities` are the key files to try; `only` says that the agent may offer no others.
+    `identities` are the key files to try; `identities_only` says that the agent may offer no others.
     """
 
     label: str
@@ -28,57 +28,57 @@ class Hop:
     port: int
     user: str
     identities: tuple[Path, ...]
-    only: bool
+    identities_only: bool
 
 
-def route_to(device: Device) -> list[Hop]:
-    """The hosts to pass on the way to `device`, nearest first, the board itself last."""
+def resolve_route(board: Board) -> list[Hop]:
+    """The hosts to pass on the way to `board`, nearest first, the board itself last."""
     config = _config()
-    board = Address(device.host, device.user, device.port)
-    return _way(config, device.name, board, device.jump, depth=0)
+    target = Address(board.host, board.user, board.port)
+    return _resolve_hops(config, board.name, target, board.jump, depth=0)
 
 
-def _way(config: paramiko.SSHConfig, label: str, target: Address, jump: str | None, depth: int) -> list[Hop]:
+def _resolve_hops(config: paramiko.SSHConfig, label: str, target: Address, jump: str | None, depth: int) -> list[Hop]:
     if depth > _MOST_HOPS:
         raise RequestError(
             f"{label} is more than {_MOST_HOPS} jumps away; a ProxyJump of ~/.ssh/config leads in a circle"
         )
-    found = _lookup(config, target.host)
-    listed = jump or found.get("proxyjump", "none")
-    if jump is None and found.get("proxycommand") is not None and listed.lower() == "none":
+    options = _lookup(config, target.host)
+    jump_list = jump or options.get("proxyjump", "none")
+    if jump is None and options.get("proxycommand") is not None and jump_list.lower() == "none":
         raise RequestError(
             f"~/.ssh/config reaches {quote(target.host)} by a ProxyCommand, which is not run; use ProxyJump"
         )
     hops: list[Hop] = []
-    if listed.lower() != "none":
-        first, *others = addresses(listed)
+    if jump_list.lower() != "none":
+        first, *others = parse_jumps(jump_list)
         # As ssh does: only the first jump host may have a jump host of its own.
-        hops += _way(config, f"the jump host {first.text}", first, None, depth + 1)
+        hops += _resolve_hops(config, f"the jump host {first.text}", first, None, depth + 1)
         hops += [_hop(f"the jump host {other.text}", other, _lookup(config, other.host)) for other in others]
-    return [*hops, _hop(label, target, found)]
+    return [*hops, _hop(label, target, options)]
 
 
-def _hop(label: str, target: Address, found: dict[str, str]) -> Hop:
-    listed = [Path(file) for file in found.get("identityfile", ()) if file != "none"]
-    identities = listed or [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS]
-    place = Address(found["hostname"], port=target.port or _port(found, target.host))
+def _hop(label: str, target: Address, options: dict[str, str]) -> Hop:
+    files = [Path(file) for file in options.get("identityfile", ()) if file != "none"]
+    identities = files or [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS]
+    place = Address(options["hostname"], port=target.port or _port(options, target.host))
     return Hop(
         label=label,
         place=place.text,
         host=place.host,
         port=place.port or 22,
-        user=target.user or found.get("user") or getpass.getuser(),
+        user=target.user or options.get("user") or getpass.getuser(),
         identities=tuple(identities),
-        only=found.get("identitiesonly", "no").lower() == "yes",
+        identities_only=options.get("identitiesonly", "no").lower() == "yes",
     )
 
 
 def _lookup(config: paramiko.SSHConfig, host: str) -> dict[str, str]:
     try:
-        found: dict[str, str] = config.lookup(host)
+        options: dict[str, str] = config.lookup(host)
     except (paramiko.SSHException, LookupError, ValueError, OSError) as error:
         raise WorkError(f"~/.ssh/config cannot be understood for {quote(host)}: {quote(str(error))}") from None
-    return found
+    return options
 
 
 def _config() -> paramiko.SSHConfig:
@@ -102,12 +102,12 @@ def _with_includes(path: Path, folder: Path, block: str, depth: int) -> list[str
             out.append(line)
             continue
         for value in values:
-            for included in _named(value.strip('"'), folder):
+            for included in _included_files(value.strip('"'), folder):
                 out += [*_with_includes(included, folder, block, depth + 1), block]  # the block goes on after it
     return out
 
 
-def _named(pattern: str, folder: Path) -> list[Path]:
+def _included_files(pattern: str, folder: Path) -> list[Path]:
     """The files that an Include names: wildcards, `~`, and relative to ~/.ssh."""
     path = folder / (Path.home() / pattern[2:] if pattern.startswith("~/") else pattern)
     return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
@@ -122,8 +122,10 @@ def _lines(path: Path) -> list[str]:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _port(found: dict[str, str], host: str) -> int:
+def _port(options: dict[str, str], host: str) -> int:
     try:
-        return int(found.get("port", "22"))
+        return int(options.get("port", "22"))
     except ValueError:
-        raise WorkError(f"~/.ssh/config gives {quote(host)} a port that is no number: {quote(found['port'])}") from None
+        raise WorkError(
+            f"~/.ssh/config gives {quote(host)} a port that is no number: {quote(options['port'])}"
+        ) from None

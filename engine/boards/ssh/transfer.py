@@ -17,7 +17,7 @@ from engine.boards.sanitize import last_line
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import BoardFull, Stopped
 from engine.boards.ssh.remote_process import run
-from engine.boards.ssh.transport import WIRE_ERRORS, Link, reason
+from engine.boards.ssh.transport import WIRE_ERRORS, Transport, reason
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
 from engine.units import si
@@ -33,7 +33,7 @@ if [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -c1-64)" = "$3" ]; then touch -c --
 stat -f -c '%a %S' -- "$2"
 """
 # SFTP says "Failure" for a full disk, a quota and a broken one alike; the shell says which.
-_WHY = """
+_DIAGNOSE = """
 head -c 65536 /dev/zero >>"$1"
 rm -f -- "$1"
 stat -f -c '%a %S' -- "$2"
@@ -43,7 +43,7 @@ Stop = Callable[[], bool]
 Progress = Callable[[int, int], None]
 
 
-def place(folder: str, remote: str) -> str:
+def remote_path(folder: str, remote: str) -> str:
     """The absolute path of `remote`, which is below `folder` unless it is absolute itself; RequestError for no path."""
     odd = not remote.isprintable() or ".." in remote.split("/") or remote.endswith("/") or not remote
     if odd or any(0xD800 <= ord(letter) <= 0xDFFF for letter in remote):
@@ -54,7 +54,13 @@ def place(folder: str, remote: str) -> str:
 
 
 def upload(
-    link: Link, source: Path | bytes, path: str, *, sha256: str, stop: Stop | None, on_progress: Progress | None
+    transport: Transport,
+    source: Path | bytes,
+    path: str,
+    *,
+    sha256: str,
+    stop: Stop | None,
+    on_progress: Progress | None,
 ) -> bool:
     """Brings `source` to the absolute `path` on the board; False when it is there already.
 
@@ -64,23 +70,23 @@ def upload(
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise RequestError(f"{quote(sha256)} is no SHA-256: 64 digits of 0-9 and a-f")
     name = posixpath.basename(path)
-    with _opened(source) as file:
+    with _open(source) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        free = _prepare(link, path, sha256, stop)
+        free = _prepare(transport, path, sha256, stop)
         if free is None:
             return False
         if free < size:
-            raise _full(link, name, size, free)
+            raise _board_full(transport, name, size, free)
         part = f"{path}.{os.getpid()}-{secrets.token_hex(4)}.part"
-        sender = _Sender(link, file, part)
+        sender = _Sender(transport, file, part)
         try:
             _watch(sender, name, size, stop, on_progress)
-            _compare(link, sender, name, sha256, stop)
-            with link.failing(f"give {name} its name"):
+            _compare(transport, sender, name, sha256, stop)
+            with transport.translated_errors(f"give {name} its name"):
                 sender.sftp.posix_rename(part, path)
         except BaseException:
-            _remove(link, sender)
+            _remove(transport, sender)
             raise
         finally:
             sender.close()
@@ -90,9 +96,9 @@ def upload(
 class _Sender(threading.Thread):
     """Writes one file over SFTP in pipelined pieces, in a thread of its own, so that its caller never waits for it."""
 
-    def __init__(self, link: Link, file: BinaryIO, part: str) -> None:
+    def __init__(self, transport: Transport, file: BinaryIO, part: str) -> None:
         super().__init__(daemon=True, name="ssh-upload")
-        self.link, self.file, self.part = link, file, part
+        self.transport, self.file, self.part = transport, file, part
         self.stopping = threading.Event()
         self.sent = 0
         self.sha256 = hashlib.sha256()
@@ -101,11 +107,11 @@ class _Sender(threading.Thread):
 
     def run(self) -> None:
         try:
-            self.sftp = paramiko.SFTPClient.from_transport(self.link.transport)
+            self.sftp = paramiko.SFTPClient.from_transport(self.transport.inner)
             self.sftp.get_channel().settimeout(limits.STALL_S)
             with self.sftp.open(self.part, "wx") as remote:
                 remote.set_pipelined(True)
-                while not self.stopping.is_set() and (piece := _piece(self.file)):
+                while not self.stopping.is_set() and (piece := _read_chunk(self.file)):
                     remote.write(piece)
                     self.sha256.update(piece)
                     self.sent += len(piece)
@@ -113,97 +119,99 @@ class _Sender(threading.Thread):
             self.fault = error
 
     def close(self) -> None:
-        if self.sftp is not None and not self.link.lost():
-            self.link.bounded("end the transfer", self.sftp.close, limits.CLEANUP_S)
+        if self.sftp is not None and not self.transport.lost():
+            self.transport.run_within("end the transfer", self.sftp.close, limits.CLEANUP_S)
 
 
 def _watch(sender: _Sender, name: str, size: int, stop: Stop | None, on_progress: Progress | None) -> None:
-    """Until everything is written; tells the progress and looks at `stop` in the caller's thread."""
-    link, told = sender.link, -1
+    """Waits until everything is written; reports the progress and checks `stop` in the caller's thread."""
+    transport, reported = sender.transport, -1
     sender.start()
     while sender.is_alive():
         sender.join(limits.POLL_S)
         if stop is not None and stop():
-            raise Stopped(f"sending {name} to {link.label} was stopped")
-        if on_progress is not None and sender.sent != told:
-            told = sender.sent
-            on_progress(told, size)
+            raise Stopped(f"sending {name} to {transport.label} was stopped")
+        if on_progress is not None and sender.sent != reported:
+            reported = sender.sent
+            on_progress(reported, size)
     fault = sender.fault
-    if on_progress is not None and fault is None and sender.sent != told:
+    if on_progress is not None and fault is None and sender.sent != reported:
         on_progress(sender.sent, size)
     if isinstance(fault, WorkError):
         raise fault
-    if fault is not None and sender.sftp is None and not link.lost():
-        link.settle()
-        link.check()
-        raise WorkError(f"{link.label} offers no SFTP ({reason(fault)}); its sshd_config needs `Subsystem sftp`")
-    if isinstance(fault, OSError) and not isinstance(fault, TimeoutError) and not link.lost():
-        link.settle()
-        link.check()
-        raise _refused(link, sender, name, size, fault)
+    if fault is not None and sender.sftp is None and not transport.lost():
+        transport.wait_until_closed()
+        transport.check()
+        raise WorkError(f"{transport.label} offers no SFTP ({reason(fault)}); its sshd_config needs `Subsystem sftp`")
+    if isinstance(fault, OSError) and not isinstance(fault, TimeoutError) and not transport.lost():
+        transport.wait_until_closed()
+        transport.check()
+        raise _explain_refusal(transport, sender, name, size, fault)
     if fault is not None:
-        with link.failing(f"send {name}"):
+        with transport.translated_errors(f"send {name}"):
             raise fault
 
 
-def _prepare(link: Link, path: str, sha256: str, stop: Stop | None) -> int | None:
+def _prepare(transport: Transport, path: str, sha256: str, stop: Stop | None) -> int | None:
     """Makes the folder of `path`; None when the file is there as it should be, else the bytes free for it."""
     argv = ["sh", "-c", _PREPARE, "sh", path, posixpath.dirname(path), sha256]
     name = posixpath.basename(path)
-    answer = run(link, argv, limit=limits.HASH_S, stdin=b"", stop=stop, name=f"looking for {name}")
-    if answer.out == "there\n":
+    result = run(transport, argv, limit=limits.HASH_S, stdin=b"", stop=stop, name=f"looking for {name}")
+    if result.out == "there\n":
         return None
-    if answer.status != 0:
-        raise no_place(link, name, answer.err)
-    return _free(answer.out)
+    if result.status != 0:
+        raise folder_error(transport, name, result.err)
+    return _free(result.out)
 
 
-def _compare(link: Link, sender: _Sender, name: str, sha256: str, stop: Stop | None) -> None:
+def _compare(transport: Transport, sender: _Sender, name: str, sha256: str, stop: Stop | None) -> None:
     if sender.sha256.hexdigest() != sha256:
         raise WorkError(
-            f"{name} was not sent to {link.label}: it is not the file with the hash {sha256[:12]}… any more"
+            f"{name} was not sent to {transport.label}: it is not the file with the hash {sha256[:12]}… any more"
         )
     argv = ["sha256sum", "--", sender.part]
-    answer = run(link, argv, limit=limits.HASH_S, stdin=b"", stop=stop, name=f"comparing {name}")
-    if answer.status != 0:
-        raise WorkError(f"{name} cannot be compared on {link.label}: {_last(answer.err)}")
-    if answer.out.lstrip("\\")[:64] != sha256:  # sha256sum puts a backslash before a line with an odd name
-        raise WorkError(f"{name} arrived damaged on {link.label}; try again, and check the board's disk")
+    result = run(transport, argv, limit=limits.HASH_S, stdin=b"", stop=stop, name=f"comparing {name}")
+    if result.status != 0:
+        raise WorkError(f"{name} cannot be compared on {transport.label}: {_reason_in(result.err)}")
+    if result.out.lstrip("\\")[:64] != sha256:  # sha256sum puts a backslash before a line with an odd name
+        raise WorkError(f"{name} arrived damaged on {transport.label}; try again, and check the board's disk")
 
 
-def _remove(link: Link, sender: _Sender) -> None:
-    """Takes the part file away, as far as the link lets us: first the writer must be gone."""
+def _remove(transport: Transport, sender: _Sender) -> None:
+    """Takes the part file away, as far as the connection allows: the writer must end first."""
     sender.stopping.set()
-    if sender.ident is None or link.lost():
+    if sender.ident is None or transport.lost():
         return
-    if not link.bounded("end the transfer", sender.join, limits.CLEANUP_S) or link.lost():
+    if not transport.run_within("end the transfer", sender.join, limits.CLEANUP_S) or transport.lost():
         return
-    link.bounded(
+    transport.run_within(
         "remove a part file",
-        lambda: run(link, ["rm", "-f", "--", sender.part], limit=limits.ASK_S, stdin=b"", name="tidying up"),
+        lambda: run(transport, ["rm", "-f", "--", sender.part], limit=limits.ASK_S, stdin=b"", name="tidying up"),
         limits.CLEANUP_S,
     )
 
 
-def _refused(link: Link, sender: _Sender, name: str, size: int, fault: OSError) -> WorkError:
+def _explain_refusal(transport: Transport, sender: _Sender, name: str, size: int, fault: OSError) -> WorkError:
     """Why the board took no more of a file."""
-    argv = ["env", "LC_ALL=C", "sh", "-c", _WHY, "sh", sender.part, posixpath.dirname(sender.part)]
-    answer = run(link, argv, limit=limits.ASK_S, stdin=b"", name=f"asking why {name} was refused")
-    if _no_room(answer.err):
-        return _full(link, name, size, _free(answer.out))
-    return WorkError(f"{link.label} did not take {name}: {_last(answer.err) if answer.err.strip() else reason(fault)}")
+    argv = ["env", "LC_ALL=C", "sh", "-c", _DIAGNOSE, "sh", sender.part, posixpath.dirname(sender.part)]
+    result = run(transport, argv, limit=limits.ASK_S, stdin=b"", name=f"asking why {name} was refused")
+    if _no_room(result.err):
+        return _board_full(transport, name, size, _free(result.out))
+    return WorkError(
+        f"{transport.label} did not take {name}: {_reason_in(result.err) if result.err.strip() else reason(fault)}"
+    )
 
 
-def no_place(link: Link, name: str, err: str) -> WorkError:
+def folder_error(transport: Transport, name: str, err: str) -> WorkError:
     """Why no folder can be made for something, from what a command there said."""
     if _no_room(err):
-        return _full(link, name, 0, 0)
-    return WorkError(f"{name} has no place on {link.label}: {_last(err)}")
+        return _board_full(transport, name, 0, 0)
+    return WorkError(f"{name} has no place on {transport.label}: {_reason_in(err)}")
 
 
-def _full(link: Link, name: str, needed: int, free: int) -> BoardFull:
+def _board_full(transport: Transport, name: str, needed: int, free: int) -> BoardFull:
     return BoardFull(
-        f"{link.label} has no room for {name}: it needs {si(needed, 'B')}, and {si(free, 'B')} are free; "
+        f"{transport.label} has no room for {name}: it needs {si(needed, 'B')}, and {si(free, 'B')} are free; "
         "free some space there (or raise your quota) and try again",
         needed=needed,
         free=free,
@@ -219,11 +227,11 @@ def _free(out: str) -> int:
     return int(blocks) * int(size)
 
 
-def _last(err: str) -> str:
+def _reason_in(err: str) -> str:
     return last_line(err, 200) or "it does not say why"
 
 
-def _opened(source: Path | bytes) -> BinaryIO:
+def _open(source: Path | bytes) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     try:
@@ -232,7 +240,7 @@ def _opened(source: Path | bytes) -> BinaryIO:
         raise WorkError(f"cannot read {source}: {error.strerror or error}") from None
 
 
-def _piece(file: BinaryIO) -> bytes:
+def _read_chunk(file: BinaryIO) -> bytes:
     try:
         return file.read(_CHUNK)
     except OSError as error:

@@ -32,58 +32,58 @@ _RSA = ("rsa-sha2-512", "rsa-sha2-256")  # the algorithms of a key whose type is
 _TICK = 10  # looks at the silence, per silence that is allowed
 
 
-class _Ear:
-    """A socket or channel that remembers when something was heard from the other side."""
+class _ActivitySocket:
+    """A socket or channel that remembers when something last arrived from the other side."""
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self.heard = time.monotonic()
+        self.last_received = time.monotonic()
 
     def recv(self, size: int) -> bytes:
         data: bytes = self._sock.recv(size)
-        self.heard = time.monotonic()
+        self.last_received = time.monotonic()
         return data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._sock, name)
 
 
-class Link:
-    """What leads to one board. `meet` opens it hop by hop; after the last login `watch` it."""
+class Transport:
+    """The chain of SSH transports to one board. `connect` opens it hop by hop; after the last login `watch` it."""
 
     def __init__(self, label: str, timeout: float) -> None:
         self.label = label
         self.timeout = timeout
         self._transports: list[paramiko.Transport] = []
-        self._ear: _Ear | None = None
-        self._over = threading.Event()
-        self._why = ""
+        self._socket: _ActivitySocket | None = None
+        self._closed = threading.Event()
+        self._loss_reason = ""
 
     @property
-    def transport(self) -> Any:
-        """The paramiko transport to the host that was met last."""
+    def inner(self) -> Any:
+        """The paramiko transport to the host connected to last."""
         return self._transports[-1]
 
-    def meet(self, hop: Hop, prefer: Sequence[str]) -> Any:
+    def connect(self, hop: Hop, prefer: Sequence[str]) -> Any:
         """Connects to the next host, through the one before, as far as its key, and returns it; nobody is trusted yet.
 
         `prefer` are the key types to ask for first. Raises Unreachable.
         """
-        ear = self._ear = _Ear(self._open(hop))
-        transport = paramiko.Transport(ear)
+        sock = self._socket = _ActivitySocket(self._open_socket(hop))
+        transport = paramiko.Transport(sock)
         self._transports.append(transport)
         transport.banner_timeout = transport.auth_timeout = self.timeout
         transport.handshake_timeout = transport.channel_timeout = self.timeout
         options = transport.get_security_options()
-        wanted = [kind for key_type in prefer for kind in (_RSA if key_type == "ssh-rsa" else (key_type,))]
-        options.key_types = sorted(options.key_types, key=lambda kind: kind not in wanted)
+        algorithms = [kind for key_type in prefer for kind in (_RSA if key_type == "ssh-rsa" else (key_type,))]
+        options.key_types = sorted(options.key_types, key=lambda kind: kind not in algorithms)
         try:
             transport.start_client(timeout=self.timeout)
             return transport.get_remote_server_key()  # raises when start_client returned because its time was over
         except WIRE_ERRORS as error:
             raise Unreachable(_no_ssh(hop, error, self.timeout)) from error
 
-    def _open(self, hop: Hop) -> Any:
+    def _open_socket(self, hop: Hop) -> Any:
         if not self._transports:
             try:
                 sock = socket.create_connection((hop.host, hop.port), timeout=self.timeout)
@@ -92,9 +92,7 @@ class Link:
             except (OSError, UnicodeError) as error:
                 raise Unreachable(_no_tcp(hop, error, self.timeout)) from error
         try:
-            return self.transport.open_channel(
-                "direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=self.timeout
-            )
+            return self.inner.open_channel("direct-tcpip", (hop.host, hop.port), ("127.0.0.1", 0), timeout=self.timeout)
         except WIRE_ERRORS as error:
             raise Unreachable(
                 f"{hop.label} cannot be reached at {hop.place} through its jump host: {reason(error)}; "
@@ -104,61 +102,61 @@ class Link:
     # -- whether it still lives
 
     def watch(self) -> None:
-        """Asks the board now and then whether it is there, and cuts the link when it stays silent for too long."""
-        for work in (self._ask, self._listen):
+        """Asks the board now and then whether it is there, and cuts the transport when it stays silent for too long."""
+        for work in (self._send_keepalives, self._watch_silence):
             threading.Thread(target=work, daemon=True, name=f"ssh-{work.__name__.strip('_')}").start()
 
-    def _ask(self) -> None:
+    def _send_keepalives(self) -> None:
         # paramiko's own keepalive wants no answer, and so cannot tell a silent board from a dead one.
-        while not self._over.wait(limits.KEEPALIVE_S):
+        while not self._closed.wait(limits.KEEPALIVE_S):
             try:
-                self.transport.global_request("keepalive@openssh.com", wait=True)
+                self.inner.global_request("keepalive@openssh.com", wait=True)
             except WIRE_ERRORS:
-                return  # `lost` says so to whoever uses the link
+                return  # `lost` says so to whoever uses the transport
 
-    def _listen(self) -> None:
-        assert self._ear is not None
+    def _watch_silence(self) -> None:
+        assert self._socket is not None
         tick = limits.SILENCE_S / _TICK
-        silent, since = 0.0, self._ear.heard
-        while not self._over.wait(tick):
+        silent, since = 0.0, self._socket.last_received
+        while not self._closed.wait(tick):
             # Counted in ticks: the time that this very process was stopped is no silence of the board.
-            silent = silent + tick if self._ear.heard == since else 0.0
-            since = self._ear.heard
+            silent = silent + tick if self._socket.last_received == since else 0.0
+            since = self._socket.last_received
             if silent >= limits.SILENCE_S:
                 self.cut(f"{self.label} has not answered for {limits.SILENCE_S:g} s")
 
     def lost(self) -> str | None:
-        """Why the link is gone, or None while it lives."""
-        if self._why:
-            return self._why
+        """Why the transport is lost, or None while it lives."""
+        if self._loss_reason:
+            return self._loss_reason
         if not all(transport.is_active() for transport in self._transports):
             return f"the connection to {self.label} was closed from the other side"
         return None
 
     def check(self) -> None:
-        """Raises ConnectionCut when the link is gone."""
+        """Raises ConnectionCut when the transport is lost."""
         why = self.lost()
         if why:
             self.cut(why)
             raise ConnectionCut(f"{why}; check the board and its network, and try again")
 
     def cut(self, why: str) -> None:
-        """Gives the link up: whatever waits for it, in any thread, fails now."""
-        self._why = self._why or why
+        """Gives the transport up: whatever waits for it, in any thread, fails now."""
+        self._loss_reason = self._loss_reason or why
         self.close()
 
     def close(self) -> None:
         """Closes every transport; twice is fine. What still runs on the board is not ended by this."""
-        self._over.set()
-        self._why = self._why or f"the connection to {self.label} is closed"
+        self._closed.set()
+        self._loss_reason = self._loss_reason or f"the connection to {self.label} is closed"
         # From our end on: so no farewell can wait for a host on the way that takes no bytes any more.
         for transport in self._transports:
             transport.close()
-        if self._ear is not None:
-            self._ear.close()
+        if self._socket is not None:
+            self._socket.close()
 
     @contextmanager
-    def failing(self, what: str) -> Iterator[None]:
+    def translated_errors(self, what: str) -> Iterator[None]:
         """What paramiko raises inside becomes ConnectionCut, TimedOut, or a WorkError that `what` could not be done."""
         try:
             yield
@@ -166,20 +164,20 @@ class Link:
             self.check()
             raise TimedOut(f"{self.label} took too long: could not {what}") from error
         except (*WIRE_ERRORS, paramiko.SFTPError) as error:
-            self.settle()
+            self.wait_until_closed()
             self.check()
             raise WorkError(f"could not {what} on {self.label}: {reason(error)}") from error
 
-    def settle(self, seconds: float = 0.5) -> None:
+    def wait_until_closed(self, seconds: float = 0.5) -> None:
         """Waits until a closed connection is known to be closed: its channels hear of it a moment earlier."""
         end = time.monotonic() + seconds
         while time.monotonic() < end and not self.lost():
             time.sleep(0.02)
 
-    def bounded(self, what: str, work: Callable[[], object], seconds: float) -> bool:
+    def run_within(self, what: str, work: Callable[[], object], seconds: float) -> bool:
         """Does `work`, which may wait for the board, and says whether it was done without an error.
 
-        When that takes longer than `seconds`, the link is cut instead, so that nothing waits for ever.
+        When that takes longer than `seconds`, the transport is cut instead, so that nothing waits for ever.
         """
         done: list[bool] = []
 

@@ -5,26 +5,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from engine.boards.registry import Device, changing
+from engine.boards.registry import Board, lock_boards
 from engine.boards.ssh import known_hosts
-from engine.boards.ssh.auth import Login
+from engine.boards.ssh.auth import Authentication
 from engine.boards.ssh.errors import KeyChanged, Untrusted
-from engine.boards.ssh.known_hosts import Verdict, fingerprint, judge, name_of
-from engine.boards.ssh.route import Hop, route_to
-from engine.boards.ssh.transport import Link
+from engine.boards.ssh.known_hosts import KeyStatus, check_key, fingerprint, name_of
+from engine.boards.ssh.route import Hop, resolve_route
+from engine.boards.ssh.transport import Transport
 
-__all__ = ["KeyOffer", "accept", "key_offer", "meet", "refuse_stranger"]
+__all__ = ["HostKey", "accept", "connect_and_check", "fetch_host_key", "refuse_untrusted"]
 
 
 @dataclass(frozen=True)
-class KeyOffer:
-    """The key that a host shows, for a person to compare: nobody has to trust it yet.
+class HostKey:
+    """The key that a host presents, for a person to compare: nobody has to trust it yet.
 
-    `known` is the fingerprint trusted until now. `jump` says that it is a host on the way: once it is trusted, ask
-    again for what lies behind it. `state` is about this key: "changed" when another one was trusted.
+    `known` is the fingerprint trusted until now. `jump` says that it is a host on the way: once it is trusted, fetch
+    the key of what lies behind it. `state` is about this key: "changed" when another one was trusted.
     """
 
-    device: str
+    board: str
     host: str
     port: int
     key_type: str
@@ -35,93 +35,95 @@ class KeyOffer:
     jump: bool = False
 
 
-def key_offer(device: Device, root: Path, timeout: float = 10.0) -> KeyOffer:
-    """Connects as far as the host key, without a login, and says what it is; `root` is the results folder.
+def fetch_host_key(board: Board, root: Path, timeout: float = 10.0) -> HostKey:
+    """Connects as far as the host key, without a login, and returns it; `root` is the results folder.
 
     Behind a jump host this is the jump host's key until that is trusted; then the login there is needed, with keys
     or an agent. Raises Unreachable, LoginRefused (the jump host), KeyChanged (a revoked key).
     """
-    link = Link(device.name, timeout)
+    transport = Transport(board.name, timeout)
     try:
-        hops = route_to(device)
+        hops = resolve_route(board)
         for hop in hops:
-            key, verdict = meet(link, hop, root)
-            _refuse_revoked(device, hop, key, verdict)
-            if verdict.state != "known" or hop is hops[-1]:
-                return _offer(device, hop, key, verdict, jump=hop is not hops[-1])
-            Login(link.transport, hop, None).run()
+            key, status = connect_and_check(transport, hop, root)
+            _refuse_revoked(board, hop, key, status)
+            if status.state != "known" or hop is hops[-1]:
+                return _host_key(board, hop, key, status, jump=hop is not hops[-1])
+            Authentication(transport.inner, hop, None).run()
     finally:
-        link.close()
-    raise AssertionError("a way ends with the board")
+        transport.close()
+    raise AssertionError("a route ends with the board")
 
 
-def accept(root: Path, offered: KeyOffer) -> None:
+def accept(root: Path, host_key: HostKey) -> None:
     """Takes the key as trusted from now on, in our own file only; the place of a key of ours that has changed too.
 
     KeyChanged when the user's own file holds another key for the host: that is for the user to remove.
     """
-    blob = base64.b64decode(offered.blob)
-    with changing(root):
-        verdict = judge(root, offered.host, offered.port, offered.key_type, blob)
-        if verdict.state == "known":
+    blob = base64.b64decode(host_key.blob)
+    with lock_boards(root):
+        status = check_key(root, host_key.host, host_key.port, host_key.key_type, blob)
+        if status.state == "known":
             return
-        if verdict.state == "revoked" or verdict.file == known_hosts.users():
-            raise _changed(offered.device, offered.host, offered.port, offered.fingerprint, verdict)
-        known_hosts.save(root, offered.host, offered.port, offered.key_type, blob)
+        if status.state == "revoked" or status.file == known_hosts.users_file():
+            raise _key_changed(host_key.board, host_key.host, host_key.port, host_key.fingerprint, status)
+        known_hosts.save(root, host_key.host, host_key.port, host_key.key_type, blob)
 
 
-def meet(link: Link, hop: Hop, root: Path) -> tuple[Any, Verdict]:
-    """Connects to the next host of a way as far as its key, and judges it."""
-    key = link.meet(hop, known_hosts.key_types(root, hop.host, hop.port))
-    return key, judge(root, hop.host, hop.port, key.get_name(), key.asbytes())
+def connect_and_check(transport: Transport, hop: Hop, root: Path) -> tuple[Any, KeyStatus]:
+    """Connects to the next host of a route as far as its key, and looks that up."""
+    key = transport.connect(hop, known_hosts.key_types(root, hop.host, hop.port))
+    return key, check_key(root, hop.host, hop.port, key.get_name(), key.asbytes())
 
 
-def refuse_stranger(device: Device, hop: Hop, key: Any, verdict: Verdict) -> None:
+def refuse_untrusted(board: Board, hop: Hop, key: Any, status: KeyStatus) -> None:
     """Raises Untrusted or KeyChanged unless the key is trusted."""
-    shown = fingerprint(key.asbytes())
-    _refuse_revoked(device, hop, key, verdict)
-    if verdict.state == "changed":
-        raise _changed(device.name, hop.host, hop.port, shown, verdict)
-    if verdict.state == "new":
+    presented = fingerprint(key.asbytes())
+    _refuse_revoked(board, hop, key, status)
+    if status.state == "changed":
+        raise _key_changed(board.name, hop.host, hop.port, presented, status)
+    if status.state == "new":
         raise Untrusted(
-            f"{hop.label} at {hop.place} shows the key {shown} ({key.get_name()}), which nobody has trusted yet; "
-            f"compare it with what `ssh-keygen -lf` says there, then run: espalier device trust {device.name}",
-            device=device.name,
+            f"{hop.label} at {hop.place} shows the key {presented} ({key.get_name()}), which nobody has trusted yet; "
+            f"compare it with what `ssh-keygen -lf` says there, then run: espalier device trust {board.name}",
+            board=board.name,
             host=hop.host,
             port=hop.port,
             key_type=key.get_name(),
-            fingerprint=shown,
+            fingerprint=presented,
         )
 
 
-def _offer(device: Device, hop: Hop, key: Any, verdict: Verdict, *, jump: bool) -> KeyOffer:
-    assert verdict.state != "revoked"
-    return KeyOffer(
-        device=device.name,
+def _host_key(board: Board, hop: Hop, key: Any, status: KeyStatus, *, jump: bool) -> HostKey:
+    assert status.state != "revoked"
+    return HostKey(
+        board=board.name,
         host=hop.host,
         port=hop.port,
         key_type=key.get_name(),
         fingerprint=fingerprint(key.asbytes()),
-        state=verdict.state,
-        known=verdict.trusted,
+        state=status.state,
+        known=status.trusted,
         blob=key.get_base64(),
         jump=jump,
     )
 
 
-def _refuse_revoked(device: Device, hop: Hop, key: Any, verdict: Verdict) -> None:
-    if verdict.state == "revoked":
-        raise _changed(device.name, hop.host, hop.port, fingerprint(key.asbytes()), verdict)
+def _refuse_revoked(board: Board, hop: Hop, key: Any, status: KeyStatus) -> None:
+    if status.state == "revoked":
+        raise _key_changed(board.name, hop.host, hop.port, fingerprint(key.asbytes()), status)
 
 
-def _changed(device: str, host: str, port: int, shown: str, verdict: Verdict) -> KeyChanged:
+def _key_changed(board: str, host: str, port: int, presented: str, status: KeyStatus) -> KeyChanged:
     name = name_of(host, port)
-    if verdict.state == "revoked":
-        what = f"the key {shown} that {name} shows is marked as revoked in {verdict.file}; do not connect to it"
+    if status.state == "revoked":
+        sentence = f"the key {presented} that {name} shows is marked as revoked in {status.file}; do not connect to it"
     else:
-        remedy = f"ssh-keygen -R '{name}'" if verdict.file == known_hosts.users() else f"espalier device trust {device}"
-        what = (
-            f"the key of {device} has changed: {name} shows {shown}, but {verdict.file} trusts {verdict.trusted}; "
+        remedy = (
+            f"ssh-keygen -R '{name}'" if status.file == known_hosts.users_file() else f"espalier device trust {board}"
+        )
+        sentence = (
+            f"the key of {board} has changed: {name} shows {presented}, but {status.file} trusts {status.trusted}; "
             f"either the board was set up anew, or somebody is in between: ask who runs it, and only then run: {remedy}"
         )
-    return KeyChanged(what, device=device, host=host, port=port, fingerprint=shown, known=verdict.trusted)
+    return KeyChanged(sentence, board=board, host=host, port=port, fingerprint=presented, known=status.trusted)

@@ -89,8 +89,8 @@ def exports_times(version: Version) -> bool:
 
 def _check(version: Version, image: Sequence[int], *paths: str) -> None:
     if version < OLDEST:
-        told, oldest = (".".join(map(str, each)) for each in (version, OLDEST))
-        raise RequestError(f"TensorRT {told} is too old to be timed with trtexec: {oldest} or later is needed")
+        text, oldest = (".".join(map(str, each)) for each in (version, OLDEST))
+        raise RequestError(f"TensorRT {text} is too old to be timed with trtexec: {oldest} or later is needed")
     if len(image) != 3 or min(image) < 1:
         raise RequestError(f"an image has a shape C×H×W of positive numbers, not {tuple(image)}")
     for path in paths:

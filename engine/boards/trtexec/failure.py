@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.boards.trtexec.commands import Version
-from engine.boards.trtexec.log import Message, messages
+from engine.boards.trtexec.log import Message, read_messages
 from engine.errors import WorkError
 
 _KILLED = (-9, 128 + 9)
@@ -54,37 +54,37 @@ class EngineRefused(WorkError):
 class Cause:
     """Why a run failed and what to do about it, in one clause; `of_engine` where another engine would do."""
 
-    words: str
+    clause: str
     of_engine: bool = False
 
 
-def cause(out: str, err: str, *, version: Version, code: int | None) -> Cause:
+def find_cause(out: str, err: str, *, version: Version, code: int | None) -> Cause:
     """What made a run of trtexec fail that ended with `code` (None: not known)."""
-    heard = [*messages(out), *messages(err)]
-    text = "\n".join(message.text for message in heard)
-    for find in _KNOWN:
-        if told := find(text, ".".join(map(str, version))):
-            return Cause(told, of_engine=find is _stranger)
+    messages = [*read_messages(out), *read_messages(err)]
+    text = "\n".join(message.text for message in messages)
+    for find in _PATTERNS:
+        if clause := find(text, ".".join(map(str, version))):
+            return Cause(clause, of_engine=find is _find_foreign_engine)
     if code in _KILLED:
         return Cause("it was killed, which a board does when its memory runs out: close what else runs there")
-    return Cause(_first_error(heard) or _last_word(messages(err) or messages(out), code))
+    return Cause(_first_error(messages) or _last_line(read_messages(err) or read_messages(out), code))
 
 
-def _operator(text: str, version: str) -> str | None:
+def _find_operator(text: str, version: str) -> str | None:
     if not _NO_PLUGIN.search(text):
         return None
-    names = next((found for pattern in _OPERATORS if (found := pattern.findall(text))), ["of a kind that it needs"])
+    names = next((matches for pattern in _OPERATORS if (matches := pattern.findall(text))), ["of a kind that it needs"])
     several = "s" if len(set(names)) > 1 else ""
     node = _NODE.search(text)
     where = f" (node {node.group(1)} of the model)" if node else ""
     return f"TensorRT {version} has no operator{several} {', '.join(dict.fromkeys(names))}{where}"
 
 
-def _memory(text: str, _version: str) -> str | None:
+def _find_memory(text: str, _version: str) -> str | None:
     return "the board ran out of memory: close what else runs there" if _MEMORY.search(text) else None
 
 
-def _stranger(text: str, version: str) -> str | None:
+def _find_foreign_engine(text: str, version: str) -> str | None:
     """An engine that was built elsewhere, or was damaged."""
     if board := _BOARD.search(text):
         here, there = board.groups()
@@ -94,7 +94,7 @@ def _stranger(text: str, version: str) -> str | None:
     return "the engine file is damaged" if _DAMAGED.search(text) else None
 
 
-def _file(text: str, _version: str) -> str | None:
+def _find_file(text: str, _version: str) -> str | None:
     if unreadable := _UNREADABLE.search(text):
         return f"trtexec cannot read {unreadable.group(1)}"
     if unwritable := _UNWRITABLE.search(text):
@@ -102,7 +102,7 @@ def _file(text: str, _version: str) -> str | None:
     return None
 
 
-def _setting(text: str, version: str) -> str | None:
+def _find_setting(text: str, version: str) -> str | None:
     if option := _OPTION.search(text):
         return f"trtexec of TensorRT {version} does not know the option {option.group(1)}"
     if library := _LIBRARY.search(text):
@@ -112,26 +112,33 @@ def _setting(text: str, version: str) -> str | None:
     return None
 
 
-def _parser(text: str, version: str) -> str | None:
+def _find_parser(text: str, version: str) -> str | None:
     if kernel := _NO_KERNEL.search(text):
         return f"TensorRT {version} found no way to run {kernel.group(1)} within the workspace: give it more"
     node = _NODE.search(text)
     if node is None:
         return None
-    said = _ASSERTION.search(text, node.end())
-    refused = f"TensorRT {version} refused node {node.group(1)} of the model, a {node.group(2)}"
-    if said is None:
-        return refused
-    why = (said.group(1) or said.group(2)).strip()
-    explained = _EXPLANATION.search(why)
-    return f"{refused}: {(explained.group(1) if explained else why)[:_MOST]}"
+    assertion = _ASSERTION.search(text, node.end())
+    refusal = f"TensorRT {version} refused node {node.group(1)} of the model, a {node.group(2)}"
+    if assertion is None:
+        return refusal
+    condition = (assertion.group(1) or assertion.group(2)).strip()
+    explanation = _EXPLANATION.search(condition)
+    return f"{refusal}: {(explanation.group(1) if explanation else condition)[:_MOST]}"
 
 
-_KNOWN: tuple[Callable[[str, str], str | None], ...] = (_operator, _memory, _stranger, _file, _setting, _parser)
+_PATTERNS: tuple[Callable[[str, str], str | None], ...] = (
+    _find_operator,
+    _find_memory,
+    _find_foreign_engine,
+    _find_file,
+    _find_setting,
+    _find_parser,
+)
 
 
-def _first_error(heard: list[Message]) -> str | None:
-    for message in heard:
+def _first_error(messages: list[Message]) -> str | None:
+    for message in messages:
         if message.level not in ("E", "F"):
             continue
         text = message.text.strip()
@@ -142,9 +149,9 @@ def _first_error(heard: list[Message]) -> str | None:
     return None
 
 
-def _last_word(heard: list[Message], code: int | None) -> str:
+def _last_line(messages: list[Message], code: int | None) -> str:
     ended = "without a verdict" if code is None else f"with status {code}"
-    words = [text for message in heard if (text := message.text.strip()) and not text.startswith("&&&&")]
-    if words:
-        return f"trtexec ended {ended}, and its last words were: {words[-1][:_MOST]}"
+    lines = [text for message in messages if (text := message.text.strip()) and not text.startswith("&&&&")]
+    if lines:
+        return f"trtexec ended {ended}, and its last words were: {lines[-1][:_MOST]}"
     return f"trtexec ended {ended} and printed nothing of use: run it by hand on the device and look"

@@ -16,15 +16,15 @@ class Message(NamedTuple):
     text: str
 
 
-def messages(stream: str) -> list[Message]:
+def read_messages(stream: str) -> list[Message]:
     """The lines of one stream, without what no screen can show.
 
-    7.1 writes the time of what it says on standard error to standard output, where several times can stand before one
+    7.1 writes the time of a message on standard error to standard output, where several times can stand before one
     message, and none stands on standard error.
     """
-    found = []
+    messages = []
     for line in stream.splitlines():
         text = _STAMP.sub("", line if line.isprintable() else printable(line, len(line)))
         level = _LEVEL.match(text)
-        found.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))
-    return found
+        messages.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))
+    return messages

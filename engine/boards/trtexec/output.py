@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from engine.boards.trtexec.commands import Version, exports_times
-from engine.boards.trtexec.failure import Cause, EngineRefused, cause
-from engine.boards.trtexec.log import Message, messages
-from engine.boards.trtexec.summary import Summary, number, summary
+from engine.boards.trtexec.failure import Cause, EngineRefused, find_cause
+from engine.boards.trtexec.log import Message, read_messages
+from engine.boards.trtexec.summary import Summary, number, parse_summary
 from engine.errors import WorkError
 
 _TOLERANCE = 1e-3  # of the samples against the summary: both are single precision, printed with six digits
@@ -36,7 +36,7 @@ class Outcome:
 
     @property
     def cause(self) -> str | None:
-        return None if self.failure is None else self.failure.words
+        return None if self.failure is None else self.failure.clause
 
     @property
     def status(self) -> str:
@@ -46,13 +46,13 @@ class Outcome:
         """Itself; raises WorkError with the cause, EngineRefused where that is the engine, when trtexec failed."""
         if self.failure is not None:
             kind = EngineRefused if self.failure.of_engine else WorkError
-            raise kind(f"{doing} failed: {self.failure.words}")
+            raise kind(f"{doing} failed: {self.failure.clause}")
         return self
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Each query after the warm-up, in the order of time, milliseconds; transfers are None where they are not told."""
+    """Each query after the warm-up, in the order of time, milliseconds; transfers are None where not reported."""
 
     latency_ms: tuple[float, ...]
     gpu_ms: tuple[float, ...]
@@ -71,14 +71,14 @@ class Timing:
     samples: Samples
 
 
-def outcome(out: str, err: str, *, version: Version, code: int | None = None) -> Outcome:
+def read_outcome(out: str, err: str, *, version: Version, code: int | None = None) -> Outcome:
     """How a build or a measurement ended, from both its streams and the exit status; never raises for a failure."""
-    heard = [*messages(out), *messages(err)]
-    verdicts = [match for message in heard if (match := _VERDICT.match(message.text))]
+    messages = [*read_messages(out), *read_messages(err)]
+    verdicts = [match for message in messages if (match := _VERDICT.match(message.text))]
     passed = bool(verdicts) and verdicts[-1].group(1) == "PASSED" and not code
-    said = next((_version(match.group(1)) for each in heard if (match := _BANNER.search(each.text))), None)
-    why = None if passed else cause(out, err, version=said or version, code=code)
-    return Outcome(said, _warnings(heard), why)
+    banner_version = next((_version(match.group(1)) for each in messages if (match := _BANNER.search(each.text))), None)
+    failure = None if passed else find_cause(out, err, version=banner_version or version, code=code)
+    return Outcome(banner_version, _warnings(messages), failure)
 
 
 def parse(
@@ -96,35 +96,35 @@ def parse(
     `times` is what it exported, None when it exported nothing; `times_error` then says why. Raises WorkError when it
     failed, when numbers are missing or are none, and when its samples and its summary disagree.
     """
-    ended = outcome(out, err, version=version, code=code).or_fail("timing with trtexec")
-    lines = [message.text for message in messages(out)]
-    told = summary(lines)
+    result = read_outcome(out, err, version=version, code=code).or_fail("timing with trtexec")
+    lines = [message.text for message in read_messages(out)]
+    summary = parse_summary(lines)
     if times is not None:
-        samples = _exported(times, warmup_ms, told.n)
+        samples = _exported(times, warmup_ms, summary.n)
     elif exports_times(version):
         raise WorkError(f"trtexec passed but its exported times are missing ({times_error or 'nothing was read'})")
     else:
         samples = _one_by_one(lines)
-    _check_agreement(told, samples)
-    return Timing(ended.version, ended.warnings, _transfers(lines, ended.version or version), told, samples)
+    _check_agreement(summary, samples)
+    return Timing(result.version, result.warnings, _transfers(lines, result.version or version), summary, samples)
 
 
 def _version(digits: str) -> Version:
     """v8201 is 8.2.1 and v100200 is 10.2.0."""
-    told = int(digits)
-    major = 1000 if told < 100_000 else 10_000
-    return told // major, told % major // 100, told % 100
+    code = int(digits)
+    major = 1000 if code < 100_000 else 10_000
+    return code // major, code % major // 100, code % 100
 
 
-def _warnings(heard: Iterable[Message]) -> tuple[str, ...]:
+def _warnings(messages: Iterable[Message]) -> tuple[str, ...]:
     """Each once; a line that begins with spaces goes on with the one before."""
-    found: list[str] = []
-    for message in heard:
-        if message.level == "W" and message.text.startswith("  ") and found:
-            found[-1] += " " + message.text.strip()
+    warnings: list[str] = []
+    for message in messages:
+        if message.level == "W" and message.text.startswith("  ") and warnings:
+            warnings[-1] += " " + message.text.strip()
         elif message.level == "W" and message.text.strip():
-            found.append(message.text.strip())
-    return tuple(dict.fromkeys(found))[:_MOST_WARNINGS]
+            warnings.append(message.text.strip())
+    return tuple(dict.fromkeys(warnings))[:_MOST_WARNINGS]
 
 
 def _transfers(lines: Iterable[str], version: Version) -> bool:
@@ -155,12 +155,12 @@ def _keys(older: bool) -> tuple[str, ...]:
 
 
 def _column(rows: list[dict[str, Any]], key: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    cells = [row.get(key) for row in rows]
-    if not all(isinstance(cell, int | float) and math.isfinite(cell) and cell >= 0 for cell in cells):
+    values = [row.get(key) for row in rows]
+    if not all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values):
         raise WorkError(
             f"in the times that trtexec exported {key} is missing, or is no number to be used: time it again"
         )
-    return np.array(cells, dtype=np.float64)
+    return np.array(values, dtype=np.float64)
 
 
 def _after_rounding(starts: Any, first: int, n: int, warmup_ms: float) -> int:
@@ -171,9 +171,9 @@ def _after_rounding(starts: Any, first: int, n: int, warmup_ms: float) -> int:
 
 def _one_by_one(lines: Iterable[str]) -> Samples:
     """From a line for each query, as 7.1 prints with --avgRuns=1."""
-    found = [match.groups() for line in lines if (match := _ONE_RUN.search(line))]
-    gpu = tuple(number(each, "GPU latency", "ms") for each, _ in found)
-    latency = tuple(number(each, "host latency", "ms") for _, each in found)
+    queries = [match.groups() for line in lines if (match := _ONE_RUN.search(line))]
+    gpu = tuple(number(each, "GPU latency", "ms") for each, _ in queries)
+    latency = tuple(number(each, "host latency", "ms") for _, each in queries)
     return Samples(latency, gpu, None, None)
 
 

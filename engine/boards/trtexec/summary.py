@@ -32,7 +32,7 @@ class Spread:
 
 @dataclass(frozen=True)
 class Summary:
-    """trtexec's own summary: `n` queries within `walltime_s` seconds. 7.1 does not tell the transfers apart."""
+    """trtexec's own summary: `n` queries within `walltime_s` seconds. 7.1 does not report transfers apart."""
 
     n: int
     walltime_s: float
@@ -44,7 +44,7 @@ class Summary:
     d2h: Spread | None
 
 
-def summary(lines: list[str]) -> Summary:
+def parse_summary(lines: list[str]) -> Summary:
     """From the lines without time and level. Raises WorkError when something is missing or no number."""
     prolog = next((match for line in lines if (match := _PROLOG.search(line))), None)
     inline = any(line.startswith("=== Performance summary") for line in lines)
@@ -71,8 +71,8 @@ def _lines_of_summary(lines: list[str]) -> tuple[_Statistics, dict[str, str]]:
     spreads, scalars = _Statistics(), dict[str, str]()
     for line in lines:
         name, colon, rest = line.partition(": ")
-        if colon and (found := _STATISTIC.findall(rest)):
-            spreads[name] = dict(found)
+        if colon and (statistics := _STATISTIC.findall(rest)):
+            spreads[name] = dict(statistics)
         elif colon and name in _SCALARS and rest:
             scalars[_SCALARS[name]] = rest.split()[0]
     return spreads, scalars
@@ -95,19 +95,19 @@ def _block_of_summary(lines: list[str]) -> tuple[_Statistics, dict[str, str]]:
 
 
 def _spread(spreads: _Statistics, name: str) -> Spread:
-    told = spreads.get(name)
-    if told is None:
+    statistics = spreads.get(name)
+    if statistics is None:
         raise WorkError(f"trtexec's summary has no {name}: this version prints something that is not known here")
 
     def value(statistic: str) -> float:
-        return number(told.get(statistic), f"{statistic} {name}", "ms")
+        return number(statistics.get(statistic), f"{statistic} {name}", "ms")
 
-    percentages = {key: key.removeprefix("percentile(").removesuffix("%)") for key in told if "percentile" in key}
+    percentages = {key: key.removeprefix("percentile(").removesuffix("%)") for key in statistics if "percentile" in key}
     return Spread(
         value("min"),
         value("max"),
         value("median"),
-        value("mean") if "mean" in told else None,
+        value("mean") if "mean" in statistics else None,
         {number(percentage, "percentage", "%"): value(key) for key, percentage in percentages.items()},
     )
 

@@ -17,7 +17,7 @@ from engine.storage.job_folder import Timing
 from engine.storage.store import Store
 
 if TYPE_CHECKING:
-    from engine.boards.ssh.trust import KeyOffer
+    from engine.boards.ssh.trust import HostKey
 
 app = typer.Typer(help="Boards that networks are timed on over SSH.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="a device's name, as `device list` shows them")]
@@ -93,13 +93,18 @@ def trust(
     root = store_in(results).root
     device = Registry(root).get(name)
     while True:
-        offered = keys.key_offer(device, root)
-        if offered.state != "known":
-            _consent(offered, fingerprints)
-            keys.accept(root, offered)
-        if not offered.jump:
+        host_key = keys.fetch_host_key(device, root)
+        if host_key.state != "known":
+            _consent(host_key, fingerprints)
+            keys.accept(root, host_key)
+        if not host_key.jump:
             break
-    document = {"name": name, "key_type": offered.key_type, "fingerprint": offered.fingerprint, "state": offered.state}
+    document = {
+        "name": name,
+        "key_type": host_key.key_type,
+        "fingerprint": host_key.fingerprint,
+        "state": host_key.state,
+    }
     answer({**document, "trusted": True}, as_json, tables.key_trusted)
 
 
@@ -191,11 +196,11 @@ def _password(name: str, ask: bool) -> str | None:
     return getpass.getpass(f"password for {name}: ")
 
 
-def _consent(offered: "KeyOffer", given: list[str] | None) -> None:
+def _consent(host_key: "HostKey", given: list[str] | None) -> None:
     """Goes on only when the person has said that the key is the host's."""
-    shown = offered.fingerprint
-    where = f"{offered.host}:{offered.port}" + (f", on the way to {offered.device}," if offered.jump else "")
-    before = f" INSTEAD OF {offered.known}, which was trusted until now" if offered.known else ""
+    shown = host_key.fingerprint
+    where = f"{host_key.host}:{host_key.port}" + (f", on the way to {host_key.board}," if host_key.jump else "")
+    before = f" INSTEAD OF {host_key.known}, which was trusted until now" if host_key.known else ""
     if given:
         if shown not in given:
             raise RequestError(f"{where} shows {shown}{before} and not {' or '.join(given)}; it was not trusted")
@@ -205,6 +210,6 @@ def _consent(offered: "KeyOffer", given: list[str] | None) -> None:
             f"{where} shows the key {shown}{before}; compare it with what `ssh-keygen -lf` prints on that host itself, "
             f"then run this again with --fingerprint {shown}"
         )
-    tables.key_offered(where, offered.key_type, shown, offered.known)
+    tables.host_key_shown(where, host_key.key_type, shown, host_key.known)
     if not typer.confirm("Is this its key?", err=True):
         raise RequestError("nothing was trusted")

@@ -1,4 +1,4 @@
-"""How far features move when something is gone: centred kernel alignment."""
+"""How far features move when something is removed: centred kernel alignment."""
 
 from collections.abc import Sequence
 
@@ -23,14 +23,14 @@ def linear_cka(x: Tensor, y: Tensor) -> float:
     return float(cross / scale) if scale > 0 else 0.0
 
 
-def drops(calibration: Calibration, attempts: Sequence[Attempt]) -> list[float]:
-    """1 − CKA between the penultimate features with and without what each attempt takes away, on calibration images."""
+def measure_drops(calibration: Calibration, attempts: Sequence[Attempt]) -> list[float]:
+    """1 − CKA between the penultimate features with and without what each attempt removes, on calibration images."""
     prefix = SharedPrefix(calibration.trace, calibration.device)
-    patches = [prefix.patch(attempt) for attempt in attempts]
-    found: dict[int | None, list[Tensor]] = {index: [] for index in (None, *range(len(patches)))}
+    ablations = [prefix.prepare(attempt) for attempt in attempts]
+    features_of: dict[int | None, list[Tensor]] = {index: [] for index in (None, *range(len(ablations)))}
     with torch.inference_mode():
         for images, _ in calibration.batches():
-            for index, output in prefix.outputs(images, patches):
-                found[index].append(output.features.flatten(1))
-    features = {index: torch.cat(parts) for index, parts in found.items()}
-    return [1 - linear_cka(features[None], features[index]) for index in range(len(patches))]
+            for index, output in prefix.outputs(images, ablations):
+                features_of[index].append(output.features.flatten(1))
+    features = {index: torch.cat(parts) for index, parts in features_of.items()}
+    return [1 - linear_cka(features[None], features[index]) for index in range(len(ablations))]

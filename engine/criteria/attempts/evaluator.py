@@ -1,7 +1,7 @@
 """Exact attempts: what a network loses without a block or some channels, measured on every image.
 
 Wu et al. 2023 try every block so, Guo et al. 2020 some channels of every layer. Each image passes through the part of
-the network before an attempt once for all attempts (see `walk`).
+the network before an attempt once for all attempts (see `shared_prefix`).
 """
 
 from collections.abc import Sequence
@@ -24,35 +24,35 @@ CPU_BATCH = 64  # images, where rounding does not matter: activations of more co
 
 @dataclass
 class Tally:
-    """What a network does on the images seen so far: sums over images."""
+    """What a network does on the images measured so far: sums over images."""
 
-    seen: int = 0
+    total: int = 0
     correct: int = 0
     loss: float = 0.0  # cross-entropy, nats
     divergence: float = 0.0  # KL from the reference's outputs at temperature 4, nats
 
     def add(self, logits: Tensor, labels: Tensor, reference: Tensor) -> None:
-        """Count a batch of N×classes logits; `reference` are the untouched network's."""
-        self.seen += len(labels)
+        """Count a batch of N×classes logits; `reference` are the baseline's."""
+        self.total += len(labels)
         self.correct += int((logits.argmax(1) == labels).sum())
         self.loss += float(F.cross_entropy(logits, labels, reduction="sum").double())
         self.divergence += float(divergence(logits, reference, TEMPERATURE).double().sum())
 
     def harm(self, measure: Measure) -> float:
-        """What never falls as more images are seen: errors, loss or divergence, summed up."""
-        return {"accuracy": float(self.seen - self.correct), "loss": self.loss, "divergence": self.divergence}[measure]
+        """What never falls as images are added: errors, loss or divergence, summed up."""
+        return {"accuracy": float(self.total - self.correct), "loss": self.loss, "divergence": self.divergence}[measure]
 
     @property
     def accuracy(self) -> float:
-        return self.correct / self.seen
+        return self.correct / self.total
 
     def to_json(self) -> dict[str, float | int]:
-        seen = max(self.seen, 1)
+        total = max(self.total, 1)
         return {
             "correct": self.correct,
-            "total": self.seen,
-            "loss": self.loss / seen,
-            "divergence": self.divergence / seen,
+            "total": self.total,
+            "loss": self.loss / total,
+            "divergence": self.divergence / total,
         }
 
 
@@ -79,52 +79,52 @@ class AttemptEvaluator:
         self.images, self.reference = images, reference
         self._batch_size = CPU_BATCH if folded and images.device.type == "cpu" else EVALUATION_BATCH
         self._prefix = SharedPrefix(trace, images.device, folded=folded)
-        self._patches = [self._prefix.patch(attempt) for attempt in attempts]
+        self._ablations = [self._prefix.prepare(attempt) for attempt in attempts]
         self.after = [Tally() for _ in attempts]
         self.before = Tally()
 
     def run(self) -> None:
-        """Measure every attempt, and the network as it is, on every image."""
+        """Measure every attempt, and the current network, on every image."""
         done = 0
         for images, labels in self.images.batches(self._batch_size):
-            given = None if self.reference is None else self.reference[done : done + len(labels)]
-            self._batch(images, labels, given)
+            reference = None if self.reference is None else self.reference[done : done + len(labels)]
+            self._add_batch(images, labels, reference)
             done += len(labels)
 
-    def intact(self) -> Tensor:
-        """Measure the network as it is; its logits, images × classes, become the reference where none was given."""
-        found: list[Tensor] = []
+    def measure_current(self) -> Tensor:
+        """Measure the current network; its logits, images × classes, become the reference where none was given."""
+        parts: list[Tensor] = []
         done = 0
         with torch.inference_mode():
             for images, labels in self.images.batches(self._batch_size):
                 ((_, output),) = self._prefix.outputs(images, [])
-                found.append(output.logits.float())
-                given = found[-1] if self.reference is None else self.reference[done : done + len(labels)]
-                self.before.add(found[-1], labels, given)
+                parts.append(output.logits.float())
+                reference = parts[-1] if self.reference is None else self.reference[done : done + len(labels)]
+                self.before.add(parts[-1], labels, reference)
                 done += len(labels)
-        logits = torch.cat(found)
+        logits = torch.cat(parts)
         self.reference = logits if self.reference is None else self.reference
         return logits
 
-    def more(self, which: Sequence[int], indices: Tensor, *, intact: bool = False) -> None:
-        """Measure some of the attempts on some more images, with `intact` the network as it is, too.
+    def measure_more(self, which: Sequence[int], indices: Tensor, *, include_current: bool = False) -> None:
+        """Measure some of the attempts on some more images, with `include_current` the current network, too.
 
-        Needs a reference, given or from `intact`.
+        Needs a reference, given or from `measure_current`.
         """
         assert self.reference is not None
-        done, part = 0, self.images.take(indices)
-        patches = [self._patches[i] for i in which]
+        done, selection = 0, self.images.take(indices)
+        ablations = [self._ablations[i] for i in which]
         with torch.inference_mode():
-            for images, labels in part.batches(self._batch_size):
+            for images, labels in selection.batches(self._batch_size):
                 reference = self.reference[indices[done : done + len(labels)]]
-                for place, output in self._prefix.outputs(images, patches, intact=intact):
+                for place, output in self._prefix.outputs(images, ablations, include_current=include_current):
                     tally = self.before if place is None else self.after[which[place]]
                     tally.add(output.logits.float(), labels, reference)
                 done += len(labels)
 
-    def _batch(self, images: Tensor, labels: Tensor, reference: Tensor | None) -> None:
+    def _add_batch(self, images: Tensor, labels: Tensor, reference: Tensor | None) -> None:
         with torch.inference_mode():
-            outputs = {i: output.logits.float() for i, output in self._prefix.outputs(images, self._patches)}
+            outputs = {i: output.logits.float() for i, output in self._prefix.outputs(images, self._ablations)}
         reference = outputs[None] if reference is None else reference
         for i, logits in outputs.items():
             (self.before if i is None else self.after[i]).add(logits, labels, reference)

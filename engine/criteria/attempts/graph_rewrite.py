@@ -1,4 +1,4 @@
-"""The graph that a walk runs on: rewritten so that one batch can serve many attempts."""
+"""The graph that attempts run on: rewritten so that one batch can serve many attempts."""
 
 import copy
 import operator

@@ -5,7 +5,7 @@ total, whatever the other images hold (branch and bound: Land & Doig 1960). So a
 and not merely with some confidence, once as many others as are wanted have been measured to the end and lie below its
 bound. A race gives exactly the selection that measuring everything gives.
 
-The bound closes early because the images that the network as it is was least sure of come first: there an attempt
+The bound closes early because the images that the current network is least sure of come first: there an attempt
 gathers most of its harm.
 """
 
@@ -28,32 +28,33 @@ def find_best(attempts: AttemptEvaluator, measure: Measure, savings: Sequence[fl
     for that.
     """
     check_race(len(attempts.images))
-    sure = attempts.intact() if attempts.reference is None else attempts.reference
-    slices = torch.split(hardest_first(sure).cpu(), SLICE)
-    open_, at = list(range(len(savings))), dict.fromkeys(range(len(savings)), 0)
+    logits = attempts.measure_current() if attempts.reference is None else attempts.reference
+    slices = torch.split(hardest_first(logits).cpu(), SLICE)
+    candidates = list(range(len(savings)))
+    progress = dict.fromkeys(candidates, 0)  # slices that each attempt was measured on
 
     def bound(i: int) -> tuple[float, int]:
         return (attempts.after[i].harm(measure) - attempts.before.harm(measure)) / savings[i], i
 
     def measure_on(which: Sequence[int], upto: int) -> None:
-        """Bring attempts that stand at the same slice to `upto`; the first to get there take the network along."""
-        for part in slices[at[which[0]] : upto]:
-            attempts.more(which, part, intact=attempts.before.seen < len(attempts.images))
-        at.update(dict.fromkeys(which, upto))
+        """Bring attempts that stand at the same slice to `upto`; the first ones measure the current network, too."""
+        for part in slices[progress[which[0]] : upto]:
+            attempts.measure_more(which, part, include_current=attempts.before.total < len(attempts.images))
+        progress.update(dict.fromkeys(which, upto))
 
-    measure_on(open_, 1)
+    measure_on(candidates, 1)
     # The most promising go through all images first; from then on the bounds of the others hold for certain.
-    finished = sorted(open_, key=bound)[:wanted]
+    finished = sorted(candidates, key=bound)[:wanted]
     measure_on(finished, len(slices))
-    open_ = [i for i in open_ if i not in finished]
-    while open_:
+    candidates = [i for i in candidates if i not in finished]
+    while candidates:
         finished.sort(key=bound)
-        open_ = [i for i in open_ if bound(i) < bound(finished[wanted - 1])]
-        group = [i for i in open_ if at[i] == at[open_[0]]]
+        candidates = [i for i in candidates if bound(i) < bound(finished[wanted - 1])]
+        group = [i for i in candidates if progress[i] == progress[candidates[0]]]
         if group:
-            measure_on(group, at[group[0]] + 1)
-        finished += [i for i in group if at[i] == len(slices)]
-        open_ = [i for i in open_ if at[i] < len(slices)]
+            measure_on(group, progress[group[0]] + 1)
+        finished += [i for i in group if progress[i] == len(slices)]
+        candidates = [i for i in candidates if progress[i] < len(slices)]
     return sorted(finished, key=bound)[:wanted]
 
 

@@ -1,4 +1,4 @@
-"""Which of several attempts hurts least: one question for every measure, raced or not."""
+"""Which of several attempts hurts least: one function for every measure, raced or not."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Ranking:
     """What was measured: attempts by position, `best` ones first.
 
     `rises` are per image: errors, nats, or 1 − CKA. For attempts that a race dropped they are lower bounds, and their
-    tallies have seen fewer images. CKA has no tallies.
+    tallies count fewer images. CKA has no tallies.
     """
 
     best: tuple[int, ...]
@@ -37,14 +37,14 @@ def rank_attempts(
     race: bool = False,
     reference: Tensor | None = None,
 ) -> Ranking:
-    """Measure `attempts` on the subject's images, and find the `wanted` (all) with the smallest rise per saving.
+    """Measure `attempts` on the calibration images, and find the `wanted` (all) with the smallest rise per saving.
 
-    Ties go by position. `reference` are the logits that divergence is counted from: those of the untouched network.
+    Ties go by position. `reference` are the logits that divergence is counted from: the baseline's.
     """
     savings = [1.0] * len(attempts) if savings is None else savings
     wanted = len(attempts) if wanted is None else min(wanted, len(attempts))
     if measure == "cka":
-        rises = cka.drops(calibration, attempts)
+        rises = cka.measure_drops(calibration, attempts)
         return Ranking(_lowest(rises, savings, wanted), tuple(rises), Tally(), ())
     assert calibration.images is not None
     evaluator = AttemptEvaluator(

@@ -1,9 +1,9 @@
-"""Running a network once for many attempts: the part before what is tried is shared by all that come after it.
+"""Running a network once for many attempts: the part before an attempt is shared by all that come after it.
 
 A batch is carried through the traced graph node by node. Where an attempt begins, the activations that are alive there
 are handed to it, and it runs on alone to the logits; then the batch is carried on. With attempts spread evenly over
 the depth that is half the work of running each from the images on, and memory holds one batch at one place. Channels
-that hold nothing but zeros on a batch, as those of dead filters do, cost nothing to try.
+that hold nothing but zeros on a batch, as those of dead filters do, cost nothing to attempt.
 """
 
 import operator
@@ -38,17 +38,17 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Output:
-    """What a network makes of a batch: N×classes logits, and N×D features, the input of its last layer."""
+    """What a network gives for a batch: N×classes logits, and N×D features, the input of its last layer."""
 
     logits: Tensor
     features: Tensor
 
 
 @dataclass(frozen=True)
-class Part:
+class ConvolutionDelta:
     """What an attempt takes away from the convolution that it begins at: some of its input channels, and their weights.
 
-    The network as it is needs the whole convolution anyway, so that only what these channels add is worked out besides.
+    The current network needs the whole convolution anyway, so that only what these channels add is worked out besides.
     Where the attempt changes nothing else (`alone`) and they hold nothing but zeros, it changes nothing at all.
     """
 
@@ -58,17 +58,17 @@ class Part:
 
 
 @dataclass
-class Patch:
+class Ablation:
     """What an attempt changes: the nodes it skips, and the inputs it masks. `first` is where that begins."""
 
     first: int
     spans: dict[fx.Node, Span] = field(default_factory=dict)
     masks: dict[fx.Node, Tensor] = field(default_factory=dict)
     norms: dict[fx.Node, nn.Module] = field(default_factory=dict)
-    part: Part | None = None
+    delta: ConvolutionDelta | None = None
 
 
-_NOTHING = Patch(0)
+_NO_ABLATION = Ablation(0)
 
 
 class SharedPrefix(fx.Interpreter):
@@ -76,7 +76,7 @@ class SharedPrefix(fx.Interpreter):
 
     The outputs of an attempt equal, bit for bit, those of a network with forward hooks that bypass the modules (for
     the same batch): the same operations run on the same numbers. With `folded` norms, and masked channels taken off
-    what the network as it is works out, they are the same up to rounding, a quarter sooner.
+    what the current network computes, they are the same up to rounding, a quarter sooner.
     """
 
     def __init__(self, trace: Trace, device: torch.device, *, folded: bool = False) -> None:
@@ -93,107 +93,112 @@ class SharedPrefix(fx.Interpreter):
             self._ends[self._place[last]].append(node)
         last_layer = next(reversed(trace.layers))
         self._head = next(node for node in reversed(self._nodes) if node.target == last_layer)
-        self._patch = _NOTHING
-        self._own: set[fx.Node] = set()  # nodes whose values this stretch of the walk may write over
+        self._ablation = _NO_ABLATION
+        self._own: set[fx.Node] = set()  # nodes whose values this stretch may write over
         self._features = torch.empty(0)
-        self._ahead: Environment = {}  # what attempts have worked out of the network as it is, for it to go on with
+        self._precomputed: Environment = {}  # values of the current network that attempts have computed for it
 
-    def patch(self, attempt: Attempt) -> Patch:
-        """What `attempt` changes in this graph, to be had once and used for every batch."""
-        patch = Patch(len(self._nodes) - 1)
+    def prepare(self, attempt: Attempt) -> Ablation:
+        """What `attempt` changes in this graph, to be prepared once and used for every batch."""
+        ablation = Ablation(len(self._nodes) - 1)
         for path in attempt.modules:
             skipped = span(self._nodes, path)
-            patch.spans |= dict.fromkeys(skipped.inside, skipped)
-        gone = np.array(sorted(attempt.dropped), dtype=np.int64)
+            ablation.spans |= dict.fromkeys(skipped.inside, skipped)
+        dropped = np.array(sorted(attempt.dropped), dtype=np.int64)
         for node in self._nodes if attempt.dropped else ():
-            self._mask(patch, node, gone)
-        changed = [*patch.spans, *patch.masks, *patch.norms]
-        patch.first = min((self._place[node] for node in changed), default=patch.first)
-        start = self._nodes[patch.first]
-        if start in patch.masks and self._is_plain(start):
-            reads = np.flatnonzero(np.isin(self._trace.layers[str(start.target)].ins, gone))
+            self._mask(ablation, node, dropped)
+        changed = [*ablation.spans, *ablation.masks, *ablation.norms]
+        ablation.first = min((self._place[node] for node in changed), default=ablation.first)
+        start = self._nodes[ablation.first]
+        if start in ablation.masks and self._is_plain(start):
+            reads = np.flatnonzero(np.isin(self._trace.layers[str(start.target)].ins, dropped))
             channels = torch.from_numpy(reads).to(self._device)
             weight: Any = self.submodules[str(start.target)].weight
-            patch.part = Part(channels, weight.detach().index_select(1, channels), alone=len(changed) == 1)
-        return patch
+            weight = weight.detach().index_select(1, channels)
+            ablation.delta = ConvolutionDelta(channels, weight, alone=len(changed) == 1)
+        return ablation
 
     def outputs(
-        self, images: Tensor, patches: Sequence[Patch], *, intact: bool = True
+        self, images: Tensor, ablations: Sequence[Ablation], *, include_current: bool = True
     ) -> Iterator[tuple[int | None, Output]]:
-        """(index of the patch, what comes out), in order of depth; `intact` adds None and the network as it is.
+        """(index of the ablation, its output), in order of depth; `include_current` adds (None, the current one's).
 
-        Attempts that change nothing in these images come after the others: with them comes out what does anyway.
+        Attempts that change nothing in these images come after the others: their output is the current network's.
         """
-        carried: Environment = {}
-        self._ahead.clear()
+        shared: Environment = {}
+        self._precomputed.clear()
         self.args_iter = iter((images.contiguous(memory_format=torch.channels_last),))  # what the input node takes
         at, idle = 0, []
-        for index in sorted(range(len(patches)), key=lambda i: patches[i].first):
-            self._advance(carried, at, patches[index].first, _NOTHING)
-            at = patches[index].first
-            output = self._attempted(dict(carried), patches[index])
+        for index in sorted(range(len(ablations)), key=lambda i: ablations[i].first):
+            self._advance(shared, at, ablations[index].first, _NO_ABLATION)
+            at = ablations[index].first
+            output = self._run_attempt(dict(shared), ablations[index])
             if output is None:
                 idle.append(index)
             else:
                 yield index, output
-        if idle or intact:
-            whole = self._advance(carried, at, len(self._nodes), _NOTHING)
-            yield from ((index, whole) for index in idle)
-        if intact:
-            yield None, whole
+        if idle or include_current:
+            current = self._advance(shared, at, len(self._nodes), _NO_ABLATION)
+            yield from ((index, current) for index in idle)
+        if include_current:
+            yield None, current
 
-    def _attempted(self, env: Environment, patch: Patch) -> Output | None:
+    def _run_attempt(self, env: Environment, ablation: Ablation) -> Output | None:
         """Run an attempt from its first node on; None where it changes nothing."""
-        if (part := patch.part) is None:
-            return self._advance(env, patch.first, len(self._nodes), patch)
-        node = self._nodes[patch.first]
+        if (delta := ablation.delta) is None:
+            return self._advance(env, ablation.first, len(self._nodes), ablation)
+        node = self._nodes[ablation.first]
         x = env[node.all_input_nodes[0]]
-        few = x.permute(0, 2, 3, 1).index_select(3, part.channels).permute(0, 3, 1, 2)  # channels stay last in memory
-        if part.alone and not few.any():
+        dropped_inputs = (
+            x.permute(0, 2, 3, 1).index_select(3, delta.channels).permute(0, 3, 1, 2)
+        )  # channels stay last in memory
+        if delta.alone and not dropped_inputs.any():
             return None
         if not self._folded:
-            return self._advance(env, patch.first, len(self._nodes), patch)
+            return self._advance(env, ablation.first, len(self._nodes), ablation)
         conv: Any = self.submodules[str(node.target)]
-        if node not in self._ahead:
-            self._ahead[node] = conv(x)
-        adds = F.conv2d(few, part.weight, None, conv.stride, conv.padding, conv.dilation)
-        env[node] = torch.sub(self._ahead[node], adds, out=adds)
-        self._forget(env, patch.first)
-        return self._advance(env, patch.first + 1, len(self._nodes), patch, own={node})
+        if node not in self._precomputed:
+            self._precomputed[node] = conv(x)
+        adds = F.conv2d(dropped_inputs, delta.weight, None, conv.stride, conv.padding, conv.dilation)
+        env[node] = torch.sub(self._precomputed[node], adds, out=adds)
+        self._free_values(env, ablation.first)
+        return self._advance(env, ablation.first + 1, len(self._nodes), ablation, own={node})
 
-    def _forget(self, env: Environment, place: int) -> None:
+    def _free_values(self, env: Environment, place: int) -> None:
         """Let go of what no node after that at `place` reads."""
         for dead in self._ends[place]:
             env.pop(dead, None)
 
-    def _advance(self, env: Environment, start: int, stop: int, patch: Patch, own: Iterable[fx.Node] = ()) -> Output:
-        """Run the nodes from `start` on to before `stop`; what comes out is of use at the end only."""
-        self.env, self._patch = env, patch
+    def _advance(
+        self, env: Environment, start: int, stop: int, ablation: Ablation, own: Iterable[fx.Node] = ()
+    ) -> Output:
+        """Run the nodes from `start` on to before `stop`; the output is of use at the end only."""
+        self.env, self._ablation = env, ablation
         self._own = set(own)
-        held: dict[Span, Any] = {}
+        block_inputs: dict[Span, Any] = {}
         logits: Any = None
         for i in range(start, stop):
             node = self._nodes[i]
-            if (skipped := patch.spans.get(node)) is None:
+            if (skipped := ablation.spans.get(node)) is None:
                 logits = env[node] = self.run_node(node)
             else:
-                held.setdefault(skipped, env.get(skipped.entry))
+                block_inputs.setdefault(skipped, env.get(skipped.entry))
                 if node is skipped.exit:
-                    env[node] = held[skipped]
-            self._forget(env, i)
+                    env[node] = block_inputs[skipped]
+            self._free_values(env, i)
         return Output(logits, self._features)
 
     def run_node(self, n: fx.Node) -> Any:
-        result = self._over(n)
+        result = self._run_in_place(n)
         if result is None:
-            result = self._called(n) if n.op == "call_module" else super().run_node(n)
-            if not self._makes_anew(n):
+            result = self._call_module(n) if n.op == "call_module" else super().run_node(n)
+            if not self._returns_fresh_memory(n):
                 return result
         self._own.add(n)
         return result
 
-    def _over(self, n: fx.Node) -> Tensor | None:
-        """A sum or a ReLU written over its first operand, where that was made on this stretch and nobody else reads it.
+    def _run_in_place(self, n: fx.Node) -> Tensor | None:
+        """A sum or a ReLU written over its first operand, where this stretch made that and nobody else reads it.
 
         Fresh memory for large activations costs more than the arithmetic.
         """
@@ -208,7 +213,7 @@ class SharedPrefix(fx.Interpreter):
         module = self.submodules.get(str(n.target)) if n.op == "call_module" else None
         return value.relu_() if n.target in _RELUS or isinstance(module, nn.ReLU) else None
 
-    def _makes_anew(self, n: fx.Node) -> bool:
+    def _returns_fresh_memory(self, n: fx.Node) -> bool:
         """Whether what a node returned is memory that nothing else refers to."""
         module = self.submodules.get(str(n.target)) if n.op == "call_module" else None
         if isinstance(module, nn.Identity):
@@ -216,15 +221,15 @@ class SharedPrefix(fx.Interpreter):
             return before in self._own and len(before.users) == 1
         return isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear) or n.target in _SUMS
 
-    def _called(self, n: fx.Node) -> Any:
-        if self._patch is _NOTHING and n in self._ahead:
-            return self._ahead.pop(n)
+    def _call_module(self, n: fx.Node) -> Any:
+        if self._ablation is _NO_ABLATION and n in self._precomputed:
+            return self._precomputed.pop(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
-        if n in self._patch.masks:
-            args = (args[0] * self._patch.masks[n], *args[1:])
+        if n in self._ablation.masks:
+            args = (args[0] * self._ablation.masks[n], *args[1:])
         if n is self._head:
             self._features = args[0]
-        module: Any = self._patch.norms.get(n) or self.submodules[str(n.target)]
+        module: Any = self._ablation.norms.get(n) or self.submodules[str(n.target)]
         return module(*args, **kwargs)
 
     def _is_plain(self, n: fx.Node) -> bool:
@@ -232,16 +237,16 @@ class SharedPrefix(fx.Interpreter):
         conv = self.submodules.get(str(n.target)) if n.op == "call_module" and n is not self._head else None
         return isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.padding_mode == "zeros"
 
-    def _mask(self, patch: Patch, node: fx.Node, gone: Ids) -> None:
-        """Let `node` read nothing of the channels that are gone."""
+    def _mask(self, ablation: Ablation, node: fx.Node, dropped: Ids) -> None:
+        """Let `node` read nothing of the dropped channels."""
         name = str(node.target)
         layer, affine = self._trace.layers.get(name), self._trace.affines.get(name)
         if node.op != "call_module":
             return
-        if layer is not None and layer.kind != "depthwise" and np.isin(layer.ins, gone).any():
-            keep = torch.from_numpy(~np.isin(layer.ins, gone)).float().to(self._device)
-            patch.masks[node] = keep if layer.kind == "linear" else keep.view(1, -1, 1, 1)
-        if affine is not None and affine.kind == "layer_norm" and np.isin(affine.ids, gone).any():
-            kept = torch.from_numpy(np.flatnonzero(~np.isin(affine.ids, gone))).to(self._device)
+        if layer is not None and layer.kind != "depthwise" and np.isin(layer.ins, dropped).any():
+            mask = torch.from_numpy(~np.isin(layer.ins, dropped)).float().to(self._device)
+            ablation.masks[node] = mask if layer.kind == "linear" else mask.view(1, -1, 1, 1)
+        if affine is not None and affine.kind == "layer_norm" and np.isin(affine.ids, dropped).any():
+            kept = torch.from_numpy(np.flatnonzero(~np.isin(affine.ids, dropped))).to(self._device)
             norm: Any = self.submodules[name]
-            patch.norms[node] = MaskedLayerNorm(norm, kept, affine.dim)
+            ablation.norms[node] = MaskedLayerNorm(norm, kept, affine.dim)

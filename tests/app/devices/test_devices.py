@@ -11,7 +11,7 @@ from app import text
 from app.devices import cards, probes
 from app.tables import store
 from engine.boards.agent import session
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import errors as ssh_errors
 from engine.boards.ssh import trust
 from engine.spec.board_timing import PointId, TimingRequest
@@ -33,21 +33,21 @@ class Boards:
         self.refusal: Exception | None = None
         self.jump = False
 
-    def probe(self, device: Device, root: Path, password: str | None = None) -> Any:
+    def probe(self, device: Board, root: Path, password: str | None = None) -> Any:
         self.asked.append(device.name)
         answer = self.answers[device.name]
         if isinstance(answer, Exception) and not (device.name in self.accepted and _is_stranger(answer)):
             raise answer
         return runs.probe() if isinstance(answer, Exception) else answer
 
-    def offered(self, device: Device, root: Path, timeout: float = 10.0) -> trust.KeyOffer:
+    def host_key(self, device: Board, root: Path, timeout: float = 10.0) -> trust.HostKey:
         known = OLD if self.state == "changed" else None
-        return trust.KeyOffer(device.name, device.host, 22, "ssh-ed25519", NEW, self.state, known, "AAAA", self.jump)
+        return trust.HostKey(device.name, device.host, 22, "ssh-ed25519", NEW, self.state, known, "AAAA", self.jump)
 
-    def accept(self, root: Path, offered: trust.KeyOffer) -> None:
+    def accept(self, root: Path, host_key: trust.HostKey) -> None:
         if self.refusal is not None:
             raise self.refusal
-        self.accepted.append(offered.device)
+        self.accepted.append(host_key.board)
 
 
 def _is_stranger(error: Exception) -> bool:
@@ -55,24 +55,24 @@ def _is_stranger(error: Exception) -> bool:
 
 
 def untrusted() -> Exception:
-    return ssh_errors.Untrusted("a stranger", device="tx2", host="h", port=22, key_type="ssh-ed25519", fingerprint=NEW)
+    return ssh_errors.Untrusted("a stranger", board="tx2", host="h", port=22, key_type="ssh-ed25519", fingerprint=NEW)
 
 
 def changed() -> Exception:
-    return ssh_errors.KeyChanged("another key", device="tx2", host="h", port=22, fingerprint=NEW, known=OLD)
+    return ssh_errors.KeyChanged("another key", board="tx2", host="h", port=22, fingerprint=NEW, known=OLD)
 
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Boards:
     made = Boards()
     monkeypatch.setattr(session, "probe", made.probe)
-    monkeypatch.setattr(trust, "key_offer", made.offered)
+    monkeypatch.setattr(trust, "fetch_host_key", made.host_key)
     monkeypatch.setattr(trust, "accept", made.accept)
     return made
 
 
 @pytest.fixture
-def tx2(results: Store, world: Boards) -> Device:
+def tx2(results: Store, world: Boards) -> Board:
     """A device of the list that was never asked."""
     results.prepare()
     device = parse("tx2", "nvidia@192.168.55.1:2222")
@@ -127,12 +127,12 @@ def test_a_device_that_is_none_is_refused_where_it_was_typed(
     assert store.devices() == [] and not world.asked
 
 
-def test_loading_the_page_connects_to_nothing(tx2: Device, world: Boards) -> None:
+def test_loading_the_page_connects_to_nothing(tx2: Board, world: Boards) -> None:
     at = app("devices")
     assert not world.asked and "Check asks it" in captions(at)
 
 
-def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: Device, world: Boards) -> None:
+def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: Board, world: Boards) -> None:
     world.answers["tx2"] = runs.probe(problems=["a rail cannot be read"])
     at = press(app("devices"), "Check")
     for page in (at, app("devices")):
@@ -144,18 +144,18 @@ def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: 
     assert world.asked == ["tx2"]
 
 
-def test_an_answer_is_not_taken_for_that_of_another_device_of_the_name(tx2: Device, world: Boards) -> None:
+def test_an_answer_is_not_taken_for_that_of_another_device_of_the_name(tx2: Board, world: Boards) -> None:
     world.answers["tx2"] = runs.probe()
     press(app("devices"), "Check")
-    assert probes.known(tx2) is not None
-    assert probes.known(parse("tx2", "nvidia@192.168.55.2")) is None
+    assert probes.last_result(tx2) is not None
+    assert probes.last_result(parse("tx2", "nvidia@192.168.55.2")) is None
 
 
-def test_several_devices_are_asked_at_once(tx2: Device, world: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_devices_are_asked_at_once(tx2: Board, world: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
     store.registry().add(parse("nano", "10.0.0.9"))
     together = threading.Barrier(2, timeout=10)
 
-    def probe(device: Device, root: Path, password: str | None = None) -> Any:
+    def probe(device: Board, root: Path, password: str | None = None) -> Any:
         together.wait()
         return runs.probe()
 
@@ -165,7 +165,7 @@ def test_several_devices_are_asked_at_once(tx2: Device, world: Boards, monkeypat
 
 
 def test_a_changed_key_is_explained_with_both_fingerprints_and_replaced_only_on_consent(
-    tx2: Device, world: Boards
+    tx2: Board, world: Boards
 ) -> None:
     world.answers["tx2"], world.state = changed(), "changed"
     at = press(app("devices"), "Check")
@@ -175,24 +175,26 @@ def test_a_changed_key_is_explained_with_both_fingerprints_and_replaced_only_on_
     assert world.accepted == ["tx2"]
 
 
-def test_a_key_in_the_users_own_file_is_not_replaced_and_the_card_says_how_to(tx2: Device, world: Boards) -> None:
+def test_a_key_in_the_users_own_file_is_not_replaced_and_the_card_says_how_to(tx2: Board, world: Boards) -> None:
     world.answers["tx2"], world.state = changed(), "changed"
     world.refusal = ssh_errors.KeyChanged(
-        "tx2 has changed; run: ssh-keygen -R '[h]:22'", device="tx2", host="h", port=22, fingerprint=NEW, known=OLD
+        "tx2 has changed; run: ssh-keygen -R '[h]:22'", board="tx2", host="h", port=22, fingerprint=NEW, known=OLD
     )
     at = press(app("devices"), "Check")
     press(at, "It is the new key, trust it")
     assert len(errors(at)) == 1 and errors(at)[0].startswith("tx2 has changed; run: ssh-keygen -R")
 
 
-def test_the_key_of_a_jump_host_is_said_to_be_one(tx2: Device, world: Boards) -> None:
+def test_the_key_of_a_jump_host_is_said_to_be_one(tx2: Board, world: Boards) -> None:
     world.answers["tx2"], world.jump = untrusted(), True
     at = press(app("devices"), "Check")
     assert "The jump host 192.168.55.1 shows this key" in captions(at)
 
 
-def test_a_board_that_takes_only_passwords_is_to_be_given_a_key(tx2: Device, world: Boards) -> None:
-    world.answers["tx2"] = ssh_errors.LoginRefused("it takes none of the keys", tried=("id_rsa",), takes=("password",))
+def test_a_board_that_takes_only_passwords_is_to_be_given_a_key(tx2: Board, world: Boards) -> None:
+    world.answers["tx2"] = ssh_errors.LoginRefused(
+        "it takes none of the keys", attempts=("id_rsa",), allowed_methods=("password",)
+    )
     at = press(app("devices"), "Check")
     assert errors(at) == ["It takes none of the keys."]
     assert "ssh-copy-id -p 2222 nvidia@192.168.55.1" in codes(at) and "no password is ever kept" in captions(at)
@@ -203,27 +205,27 @@ def test_the_key_goes_the_way_that_the_device_is_reached() -> None:
     assert cards.copy_id(parse("a", "u@board", "me@gate:9")) == "ssh-copy-id -o ProxyJump=me@gate:9 u@board"
 
 
-def test_an_unreachable_board_is_told_in_one_sentence(tx2: Device, world: Boards) -> None:
+def test_an_unreachable_board_is_told_in_one_sentence(tx2: Board, world: Boards) -> None:
     world.answers["tx2"] = ssh_errors.Unreachable("nobody answers at 192.168.55.1:2222; see that it is on")
     at = press(app("devices"), "Check")
     assert errors(at) == ["Nobody answers at 192.168.55.1:2222; see that it is on."]
 
 
-def test_what_a_board_says_makes_no_links_and_pictures(tx2: Device, world: Boards) -> None:
+def test_what_a_board_says_makes_no_links_and_pictures(tx2: Board, world: Boards) -> None:
     world.answers["tx2"] = runs.probe(model="![x](http://10.0.0.1/x.png) *y*", jetson=None)
     at = press(app("devices"), "Check")
     assert at.table[0].value.astype(str).to_string().count(r"!\[x\](http://10.0.0.1/x.png) \*y\*") == 1
     assert text.sentence("![x](http://10.0.0.1)") == r"!\[x](http://10.0.0.1)."
 
 
-def test_a_device_is_removed_only_when_that_was_meant(tx2: Device, world: Boards) -> None:
+def test_a_device_is_removed_only_when_that_was_meant(tx2: Board, world: Boards) -> None:
     at = press(app("devices"), "Remove")
     assert store.devices() == [tx2]
     at.button(key="confirmed").click().run()
     assert not at.exception and store.devices() == []
 
 
-def test_a_device_that_is_timed_stays(tx2: Device, results: Store, world: Boards) -> None:
+def test_a_device_that_is_timed_stays(tx2: Board, results: Store, world: Boards) -> None:
     point = PointId(run="20260101-000000-00000000", point=0)
     results.create_timing(TimingRequest(device="tx2", points=(point,)))
     at = press(app("devices"), "Remove")

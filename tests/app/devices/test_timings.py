@@ -7,7 +7,7 @@ import pytest
 
 from app.devices import probes, timing_form
 from app.tables import store
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.spec import board_timing
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
@@ -16,7 +16,7 @@ from tests.support.screen import app, captions, errors, labels
 
 
 @pytest.fixture
-def tx2(results: Store) -> Device:
+def tx2(results: Store) -> Board:
     results.prepare()
     device = parse("tx2", "nvidia@192.168.55.1")
     store.registry().add(device)
@@ -24,7 +24,7 @@ def tx2(results: Store) -> Device:
 
 
 @pytest.fixture
-def run(results: Store, tx2: Device) -> Run:
+def run(results: Store, tx2: Board) -> Run:
     """A run with ONNX files of its two final points, 2 and 4."""
     return build.finished(results, build.spec(criterion="l1"))
 
@@ -61,7 +61,7 @@ def test_the_models_of_the_address_are_chosen_and_it_follows_the_choice(run: Run
     assert at.query_params["point"] in (f"{run.id}.4", [f"{run.id}.4"]) and "Not to be timed" not in captions(at)
 
 
-def test_an_address_names_a_model_once_and_no_more_than_there_is_room_for(results: Store, tx2: Device) -> None:
+def test_an_address_names_a_model_once_and_no_more_than_there_is_room_for(results: Store, tx2: Board) -> None:
     runs = [build.finished(results, build.spec(seed=seed)) for seed in range(5)]
     for one in runs:
         one.model_file(0, "onnx").write_bytes(b"onnx")
@@ -98,9 +98,11 @@ def test_a_double_click_asks_for_one_timing(results: Store, run: Run, submitted:
 
 
 def test_what_the_board_is_known_not_to_do_is_refused_before_it_is_queued(
-    results: Store, run: Run, tx2: Device, monkeypatch: pytest.MonkeyPatch
+    results: Store, run: Run, tx2: Board, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = probes.Answer(tx2, 1.0, "reachable", probe=build.probe(tensorrt=None, trtexec=None, onnxruntime="1.10.0"))
+    plain = probes.ProbeResult(
+        tx2, 1.0, "reachable", probe=build.probe(tensorrt=None, trtexec=None, onnxruntime="1.10.0")
+    )
     monkeypatch.setattr(probes, "known", lambda device: plain)
     at = app("devices", point=f"{run.id}.2")
     assert not at.button(key="time").disabled

@@ -254,8 +254,8 @@ def test_one_that_is_ended_while_it_tries_leaves_the_lock_to_its_holder(
 ) -> None:
     first, second = script.Lock(tmp_path, "first"), script.Lock(tmp_path, "second")
     assert first.take(0) == (True, None)
-    ending = script.Ending()
-    monkeypatch.setattr(script, "ENDING", ending)
+    ending = script.SignalHandler()
+    monkeypatch.setattr(script, "SIGNALS", ending)
     flock = script.fcntl.flock
 
     def ended_meanwhile(fd: int, how: int) -> None:

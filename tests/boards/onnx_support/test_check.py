@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto, defs, helper, save
 
 from engine.boards.onnx_support import operators
-from engine.boards.onnx_support.check import image, refuse_unfit
+from engine.boards.onnx_support.check import image_shape, refuse_unfit
 from engine.errors import RequestError
 from tests.support.onnx_graphs import CONV, IMAGE, TX2, accepted, constant, network, one, refused, written
 
@@ -214,11 +214,11 @@ def test_hostile_names_stay_on_one_line_and_short(tmp_path: Path) -> None:
 
 
 def test_the_image_is_read_from_the_file(tmp_path: Path) -> None:
-    assert image(written(one("Relu"), tmp_path / "p3.onnx")) == IMAGE
+    assert image_shape(written(one("Relu"), tmp_path / "p3.onnx")) == IMAGE
 
 
 @pytest.mark.parametrize("shape", [("N", 3), ("N", 3, "H", "W"), ("N", 0, 8, 8), ("N", 3, 8, 8, 8)])
 def test_what_takes_no_images_of_a_fixed_size_is_refused(shape: tuple[int | str, ...], tmp_path: Path) -> None:
     model = network([helper.make_node("Relu", ["input"], ["logits"])], shape=shape)
     with pytest.raises(RequestError, match=r"p3\.onnx does not take one batch of images of a fixed size"):
-        image(written(model, tmp_path / "p3.onnx"))
+        image_shape(written(model, tmp_path / "p3.onnx"))

@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from engine.boards.onnx_support import network, operators
-from engine.boards.onnx_support.check import image, refuse_unfit
+from engine.boards.onnx_support.check import image_shape, refuse_unfit
 from engine.errors import WorkError
 from engine.export import onnx as exporter
 from engine.pipeline.summaries import CIFAR_IMAGE, IMAGENET_CLASSES, IMAGENET_IMAGE, INCEPTION_IMAGE
@@ -62,14 +62,14 @@ def test_a_network_of_the_zoo_fits_a_jetson_tx2_or_cannot_be_written(
     assert {node.op_type for node in written_one.graph.node} <= listed
     refuse_unfit(tmp_path / "p0.onnx", tensorrt=TX2, onnxruntime=None, jetson="tx2")
     refuse_unfit(tmp_path / "p0.onnx", tensorrt=None, onnxruntime=(1, 10, 0), jetson="tx2")
-    assert image(tmp_path / "p0.onnx") == own_image(name)
+    assert image_shape(tmp_path / "p0.onnx") == own_image(name)
     (tmp_path / "p0.onnx").unlink()  # pytest keeps folders, and these files are large
 
 
 def test_what_is_stored_once_for_several_is_read_directly_as_old_tensorrt_asks(tmp_path: Path) -> None:
     """Equal vectors, as a fresh network has, come out of torch's exporter handed on through an Identity."""
     exporter.export(construct("resnet20", 10).eval(), CIFAR_IMAGE, tmp_path / "p3.onnx")
-    found = network.read(tmp_path / "p3.onnx")
+    found = network.read_network(tmp_path / "p3.onnx")
     assert "Identity" not in found.operators()
     biases = [node.input[2] for node in found.nodes if node.op_type == "Conv"]
     assert len(set(biases)) < len(biases) and set(biases) <= set(found.stored)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import transfer
 from tests.support.sshd import Sshd, make_key
@@ -54,7 +54,7 @@ def trusted(results: Path) -> Callable[[Sshd], None]:
 
 
 @pytest.fixture
-def device(server: Sshd, key: Path, home: Path, trusted: Callable[[Sshd], None]) -> Device:
+def device(server: Sshd, key: Path, home: Path, trusted: Callable[[Sshd], None]) -> Board:
     """The module's server: its key is trusted, and ours is the default one."""
     trusted(server)
     shutil.copy(key, home / ".ssh" / "id_ed25519")
@@ -62,7 +62,7 @@ def device(server: Sshd, key: Path, home: Path, trusted: Callable[[Sshd], None])
 
 
 @pytest.fixture
-def board(device: Device, results: Path) -> Iterator[ssh.Connection]:
+def board(device: Board, results: Path) -> Iterator[ssh.Connection]:
     with ssh.connect(device, results) as connection:
         yield connection
 
@@ -80,10 +80,10 @@ def canary(server: Sshd) -> Iterator[Path]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes an upload of 20 MB last for some seconds, so that something can happen in the middle of it."""
-    piece = transfer._piece
+    piece = transfer._read_chunk
 
     def slowed(file: object) -> bytes:
         time.sleep(0.005)
         return piece(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(transfer, "_piece", slowed)
+    monkeypatch.setattr(transfer, "_read_chunk", slowed)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from tests.support.sshd import Sshd, agent, make_key, temporary_user
 
@@ -13,23 +13,23 @@ pytestmark = pytest.mark.xdist_group("ssh-login")
 
 
 @pytest.fixture
-def stranger(server: Sshd, trusted: Callable[[Sshd], None]) -> Device:
+def stranger(server: Sshd, trusted: Callable[[Sshd], None]) -> Board:
     """The device, its key trusted, for somebody who has no key yet."""
     trusted(server)
     return parse("tx2", server.target)
 
 
-def who(device: Device, results: Path, password: str | None = None) -> str:
+def who(device: Board, results: Path, password: str | None = None) -> str:
     with ssh.connect(device, results, password=password) as board:
         return board.run(["id", "-un"], limit=10).out.strip()
 
 
-def test_a_default_key_file_logs_in(device: Device, results: Path, server: Sshd) -> None:
+def test_a_default_key_file_logs_in(device: Board, results: Path, server: Sshd) -> None:
     assert who(device, results) == server.user
 
 
 def test_an_agent_logs_in(
-    stranger: Device, results: Path, server: Sshd, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stranger: Board, results: Path, server: Sshd, key: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with agent(tmp_path, key) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
@@ -37,25 +37,25 @@ def test_an_agent_logs_in(
 
 
 def test_the_agent_is_asked_before_key_files(
-    device: Device, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Sshd
+    device: Board, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Sshd
 ) -> None:
     with agent(tmp_path, make_key(tmp_path / "unknown")) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         assert who(device, results) == server.user
         with pytest.raises(ssh.LoginRefused) as refused:
             ssh.connect(parse("tx2", f"no-such-user@127.0.0.1:{server.port}"), results)
-    assert [tried.rsplit("/", 1)[-1] for tried in refused.value.tried] == ["the agent's key 'unknown'", "id_ed25519"]
+    assert [tried.rsplit("/", 1)[-1] for tried in refused.value.attempts] == ["the agent's key 'unknown'", "id_ed25519"]
 
 
 def test_an_agent_that_is_gone_does_not_matter(
-    device: Device, results: Path, server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: Board, results: Path, server: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "gone"))
     assert who(device, results) == server.user
 
 
 @pytest.mark.parametrize("kind", ["rsa", "ecdsa"])
-def test_other_key_types_log_in(stranger: Device, results: Path, server: Sshd, home: Path, kind: str) -> None:
+def test_other_key_types_log_in(stranger: Board, results: Path, server: Sshd, home: Path, kind: str) -> None:
     server.authorize(make_key(home / ".ssh" / f"id_{kind}", kind=kind).with_suffix(".pub"))
     assert who(stranger, results) == server.user
 
@@ -72,13 +72,13 @@ def test_the_ssh_config_names_host_port_user_and_key(
 
 
 def test_what_the_device_says_goes_before_the_ssh_config(
-    device: Device, results: Path, server: Sshd, home: Path
+    device: Board, results: Path, server: Sshd, home: Path
 ) -> None:
     (home / ".ssh" / "config").write_text("Host *\n Port 1\n User nobody-at-all\n")
     assert who(device, results) == server.user
 
 
-def test_an_include_of_the_ssh_config_is_read(device: Device, results: Path, server: Sshd, home: Path) -> None:
+def test_an_include_of_the_ssh_config_is_read(device: Board, results: Path, server: Sshd, home: Path) -> None:
     (home / ".ssh" / "config").write_text("Include conf.d/*\nHost other\n User x\n")
     (home / ".ssh" / "conf.d").mkdir()
     (home / ".ssh" / "conf.d" / "lab").write_text(f"Host lab\n HostName 127.0.0.1\n Port {server.port}\n")
@@ -86,7 +86,7 @@ def test_an_include_of_the_ssh_config_is_read(device: Device, results: Path, ser
 
 
 def test_identities_only_keeps_the_agents_other_keys_back(
-    stranger: Device,
+    stranger: Board,
     results: Path,
     server: Sshd,
     key: Path,
@@ -100,51 +100,51 @@ def test_identities_only_keeps_the_agents_other_keys_back(
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
         with pytest.raises(ssh.LoginRefused) as refused:
             ssh.connect(stranger, results)
-    assert refused.value.tried == ("the agent's key 'named'",)
+    assert refused.value.attempts == ("the agent's key 'named'",)
 
 
-def test_an_encrypted_key_is_not_asked_for_but_named(stranger: Device, results: Path, home: Path) -> None:
+def test_an_encrypted_key_is_not_asked_for_but_named(stranger: Board, results: Path, home: Path) -> None:
     make_key(home / ".ssh" / "id_ed25519", passphrase="secret words")
     with pytest.raises(ssh.LoginRefused, match=r"id_ed25519 is encrypted: give it to an SSH agent \(ssh-add "):
         ssh.connect(stranger, results)
 
 
-def test_a_damaged_key_file_is_named(stranger: Device, results: Path, home: Path) -> None:
+def test_a_damaged_key_file_is_named(stranger: Board, results: Path, home: Path) -> None:
     (home / ".ssh" / "id_rsa").write_text("no key")
     with pytest.raises(ssh.LoginRefused, match="id_rsa cannot be used"):
         ssh.connect(stranger, results)
 
 
 def test_a_refusal_says_what_was_tried_and_what_the_server_takes(
-    stranger: Device, results: Path, home: Path, server: Sshd
+    stranger: Board, results: Path, home: Path, server: Sshd
 ) -> None:
     make_key(home / ".ssh" / "id_ed25519")
     with pytest.raises(ssh.LoginRefused) as refused:
         ssh.connect(stranger, results)
-    assert refused.value.takes == ("publickey",)
-    assert refused.value.tried == (str(home / ".ssh" / "id_ed25519"),)
+    assert refused.value.allowed_methods == ("publickey",)
+    assert refused.value.attempts == (str(home / ".ssh" / "id_ed25519"),)
     for part in ("refused the login", server.user, str(server.port), "id_ed25519", "publickey", "ssh-copy-id"):
         assert part in str(refused.value)
 
 
-def test_without_any_key_the_refusal_says_so(stranger: Device, results: Path) -> None:
+def test_without_any_key_the_refusal_says_so(stranger: Board, results: Path) -> None:
     with pytest.raises(ssh.LoginRefused, match="no key"):
         ssh.connect(stranger, results)
 
 
-def test_a_wrong_user_is_refused(device: Device, results: Path, server: Sshd) -> None:
+def test_a_wrong_user_is_refused(device: Board, results: Path, server: Sshd) -> None:
     with pytest.raises(ssh.LoginRefused, match="'no-such-user'"):
         ssh.connect(parse("tx2", f"no-such-user@127.0.0.1:{server.port}"), results)
 
 
-def test_a_password_is_not_tried_where_none_is_taken(stranger: Device, results: Path) -> None:
+def test_a_password_is_not_tried_where_none_is_taken(stranger: Board, results: Path) -> None:
     with pytest.raises(ssh.LoginRefused, match="it takes no password") as refused:
         ssh.connect(stranger, results, password="secret words")
     assert "secret words" not in str(refused.value)
 
 
 def test_too_many_keys_end_in_a_sentence_that_says_what_to_do(
-    stranger: Device, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    stranger: Board, results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with agent(tmp_path, *(make_key(tmp_path / f"k{number}") for number in range(8))) as path:
         monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
@@ -164,10 +164,10 @@ def test_a_password_logs_in_only_when_the_caller_gives_it(
         assert who(device, results, password) == name
         with pytest.raises(ssh.LoginRefused) as refused:
             ssh.connect(device, results)
-        assert set(refused.value.takes) == {"publickey", "password"}
+        assert set(refused.value.allowed_methods) == {"publickey", "password"}
         with pytest.raises(ssh.LoginRefused) as refused:
             ssh.connect(device, results, password="wrong words")
-        assert refused.value.tried == ("the password",)
+        assert refused.value.attempts == ("the password",)
         assert "wrong words" not in str(refused.value)
         kept = [file.read_bytes() for file in (*results.rglob("*"), *home.rglob("*")) if file.is_file()]
         assert not any(password.encode() in content for content in kept)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import limits, transport, trust
 from tests.support.sshd import Sshd, free_port
@@ -58,7 +58,7 @@ def port_that(does: Callable[[socket.socket], None]) -> Iterator[int]:
             connection.close()
 
 
-def works_again(device: Device, results: Path) -> bool:
+def works_again(device: Board, results: Path) -> bool:
     with ssh.connect(device, results) as board:
         return board.run(["echo", "again"], limit=10).out == "again\n"
 
@@ -68,7 +68,7 @@ def works_again(device: Device, results: Path) -> bool:
 
 def test_a_port_where_nobody_listens_is_unreachable(results: Path) -> None:
     device = parse("tx2", f"127.0.0.1:{free_port()}")
-    for attempt in (ssh.connect, trust.key_offer):
+    for attempt in (ssh.connect, trust.fetch_host_key):
         with pytest.raises(ssh.Unreachable, match=r"no SSH server listens at .*; check the port"):
             attempt(device, results)
 
@@ -101,7 +101,7 @@ def test_a_port_that_says_nothing_is_unreachable_in_time(results: Path) -> None:
         with pytest.raises(ssh.Unreachable, match=r"did not introduce itself as an SSH server \(limit 1 s\)"):
             ssh.connect(parse("tx2", f"127.0.0.1:{port}"), results)
         with pytest.raises(ssh.Unreachable, match="did not introduce itself"):
-            trust.key_offer(parse("tx2", f"127.0.0.1:{port}"), results, timeout=0.5)
+            trust.fetch_host_key(parse("tx2", f"127.0.0.1:{port}"), results, timeout=0.5)
         assert time.monotonic() - began < 8
 
 
@@ -134,7 +134,7 @@ def test_a_port_that_hangs_up_is_unreachable(results: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_connection_cut_during_a_command_is_told_at_once(
-    device: Device, results: Path, server: Sshd, number: int
+    device: Board, results: Path, server: Sshd, number: int
 ) -> None:
     with ssh.connect(device, results) as board:
         cut = threading.Timer(0.5, server.signal_sessions, [number])
@@ -149,7 +149,7 @@ def test_a_connection_cut_during_a_command_is_told_at_once(
 
 
 @pytest.mark.usefixtures("slow")
-def test_a_connection_cut_during_an_upload_is_told_at_once(device: Device, results: Path, server: Sshd) -> None:
+def test_a_connection_cut_during_an_upload_is_told_at_once(device: Board, results: Path, server: Sshd) -> None:
     content = os.urandom(20_000_000)
     digest = hashlib.sha256(content).hexdigest()
     with ssh.connect(device, results) as board:
@@ -166,7 +166,7 @@ def test_a_connection_cut_during_an_upload_is_told_at_once(device: Device, resul
     assert not (server.cache / "models/cut.onnx").exists()
 
 
-def test_an_upload_after_a_cut_works(device: Device, results: Path, server: Sshd) -> None:
+def test_an_upload_after_a_cut_works(device: Board, results: Path, server: Sshd) -> None:
     with ssh.connect(device, results) as board:
         _ = board.folder
         server.signal_sessions(signal.SIGKILL)
@@ -177,7 +177,7 @@ def test_an_upload_after_a_cut_works(device: Device, results: Path, server: Sshd
 
 
 def test_a_cut_is_told_to_a_process_that_stays_and_its_stdin_ends(
-    device: Device, results: Path, server: Sshd, tmp_path: Path
+    device: Board, results: Path, server: Sshd, tmp_path: Path
 ) -> None:
     script = 'echo held; cat >/dev/null; echo ended >"$0"'
     with (
@@ -206,7 +206,7 @@ def frozen(server: Sshd) -> Iterator[Callable[[], None]]:
 
 @pytest.mark.usefixtures("impatient")
 def test_a_board_that_vanishes_during_a_command_is_noticed(
-    device: Device, results: Path, frozen: Callable[[], None]
+    device: Board, results: Path, frozen: Callable[[], None]
 ) -> None:
     with ssh.connect(device, results) as board:
         threading.Timer(0.3, frozen).start()
@@ -219,7 +219,7 @@ def test_a_board_that_vanishes_during_a_command_is_noticed(
 
 @pytest.mark.usefixtures("impatient")
 def test_a_board_that_vanishes_during_an_upload_is_noticed(
-    device: Device, results: Path, frozen: Callable[[], None]
+    device: Board, results: Path, frozen: Callable[[], None]
 ) -> None:
     content = os.urandom(30_000_000)
     with ssh.connect(device, results) as board:
@@ -238,7 +238,7 @@ def test_a_board_that_vanishes_during_an_upload_is_noticed(
 
 @pytest.mark.usefixtures("impatient")
 def test_stop_ends_soon_when_the_board_has_vanished(
-    device: Device, results: Path, frozen: Callable[[], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    device: Board, results: Path, frozen: Callable[[], None], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(limits, "SILENCE_S", 60.0)
     started = tmp_path / "started"
@@ -256,12 +256,12 @@ def test_stop_ends_soon_when_the_board_has_vanished(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_board_that_is_silent_but_there_is_not_given_up(device: Device, results: Path) -> None:
+def test_a_board_that_is_silent_but_there_is_not_given_up(device: Board, results: Path) -> None:
     with ssh.connect(device, results) as board:
         assert board.run(["sh", "-c", "sleep 2.8; echo awake"], limit=20).out == "awake\n"
 
 
-def test_a_closed_connection_says_so_and_leaves_no_thread(device: Device, results: Path) -> None:
+def test_a_closed_connection_says_so_and_leaves_no_thread(device: Board, results: Path) -> None:
     before = threading.active_count()
     board = ssh.connect(device, results)
     board.run(["true"], limit=10)

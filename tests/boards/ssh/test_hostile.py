@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.errors import RequestError, WorkError
 from tests.support.sshd import Sshd
@@ -120,7 +120,7 @@ def test_hostile_names_users_and_hosts_are_no_device(text: str) -> None:
 
 
 def test_hostile_values_of_the_ssh_config_reach_no_shell(
-    device: Device, results: Path, home: Path, canary: Path, server: Sshd, tmp_path: Path
+    device: Board, results: Path, home: Path, canary: Path, server: Sshd, tmp_path: Path
 ) -> None:
     mark = tmp_path / "mark"
     (home / ".ssh" / "config").write_text(
@@ -135,7 +135,7 @@ def test_hostile_values_of_the_ssh_config_reach_no_shell(
     assert not mark.exists()
 
 
-def test_a_hostile_home_on_the_board_is_only_a_name(tmp_path: Path, key: Path, device: Device, results: Path) -> None:
+def test_a_hostile_home_on_the_board_is_only_a_name(tmp_path: Path, key: Path, device: Board, results: Path) -> None:
     folder = tmp_path / "; touch mark; $(touch mark) ' x"
     with Sshd(tmp_path / "sshd", environment={"XDG_CACHE_HOME": str(folder)}) as sshd:
         sshd.authorize(key.with_suffix(".pub"))
@@ -148,7 +148,7 @@ def test_a_hostile_home_on_the_board_is_only_a_name(tmp_path: Path, key: Path, d
 
 
 def test_what_a_stranger_says_cannot_write_to_the_terminal(
-    tmp_path: Path, key: Path, device: Device, results: Path
+    tmp_path: Path, key: Path, device: Board, results: Path
 ) -> None:
     banner = tmp_path / "banner"
     banner.write_text("\x1b[2J\x1b]0;owned\x07\n")
@@ -160,7 +160,7 @@ def test_what_a_stranger_says_cannot_write_to_the_terminal(
 
 
 def test_no_ssh_program_is_ever_started(
-    board: ssh.Connection, monkeypatch: pytest.MonkeyPatch, device: Device, results: Path
+    board: ssh.Connection, monkeypatch: pytest.MonkeyPatch, device: Board, results: Path
 ) -> None:
     def refuse(*args: object, **kwargs: object) -> None:
         raise AssertionError("a program was started")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import trust
 from engine.errors import RequestError
@@ -24,7 +24,7 @@ def gate(tmp_path_factory: pytest.TempPathFactory, key: Path) -> Iterator[Sshd]:
 
 
 def test_a_board_behind_a_jump_host_is_reached_through_it(
-    device: Device, results: Path, server: Sshd, gate: Sshd, trusted: Callable[[Sshd], None]
+    device: Board, results: Path, server: Sshd, gate: Sshd, trusted: Callable[[Sshd], None]
 ) -> None:
     trusted(gate)
     behind = parse("tx2", device.target, jump=gate.target)
@@ -36,7 +36,7 @@ def test_a_board_behind_a_jump_host_is_reached_through_it(
 
 
 def test_proxyjump_of_the_ssh_config_is_followed(
-    device: Device, results: Path, gate: Sshd, home: Path, trusted: Callable[[Sshd], None], server: Sshd
+    device: Board, results: Path, gate: Sshd, home: Path, trusted: Callable[[Sshd], None], server: Sshd
 ) -> None:
     trusted(gate)
     (home / ".ssh" / "config").write_text(
@@ -49,7 +49,7 @@ def test_proxyjump_of_the_ssh_config_is_followed(
 
 
 def test_two_jump_hosts_are_passed_one_after_the_other(
-    device: Device, results: Path, gate: Sshd, trusted: Callable[[Sshd], None]
+    device: Board, results: Path, gate: Sshd, trusted: Callable[[Sshd], None]
 ) -> None:
     trusted(gate)
     behind = parse("tx2", device.target, jump=f"{device.target},{gate.target}")
@@ -66,10 +66,10 @@ def test_the_jump_hosts_key_is_to_be_trusted_first_then_the_boards(
         ssh.connect(behind, results)
     assert refused.value.fingerprint == gate.fingerprint
 
-    first = trust.key_offer(behind, results)
+    first = trust.fetch_host_key(behind, results)
     assert (first.fingerprint, first.jump, first.state) == (gate.fingerprint, True, "new")
     trust.accept(results, first)
-    second = trust.key_offer(behind, results)
+    second = trust.fetch_host_key(behind, results)
     assert (second.fingerprint, second.jump, second.state) == (server.fingerprint, False, "new")
     with pytest.raises(ssh.Untrusted) as refused:
         ssh.connect(behind, results)
@@ -78,7 +78,7 @@ def test_the_jump_hosts_key_is_to_be_trusted_first_then_the_boards(
     ssh.connect(behind, results).close()
 
 
-def test_a_changed_key_of_the_jump_host_is_refused(device: Device, results: Path, gate: Sshd, server: Sshd) -> None:
+def test_a_changed_key_of_the_jump_host_is_refused(device: Board, results: Path, gate: Sshd, server: Sshd) -> None:
     with (results / "known_hosts").open("a") as file:
         file.write(f"[127.0.0.1]:{gate.port} {' '.join(server.public_key)}\n")
     with pytest.raises(ssh.KeyChanged):
@@ -86,7 +86,7 @@ def test_a_changed_key_of_the_jump_host_is_refused(device: Device, results: Path
 
 
 def test_a_board_that_its_jump_host_cannot_reach_is_unreachable(
-    device: Device, results: Path, gate: Sshd, trusted: Callable[[Sshd], None]
+    device: Board, results: Path, gate: Sshd, trusted: Callable[[Sshd], None]
 ) -> None:
     trusted(gate)
     nowhere = parse("tx2", f"127.0.0.1:{free_port()}", jump=gate.target)
@@ -95,7 +95,7 @@ def test_a_board_that_its_jump_host_cannot_reach_is_unreachable(
 
 
 def test_a_jump_host_that_does_not_let_us_in_is_named(
-    device: Device, results: Path, gate: Sshd, trusted: Callable[[Sshd], None]
+    device: Board, results: Path, gate: Sshd, trusted: Callable[[Sshd], None]
 ) -> None:
     trusted(gate)
     with pytest.raises(ssh.LoginRefused, match="the jump host no-such-user@"):
@@ -109,7 +109,7 @@ def test_the_password_is_not_told_to_the_jump_host(
         trusted(gate)
         with pytest.raises(ssh.LoginRefused) as refused:
             ssh.connect(parse("tx2", server.target, jump=gate.target), results, password="secret words")
-    assert refused.value.tried == ()
+    assert refused.value.attempts == ()
     assert "Failed password" not in gate.log()
 
 

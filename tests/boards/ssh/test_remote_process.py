@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import limits
 from engine.errors import RequestError, WorkError
@@ -195,7 +195,7 @@ def test_output_that_comes_late_is_not_lost(board: ssh.Connection, monkeypatch: 
 def test_a_board_that_answers_every_command_with_talk_is_stopped(
     tmp_path: Path,
     key: Path,
-    device: Device,
+    device: Board,
     results: Path,
     trusted: Callable[[Sshd], None],
     monkeypatch: pytest.MonkeyPatch,
@@ -209,7 +209,7 @@ def test_a_board_that_answers_every_command_with_talk_is_stopped(
 
 
 def test_a_board_that_runs_no_commands_says_why(
-    tmp_path: Path, key: Path, device: Device, results: Path, trusted: Callable[[Sshd], None]
+    tmp_path: Path, key: Path, device: Board, results: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     with Sshd(tmp_path / "sshd", config=["ForceCommand echo This account is closed; exit 1"]) as odd:
         odd.authorize(key.with_suffix(".pub"))
@@ -221,7 +221,7 @@ def test_a_board_that_runs_no_commands_says_why(
 
 
 def test_what_a_login_script_prints_is_no_output(
-    tmp_path: Path, key: Path, device: Device, results: Path, trusted: Callable[[Sshd], None]
+    tmp_path: Path, key: Path, device: Board, results: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     with Sshd(tmp_path / "sshd", config=[f"ForceCommand sh {tmp_path / 'forced'}"]) as noisy:
         noisy.authorize(key.with_suffix(".pub"))
@@ -319,7 +319,7 @@ def test_the_cache_folder_is_made_for_us_alone(board: ssh.Connection, server: Ss
 
 
 def test_a_cache_folder_that_cannot_be_made_says_why(
-    tmp_path: Path, key: Path, device: Device, results: Path, trusted: Callable[[Sshd], None]
+    tmp_path: Path, key: Path, device: Board, results: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     (tmp_path / "file").touch()
     environment = {"XDG_CACHE_HOME": str(tmp_path / "file")}

@@ -63,6 +63,6 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
 @pytest.mark.parametrize("address", ANSWERS.values(), ids=ANSWERS.keys(), indirect=True)
 def test_a_server_that_answers_nonsense_is_told_in_one_sentence(address: str, tmp_path: Path) -> None:
     with pytest.raises(Unreachable) as raised:
-        trust.key_offer(parse("odd", address), tmp_path, timeout=2.0)
+        trust.fetch_host_key(parse("odd", address), tmp_path, timeout=2.0)
     sentence = str(raised.value)
     assert sentence.startswith("odd") and sentence.isprintable()

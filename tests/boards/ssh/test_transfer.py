@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.boards.registry import Device, parse
+from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import limits, transfer
 from engine.errors import RequestError, WorkError
@@ -170,7 +170,7 @@ def test_two_uploads_of_one_file_at_once_both_end_well(board: ssh.Connection, mo
 
 
 def test_a_server_without_sftp_says_so(
-    tmp_path: Path, device: Device, key: Path, results: Path, trusted: Callable[[Sshd], None]
+    tmp_path: Path, device: Board, key: Path, results: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     with Sshd(tmp_path / "sshd", config=["Subsystem nothing /bin/false"]) as bare:
         bare.authorize(key.with_suffix(".pub"))
@@ -197,7 +197,7 @@ def disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def small(
-    tmp_path: Path, disk: Path, device: Device, key: Path, results: Path, trusted: Callable[[Sshd], None]
+    tmp_path: Path, disk: Path, device: Board, key: Path, results: Path, trusted: Callable[[Sshd], None]
 ) -> Iterator[ssh.Connection]:
     """A board whose cache lies on that disk."""
     with Sshd(tmp_path / "sshd", environment={"XDG_CACHE_HOME": str(disk)}) as sshd:
@@ -220,7 +220,7 @@ def test_a_board_that_fills_up_in_the_middle_is_told_and_tidied(
     small: ssh.Connection, disk: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     content = model.read_bytes()[:10_000_000]
-    piece, taken = transfer._piece, [0]
+    piece, taken = transfer._read_chunk, [0]
 
     def filling(file: object) -> bytes:
         taken[0] += 1
@@ -228,7 +228,7 @@ def test_a_board_that_fills_up_in_the_middle_is_told_and_tidied(
             (disk / "others").write_bytes(b"x" * 6_000_000)
         return piece(file)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(transfer, "_piece", filling)
+    monkeypatch.setattr(transfer, "_read_chunk", filling)
     with pytest.raises(ssh.BoardFull, match="has no room") as full:
         small.upload(content, "models/m.onnx", sha256=sha256(content))
     assert full.value.needed == 10_000_000
@@ -240,7 +240,7 @@ def test_a_board_that_fills_up_in_the_middle_is_told_and_tidied(
 
 
 def test_a_write_that_fails_for_another_reason_is_told_with_it(
-    tmp_path: Path, device: Device, key: Path, results: Path, model: Path, trusted: Callable[[Sshd], None]
+    tmp_path: Path, device: Board, key: Path, results: Path, model: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     limited = tmp_path / "limited"
     limited.write_text("#!/bin/sh\ntrap '' XFSZ\nulimit -f 2048\nexec /usr/lib/openssh/sftp-server\n")

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.boards.trtexec.commands import Version, build_command, exports_times, measure_command
-from engine.boards.trtexec.output import Outcome, Timing, outcome, parse
+from engine.boards.trtexec.output import Outcome, Timing, parse, read_outcome
 from engine.errors import RequestError, WorkError
 from tests.support import trtexec_output
 from tests.support.board import Board
@@ -284,7 +284,7 @@ E = "[11/21/2021-14:49:50] [E]"
 
 
 def failed(err: str, out: str = f"{RUNNING}\n{FAILED}\n", version: str = "8.2.1", code: int | None = 1) -> Outcome:
-    ended = outcome(out, err, version=of(version), code=code)
+    ended = read_outcome(out, err, version=of(version), code=code)
     assert ended.status == "failed"
     assert ended.cause and "\n" not in ended.cause
     return ended
@@ -423,7 +423,7 @@ class Timed:
             timing_cache=str(self.engine.with_suffix(".cache")), **more,
         )  # fmt: skip
         done = run(argv)
-        return outcome(done.stdout, done.stderr, version=self.version, code=done.returncode)
+        return read_outcome(done.stdout, done.stderr, version=self.version, code=done.returncode)
 
     def measure(self, **more: Any) -> Timing:
         given = {"warmup_ms": 50, "seconds": 0.4, "least": 70, **more}

@@ -56,7 +56,7 @@ def channels_of(structure: Structure) -> list[Attempt]:
     """A third of every cell that may lose channels."""
     channel_groups = [(c, group) for c, group in enumerate(structure.summary.channel_groups) if group.removable]
     return [
-        Attempt(group.producers[0], dropped=structure.drop({c: np.arange(group.size // 3)}))
+        Attempt(group.producers[0], dropped=structure.identities_at({c: np.arange(group.size // 3)}))
         for c, group in channel_groups
         if group.size >= 3
     ]
@@ -68,8 +68,8 @@ def test_bypassed_blocks_count_exactly_as_in_a_plain_loop(network: tuple[nn.Modu
     evaluator = AttemptEvaluator(structure.trace, Images(digits.val, digits, CPU), attempts)
     evaluator.run()
     plain = [evaluate(bypassed_copy(module, a.modules), digits.val, digits, "cpu") for a in attempts]
-    assert [(t.correct, t.seen) for t in evaluator.after] == [(e.correct, e.total) for e in plain]
-    np.testing.assert_allclose([t.loss / t.seen for t in evaluator.after], [e.loss for e in plain], rtol=1e-6)
+    assert [(t.correct, t.total) for t in evaluator.after] == [(e.correct, e.total) for e in plain]
+    np.testing.assert_allclose([t.loss / t.total for t in evaluator.after], [e.loss for e in plain], rtol=1e-6)
     assert evaluator.before.correct == evaluate(module, digits.val, digits, "cpu").correct
 
 
@@ -91,7 +91,7 @@ def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
     evaluator.run()
     for attempt, after in list(zip(attempts, evaluator.after, strict=True))[::6]:
         found = evaluate(bypassed_copy(ready.network.module, attempt.modules), data.val, data, "cpu")
-        assert (after.correct, after.seen) == (found.correct, found.total)
+        assert (after.correct, after.total) == (found.correct, found.total)
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
@@ -116,7 +116,7 @@ def _check_masked(model: str, image: tuple[int, int, int], folded: bool) -> None
     prefix = SharedPrefix(structure.trace, CPU, folded=folded)
     images = torch.randn(2, *image)
     with torch.inference_mode():
-        found = {i: o.logits.clone() for i, o in prefix.outputs(images, [prefix.patch(a) for a in attempts])}
+        found = {i: o.logits.clone() for i, o in prefix.outputs(images, [prefix.prepare(a) for a in attempts])}
         torch.testing.assert_close(found[None], module(images), rtol=1e-4, atol=1e-5)
         for i, attempt in enumerate(attempts):
             expected = masked_copy(module, structure.trace, attempt.dropped)(images)
@@ -159,16 +159,16 @@ def test_what_is_written_in_place_does_not_leak_from_one_attempt_into_another() 
         SharedPrefix(structure.trace, CPU),
     )
     with torch.inference_mode():
-        found = dict(prefix.outputs(images, [prefix.patch(a) for a in attempts]))
+        found = dict(prefix.outputs(images, [prefix.prepare(a) for a in attempts]))
         for i, attempt in enumerate(attempts):
             assert torch.equal(found[i].logits, bypassed_copy(module, attempt.modules)(images))
         assert torch.equal(found[None].logits, module(images))
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
-@pytest.mark.parametrize("intact", [False, True])
+@pytest.mark.parametrize("include_current", [False, True])
 def test_channels_that_hold_zeros_change_nothing_and_are_not_run(
-    network: tuple[nn.Module, Structure], folded: bool, intact: bool
+    network: tuple[nn.Module, Structure], folded: bool, include_current: bool
 ) -> None:
     module = copy.deepcopy(network[0])
     dead: Any = module.get_submodule("layer1.1.bn1")
@@ -176,13 +176,16 @@ def test_channels_that_hold_zeros_change_nothing_and_are_not_run(
         dead.weight[:5], dead.bias[:5] = 0.0, -1.0
     structure = summarize(module, (3, 16, 16))
     at = next(c for c, group in enumerate(structure.summary.channel_groups) if "layer1.1.conv1" in group.producers)
-    attempts = [Attempt(str(n), dropped=structure.drop({at: np.arange(n)})) for n in (3, 5, 6)]
+    attempts = [Attempt(str(n), dropped=structure.identities_at({at: np.arange(n)})) for n in (3, 5, 6)]
     prefix, calls = SharedPrefix(structure.trace, CPU, folded=folded), []
     module.get_submodule("fc").register_forward_hook(lambda *_: calls.append(1))
     images = torch.randn(4, 3, 16, 16)
     with torch.inference_mode():
-        found = [(i, o.logits) for i, o in prefix.outputs(images, [prefix.patch(a) for a in attempts], intact=intact)]
-    assert [i for i, _ in found] == ([2, 0, 1, None] if intact else [2, 0, 1])
+        found = [
+            (i, o.logits)
+            for i, o in prefix.outputs(images, [prefix.prepare(a) for a in attempts], include_current=include_current)
+        ]
+    assert [i for i, _ in found] == ([2, 0, 1, None] if include_current else [2, 0, 1])
     assert len(calls) == 2  # the network as it is, and the attempt that drops a filter that lives
     logits = dict(found)
     torch.testing.assert_close(logits[0], module(images), rtol=1e-4, atol=1e-5)
@@ -194,7 +197,7 @@ def test_a_walk_leaves_the_network_and_its_trace_as_they_were(network: tuple[nn.
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     names = [node.name for node in structure.trace.graph.graph.nodes]
     prefix = SharedPrefix(structure.trace, CPU)
-    list(prefix.outputs(torch.randn(2, 3, 16, 16), [prefix.patch(a) for a in blocks_of(structure)]))
+    list(prefix.outputs(torch.randn(2, 3, 16, 16), [prefix.prepare(a) for a in blocks_of(structure)]))
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
     assert [node.name for node in structure.trace.graph.graph.nodes] == names
 
@@ -211,7 +214,7 @@ def test_a_race_selects_what_measuring_everything_selects(
     whole = rank_attempts(calibration, attempts, measure, savings=savings, wanted=wanted)
     race = rank_attempts(calibration, attempts, measure, savings=savings, wanted=wanted, race=True)
     assert race.best == whole.best
-    assert sum(t.seen for t in race.after) <= sum(t.seen for t in whole.after)
+    assert sum(t.total for t in race.after) <= sum(t.total for t in whole.after)
 
 
 class Scripted(AttemptEvaluator):
@@ -224,19 +227,19 @@ class Scripted(AttemptEvaluator):
         self.before = Tally()
         self.reference = None
 
-    def intact(self) -> Tensor:
-        self.before = Tally(seen=len(self.each), loss=float(self.each.sum()))
+    def measure_current(self) -> Tensor:
+        self.before = Tally(total=len(self.each), loss=float(self.each.sum()))
         return self.logits()
 
     def logits(self) -> Tensor:
         return torch.stack([torch.from_numpy(self.each), torch.zeros(len(self.each))], dim=1)
 
-    def more(self, which: Any, indices: Tensor, *, intact: bool = False) -> None:
-        if intact:
-            self.before.seen += len(indices)
+    def measure_more(self, which: Any, indices: Tensor, *, include_current: bool = False) -> None:
+        if include_current:
+            self.before.total += len(indices)
             self.before.loss += float(self.each[indices.numpy()].sum())
         for i in which:
-            self.after[i].seen += len(indices)
+            self.after[i].total += len(indices)
             self.after[i].loss += float(self.harms[i, indices.numpy()].sum())
 
 
