@@ -98,7 +98,7 @@ class Bench:
         """The layers that one iteration selects."""
         context = self.context(race=race)
         choice = progressive.choose(context, self._scores(context), self.how, self._widths())
-        return {tried["name"] for tried in choice.record["attempts"] if tried["selected"]}
+        return {tried.name for tried in choice.record.attempts if tried.selected}
 
     def _scores(self, context: AttemptContext) -> dict[int, float]:
         return score_channels(context.calibration, "fpgm")

@@ -57,7 +57,7 @@ class Contest:
         found = {}
         for path in sorted((self.folder / "runs").glob("*/")):
             run = Run(path)
-            if not path.name.startswith(".") and run.status()["state"] == "done":
+            if not path.name.startswith(".") and run.status().state == "done":
                 found[run.spec().canonical()] = run
         return found
 

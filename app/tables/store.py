@@ -225,7 +225,7 @@ def _alike(run: Mapping[str, Any], spec: RunSpec) -> bool:
 
 def _same_methods(run: Mapping[str, Any], spec: RunSpec) -> bool:
     """Whether what costs time besides the epochs is the same."""
-    asked = {
+    settings = {
         "depth_method": spec.depth.method,
         "width_method": spec.width.method,
         "measure": spec.attempt.measure,
@@ -235,4 +235,4 @@ def _same_methods(run: Mapping[str, Any], spec: RunSpec) -> bool:
         "int8": spec.int8,
     }
     alternates = (run["order"] == "alternate") == (spec.order == "alternate")
-    return alternates and all(run[key] == value for key, value in asked.items())
+    return alternates and all(run[key] == value for key, value in settings.items())

@@ -6,7 +6,7 @@ all of them alike. Percentiles are of the samples of all its turns together.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from engine.boards.agent.probe import Probe
 from engine.boards.sensors import Series
 from engine.boards.trtexec.output import Timing
 from engine.errors import WorkError
+from engine.spec.board_timing import PointId
 from engine.stats import percentiles
+from engine.storage.records.measurement import Measurement
 
 FIRST_SAMPLES = 10  # at least, of a turn of which nothing is known yet; trtexec's own least number, too
 
@@ -59,7 +61,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Occasion:
     """Where, when and beside how many other networks; the device as it said it was `before` and `after`."""
 
     device: str
@@ -74,8 +76,8 @@ def trtexec_turn(timing: Timing, document: Mapping[str, Any]) -> Turn:
     """From what trtexec said and bench.py's document of having run it."""
     samples, seconds = timing.samples, timing.summary.walltime_s
     series = Series(document["sensors"], sensors.busy_window(document["seconds"], seconds))
-    told = (samples.gpu_ms, samples.h2d_ms, samples.d2h_ms)
-    return Turn(samples.latency_ms, seconds, series, *told, timing.transfers)
+    parts = (samples.gpu_ms, samples.h2d_ms, samples.d2h_ms)
+    return Turn(samples.latency_ms, seconds, series, *parts, timing.transfers)
 
 
 def onnxruntime_turn(document: Mapping[str, Any]) -> Turn:
@@ -89,67 +91,64 @@ def p50(milliseconds: Sequence[float]) -> float:
     return round(float(np.median(milliseconds)), _DIGITS)
 
 
-def merge_turns(turns: Sequence[Turn], how: How, conditions: Conditions) -> dict[str, Any]:
-    """The line of one network from all its turns, without the number of its point; WorkError when there is no turn."""
-    before, after = conditions.before, conditions.after
-    return {
-        "device": conditions.device,
-        "job": conditions.job,
-        "at": conditions.at,
-        "tool": how.tool,
-        "version": how.version,
-        "precision": how.precision,
-        "provider": how.provider,
-        "threads": how.threads,
-        "batch": 1,
-        **_times(turns),
-        **_state(turns, how, before, after),
-        "rounds": len(turns),
-        "interleaved_with": conditions.interleaved_with,
-        "power_mode": None if before.power_mode is None else before.power_mode.name,
-        "board": before.board,
-        "settings": dict(how.settings),
-    }
-
-
-def _times(turns: Sequence[Turn]) -> dict[str, Any]:
+def merge_turns(point: PointId, turns: Sequence[Turn], how: How, occasion: Occasion) -> Measurement:
+    """The measurement of one network from all its turns; WorkError when there is no turn."""
     if not turns:
         raise WorkError("nothing was measured: no turn was taken")
     latency = sensors.joined([turn.samples_ms for turn in turns])
     median, p90, p99 = percentiles(latency.tolist())
-    return {
-        "n": int(latency.size),
-        "p50_ms": median,
-        "p90_ms": p90,
-        "p99_ms": p99,
-        "mean_ms": round(float(latency.mean()), _DIGITS),
-        "gpu_p50_ms": _median([turn.gpu_ms for turn in turns]),
-        "h2d_p50_ms": _median([turn.h2d_ms for turn in turns]),
-        "d2h_p50_ms": _median([turn.d2h_ms for turn in turns]),
-        "transfers": all(turn.transfers for turn in turns),
-        "throughput_qps": round(latency.size / sum(turn.seconds for turn in turns), 3),
-    }
+    assert median is not None  # of one sample at least
+    before = occasion.before
+    times = Measurement(
+        run=point.run,
+        point=point.point,
+        device=occasion.device,
+        job=occasion.job,
+        at=occasion.at,
+        tool=how.tool,
+        version=how.version,
+        precision=how.precision,
+        provider=how.provider,
+        threads=how.threads,
+        n=int(latency.size),
+        p50_ms=median,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=round(float(latency.mean()), _DIGITS),
+        gpu_p50_ms=_median([turn.gpu_ms for turn in turns]),
+        h2d_p50_ms=_median([turn.h2d_ms for turn in turns]),
+        d2h_p50_ms=_median([turn.d2h_ms for turn in turns]),
+        transfers=all(turn.transfers for turn in turns),
+        throughput_qps=round(latency.size / sum(turn.seconds for turn in turns), 3),
+        rounds=len(turns),
+        interleaved_with=occasion.interleaved_with,
+        power_mode=None if before.power_mode is None else before.power_mode.name,
+        board=before.board,
+        settings=dict(how.settings),
+    )
+    return _with_sensors(times, turns, before, occasion.after)
 
 
-def _state(turns: Sequence[Turn], how: How, before: Probe, after: Probe) -> dict[str, Any]:
-    """What the sensors said; whether it throttled is judged by the clock of the processor that did the work."""
+def _with_sensors(times: Measurement, turns: Sequence[Turn], before: Probe, after: Probe) -> Measurement:
+    """With what the sensors said; whether it throttled is judged by the clock of the processor that did the work."""
     series = [turn.series for turn in turns]
     power, energy = sensors.power(series, [turn.seconds for turn in turns], [len(turn.samples_ms) for turn in turns])
-    clock = sensors.CPU if how.provider == "CPUExecutionProvider" else sensors.GPU
+    clock = sensors.CPU if times.provider == "CPUExecutionProvider" else sensors.GPU
     latency = sensors.joined([turn.samples_ms for turn in turns])
     throttled, why = sensors.throttling(series, latency, before.clocks, clock)
-    return {
-        "power_mw": power,
-        "energy_mj": energy,
-        "temperatures_c": sensors.temperatures(series, before.temperatures, after.temperatures),
-        "gpu_hz": sensors.clock_range(series),
-        "clocks_locked": before.clocks.locked,
-        "throttled": throttled,
-        "why_throttled": why,
-    }
+    return replace(
+        times,
+        power_mw=power,
+        energy_mj=energy,
+        temperatures_c=sensors.temperatures(series, before.temperatures, after.temperatures),
+        gpu_hz=sensors.clock_range(series),
+        clocks_locked=before.clocks.locked,
+        throttled=throttled,
+        why_throttled=why,
+    )
 
 
 def _median(parts: Sequence[Sequence[float] | None]) -> float | None:
     """None unless every turn tells this quantity."""
-    told = [part for part in parts if part is not None]
-    return p50(sensors.joined(told).tolist()) if len(told) == len(parts) else None
+    known = [part for part in parts if part is not None]
+    return p50(sensors.joined(known).tolist()) if len(known) == len(parts) else None

@@ -5,13 +5,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.boards import measurement as reading
-from engine.boards import runtimes
+from engine.boards import measurement, runtimes
 from engine.boards.agent import session
 from engine.boards.agent.probe import Probe
 from engine.boards.onnx_support import check as fit
@@ -21,6 +20,8 @@ from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.stats import MIN_N_P99
 from engine.storage.job_folder import Timing
+from engine.storage.records import event
+from engine.storage.records.measurement import Measurement
 from engine.storage.store import Store
 
 WAIT_SECONDS = 3.0  # between two looks whether the board is free
@@ -44,7 +45,7 @@ class Entrant:
     model: Model
     path: str = ""  # of what is timed, on the board
     tool_seconds: float = 0.0  # that the tool took there, building and measuring
-    turns: list[reading.Turn] = field(default_factory=list)
+    turns: list[measurement.Turn] = field(default_factory=list)
 
     @property
     def samples(self) -> int:
@@ -55,50 +56,48 @@ class Entrant:
         return sum(turn.seconds for turn in self.turns)
 
 
-def run(asked: TimingRequest, job: Timing, password: str | None = None) -> None:
+def run(request: TimingRequest, job: Timing, password: str | None = None) -> None:
     """Does what a timing asks for, all or nothing: what was measured lies in the job's folder before it goes anywhere.
 
     A job that was stopped while the measurements went to their runs only finishes that.
     """
     started = time.monotonic()
     store = Store(job.root)
-    if found := job.measured():
-        _hand_over(store, job, found)
+    if left := job.measured():
+        _hand_over(store, job, left)
         return
-    device = Registry(store.root).get(asked.device)
-    entrants = [Entrant(_model(store, point)) for point in asked.points]
+    device = Registry(store.root).get(request.device)
+    entrants = [Entrant(_model(store, point)) for point in request.points]
     _phase(job, "connecting", f"connecting to {device.target}", 0.0)
-    with session.open_agent(device, store.root, password) as bench, _taken(bench, asked, job) as (held, waited):
-        job.keep_measured(_measured(held, entrants, asked, job))
+    with session.open_agent(device, store.root, password) as bench, _taken(bench, request, job) as (held, waited):
+        job.keep_measured(_measured(held, entrants, request, job))
         _hand_over(store, job, job.measured())
     tools = sum(entrant.tool_seconds for entrant in entrants)
     own = time.monotonic() - started - waited() - tools
-    job.event("spent", tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3))
+    job.append_event(event.Spent(tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3)))
 
 
 def _measured(
-    bench: session.Agent, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
-) -> list[dict[str, Any]]:
-    """The measurement of every network, with its `run` and `point`, on a board that is taken."""
+    bench: session.Agent, entrants: Sequence[Entrant], request: TimingRequest, job: Timing
+) -> list[Measurement]:
+    """The measurement of every network on a board that is taken."""
     before = bench.probe()
-    job.event("probe", probe=before.as_json())
-    runtime = runtimes.choose_runtime(before, asked)
+    job.append_event(event.Probed(probe=before.as_json()))
+    runtime = runtimes.choose_runtime(before, request)
     bench.tidy([f"{entrant.model.digest}.onnx" for entrant in entrants])
     for entrant in entrants:
         file = entrant.model.file
         fit.refuse_unfit(file, tensorrt=runtime.tensorrt, onnxruntime=runtime.onnxruntime, jetson=before.jetson)
     _send(bench, entrants, job)
     _make(bench, runtime, entrants, job)
-    _take_turns(bench, runtime, entrants, asked, job)
+    _take_turns(bench, runtime, entrants, request, job)
     _phase(job, "leaving", "reading how the board stands now", 0.96)
     after = bench.probe()
     bench.check_held()
-    _refuse_changed(asked.device, before, after)
-    conditions = reading.Conditions(asked.device, job.id, time.time(), before, after, len(entrants) - 1)
-    return [
-        {**entrant.model.point.model_dump(), **reading.merge_turns(entrant.turns, runtime.how(), conditions)}
-        for entrant in entrants
-    ]
+    _refuse_changed(request.device, before, after)
+    occasion = measurement.Occasion(request.device, job.id, time.time(), before, after, len(entrants) - 1)
+    how = runtime.how()
+    return [measurement.merge_turns(entrant.model.point, entrant.turns, how, occasion) for entrant in entrants]
 
 
 def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
@@ -110,27 +109,27 @@ def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
         raise WorkError(f"the clocks of {device} were locked or unlocked while it was timed; time it again")
 
 
-def _hand_over(store: Store, job: Timing, found: Sequence[Mapping[str, Any]]) -> None:
+def _hand_over(store: Store, job: Timing, measurements: Sequence[Measurement]) -> None:
     """Every measurement to its run, once, however often this is begun."""
-    gone = []
-    for line in found:
-        measurement = {key: value for key, value in line.items() if key != "run"}
+    deleted = []
+    for each in measurements:
+        line = replace(each, run=None)
         try:
-            run = store.run(str(line["run"]))
+            run = store.run(str(each.run))
         except RequestError:
-            gone.append(str(line["run"]))
+            deleted.append(str(each.run))
             continue
-        if measurement not in run.measurements():
-            run.append_measurement(measurement)
+        if line not in run.measurements():
+            run.append_measurement(line)
     job.forget_measured()
-    if gone:
-        raise WorkError(f"run {gone[0]} was deleted while it was timed; what was measured of other runs is kept")
+    if deleted:
+        raise WorkError(f"run {deleted[0]} was deleted while it was timed; what was measured of other runs is kept")
 
 
-def check_request(asked: TimingRequest, store: Store) -> None:
+def check_request(request: TimingRequest, store: Store) -> None:
     """RequestError when the device or one of the networks is not there; before anything is queued."""
-    Registry(store.root).get(asked.device)
-    for point in asked.points:
+    Registry(store.root).get(request.device)
+    for point in request.points:
         _file(store, point)
 
 
@@ -141,7 +140,7 @@ def _model(store: Store, point: PointId) -> Model:
 
 def _file(store: Store, point: PointId) -> Path:
     run = store.run(point.run)
-    if point.point not in [measured["point"] for measured in run.points()]:
+    if point.point not in [each.point for each in run.points()]:
         raise RequestError(f"run {run.id} has no point {point.point}; `python -m engine show {run.id}` lists them")
     file = run.path / "models" / f"p{point.point}.onnx"
     if not file.is_file():
@@ -151,27 +150,29 @@ def _file(store: Store, point: PointId) -> Path:
 
 @contextmanager
 def _taken(
-    bench: session.Agent, asked: TimingRequest, job: Timing
+    bench: session.Agent, request: TimingRequest, job: Timing
 ) -> Iterator[tuple[session.Agent, Callable[[], float]]]:
     """The board for this job alone, after as long a wait as was asked for, and the seconds that it waited."""
     started = time.monotonic()
-    end, waits = started + asked.wait, [0.0]
+    end, waits = started + request.wait, [0.0]
 
     def waiting(holder: Mapping[str, Any]) -> None:
         who = printable(str(holder.get("owner") or "another timing"), 200)
         if time.monotonic() > end:
             raise WorkError(
-                f"{who} holds {asked.device} and did not leave it within {asked.wait:.0f} s; try again later, or end it"
+                f"{who} holds {request.device} and did not leave it within {request.wait:.0f} s; "
+                "try again later, or end it"
             )
-        _phase(job, "waiting", f"waiting for {asked.device}, which {who} holds", 0.0)
+        _phase(job, "waiting", f"waiting for {request.device}, which {who} holds", 0.0)
         time.sleep(WAIT_SECONDS)
         waits[0] = time.monotonic() - started
 
     owner = f"timing {job.id} from {socket.gethostname()}"
-    _phase(job, "waiting", f"taking {asked.device}", 0.02)
-    settings: dict[str, Any] = {"power_mode": asked.power_mode, "max_clocks": asked.max_clocks}
+    _phase(job, "waiting", f"taking {request.device}", 0.02)
+    settings: dict[str, Any] = {"power_mode": request.power_mode, "max_clocks": request.max_clocks}
     with bench.held(owner, **settings, waiting=waiting, told=job.log) as (held, document):
-        job.event("held", **{key: document[key] for key in ("broke", "restored", "changed") if document.get(key)})
+        broke, restored, changed = (document.get(key) or None for key in ("broke", "restored", "changed"))
+        job.append_event(event.Held(broke=broke, restored=restored, changed=changed))
         yield held, lambda: waits[0]
 
 
@@ -182,7 +183,7 @@ def _send(bench: session.Agent, entrants: Sequence[Entrant], job: Timing) -> Non
         _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(entrants)})", begin)
         progress = partial(_sent, job, begin, each)
         sent = bench.send(model.file, _there(bench, model), sha256=model.digest, on_progress=progress)
-        job.event("sent", model=str(model.point), bytes=model.file.stat().st_size if sent else 0)
+        job.append_event(event.Sent(model=str(model.point), bytes=model.file.stat().st_size if sent else 0))
 
 
 def _sent(job: Timing, begin: float, share: float, done: int, size: int) -> None:
@@ -201,47 +202,46 @@ def _make(bench: session.Agent, runtime: runtimes.Runtime, entrants: Sequence[En
         _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(entrants)})", 0.15 + share)
         made = runtime.make(bench, _there(bench, model), model.digest, model.image)
         entrant.path, entrant.tool_seconds = made.path, made.seconds
-        job.event("built", model=str(model.point), cached=made.cached, seconds=made.seconds)
+        job.append_event(event.Built(model=str(model.point), cached=made.cached, seconds=made.seconds))
         for line in made.warnings:
             job.log(f"{model.point}: {line}")
 
 
 def _take_turns(
-    bench: session.Agent, runtime: runtimes.Runtime, entrants: Sequence[Entrant], asked: TimingRequest, job: Timing
+    bench: session.Agent, runtime: runtimes.Runtime, entrants: Sequence[Entrant], request: TimingRequest, job: Timing
 ) -> None:
     """Round after round, every network once in each; one round more for those that have too few samples for a p99."""
-    for number in range(1, asked.rounds + 2):
-        due = [entrant for entrant in entrants if number <= asked.rounds or _short(entrant, asked)]
+    for number in range(1, request.rounds + 2):
+        due = [entrant for entrant in entrants if number <= request.rounds or _short(entrant, request)]
         for place, entrant in enumerate(due):
-            done = (number - 1 + place / len(due)) / (asked.rounds + 1)
-            message = f"measuring {entrant.model.point}, round {number} of {asked.rounds}"
+            done = (number - 1 + place / len(due)) / (request.rounds + 1)
+            message = f"measuring {entrant.model.point}, round {number} of {request.rounds}"
             _phase(job, "measuring", message, 0.5 + 0.45 * done)
-            left = asked.rounds + 2 - number
-            limit = max((asked.limit - entrant.seconds) / left, LEAST_SECONDS)
+            left = request.rounds + 2 - number
+            limit = max((request.limit - entrant.seconds) / left, LEAST_SECONDS)
             taken = runtime.turn(bench, entrant.path, entrant.model.image, _least(entrant, left, limit), limit)
             entrant.turns.append(taken.turn)
             entrant.tool_seconds += taken.seconds
             job.keep_samples(f"{entrant.model.point}-{number}", taken.document)
-            n, p50 = len(taken.turn.samples_ms), reading.p50(taken.turn.samples_ms)
-            job.event("turn", model=str(entrant.model.point), round=number, n=n, p50_ms=p50)
+            n, p50 = len(taken.turn.samples_ms), measurement.p50(taken.turn.samples_ms)
+            job.append_event(event.TurnEvent(model=str(entrant.model.point), round=number, n=n, p50_ms=p50))
 
 
 def _least(entrant: Entrant, left: int, limit: float) -> int:
     """How many samples a turn is to bring at least: its share of what is missing, as far as its seconds allow."""
     if not entrant.turns:
-        return reading.FIRST_SAMPLES
+        return measurement.FIRST_SAMPLES
     missing = -(-(MIN_N_P99 - entrant.samples) // left)
     affordable = int(limit * entrant.samples / entrant.seconds / 2)  # half of it, as a tool starts and warms up, too
-    return max(reading.FIRST_SAMPLES, min(missing, affordable))
+    return max(measurement.FIRST_SAMPLES, min(missing, affordable))
 
 
-def _short(entrant: Entrant, asked: TimingRequest) -> bool:
-    return entrant.samples < MIN_N_P99 and entrant.seconds < asked.limit
+def _short(entrant: Entrant, request: TimingRequest) -> bool:
+    return entrant.samples < MIN_N_P99 and entrant.seconds < request.limit
 
 
 def _phase(job: Timing, phase: str, message: str, progress: float) -> None:
-    status = job.status()
-    if status["message"] != message:
+    if job.status().message != message:
         job.update(phase=phase, message=message, progress=progress)
-        job.event("phase", phase=phase, message=message)
+        job.append_event(event.PhaseEvent(phase=phase, message=message))
         job.log(message)

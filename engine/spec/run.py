@@ -179,7 +179,7 @@ class RunSpec(_Part):
 
     def phases(self) -> tuple[Phase, ...]:
         """The order as the phases a target passes through."""
-        return tuple(self.order.split("-"))  # type: ignore[arg-type]
+        return phases_of(self.order)
 
     def iterates(self, phase: Phase) -> bool:
         """Whether a phase removes a little at a time, with a look at the network after each step."""
@@ -189,6 +189,11 @@ class RunSpec(_Part):
     def measure(self, phase: Phase) -> Measure:
         """What an attempt of this phase is judged by."""
         return self.attempt.measure or ("accuracy" if phase == "layers" else "loss")
+
+
+def phases_of(order: str) -> tuple[Phase, ...]:
+    """An order as the phases that a target passes through."""
+    return tuple(order.split("-"))  # type: ignore[arg-type]
 
 
 def check_race(images: int) -> None:

@@ -185,17 +185,17 @@ def _execute(made: Timing, work: Any) -> None:
     with tables.progress(made):
         state = execute(made, work)
     if state != "done":
-        raise WorkError(f"timing {made.id}: {made.status()['message']}")
+        raise WorkError(f"timing {made.id}: {made.status().message}")
 
 
 def _document(store: Store, made: Timing, asked: board_timing.TimingRequest) -> dict[str, Any]:
-    found = [
-        {"run_id": run_id, **measured}
+    measurements = [
+        {"run_id": run_id, **measurement.to_json()}
         for run_id in dict.fromkeys(point.run for point in asked.points)
-        for measured in store.run(run_id).measurements()
-        if measured["job"] == made.id
+        for measurement in store.run(run_id).measurements()
+        if measurement.job == made.id
     ]
-    return {"job_id": made.id, "state": "done", "measurements": found}
+    return {"job_id": made.id, "state": "done", "measurements": measurements}
 
 
 def _other(text: str) -> dict[str, Any]:
