@@ -8,8 +8,9 @@ import pandas as pd
 
 from app import format
 from engine.spec.catalog import CRITERIA
-from engine.spec.run import RunSpec
+from engine.spec.run import RunSpec, phases_of
 from engine.spec.settings import columns_of
+from engine.storage.records.measurement import Conditions, Latency, Measurement, Timed
 
 _MARKUP = re.compile(r"([\\`*_\[\]<$~#])")  # what Markdown would make something of
 _DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
@@ -81,53 +82,47 @@ def measured_when(row: Mapping[str, Any]) -> str:
     return stages.get(row["stage"], str(row["stage"])) + phase + step
 
 
-def measured(entry: Mapping[str, Any]) -> str:
-    """How a latency was measured: its conditions, the number of repetitions and, where there were enough, its p90."""
-    p90 = f", p90 {format.milliseconds(entry['p90_ms'])}" if entry.get("p90_ms") is not None else ""
-    return f"{conditions(entry)}, n = {entry['n']:,}{p90}"
+def measured(entry: Latency) -> str:
+    """How a host measured a latency: its conditions, the number of repetitions and, where there were enough, p90."""
+    p90 = f", p90 {format.milliseconds(entry.p90_ms)}" if entry.p90_ms is not None else ""
+    return f"{conditions(entry.conditions)}, n = {entry.n:,}{p90}"
 
 
-def conditions(entry: Mapping[str, Any]) -> str:
+def conditions(on: Conditions) -> str:
     """Under what a host measured a latency: on which machine, by what, with how many threads and images at a time."""
-    return f"{entry['host']}, {_provider(entry)}, {_threads(entry['threads'])}, batch {entry['batch']}"
+    return f"{on.host}, {_provider(on)}, {_threads(on.threads or 0)}, batch {on.batch}"
 
 
-def setting(entry: Mapping[str, Any]) -> str:
+def setting(on: Conditions) -> str:
     """Under what a device measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The device's name is not in it."""
-    tensorrt = entry["tool"] == "trtexec"
-    parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {entry.get('version') or ''}".strip()]
-    parts += [] if tensorrt else [_provider(entry)]
-    parts += [_threads(entry["threads"])] if entry.get("threads") else []
-    parts += [str(entry["precision"]).upper()]
-    parts += [str(entry["power_mode"])] if entry.get("power_mode") else []
-    parts += ["clocks locked"] if entry.get("clocks_locked") else []
+    tensorrt = on.tool == "trtexec"
+    parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {on.version or ''}".strip()]
+    parts += [] if tensorrt else [_provider(on)]
+    parts += [_threads(on.threads)] if on.threads else []
+    parts += [str(on.precision).upper()]
+    parts += [on.power_mode] if on.power_mode else []
+    parts += ["clocks locked"] if on.clocks_locked else []
     return ", ".join(parts)
 
 
-def measured_there(entry: Mapping[str, Any]) -> str:
+def measured_there(entry: Measurement) -> str:
     """How a device measured, with what it found besides its p50: a line per topic."""
-    found = [f"n = {entry['n']:,}"]
-    found += [f"{key} {format.milliseconds(entry[f'{key}_ms'])}" for key in ("p90", "p99") if entry.get(f"{key}_ms")]
+    samples = [f"n = {entry.n:,}"]
+    samples += [f"{key} {format.milliseconds(ms)}" for key, ms in (("p90", entry.p90_ms), ("p99", entry.p99_ms)) if ms]
     inside = [
         f"{name} {format.milliseconds(value)}"
-        for name, value in (("GPU compute", entry.get("gpu_p50_ms")), ("transfers", transfers(entry)))
+        for name, value in (("GPU compute", entry.gpu_p50_ms), ("transfers", entry.transfer_ms))
         if value is not None
     ]
-    inside += [format.si(entry["power_mw"] / 1000, "W")] if entry.get("power_mw") else []
-    inside += [format.millijoules(entry["energy_mj"])] if entry.get("energy_mj") else []
-    throttled = f"throttled: {entry.get('why_throttled') or 'the board slowed itself down'}"
-    lines = [f"{setting(entry)}; {', '.join(found)}", ", ".join(inside), throttled if entry.get("throttled") else ""]
-    return "\n".join(line for line in lines if line)
+    inside += [format.si(entry.power_mw / 1000, "W")] if entry.power_mw else []
+    inside += [format.millijoules(entry.energy_mj)] if entry.energy_mj else []
+    throttled = f"throttled: {entry.why_throttled or 'the board slowed itself down'}"
+    head = f"{setting(entry.conditions)}; {', '.join(samples)}"
+    return "\n".join(line for line in (head, ", ".join(inside), throttled if entry.throttled else "") if line)
 
 
-def transfers(entry: Mapping[str, Any]) -> float | None:
-    """Milliseconds for moving an input to the GPU and its output back; None where that was not measured."""
-    both = [entry.get("h2d_p50_ms"), entry.get("d2h_p50_ms")]
-    return None if None in both else float(sum(filter(None, both)))
-
-
-def _provider(entry: Mapping[str, Any]) -> str:
-    return str(entry["provider"]).removesuffix("ExecutionProvider")
+def _provider(on: Conditions) -> str:
+    return str(on.provider).removesuffix("ExecutionProvider")
 
 
 def _threads(count: int) -> str:
@@ -166,10 +161,10 @@ def hover(row: Mapping[str, Any]) -> str:
     return "<br>".join(line for line in lines if line)
 
 
-def _timed(entry: Mapping[str, Any]) -> str:
-    p50 = format.milliseconds(entry["p50_ms"])
-    if entry.get("device"):
-        return f"on {entry['device']}: p50 {p50}; " + measured_there(entry).replace("\n", "<br>  ")
+def _timed(entry: Timed) -> str:
+    p50 = format.milliseconds(entry.p50_ms)
+    if isinstance(entry, Measurement):
+        return f"on {entry.device}: p50 {p50}; " + measured_there(entry).replace("\n", "<br>  ")
     return f"p50 {p50} ({measured(entry)})"
 
 
@@ -228,7 +223,7 @@ def way_label(order: str, depth_method: str | None, width_method: str | None) ->
     """The order with the method of each phase that is not done at once: `direct layers → channels`."""
     methods = {"layers": depth_method, "channels": width_method}
     iterative = {phase: f"{method} " for phase, method in methods.items() if method not in (None, "one-shot")}
-    return " → ".join(iterative.get(phase, "") + order_label(phase) for phase in order.split("-"))
+    return " → ".join(iterative.get(phase, "") + order_label(phase) for phase in phases_of(order))
 
 
 def data_label(name: str) -> str:

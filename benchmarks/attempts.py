@@ -98,7 +98,7 @@ class Bench:
         """The layers that one iteration selects."""
         context = self.context(race=race)
         choice = progressive.select_step(context, self._scores(context), self.settings, self._widths())
-        return {attempt["name"] for attempt in choice.record["attempts"] if attempt["selected"]}
+        return {attempt.name for attempt in choice.record.attempts if attempt.selected}
 
     def _scores(self, context: AttemptContext) -> dict[int, float]:
         return score_channels(context.calibration, "fpgm")

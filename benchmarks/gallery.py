@@ -34,8 +34,8 @@ def main() -> None:
                 folder = store.create(spec, foreground=True)
                 with tables.progress(folder):
                     if execute(folder, pipeline.run) != "done":
-                        raise SystemExit(f"{criterion}, {order}: {folder.status()['message']}")
-                print(f"{criterion}, {order}: {folder.points()[-1]['top1']:.1%} at {KEEP[-1]}×", flush=True)
+                        raise SystemExit(f"{criterion}, {order}: {folder.status().message}")
+                print(f"{criterion}, {order}: {folder.points()[-1].top1:.1%} at {KEEP[-1]}×", flush=True)
         _replace(store.folder, GALLERY)
 
 

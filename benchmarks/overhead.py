@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from engine.storage.records.event import Spent
 from tests.support.board_rig import own_home, rigged
 from tests.support.sshd import SSHD
 
@@ -42,8 +43,8 @@ def _own_seconds(folder: Path, key: Path, timings: int) -> list[float]:
     with rigged(folder, key) as rig:
         for number in range(timings):
             timing = rig.timed(seconds=0.2 + 0.01 * number)
-            assert timing.status()["state"] == "done", timing.status()["message"]
-            own += [event["own"] for event in timing.events() if event["kind"] == "spent"]
+            assert timing.status().state == "done", timing.status().message
+            own += [spent.own for spent in timing.events(Spent)]
     return own
 
 

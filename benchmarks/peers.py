@@ -57,7 +57,7 @@ class Contest:
         finished = {}
         for path in sorted((self.folder / "runs").glob("*/")):
             run = Run(path)
-            if not path.name.startswith(".") and run.status()["state"] == "done":
+            if not path.name.startswith(".") and run.status().state == "done":
                 finished[run.spec().canonical()] = run
         return finished
 

@@ -10,6 +10,7 @@ from engine.measure.machine import cpu_model
 from engine.stats import Interval, mean_interval
 from engine.storage.atomic import read_json
 from engine.storage.job_folder import Run
+from engine.storage.records import event
 
 IMAGE = (3, 32, 32)
 ROUNDS = 3
@@ -65,17 +66,18 @@ class Standings:
 
 def ours(run: Run, each: int) -> Result:
     """The last point of a run, and what its events say of the way there; `each` is the batches of an epoch."""
-    points, events = run.points(), run.events()
-    final = next(point for point in points if point["final"])
-    epochs = sum(event["kind"] == "epoch" and event["stage"] == "recovered" for event in events)
-    steps = sum(event["kind"] == "attempts" for event in events)
+    points = run.points()
+    final = next(point for point in points if point.final)
+    assert final.correct is not None and final.total is not None
+    epochs = sum(epoch.stage == "recovered" for epoch in run.events(event.Epoch))
+    steps = len(run.events(event.Attempts))
     return Result(
-        final["correct"],
-        final["total"],
-        final["macs"] / points[0]["macs"],
+        final.correct,
+        final.total,
+        final.macs / points[0].macs,
         epochs * each + steps * run.spec().recover.between_steps_batches,
-        _selection_seconds(events),
-        run.model_file(final["point"], "onnx"),
+        _selection_seconds(run.event_lines()),
+        run.model_file(final.point, "onnx"),
     )
 
 
@@ -151,11 +153,11 @@ def _describe(row: Row | None, all_: Standings) -> str:
 def _selection_seconds(events: Sequence[dict[str, Any]]) -> float:
     """Seconds between the beginning of each choice and its cut."""
     seconds, began = 0.0, None
-    for event in events:
-        if event["kind"] == "phase" and event["message"].startswith(("scoring", "attempting")):
-            began = event["t"]
-        elif event["kind"] == "cut" and began is not None:
-            seconds, began = seconds + event["t"] - began, None
+    for line in events:
+        if line["kind"] == "phase" and line["message"].startswith(("scoring", "attempting")):
+            began = line["t"]
+        elif line["kind"] == "cut" and began is not None:
+            seconds, began = seconds + line["t"] - began, None
     return seconds
 
 

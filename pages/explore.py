@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import theme
+from app import text, theme
 from app.charts import tradeoff
 from app.components import empty
 from app.explore import card, controls, news, table
@@ -68,7 +68,7 @@ with canvas:
             at_most=budget.at_most,
             at_least=budget.at_least,
         )
-        note = on.setting if on else (timing or "" if x.column == "latency" else "")
+        note = on.setting if on else (text.conditions(timing) if timing and x.column == "latency" else "")
         st.plotly_chart(
             tradeoff.figure(drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
             key="tradeoff",

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app import format, theme
+from engine.storage.records.event import Attempt, Attempts, Tally
 
 # From harmless to harmful; every colour stands out from the page, the most harmful one most.
 _SCALES = {
@@ -40,23 +41,26 @@ class ColourUnit:
         return _UNITS.get(self.measure, self.measure) + (" per % saved" if self.per_saving else "")
 
 
-def table(events: Sequence[Mapping[str, Any]], first_phase: str) -> pd.DataFrame:
-    """Events of kind `attempts` → one row an attempt, in the order in which they were made.
+def table(steps: Sequence[Attempts]) -> pd.DataFrame:
+    """What the steps of a run tried (`Run.attempts`) → one row an attempt, in the order in which they were made.
 
-    `trail` names the phase whose steps belong together (a first phase passes all its targets, a later one starts anew
-    for each), `at` counts its steps from 1. `saved` is a share of the untouched network, `rise` is per image;
+    `trajectory` names the steps that belong together, `at` is the step's place among them, from 1, and `passed` the
+    number of targets that they had behind them. `saved` is a share of the untouched network, `rise` is per image;
     accuracies are shares and losses nats. They are missing for CKA, and where a race ended early: `least` marks
     those rises, which are lower bounds, from the hardest images only.
     """
-    steps = {(event["phase"], event["keep"], event["step"]): event for event in events}  # the last one, where repeated
-    counted: dict[str, int] = {}
     rows = []
-    for (phase, keep, step), event in steps.items():
-        trail = phase if phase == first_phase else f"{phase}, {format.ratio(keep)}"
-        counted[trail] = counted.get(trail, 0) + 1
-        shared = {"trail": trail, "phase": phase, "keep": keep, "step": step, "at": counted[trail]}
-        shared["measure"] = event["measure"]
-        rows += [shared | _row(attempt, event["before"]) for attempt in event["attempts"]]
+    for step in steps:
+        shared = {
+            "trajectory": step.phase if step.trajectory == step.phase else f"{step.phase}, {format.ratio(step.keep)}",
+            "phase": step.phase,
+            "keep": step.keep,
+            "step": step.step,
+            "at": step.place,
+            "passed": len(step.passed or ()),
+            "measure": step.measure,
+        }
+        rows += [shared | _row(attempt, step.before) for attempt in step.attempts]
     return pd.DataFrame(rows)
 
 
@@ -72,7 +76,7 @@ def in_order(names: Sequence[str], layers: Sequence[str]) -> list[str]:
 def figure(tried: pd.DataFrame, layers: Sequence[str], look: ColourUnit, *, ink: theme.Ink) -> go.Figure:
     """A heat map: a column for each step, a row for each layer or block in order of depth, colour what it would harm.
 
-    `tried` are rows of `table` of one trail; dots mark what was removed, thin lines where the next target begins.
+    `tried` are rows of `table` of one trajectory; dots mark what was removed, thin lines where the next target begins.
     """
     tried = tried.assign(colour=_colours(tried, look), hover=[_hover(row, look) for row in tried.to_dict("records")])
     names = in_order(list(tried["place"]), layers)
@@ -96,10 +100,10 @@ def figure(tried: pd.DataFrame, layers: Sequence[str], look: ColourUnit, *, ink:
         ygap=1,
         colorbar={"thickness": 10, "tickformat": ".2~g", "x": 1.0, "xpad": 4},
     )
-    gone = tried[tried["selected"]]
+    removed = tried[tried["selected"]]
     fig.add_scatter(
-        x=gone["at"],
-        y=gone["place"],
+        x=removed["at"],
+        y=removed["place"],
         mode="markers",
         marker={"symbol": "circle", "size": 7, "color": ink.paper, "line": {"width": 1.5, "color": ink.line}},
         hoverinfo="skip",
@@ -140,28 +144,28 @@ def readable(tried: pd.DataFrame) -> pd.DataFrame:
     return out.sort_values(["step", "rise"], ascending=[False, True]).dropna(axis="columns", how="all")
 
 
-def _row(attempt: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    images, of = attempt.get("total"), before.get("total")
-    least = images is not None and of is not None and images < of
+def _row(attempt: Attempt, before: Tally) -> dict[str, Any]:
+    images = attempt.total
+    least = images is not None and before.total is not None and images < before.total
     return {
-        "name": attempt["name"],
-        "place": _COUPLED.sub("", attempt["name"]),
-        "what": attempt["what"],
-        "channels": attempt["channels"],
-        "saved": attempt["saved"],
-        "rise": attempt["rise"],
-        "selected": bool(attempt["selected"]),
-        "accuracy": np.nan if least else _share(attempt),
-        "accuracy_before": _share(before),
-        "loss": np.nan if least else attempt.get("loss", np.nan),
-        "loss_before": before.get("loss", np.nan),
-        "images": np.nan if images is None else float(images),
+        "name": attempt.name,
+        "place": _COUPLED.sub("", attempt.name),
+        "what": attempt.what,
+        "channels": attempt.channels,
+        "saved": attempt.saved,
+        "rise": attempt.rise,
+        "selected": attempt.selected,
+        "accuracy": np.nan if least else _or_nan(attempt.accuracy),
+        "accuracy_before": _or_nan(before.accuracy),
+        "loss": np.nan if least else _or_nan(attempt.loss),
+        "loss_before": _or_nan(before.loss),
+        "images": _or_nan(images),
         "least": least,
     }
 
 
-def _share(tally: Mapping[str, Any]) -> float:
-    return tally["correct"] / tally["total"] if tally.get("total") else np.nan
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else float(value)
 
 
 def _colours(tried: pd.DataFrame, look: ColourUnit) -> pd.Series:
@@ -178,10 +182,10 @@ def _brightest(spread: pd.Series) -> float:
 
 
 def _borders(tried: pd.DataFrame) -> list[float]:
-    """Where on the axis of steps one target ends and the next begins."""
-    keeps = tried.drop_duplicates("at").sort_values("at")
-    changes = keeps["keep"].ne(keeps["keep"].shift())
-    return [at - 0.5 for at in keeps["at"][changes].iloc[1:]]
+    """Where on the axis of steps a target was passed and the next one begins."""
+    steps = tried.drop_duplicates("at").sort_values("at")
+    begins = steps["passed"].ne(steps["passed"].shift())
+    return [at - 0.5 for at in steps["at"][begins].iloc[1:]]
 
 
 def _hover(row: Mapping[str, Any], look: ColourUnit) -> str:

@@ -33,13 +33,13 @@ def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
     return [_curve(criteria[group], list(targets.values())) for group, targets in cells.items() if len(targets) > 1]
 
 
-def trails(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
+def trajectories(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve for each iterative phase of each run, through its steps in order of x; columns as in `tidy`."""
-    steps = points[points["trail"].notna()].sort_values([x, "step"])
+    steps = points[points["trajectory"].notna()].sort_values([x, "step"])
     return [
-        Curve(str(trail["criterion"].iloc[0]), tuple(trail[x]), tuple(trail[y]), None, None)
-        for _, trail in steps.groupby("trail", sort=False)
-        if len(trail) > 1
+        Curve(str(own["criterion"].iloc[0]), tuple(own[x]), tuple(own[y]), None, None)
+        for _, own in steps.groupby("trajectory", sort=False)
+        if len(own) > 1
     ]
 
 

@@ -7,7 +7,8 @@ import plotly.graph_objects as go
 
 from app import text, theme
 from app.charts import axes, legend
-from app.tables.board_columns import BoardSetting
+from app.tables.board_columns import BoardSetting, of_devices
+from engine.storage.records.measurement import Measurement
 
 _SIZE = 11  # px
 
@@ -18,10 +19,11 @@ def rows(frame: pd.DataFrame) -> pd.DataFrame:
     Latencies in ms, power in mW, energy in mJ for each inference; `warning` says why a board slowed itself down. The
     network, its data and its seed are there where they differ.
     """
-    found = [_row(row, entry) for row in frame.to_dict("records") for entry in row["latencies"] if entry.get("device")]
-    if not found:
+    timed = [(row, entry) for row in frame.to_dict("records") for entry in of_devices(row["latencies"])]
+    if not timed:
         return pd.DataFrame()
-    out = pd.DataFrame(found).sort_values("at", ascending=False, kind="stable", ignore_index=True)
+    out = pd.DataFrame([_row(row, entry) for row, entry in timed])
+    out = out.sort_values("at", ascending=False, kind="stable", ignore_index=True)
     return out.drop(columns=[key for key in ("network", "data", "seed") if out[key].nunique() < 2])
 
 
@@ -64,28 +66,28 @@ def describe(frame: pd.DataFrame, on: BoardSetting) -> str:
     return f"{sentence}, from {least} to {most}." if len(ratios) > 1 else f"{sentence}."
 
 
-def _row(row: dict[str, Any], entry: dict[str, Any]) -> dict[str, Any]:
+def _row(row: dict[str, Any], entry: Measurement) -> dict[str, Any]:
     return {
         "id": row["id"],
         "model": "Not pruned" if row["baseline"] else f"{text.title(row)}, {text.way(row)}",
         "network": row["model"],
         "data": text.data_label(row["data"]),
         "seed": row["seed"],
-        "device": entry["device"],
-        "setting": text.setting(entry),
+        "device": entry.device,
+        "setting": text.setting(entry.conditions),
         "top1": row["top1"],
         "host": row["latency"],
-        "p50": entry["p50_ms"],
-        "p90": entry.get("p90_ms"),
-        "p99": entry.get("p99_ms"),
-        "compute": entry.get("gpu_p50_ms"),
-        "transfers": text.transfers(entry),
-        "power": entry.get("power_mw"),
-        "energy": entry.get("energy_mj"),
-        "n": entry["n"],
-        "throttled": entry.get("throttled"),
-        "warning": entry.get("why_throttled"),
-        "at": float(entry.get("at") or 0),
+        "p50": entry.p50_ms,
+        "p90": entry.p90_ms,
+        "p99": entry.p99_ms,
+        "compute": entry.gpu_p50_ms,
+        "transfers": entry.transfer_ms,
+        "power": entry.power_mw,
+        "energy": entry.energy_mj,
+        "n": entry.n,
+        "throttled": entry.throttled,
+        "warning": entry.why_throttled,
+        "at": float(entry.at or 0),
     }
 
 

@@ -1,33 +1,36 @@
 """Learning curves: the epochs of a run as a figure. Pure functions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import plotly.graph_objects as go
 
 from app import format, theme
 from app.charts import legend
+from engine.storage.records.event import Epoch
 
 Quantity = Literal["loss", "accuracy"]
 _TICKS = 8  # at most; among fewer epochs than that, Plotly alone would put ticks between two of them
 
 
-def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.Ink, height: int = 170) -> go.Figure:
+def figure(epochs: Sequence[Epoch], what: Quantity, *, ink: theme.Ink, height: int = 170) -> go.Figure:
     """Loss or accuracy over the run's epochs, counted from its start, with a thin line where a new stage begins.
 
-    `epochs` are events of kind `epoch`, in order.
+    `epochs` are in order.
     """
     count = list(range(1, len(epochs) + 1))
-    stages = [f"{e.get('stage', '')} {format.ratio(e['keep']) if e.get('keep') else ''}".strip() for e in epochs]
+    stages = [f"{each.stage} {format.ratio(each.keep)}" for each in epochs]
     series = (
-        [("training loss", "loss", "#0072B2", 1.0)]
+        [("training loss", "#0072B2", [each.loss for each in epochs])]
         if what == "loss"
-        else [("training", "train_top1", "#E69F00", 100.0), ("validation", "val_top1", "#009E73", 100.0)]
+        else [
+            ("training", "#E69F00", [100 * each.train_top1 for each in epochs]),
+            ("validation", "#009E73", [100 * each.val_top1 for each in epochs]),
+        ]
     )
     fig = go.Figure()
-    for name, key, colour, factor in series:
-        values = [None if e.get(key) is None else factor * e[key] for e in epochs]
+    for name, colour, values in series:
         fig.add_scatter(
             x=count,
             y=values,
@@ -35,7 +38,7 @@ def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.In
             mode="lines+markers" if len(count) < 3 else "lines",
             line={"color": colour, "width": 2},
             customdata=stages,
-            hovertemplate="%{y:.3~f}" + (" %" if factor == 100 else "") + " · epoch %{x}, %{customdata}",
+            hovertemplate="%{y:.3~f}" + (" %" if what == "accuracy" else "") + " · epoch %{x}, %{customdata}",
         )
     for before, (left, right) in enumerate(pairwise(stages), start=1):
         if left != right:
@@ -57,8 +60,8 @@ def figure(epochs: Sequence[Mapping[str, Any]], what: Quantity, *, ink: theme.In
     return fig
 
 
-def describe(epochs: Sequence[Mapping[str, Any]], what: Quantity) -> str:
+def describe(epochs: Sequence[Epoch], what: Quantity) -> str:
     last = epochs[-1]
     if what == "loss":
-        return f"Training loss over {len(epochs)} epochs, now {last['loss']:.3f}."
-    return f"Accuracy over {len(epochs)} epochs, validation now {format.percent(last.get('val_top1'))}."
+        return f"Training loss over {len(epochs)} epochs, now {last.loss:.3f}."
+    return f"Accuracy over {len(epochs)} epochs, validation now {format.percent(last.val_top1)}."

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from app import text, theme
 from app.charts import legend
 from app.charts.axes import Axis, say
-from app.charts.curves import Curve, curves, trails
+from app.charts.curves import Curve, curves, trajectories
 from app.tables.points import SAME_IMAGES
 
 FADED = 0.45  # opacity of a point that another one beats on both axes
@@ -61,7 +61,7 @@ def figure(
     dots = go.Scattergl if len(drawn) > _SVG_POINTS else go.Scatter
     canvas = _Canvas(go.Figure(), x, y, ink, marks, dots)
     _add_baselines(canvas, drawn)
-    _add_trails(canvas, drawn)
+    _add_trajectories(canvas, drawn)
     _add_curves(canvas, drawn)
     _add_front(canvas, drawn)
     for (criterion, order), cell in drawn[~drawn["baseline"]].groupby(["criterion", "order"], sort=False):
@@ -118,11 +118,11 @@ def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
     )
 
 
-def _add_trails(c: _Canvas, drawn: pd.DataFrame) -> None:
+def _add_trajectories(c: _Canvas, drawn: pd.DataFrame) -> None:
     """One thin trace per criterion through the steps of its runs."""
-    found = trails(drawn, c.x.column, c.y.column)
-    for criterion in dict.fromkeys(trail.criterion for trail in found):
-        xs, ys = _parted([(trail.x, trail.y) for trail in found if trail.criterion == criterion])
+    steps = trajectories(drawn, c.x.column, c.y.column)
+    for criterion in dict.fromkeys(curve.criterion for curve in steps):
+        xs, ys = _parted([(curve.x, curve.y) for curve in steps if curve.criterion == criterion])
         c.fig.add_scatter(
             x=[None if x is None else x * c.x.factor for x in xs],
             y=[None if y is None else y * c.y.factor for y in ys],
@@ -137,9 +137,9 @@ def _add_trails(c: _Canvas, drawn: pd.DataFrame) -> None:
 
 def _add_curves(c: _Canvas, drawn: pd.DataFrame) -> None:
     """One trace per criterion for its bands and one for its lines: their experiments are parted by gaps."""
-    found = curves(drawn[drawn["final"] & ~drawn["baseline"]], c.x.column, c.y.column)
-    for criterion in dict.fromkeys(curve.criterion for curve in found):
-        mine = [curve for curve in found if curve.criterion == criterion]
+    targets = curves(drawn[drawn["final"] & ~drawn["baseline"]], c.x.column, c.y.column)
+    for criterion in dict.fromkeys(curve.criterion for curve in targets):
+        mine = [curve for curve in targets if curve.criterion == criterion]
         colour = theme.criterion_colour(criterion)
         for name, outlines, style in (
             ("95 % interval over seeds", [_band(curve) for curve in mine], _fill(theme.translucent(colour, 0.15))),
@@ -206,7 +206,7 @@ def _add_front(c: _Canvas, drawn: pd.DataFrame) -> None:
 def _add_points(c: _Canvas, cell: pd.DataFrame, criterion: str, order: str) -> None:
     symbol = theme.ORDER_SYMBOLS.get(order, "x")
     hollow = cell["stage"].eq("pruned")
-    on_the_way = cell["trail"].notna() & ~cell["final"]
+    on_the_way = cell["trajectory"].notna() & ~cell["final"]
     opacity = [1.0 if i in c.marks.front or not c.marks.front else FADED for i in cell["id"]]
     colour = theme.criterion_colour(criterion)
     trace = c.dots(

@@ -5,32 +5,28 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import format, theme
+from app import format, text, theme
 from app.charts import host_vs_board
 from app.tables import board_columns, points
-from app.tables.board_columns import BoardSetting
 
 
 def show(frame: pd.DataFrame) -> None:
     """The table and the chart; nothing while no device has measured any point."""
-    known = [
-        BoardSetting(device, setting)
-        for device in board_columns.devices(frame)
-        for setting in board_columns.settings(frame, device)
-    ]
+    known = [each for device in board_columns.devices(frame) for each in board_columns.settings(frame, device)]
     if not known:
         return
     st.subheader("What devices measured")
-    timed = frame[[any(entry.get("device") for entry in entries) for entries in frame["latencies"]]]
-    host = next(iter(points.timings(timed)), None)
-    _table(host_vs_board.rows(points.with_latency(timed, host)), host)
+    timed = frame[[bool(board_columns.of_devices(entries)) for entries in frame["latencies"]]]
+    conditions = next(iter(points.timings(timed)), None)
+    host = None if conditions is None else text.conditions(conditions)
+    _table(host_vs_board.rows(points.with_latency(timed, conditions)), host)
     if host is None:
         return
     on = known[0]
     if len(known) > 1:
         names = {f"{one.device}: {one.setting}": one for one in known}
         on = names[st.selectbox("Chart shows", list(names), key="chart_on", width=380)]
-    shown = board_columns.with_device(points.with_latency(timed, host), on)
+    shown = board_columns.with_device(points.with_latency(timed, conditions), on)
     st.plotly_chart(
         host_vs_board.figure(shown, on, host, ink=theme.ink()),
         key="compared",
@@ -47,8 +43,8 @@ def _table(rows: pd.DataFrame, host: str | None) -> None:
     shown = shown.dropna(axis="columns", how="all")
     column = st.column_config.NumberColumn
 
-    def ms(label: str, told: str | None = None) -> Any:
-        return column(label, format="%.3g ms", help=told)
+    def ms(label: str, note: str | None = None) -> Any:
+        return column(label, format="%.3g ms", help=note)
 
     st.dataframe(
         shown,

@@ -47,9 +47,9 @@ def form(devices: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
         )
         with st.popover("Advanced", icon=":material/tune:"):
             more = _advanced()
-        asked: dict[str, Any] = {"device": device, "precision": precision, **more}
-        asked["points"] = [{"run": run, "point": int(point)} for run, _, point in (i.rpartition(".") for i in chosen)]
-        refusal = _refused(devices, asked)
+        request: dict[str, Any] = {"device": device, "precision": precision, **more}
+        request["points"] = [{"run": run, "point": int(point)} for run, _, point in (i.rpartition(".") for i in chosen)]
+        refusal = _refused(devices, request)
         st.button(
             "Time",
             type="primary",
@@ -57,7 +57,7 @@ def form(devices: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
             key="time",
             disabled=not chosen or refusal is not None,
             on_click=_submit,
-            args=(asked,),
+            args=(request,),
         )
     if refusal is not None:
         st.error(refusal, icon=":material/error:")
@@ -154,30 +154,30 @@ def _advanced() -> dict[str, Any]:
     return more
 
 
-def _refused(devices: Sequence[Board], asked: dict[str, Any]) -> str | None:
+def _refused(devices: Sequence[Board], request: dict[str, Any]) -> str | None:
     """Why the device cannot be asked for this, as far as is known here; None when nothing speaks against it."""
-    result = next((probes.last_result(device) for device in devices if device.name == asked["device"]), None)
+    result = next((probes.last_result(device) for device in devices if device.name == request["device"]), None)
     probe = None if result is None else result.probe
-    if asked["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
-        return f"{asked['device']} has no TensorRT, and ONNX Runtime times in FP32 only."
-    if not asked["points"]:
+    if request["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
+        return f"{request['device']} has no TensorRT, and ONNX Runtime times in FP32 only."
+    if not request["points"]:
         return None
     try:
-        board_timing.parse(asked)
+        board_timing.parse(request)
     except RequestError as error:
         return text.sentence(str(error))
     return None
 
 
-def _submit(asked: dict[str, Any]) -> None:
+def _submit(request: dict[str, Any]) -> None:
     """Queues the timing and sees that someone works on it; a double click asks only once."""
     last = st.session_state.get("timing_submitted")
     now = time.monotonic()
-    if last and last[0] == asked and now - last[1] < TWICE_SECONDS:
+    if last and last[0] == request and now - last[1] < TWICE_SECONDS:
         return
 
-    if actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(asked)), "Queued"):
-        st.session_state["timing_submitted"] = (asked, now)
+    if actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(request)), "Queued"):
+        st.session_state["timing_submitted"] = (request, now)
 
 
 def titles(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, str]:

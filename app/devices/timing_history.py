@@ -11,8 +11,7 @@ from app.components import actions, job_panel, job_table
 from app.components.error_boundary import error_boundary
 from app.devices import timing_form, timing_live
 from app.tables import store
-
-_RESUMABLE = ("interrupted", "failed", "cancelled")
+from engine.storage.records.status import RESUMABLE
 
 
 def show(timings: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> None:
@@ -65,7 +64,7 @@ def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:
     if timing["error"]:
         st.error(text.sentence(timing["error"], timing["device"]))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if timing["state"] in _RESUMABLE and readable:
+        if timing["state"] in RESUMABLE and readable:
             st.button("Try again", icon=":material/replay:", on_click=_resume, args=(timing["job_id"],))
         if st.button("Delete", icon=":material/delete:"):
             _confirm_delete(timing["job_id"])

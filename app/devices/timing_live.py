@@ -12,6 +12,7 @@ from app.devices import timing_form
 from app.tables import store
 from engine.errors import RequestError
 from engine.storage.job_folder import Timing
+from engine.storage.records.event import TurnEvent
 
 
 def board(token: str) -> None:
@@ -89,9 +90,8 @@ def folder_or_none(job_id: str) -> Timing | None:
 def turns(folder: Timing, titles: Mapping[str, str]) -> None:
     """What the turns so far have brought, a line for each model."""
     taken: dict[str, list[float]] = {}
-    for event in folder.events():
-        if event["kind"] == "turn":
-            taken.setdefault(event["model"], []).append(event["p50_ms"])
+    for turn in folder.events(TurnEvent):
+        taken.setdefault(turn.model, []).append(turn.p50_ms)
     lines = [
         f"{titles.get(model, model)}: p50 " + ", ".join(format.milliseconds(value) for value in values)
         for model, values in taken.items()

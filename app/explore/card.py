@@ -95,14 +95,14 @@ def _metrics(point: Mapping[str, Any], measured: str | None, there: BoardResult 
 
 def _on_device(there: BoardResult) -> list[tuple[str, str, str | None, str | None]]:
     """The latency on a device, and the energy where it is known."""
-    name, note = there.entry["device"], text.measured_there(there.entry).replace("\n", "  \n")
-    said = [
-        (f"Latency on {name}", format.milliseconds(there.entry["p50_ms"]), there.ratio("p50_ms")),
-        (f"Energy on {name}", format.millijoules(there.entry.get("energy_mj")), there.ratio("energy_mj")),
+    name, note = there.entry.device, text.measured_there(there.entry).replace("\n", "  \n")
+    metrics = [
+        (f"Latency on {name}", format.milliseconds(there.entry.p50_ms), there.latency_ratio),
+        (f"Energy on {name}", format.millijoules(there.entry.energy_mj), there.energy_ratio),
     ]
     return [
         (label, value, None if ratio is None else format.ratio(ratio), note)
-        for label, value, ratio in said
+        for label, value, ratio in metrics
         if value != format.MISSING
     ]
 

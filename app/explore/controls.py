@@ -9,6 +9,7 @@ import streamlit as st
 from app import text
 from app.charts import axes
 from app.tables import board_columns, points
+from engine.storage.records.measurement import Conditions
 
 # In what unit a budget on x is typed: the unit's words, and how many of the stored unit it is.
 _UNITS: dict[str, tuple[str, float]] = {
@@ -69,23 +70,23 @@ def y_axis() -> axes.Axis:
     return labels[st.selectbox("Quality", list(labels), key="y", bind="query-params", width=170)]
 
 
-def timing(frame: pd.DataFrame) -> str | None:
+def timing(frame: pd.DataFrame) -> Conditions | None:
     """Under which conditions a host's latencies are compared; asked only when there is more than one."""
-    known = points.timings(frame)
+    known = {text.conditions(each): each for each in points.timings(frame)}
     if len(known) < 2:
-        return next(iter(known), None)
-    return st.selectbox("Measured on", known, key="device", bind="query-params", width=260)
+        return next(iter(known.values()), None)
+    return known[st.selectbox("Measured on", list(known), key="device", bind="query-params", width=260)]
 
 
 def on_device(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardSetting | None:
     """Under which conditions the device of the axis measured; asked only when there is more than one."""
     if x.device is None:
         return None
-    known = board_columns.settings(frame, x.device)
+    known = {each.setting: each for each in board_columns.settings(frame, x.device)}
     if len(known) < 2:
-        return board_columns.BoardSetting(x.device, known[0])
-    chosen = st.selectbox(f"Measured on {x.device} with", known, key=f"with_{x.device}", bind="query-params", width=300)
-    return board_columns.BoardSetting(x.device, chosen)
+        return next(iter(known.values()))
+    label = f"Measured on {x.device} with"
+    return known[st.selectbox(label, list(known), key=f"with_{x.device}", bind="query-params", width=300)]
 
 
 def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:

@@ -10,13 +10,15 @@ from app.charts import axes, skyline
 from app.explore import controls
 from app.tables import points
 from app.tables.board_columns import BoardSetting
+from engine.storage.records.measurement import Conditions
 
 _PICTURES = 300  # rows; above it the table goes without thumbnails
 
 
-def show(frame: pd.DataFrame, timing: str | None, on: BoardSetting | None = None) -> None:
+def show(frame: pd.DataFrame, timing: Conditions | None, on: BoardSetting | None = None) -> None:
     """One row a point, its latency on a host and on a device as chosen; choosing a row selects its point."""
     rows = readable(frame, on)
+    conditions = None if timing is None else text.conditions(timing)
     st.dataframe(
         rows,
         hide_index=True,
@@ -38,7 +40,7 @@ def show(frame: pd.DataFrame, timing: str | None, on: BoardSetting | None = None
             "kept": st.column_config.NumberColumn(
                 format="%.2f×", help="Share of the baseline's MACs, parameters or latency asked for."
             ),
-            "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=timing),
+            "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=conditions),
             **_device_columns(on),
         },
         alt="The models in the chart with the settings in which they differ",
@@ -73,7 +75,7 @@ def readable(frame: pd.DataFrame, on: BoardSetting | None = None) -> pd.DataFram
     return out
 
 
-def csv(frame: pd.DataFrame, timing: str | None, on: BoardSetting | None = None) -> bytes:
+def csv(frame: pd.DataFrame, timing: Conditions | None, on: BoardSetting | None = None) -> bytes:
     """The shown points with all their settings and raw values, and the conditions of their latencies."""
     columns = [
         "run_id",
@@ -90,7 +92,8 @@ def csv(frame: pd.DataFrame, timing: str | None, on: BoardSetting | None = None)
     ]
     columns += [*points.METRICS, "flops", "latency", "created"]
     out = frame[columns].rename(columns={"latency": "latency_p50_ms"})
-    out["latency_conditions"] = frame["latency"].notna().map({True: timing, False: None})
+    conditions = None if timing is None else text.conditions(timing)
+    out["latency_conditions"] = frame["latency"].notna().map({True: conditions, False: None})
     if on is not None:
         out["device"] = frame["device_ms"].notna().map({True: on.device, False: None})
         out["device_latency_p50_ms"] = frame["device_ms"]

@@ -196,7 +196,7 @@ def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
                 persist_state="session",
             )
         out["latency_table"] = table.strip() or None
-    if "-" in order:
+    if len(specs.phases_of(order)) > 1:
         out["depth_share"] = st.slider(
             "Layers' share of the cut",
             0.0,

@@ -44,7 +44,7 @@ def removal(head: Any) -> Removal:
         persist_state="session",
         help="Whole layers, channels, one after the other, or step by step whichever hurts less.",
     )
-    phases = order.split("-")
+    phases = specs.phases_of(order)
     depth = width = "one-shot"
     with st.container(horizontal=True, gap="small"):
         if "layers" in phases:
@@ -103,7 +103,8 @@ def recovery(head: Any, chosen: Removal) -> dict[str, Any]:
             out |= _after_steps() if chosen.iterates else {}
             out |= _teacher() if out.get("distil") else {}
     epochs_each_step = each_step and not out.get("between_steps_batches")
-    if "-" in chosen.order and not (epochs_each_step and chosen.order.startswith("layers")):
+    phases = specs.phases_of(chosen.order)
+    if len(phases) > 1 and not (epochs_each_step and phases[0] == "layers"):
         out["between_phases"] = toggles.toggle(
             "Also between phases",
             default.between_phases,

@@ -1,6 +1,6 @@
 """The attempts of one run on the page: a heat map and a table, folded until they are asked for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -8,26 +8,27 @@ import streamlit as st
 from app import format, text, theme
 from app.charts import attempt_map
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Attempts
 
 
-def show(run: Mapping[str, Any], folder: Run, events: Sequence[Mapping[str, Any]]) -> None:
-    """Draws the events of kind `attempts`, of which there is at least one."""
+def show(folder: Run, steps: Sequence[Attempts]) -> None:
+    """Draws what the steps of a run tried, of which there is at least one."""
     folded = st.expander("Attempts", icon=":material/grid_on:", key=f"attempts-{folder.id}", on_change="rerun")
     if not folded.open:
         return
     with folded:
-        tried = attempt_map.table(events, str(run["order"]).split("-", 1)[0])
-        trails = list(dict.fromkeys(tried["trail"]))
-        if len(trails) > 1:
-            chosen = st.selectbox("Phase", trails, key=f"trail-{folder.id}", width=260)
-            tried = tried[tried["trail"] == chosen]
+        tried = attempt_map.table(steps)
+        names = list(dict.fromkeys(tried["trajectory"]))
+        if len(names) > 1:
+            chosen = st.selectbox("Phase", names, key=f"trajectory-{folder.id}", width=260)
+            tried = tried[tried["trajectory"] == chosen]
         _draw(folder, tried)
 
 
 def _draw(folder: Run, tried: Any) -> None:
     measure, phase = str(tried["measure"].iloc[0]), str(tried["phase"].iloc[0])
     look = attempt_map.ColourUnit(measure, phase == "channels" and folder.spec().width.select == "per-saving")
-    layers = [name for point in folder.points()[:1] for name in point.get("widths") or ()]
+    layers = [name for point in folder.points()[:1] for name in point.widths]
     st.caption(
         f"What the network would lose without each of these, judged by {text.measure_label(measure)} on validation "
         "images: the more a colour stands out from the page, the more it would hurt. A dot marks what was removed. "

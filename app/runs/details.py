@@ -9,6 +9,7 @@ from app import text, theme
 from app.charts import learning_curves
 from app.runs import attempts
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Epoch
 
 
 def what(run: Mapping[str, Any]) -> str:
@@ -21,16 +22,15 @@ def what(run: Mapping[str, Any]) -> str:
 
 def what_happened(run: Mapping[str, Any], folder: Run) -> None:
     """The learning curves of a run, and what it attempted where it did."""
-    events = folder.events()
-    epochs = [event for event in events if event["kind"] == "epoch"]
+    epochs = folder.events(Epoch)
     if epochs:
         curves(epochs, key=run["run_id"])
-    attempted = [event for event in events if event["kind"] == "attempts"]
-    if attempted:
-        attempts.show(run, folder, attempted)
+    steps = folder.attempts()
+    if steps:
+        attempts.show(folder, steps)
 
 
-def curves(epochs: Sequence[Mapping[str, Any]], *, key: str) -> None:
+def curves(epochs: Sequence[Epoch], *, key: str) -> None:
     """Loss and accuracy side by side."""
     ink = theme.ink()
     both: tuple[learning_curves.Quantity, learning_curves.Quantity] = ("loss", "accuracy")

@@ -11,8 +11,7 @@ from app.components import actions, job_panel, job_table
 from app.components.error_boundary import error_boundary
 from app.runs import details
 from app.tables import points, store
-
-_RESUMABLE = ("interrupted", "failed", "cancelled")
+from engine.storage.records.status import RESUMABLE
 
 
 def show(runs: Sequence[Mapping[str, Any]]) -> None:
@@ -80,7 +79,7 @@ def _actions(run: Mapping[str, Any]) -> None:
                 icon=":material/scatter_plot:",
                 query_params={"exp": points.experiment(run)},
             )
-        if run["state"] in _RESUMABLE and not run["gallery"]:
+        if run["state"] in RESUMABLE and not run["gallery"]:
             st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(run_id,))
         if run["model"]:
             st.button(

@@ -1,7 +1,9 @@
 """The points of all runs as one tidy table, and what is asked of it. Pure functions, nothing here reads a file."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +14,7 @@ from app import text
 from engine import stats
 from engine.spec.run import RunSpec
 from engine.spec.settings import arranged, settings_of
+from engine.storage.records.measurement import Conditions, Latency, Timed, read_timed
 
 METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
 
@@ -36,7 +39,8 @@ def headings(model: type[BaseModel]) -> dict[str, str]:
 SETTINGS = headings(RunSpec)  # the table shows only those in which its points differ
 SAME_IMAGES = ["data", "limit"]  # accuracies on other images are not to be compared
 _RUN = ("run_id", "group", "gallery", "state", "created", "host")
-_POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
+# Of each point as the index has it: the names of `engine.storage.records.point.Point`.
+POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
 _NUMBERS = (*METRICS, "keep", "step", "predicted_ms", "seconds")
 
 
@@ -44,8 +48,9 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Points joined with their run's settings → one row a point, with its run's baseline beside it.
 
     `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
-    `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trail` tells its steps
-    from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
+    `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trajectory` tells its
+    steps from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
+    `latencies` are the timings of hosts and devices (`engine.storage.records.measurement.Timed`).
     """
     frame = pd.DataFrame([_flat(row) for row in rows])
     if frame.empty:
@@ -54,8 +59,6 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame["flops"] = 2 * frame["macs"]
     frame["baseline"] = frame["stage"].eq("baseline")
     frame["int8"] = frame["stage"].eq("quantized")
-    frame["trail"] = [_trail(row) for row in frame.to_dict("records")]
-    frame["before"] = _is_before(frame)
     base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
     for metric in (*METRICS, "flops"):
         frame[f"base_{metric}"] = frame["run_id"].map(base[metric]).astype(float)
@@ -78,22 +81,26 @@ def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True
     if before:
         keep |= frame["before"]
     if steps:
-        keep |= ~frame["int8"] & (~frame["before"] | frame["trail"].notna())
+        keep |= ~frame["int8"] & (~frame["before"] | frame["trajectory"].notna())
     if int8:
         keep |= frame["int8"]
     return frame[keep]
 
 
-def timings(frame: pd.DataFrame) -> list[str]:
+def timings(frame: pd.DataFrame) -> list[Conditions]:
     """The conditions under which hosts timed the points, the most frequent first."""
-    names = [text.conditions(entry) for entries in frame["latencies"] for entry in _on_host(entries)]
-    return list(pd.Series(names, dtype=object).value_counts().index)
+    return most_frequent(entry.conditions for entries in frame["latencies"] for entry in _on_host(entries))
 
 
-def with_latency(frame: pd.DataFrame, chosen: str | None) -> pd.DataFrame:
-    """`frame` with `latency` and `base_latency` (p50, ms) under the conditions that `timings` names."""
+def most_frequent(conditions: Iterable[Conditions]) -> list[Conditions]:
+    """Each of the conditions once, the most frequent first."""
+    return [one for one, _ in Counter(conditions).most_common()]
+
+
+def with_latency(frame: pd.DataFrame, chosen: Conditions | None) -> pd.DataFrame:
+    """`frame` with `latency` and `base_latency` (p50, ms) under one of the conditions of `timings`."""
     values = [
-        next((entry["p50_ms"] for entry in _on_host(entries) if text.conditions(entry) == chosen), np.nan)
+        next((entry.p50_ms for entry in _on_host(entries) if entry.conditions == chosen), np.nan)
         for entries in frame["latencies"]
     ]
     return beside_baseline(frame, "latency", values)
@@ -106,14 +113,14 @@ def beside_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | N
     return frame.assign(**{f"base_{column}": frame["run_id"].map(base).astype(float)})
 
 
-def timed_row(frame: pd.DataFrame, point: str, chosen: str | None) -> tuple[dict[str, Any], str | None]:
+def timed_row(frame: pd.DataFrame, point: str, chosen: Conditions | None) -> tuple[dict[str, Any], str | None]:
     """The row of one point, and how its latency on a host was measured: as `chosen`, or else the way this point was."""
     row = frame[frame["id"] == point]
     entries = _on_host(row.iloc[0]["latencies"])
-    entry = next((e for e in entries if text.conditions(e) == chosen), next(iter(entries), None))
+    entry = next((each for each in entries if each.conditions == chosen), next(iter(entries), None))
     if entry is None:
         return row.iloc[0].to_dict(), None
-    own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], text.conditions(entry))
+    own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], entry.conditions)
     return own_run[own_run["id"] == point].iloc[0].to_dict(), text.measured(entry)
 
 
@@ -165,18 +172,27 @@ def differing(frame: pd.DataFrame) -> list[str]:
     return [key for key in SETTINGS if frame[key].astype(str).nunique(dropna=False) > 1]
 
 
-def _on_host(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [entry for entry in entries if not entry.get("device")]
+def _on_host(entries: Sequence[Timed]) -> list[Latency]:
+    return [entry for entry in entries if isinstance(entry, Latency)]
+
+
+def _timings(row: Mapping[str, Any]) -> list[Timed]:
+    """A point's timings, those of its host with the processor's name."""
+    host = text.host_label(row.get("host"))
+    timed = map(read_timed, row.get("latency") or ())
+    return [replace(entry, host=host) if isinstance(entry, Latency) else entry for entry in timed]
 
 
 def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    out = {key: row.get(key) for key in (*_RUN, *_POINT)}
+    out = {key: row.get(key) for key in (*_RUN, *POINT)}
     out |= {key: _cell(row.get(key)) for key in SETTINGS}
     out["id"] = f"{row['run_id']}.{row['point']}"
     out["final"] = bool(row.get("final"))
     out["gallery"] = bool(row.get("gallery"))
     out["note"] = row.get("note") or ""
-    out["latencies"] = [entry | {"host": text.host_label(row.get("host"))} for entry in row.get("latency") or ()]
+    out["before"] = bool(row.get("before_recovery"))
+    out["trajectory"] = f"{row['run_id']} {row['trajectory']}" if row.get("trajectory") else None
+    out["latencies"] = _timings(row)
     out["widths"] = row.get("widths") or {}
     out["blocks_removed"] = list(row.get("blocks_removed") or ())
     return out
@@ -185,39 +201,3 @@ def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
 def _cell(value: Any) -> Any:
     """A setting as one value of a table: what is a list in the spec becomes its JSON text."""
     return json.dumps(value) if isinstance(value, list) else value
-
-
-def _trail(row: Mapping[str, Any]) -> str | None:
-    """What the steps of one iterative phase share: a first phase passes all its targets, a later one starts anew."""
-    if pd.isna(row["step"]):
-        return None
-    first = row["phase"] == str(row["order"]).split("-", 1)[0]
-    return f"{row['run_id']} {row['phase']}" + ("" if first else f" {row['keep']}")
-
-
-def _is_before(frame: pd.DataFrame) -> pd.Series:
-    """Whether each point is the last one before the recovery that ends its target.
-
-    Where a step ends its target there is no such recovery, nor where direct removal recovers in every step.
-    """
-    within = ~frame["final"] & _ends_a_target(frame)
-    at_once = within & frame["stage"].eq("pruned") & frame["trail"].isna()
-    in_steps = frame["depth_method"].eq("direct") & frame["phase"].eq("layers") & ~frame["between_steps_batches"].gt(0)
-    steps = frame[within & frame["trail"].notna() & ~in_steps & ~_ended_by_a_step(frame)]
-    last = steps.sort_values("step").drop_duplicates(["run_id", "keep", "phase"], keep="last").index
-    return at_once | frame.index.isin(last)
-
-
-def _ended_by_a_step(frame: pd.DataFrame) -> pd.Series:
-    """Whether each point's target was finished by a step of an iterative phase."""
-    finals = frame[frame["final"] & frame["trail"].notna()]
-    ended = set(zip(finals["run_id"], finals["keep"], strict=True))
-    return pd.Series([key in ended for key in zip(frame["run_id"], frame["keep"], strict=True)], index=frame.index)
-
-
-def _ends_a_target(frame: pd.DataFrame) -> pd.Series:
-    """Whether each point belongs to the phase in which its target was finished."""
-    finals = frame[frame["final"] & ~frame["baseline"]]
-    last = dict(zip(zip(finals["run_id"], finals["keep"], strict=True), finals["phase"], strict=True))
-    keys = zip(frame["run_id"], frame["keep"], frame["phase"], strict=True)
-    return pd.Series([last.get((run, keep)) == phase for run, keep, phase in keys], index=frame.index)

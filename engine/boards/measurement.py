@@ -6,7 +6,7 @@ meet all of them alike. Percentiles are of the samples of all its rounds togethe
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from engine.boards.agent.probe import Probe
 from engine.boards.sensors import Series
 from engine.boards.trtexec.output import Timing
 from engine.errors import WorkError
+from engine.spec.board_timing import PointId
 from engine.stats import percentiles
+from engine.storage.records.measurement import Measurement
 
 FIRST_SAMPLES = 10  # at least, of a network's first round; trtexec's own least number, too
 
@@ -59,7 +61,7 @@ class ToolSettings:
 
 
 @dataclass(frozen=True)
-class Conditions:
+class Occasion:
     """Where, when and beside how many other networks; the board's probe `before` and `after`."""
 
     device: str
@@ -74,8 +76,8 @@ def trtexec_round(timing: Timing, document: Mapping[str, Any]) -> TimingRound:
     """From what trtexec printed and bench.py's document of having run it."""
     samples, seconds = timing.samples, timing.summary.walltime_s
     series = Series(document["sensors"], sensors.busy_window(document["seconds"], seconds))
-    transfers_ms = (samples.gpu_ms, samples.h2d_ms, samples.d2h_ms)
-    return TimingRound(samples.latency_ms, seconds, series, *transfers_ms, timing.transfers)
+    parts_ms = (samples.gpu_ms, samples.h2d_ms, samples.d2h_ms)
+    return TimingRound(samples.latency_ms, seconds, series, *parts_ms, timing.transfers)
 
 
 def onnxruntime_round(document: Mapping[str, Any]) -> TimingRound:
@@ -89,67 +91,66 @@ def p50(milliseconds: Sequence[float]) -> float:
     return round(float(np.median(milliseconds)), _DIGITS)
 
 
-def merge_rounds(rounds: Sequence[TimingRound], settings: ToolSettings, conditions: Conditions) -> dict[str, Any]:
-    """The line of one network from all its rounds, without the number of its point; WorkError when there is none."""
-    before, after = conditions.before, conditions.after
-    return {
-        "device": conditions.device,
-        "job": conditions.job,
-        "at": conditions.at,
-        "tool": settings.tool,
-        "version": settings.version,
-        "precision": settings.precision,
-        "provider": settings.provider,
-        "threads": settings.threads,
-        "batch": 1,
-        **_times(rounds),
-        **_state(rounds, settings, before, after),
-        "rounds": len(rounds),
-        "interleaved_with": conditions.interleaved_with,
-        "power_mode": None if before.power_mode is None else before.power_mode.name,
-        "board": before.board,
-        "settings": dict(settings.settings),
-    }
-
-
-def _times(rounds: Sequence[TimingRound]) -> dict[str, Any]:
+def merge_rounds(
+    point: PointId, rounds: Sequence[TimingRound], settings: ToolSettings, occasion: Occasion
+) -> Measurement:
+    """The measurement of one network from all its rounds; WorkError when there is none."""
     if not rounds:
         raise WorkError("nothing was measured: no turn was taken")
     latency = sensors.concatenate([each.samples_ms for each in rounds])
     median, p90, p99 = percentiles(latency.tolist())
-    return {
-        "n": int(latency.size),
-        "p50_ms": median,
-        "p90_ms": p90,
-        "p99_ms": p99,
-        "mean_ms": round(float(latency.mean()), _DIGITS),
-        "gpu_p50_ms": _median_of([each.gpu_ms for each in rounds]),
-        "h2d_p50_ms": _median_of([each.h2d_ms for each in rounds]),
-        "d2h_p50_ms": _median_of([each.d2h_ms for each in rounds]),
-        "transfers": all(each.transfers for each in rounds),
-        "throughput_qps": round(latency.size / sum(each.seconds for each in rounds), 3),
-    }
+    assert median is not None  # of one sample at least
+    before = occasion.before
+    times = Measurement(
+        run=point.run,
+        point=point.point,
+        device=occasion.device,
+        job=occasion.job,
+        at=occasion.at,
+        tool=settings.tool,
+        version=settings.version,
+        precision=settings.precision,
+        provider=settings.provider,
+        threads=settings.threads,
+        n=int(latency.size),
+        p50_ms=median,
+        p90_ms=p90,
+        p99_ms=p99,
+        mean_ms=round(float(latency.mean()), _DIGITS),
+        gpu_p50_ms=_median_of([each.gpu_ms for each in rounds]),
+        h2d_p50_ms=_median_of([each.h2d_ms for each in rounds]),
+        d2h_p50_ms=_median_of([each.d2h_ms for each in rounds]),
+        transfers=all(each.transfers for each in rounds),
+        throughput_qps=round(latency.size / sum(each.seconds for each in rounds), 3),
+        rounds=len(rounds),
+        interleaved_with=occasion.interleaved_with,
+        power_mode=None if before.power_mode is None else before.power_mode.name,
+        board=before.board,
+        settings=dict(settings.settings),
+    )
+    return _with_sensors(times, rounds, before, occasion.after)
 
 
-def _state(rounds: Sequence[TimingRound], settings: ToolSettings, before: Probe, after: Probe) -> dict[str, Any]:
-    """What the sensors read; whether it throttled is judged by the clock of the processor that did the work."""
+def _with_sensors(times: Measurement, rounds: Sequence[TimingRound], before: Probe, after: Probe) -> Measurement:
+    """With what the sensors read; whether it throttled is judged by the clock of the processor that did the work."""
     series = [each.series for each in rounds]
     power, energy = sensors.power(series, [each.seconds for each in rounds], [len(each.samples_ms) for each in rounds])
-    clock = sensors.CPU if settings.provider == "CPUExecutionProvider" else sensors.GPU
+    clock = sensors.CPU if times.provider == "CPUExecutionProvider" else sensors.GPU
     latency = sensors.concatenate([each.samples_ms for each in rounds])
     throttled, why = sensors.throttling(series, latency, before.clocks, clock)
-    return {
-        "power_mw": power,
-        "energy_mj": energy,
-        "temperatures_c": sensors.temperatures(series, before.temperatures, after.temperatures),
-        "gpu_hz": sensors.clock_range(series),
-        "clocks_locked": before.clocks.locked,
-        "throttled": throttled,
-        "why_throttled": why,
-    }
+    return replace(
+        times,
+        power_mw=power,
+        energy_mj=energy,
+        temperatures_c=sensors.temperatures(series, before.temperatures, after.temperatures),
+        gpu_hz=sensors.clock_range(series),
+        clocks_locked=before.clocks.locked,
+        throttled=throttled,
+        why_throttled=why,
+    )
 
 
 def _median_of(parts: Sequence[Sequence[float] | None]) -> float | None:
     """None unless every round has this quantity."""
-    transfers_ms = [series_ms for series_ms in parts if series_ms is not None]
-    return p50(sensors.concatenate(transfers_ms).tolist()) if len(transfers_ms) == len(parts) else None
+    series_ms = [part for part in parts if part is not None]
+    return p50(sensors.concatenate(series_ms).tolist()) if len(series_ms) == len(parts) else None

@@ -5,13 +5,12 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engine.boards import measurement as reading
-from engine.boards import runtimes
+from engine.boards import measurement, runtimes
 from engine.boards.agent import session
 from engine.boards.agent.probe import Probe
 from engine.boards.onnx_support import check as fit
@@ -21,6 +20,8 @@ from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.stats import MIN_N_P99
 from engine.storage.job_folder import Timing
+from engine.storage.records import event
+from engine.storage.records.measurement import Measurement
 from engine.storage.store import Store
 
 WAIT_SECONDS = 3.0  # between two looks whether the board is free
@@ -44,7 +45,7 @@ class NetworkTiming:
     model: Model
     path: str = ""  # of what is timed, on the board
     tool_seconds: float = 0.0  # that the tool took there, building and measuring
-    rounds: list[reading.TimingRound] = field(default_factory=list)
+    rounds: list[measurement.TimingRound] = field(default_factory=list)
 
     @property
     def samples(self) -> int:
@@ -76,15 +77,15 @@ def run(request: TimingRequest, job: Timing, password: str | None = None) -> Non
         _hand_over(store, job, job.measured())
     tools = sum(network.tool_seconds for network in networks)
     own = time.monotonic() - started - waited() - tools
-    job.event("spent", tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3))
+    job.append_event(event.Spent(tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3)))
 
 
 def _measure_networks(
     agent: session.Agent, networks: Sequence[NetworkTiming], request: TimingRequest, job: Timing
-) -> list[dict[str, Any]]:
-    """The measurement of every network, with its `run` and `point`, on a board that is held."""
+) -> list[Measurement]:
+    """The measurement of every network on a board that is held."""
     before = agent.probe()
-    job.event("probe", probe=before.as_json())
+    job.append_event(event.Probed(probe=before.as_json()))
     runtime = runtimes.choose_runtime(before, request)
     agent.tidy([f"{network.model.digest}.onnx" for network in networks])
     for network in networks:
@@ -97,11 +98,9 @@ def _measure_networks(
     after = agent.probe()
     agent.check_hold()
     _refuse_changed(request.device, before, after)
-    conditions = reading.Conditions(request.device, job.id, time.time(), before, after, len(networks) - 1)
-    return [
-        {**network.model.point.model_dump(), **reading.merge_rounds(network.rounds, runtime.settings(), conditions)}
-        for network in networks
-    ]
+    occasion = measurement.Occasion(request.device, job.id, time.time(), before, after, len(networks) - 1)
+    settings = runtime.settings()
+    return [measurement.merge_rounds(each.model.point, each.rounds, settings, occasion) for each in networks]
 
 
 def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
@@ -113,18 +112,18 @@ def _refuse_changed(device: str, before: Probe, after: Probe) -> None:
         raise WorkError(f"the clocks of {device} were locked or unlocked while it was timed; time it again")
 
 
-def _hand_over(store: Store, job: Timing, measured: Sequence[Mapping[str, Any]]) -> None:
+def _hand_over(store: Store, job: Timing, measurements: Sequence[Measurement]) -> None:
     """Every measurement to its run, once, however often this is begun."""
     deleted = []
-    for line in measured:
-        measurement = {key: value for key, value in line.items() if key != "run"}
+    for each in measurements:
+        line = replace(each, run=None)
         try:
-            run = store.run(str(line["run"]))
+            run = store.run(str(each.run))
         except RequestError:
-            deleted.append(str(line["run"]))
+            deleted.append(str(each.run))
             continue
-        if measurement not in run.measurements():
-            run.append_measurement(measurement)
+        if line not in run.measurements():
+            run.append_measurement(line)
     job.forget_measured()
     if deleted:
         raise WorkError(f"run {deleted[0]} was deleted while it was timed; what was measured of other runs is kept")
@@ -144,7 +143,7 @@ def _model(store: Store, point: PointId) -> Model:
 
 def _file(store: Store, point: PointId) -> Path:
     run = store.run(point.run)
-    if point.point not in [measured["point"] for measured in run.points()]:
+    if point.point not in [each.point for each in run.points()]:
         raise RequestError(f"run {run.id} has no point {point.point}; `espalier show {run.id}` lists them")
     file = run.path / "models" / f"p{point.point}.onnx"
     if not file.is_file():
@@ -175,7 +174,8 @@ def _hold_board(
     _phase(job, "waiting", f"taking {request.device}", 0.02)
     settings: dict[str, Any] = {"power_mode": request.power_mode, "max_clocks": request.max_clocks}
     with agent.hold(owner, **settings, on_wait=on_wait, on_restore_failure=job.log) as (holding_agent, document):
-        job.event("held", **{key: document[key] for key in ("broke", "restored", "changed") if document.get(key)})
+        broke, restored, changed = (document.get(key) or None for key in ("broke", "restored", "changed"))
+        job.append_event(event.Held(broke=broke, restored=restored, changed=changed))
         yield holding_agent, lambda: waits[0]
 
 
@@ -186,7 +186,7 @@ def _send(agent: session.Agent, networks: Sequence[NetworkTiming], job: Timing) 
         _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(networks)})", begin)
         progress = partial(_sent, job, begin, each)
         sent = agent.send(model.file, _remote_path(agent, model), sha256=model.digest, on_progress=progress)
-        job.event("sent", model=str(model.point), bytes=model.file.stat().st_size if sent else 0)
+        job.append_event(event.Sent(model=str(model.point), bytes=model.file.stat().st_size if sent else 0))
 
 
 def _sent(job: Timing, begin: float, share: float, done: int, size: int) -> None:
@@ -205,7 +205,7 @@ def _prepare(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence
         _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(networks)})", 0.15 + share)
         artifact = runtime.prepare(agent, _remote_path(agent, model), model.digest, model.image)
         network.path, network.tool_seconds = artifact.path, artifact.seconds
-        job.event("built", model=str(model.point), cached=artifact.cached, seconds=artifact.seconds)
+        job.append_event(event.Built(model=str(model.point), cached=artifact.cached, seconds=artifact.seconds))
         for line in artifact.warnings:
             job.log(f"{model.point}: {line}")
 
@@ -230,17 +230,17 @@ def _measure_rounds(
             network.rounds.append(result.round)
             network.tool_seconds += result.seconds
             job.keep_samples(f"{network.model.point}-{number}", result.document)
-            n, p50 = len(result.round.samples_ms), reading.p50(result.round.samples_ms)
-            job.event("turn", model=str(network.model.point), round=number, n=n, p50_ms=p50)
+            n, p50 = len(result.round.samples_ms), measurement.p50(result.round.samples_ms)
+            job.append_event(event.TurnEvent(model=str(network.model.point), round=number, n=n, p50_ms=p50))
 
 
 def _least(network: NetworkTiming, left: int, limit: float) -> int:
     """How many samples a round is to bring at least: its share of what is missing, as far as its seconds allow."""
     if not network.rounds:
-        return reading.FIRST_SAMPLES
+        return measurement.FIRST_SAMPLES
     missing = -(-(MIN_N_P99 - network.samples) // left)
     affordable = int(limit * network.samples / network.seconds / 2)  # half of it, as a tool starts and warms up, too
-    return max(reading.FIRST_SAMPLES, min(missing, affordable))
+    return max(measurement.FIRST_SAMPLES, min(missing, affordable))
 
 
 def _short(network: NetworkTiming, request: TimingRequest) -> bool:
@@ -248,8 +248,7 @@ def _short(network: NetworkTiming, request: TimingRequest) -> bool:
 
 
 def _phase(job: Timing, phase: str, message: str, progress: float) -> None:
-    status = job.status()
-    if status["message"] != message:
+    if job.status().message != message:
         job.update(phase=phase, message=message, progress=progress)
-        job.event("phase", phase=phase, message=message)
+        job.append_event(event.PhaseEvent(phase=phase, message=message))
         job.log(message)

@@ -12,6 +12,10 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from engine.storage.job_folder import Job
+from engine.storage.records.event import Attempts, TurnEvent
+from engine.storage.records.measurement import Latency, Measurement
+from engine.storage.records.point import Point
+from engine.storage.records.status import Status
 from engine.units import si
 
 WIDTH = 100  # columns, where no terminal says how many it has
@@ -60,56 +64,54 @@ def summary(structure: Mapping[str, Any]) -> None:
 
 
 def run(document: Mapping[str, Any]) -> None:
-    status = document["status"]
-    asked = document["spec"]
-    _print(f"{document['run_id']}  {status['state']}  {status['message']}")
-    _print(f"{asked['model']} on {asked['data']['name']}, {asked['criterion']}, {asked['order']}, seed {asked['seed']}")
+    status, spec = Status.from_json(document["status"]), document["spec"]
+    _print(f"{document['run_id']}  {status.state}  {status.message}")
+    _print(f"{spec['model']} on {spec['data']['name']}, {spec['criterion']}, {spec['order']}, seed {spec['seed']}")
     if not document["points"]:
         return
     columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", ">top-1", ">p50 ms", ">blocks out", "")
     table = _table(*columns)
-    for p in document["points"]:
+    for point in map(Point.from_json, document["points"]):
         table.add_row(
-            str(p["point"]),
-            _after(p),
-            f"{p['keep']:g}× {p['asked']['metric']}" if p["asked"] else "",
-            si(p["macs"]),
-            f"{p['got']['macs']:.3f}×",
-            si(p["params"]),
-            f"{p['got']['params']:.3f}×",
-            f"{p['top1']:.1%}",
-            f"{p['latency'][0]['p50_ms']:.3f}",
-            str(len(p["blocks_removed"])),
-            " ".join(filter(None, ("final" if p["final"] else "", p.get("note", "")))),
+            str(point.point),
+            _after(point),
+            f"{point.keep:g}× {point.asked.metric}" if point.asked else "",
+            si(point.macs),
+            f"{point.got.macs:.3f}×",
+            si(point.params),
+            f"{point.got.params:.3f}×",
+            f"{point.top1:.1%}",
+            f"{point.latency[0].p50_ms:.3f}",
+            str(len(point.blocks_removed)),
+            " ".join(filter(None, ("final" if point.final else "", point.note))),
         )
     _print(table)
-    for record in document.get("attempts", ()):
+    for record in map(Attempts.from_json, document.get("attempts", ())):
         _attempts(record)
 
 
-def _after(point: Mapping[str, Any]) -> str:
-    if point["stage"] == "baseline":
+def _after(point: Point) -> str:
+    if point.stage == "baseline":
         return "baseline"
-    step = f" step {point['step']}" if "step" in point else ""
-    return f"{point['phase']}{step}, {point['stage']}"
+    step = "" if point.step is None else f" step {point.step}"
+    return f"{point.phase}{step}, {point.stage}"
 
 
-def _attempts(record: Mapping[str, Any]) -> None:
+def _attempts(record: Attempts) -> None:
     """What one step of an iterative method tried: what hurts least first."""
-    before = record["before"]
-    accuracy = f", {before['correct'] / before['total']:.1%} before" if before else ""
-    _print(f"\n{record['keep']:g}×: {record['phase']} step {record['step']}, by {record['measure']}{accuracy}")
+    before = record.before.accuracy
+    accuracy = "" if before is None else f", {before:.1%} before"
+    _print(f"\n{record.keep:g}×: {record.phase} step {record.step}, by {record.measure}{accuracy}")
     table = _table("without", ">channels", ">saves", ">rise", ">top-1", ">images", "")
-    for tried in sorted(record["attempts"], key=lambda a: (not a["selected"], a["rise"])):
-        seen = "total" in tried
+    for attempt in sorted(record.attempts, key=lambda a: (not a.selected, a.rise)):
         table.add_row(
-            tried["name"],
-            str(tried["channels"] or "all"),
-            f"{tried['saved']:.2%}",
-            f"{tried['rise']:.4f}",
-            f"{tried['correct'] / tried['total']:.1%}" if seen else "",
-            str(tried["total"]) if seen else "",
-            "removed" if tried["selected"] else "",
+            attempt.name,
+            str(attempt.channels or "all"),
+            f"{attempt.saved:.2%}",
+            f"{attempt.rise:.4f}",
+            "" if attempt.accuracy is None else f"{attempt.accuracy:.1%}",
+            "" if attempt.total is None else str(attempt.total),
+            "removed" if attempt.selected else "",
         )
     _print(table)
 
@@ -127,15 +129,15 @@ def runs(listed: Sequence[Mapping[str, Any]]) -> None:
     _print(table)
 
 
-def scores(found: Mapping[str, Any]) -> None:
-    if found["scope"] == "blocks":
+def scores(document: Mapping[str, Any]) -> None:
+    if document["scope"] == "blocks":
         table = _table("block", ">score", ">correct without it")
-        for entry in found["scores"]:
+        for entry in document["scores"]:
             correct = f"{entry['correct']:,} of {entry['total']:,}" if "correct" in entry else ""
             table.add_row(entry["name"], f"{entry['score']:.4g}", correct)
     else:
         table = _table("layer", ">channels", ">mean score", ">lowest", ">highest")
-        for entry in found["scores"]:
+        for entry in document["scores"]:
             values = entry["score"]
             numbers = (sum(values) / len(values), min(values), max(values))
             table.add_row(entry["name"], str(len(values)), *(f"{number:.4g}" for number in numbers))
@@ -164,10 +166,11 @@ def written(document: Mapping[str, Any]) -> None:
 
 
 def latency(document: Mapping[str, Any]) -> None:
-    t = document["latency"]
-    tail = "".join(f", {name[:3]} {t[name]:.3f} ms" for name in ("p90_ms", "p99_ms") if t[name] is not None)
-    threads = "1 thread" if t["threads"] == 1 else f"{t['threads']} threads"
-    _print(f"p50 {t['p50_ms']:.3f} ms{tail}  ({t['provider']}, {threads}, batch {t['batch']}, n = {t['n']})")
+    timed = Latency.from_json(document["latency"])
+    percentiles = (("p90", timed.p90_ms), ("p99", timed.p99_ms))
+    tail = "".join(f", {name} {value:.3f} ms" for name, value in percentiles if value is not None)
+    threads = "1 thread" if timed.threads == 1 else f"{timed.threads} threads"
+    _print(f"p50 {timed.p50_ms:.3f} ms{tail}  ({timed.provider}, {threads}, batch {timed.batch}, n = {timed.n})")
 
 
 def devices(listed: Sequence[Mapping[str, Any]]) -> None:
@@ -203,9 +206,9 @@ def key_trusted(document: Mapping[str, Any]) -> None:
     _print(f"{document['name']}: {document['key_type']} {document['fingerprint']} {was}")
 
 
-def probed(found: Mapping[str, Any]) -> None:
+def probed(document: Mapping[str, Any]) -> None:
     table = _table("what", "this device")
-    for name, value in found.items():
+    for name, value in document.items():
         if name == "time":  # its clock, in seconds since 1970
             continue
         table.add_row(_unit(name)[0], _plain(value, _unit(name)[1]))
@@ -244,12 +247,12 @@ def timings(listed: Sequence[Mapping[str, Any]]) -> None:
 
 
 def timing(document: Mapping[str, Any]) -> None:
-    status, asked = document["status"], document["spec"]
-    _print(f"{document['job_id']}  {status['state']}: {status['message']}")
-    _print(f"on {asked['device']} in {asked['precision']}, {asked['rounds']} rounds of {asked['seconds']:g} s")
+    status, request = Status.from_json(document["status"]), document["spec"]
+    _print(f"{document['job_id']}  {status.state}: {status.message}")
+    _print(f"on {request['device']} in {request['precision']}, {request['rounds']} rounds of {request['seconds']:g} s")
     table = _table("network", ">round", ">p50 ms", ">n")
-    for turn in document["turns"]:
-        table.add_row(turn["model"], str(turn["round"]), f"{turn['p50_ms']:.3f}", str(turn["n"]))
+    for turn in map(TurnEvent.from_json, document["turns"]):
+        table.add_row(turn.model, str(turn.round), f"{turn.p50_ms:.3f}", str(turn.n))
     if document["turns"]:
         _print(table)
 
@@ -260,13 +263,13 @@ def timing_queued(document: Mapping[str, Any]) -> None:
 
 def timed(document: Mapping[str, Any]) -> None:
     table = _table("run", ">#", "by", ">p50 ms", ">p90 ms", ">p99 ms", ">GPU ms", ">mW", ">mJ", ">n", "")
-    for m in document["measurements"]:
-        times = (m["p50_ms"], m["p90_ms"], m["p99_ms"], m["gpu_p50_ms"])
+    for line in document["measurements"]:
+        m = Measurement.from_json(line)
         table.add_row(
-            *(m["run_id"], str(m["point"]), f"{m['tool']} {m['version']} {m['precision']}"),
-            *("" if ms is None else f"{ms:.3f}" for ms in times),
-            *("" if value is None else f"{value:.4g}" for value in (m["power_mw"], m["energy_mj"])),
-            *(str(m["n"]), "throttled" if m["throttled"] else ""),
+            *(line["run_id"], str(m.point), f"{m.tool} {m.version} {m.precision}"),
+            *("" if ms is None else f"{ms:.3f}" for ms in (m.p50_ms, m.p90_ms, m.p99_ms, m.gpu_p50_ms)),
+            *("" if value is None else f"{value:.4g}" for value in (m.power_mw, m.energy_mj)),
+            *(str(m.n), "throttled" if m.throttled else ""),
         )
     _print(table)
 
@@ -283,7 +286,7 @@ def progress(folder: Job) -> Iterator[None]:
         def follow() -> None:
             while not stop.wait(_REFRESH_SECONDS):
                 status = folder.status()
-                bar.update(task, completed=status["progress"], description=status["message"])
+                bar.update(task, completed=status.progress, description=status.message)
 
         watcher = threading.Thread(target=follow, daemon=True)
         watcher.start()
@@ -293,7 +296,7 @@ def progress(folder: Job) -> Iterator[None]:
             stop.set()
             watcher.join()
             status = folder.status()
-            bar.update(task, completed=status["progress"], description=status["message"])
+            bar.update(task, completed=status.progress, description=status.message)
 
 
 def _table(*columns: str) -> Table:

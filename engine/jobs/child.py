@@ -13,9 +13,10 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handled
 from engine.storage import atomic
 from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.records.status import State
 from engine.storage.store import Store
 
-Pipeline = Callable[[Any, Any], None]  # what was asked, and the run or timing
+Pipeline = Callable[[Any, Any], None]  # the request, and the run or timing
 LOCK_WAIT = 10.0
 
 
@@ -26,15 +27,15 @@ class _Stop:
     """
 
     def __init__(self) -> None:
-        self.open = self.asked = False
+        self.open = self.stopped = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if self.open:
-            self.open, self.asked = False, True
+            self.open, self.stopped = False, True
             raise KeyboardInterrupt
 
 
-def execute(job: Run | Timing, pipeline: Pipeline) -> str:
+def execute(job: Run | Timing, pipeline: Pipeline) -> State:
     """Runs `pipeline(request, job)` with the job's lock held throughout; writes and returns the state it ends in.
 
     The state is done, failed, cancelled or interrupted. A job that is not queued (any more) is left as it is.
@@ -51,8 +52,8 @@ def execute(job: Run | Timing, pipeline: Pipeline) -> str:
         job.lock.release()
 
 
-def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> str:
-    state = str(job.status()["state"])
+def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> State:
+    state = job.status().state
     if state != "queued":
         return state
     if job.cancel_mark.exists():
@@ -67,7 +68,7 @@ def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> str:
     return state
 
 
-def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[str, str]:
+def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[State, str]:
     """The final state and its one sentence; whatever a stopped pipeline raised, it was stopped."""
     failure = ""
     try:
@@ -76,11 +77,11 @@ def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[str, s
         stop.open = False
         return "done", "done"
     except KeyboardInterrupt:
-        stop.asked = True
+        stop.stopped = True
     except Exception as error:
         stop.open = False
         failure = _sentence(job, error)
-    if not stop.asked:
+    if not stop.stopped:
         return "failed", failure
     if job.cancel_mark.exists():
         return "cancelled", f"cancelled; resume {job.resumes}"
@@ -103,16 +104,16 @@ def _what(job: Job) -> str:
     return "timing" if isinstance(job, Timing) else "run"
 
 
-def _pipeline(asked: Any, job: Run | Timing) -> None:
+def _pipeline(request: Any, job: Run | Timing) -> None:
     """What a run or a timing consists of; imported here, as that takes seconds and the job is to be seen running."""
     if isinstance(job, Timing):
-        from engine.boards import timing_job as timing
+        from engine.boards import timing_job
 
-        timing.run(asked, job)
+        timing_job.run(request, job)
     else:
         from engine.pipeline import run as pipeline
 
-        pipeline.run(asked, job)
+        pipeline.run(request, job)
 
 
 def main(arguments: list[str], pipeline: Pipeline = _pipeline) -> int:

@@ -18,13 +18,13 @@ class Child:
 
     job: Job
     popen: subprocess.Popen[bytes] | None
-    asked: float | None = None  # the monotonic second at which it was told to stop
+    stopped_at: float | None = None  # the monotonic second at which it was told to stop
     code: int = 0  # the exit status of one that was started here
 
     def __post_init__(self) -> None:
         self._started = Process.of(self.popen.pid) if self.popen else None
 
-    def gone(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the process has ended and nothing of it holds the job; survivors of its group are ended here."""
         if self.popen is not None:
             if self._started is not None and self._started.alive():
@@ -42,10 +42,10 @@ class Child:
     def stop(self, grace: float) -> None:
         """Asks once, politely; `grace` seconds later ends its whole process group."""
         now = time.monotonic()
-        if self.asked is None:
-            self.asked = now
+        if self.stopped_at is None:
+            self.stopped_at = now
             self._signal(signal.SIGTERM)
-        elif now - self.asked > grace:
+        elif now - self.stopped_at > grace:
             self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:

@@ -10,12 +10,15 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.run import RunSpec
 from engine.storage import atomic
-from engine.storage.job_folder import ENDED, STATES, Job, Run, Timing
+from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.records import event
+from engine.storage.records.status import ENDED, STATES, TimesChanges
 from engine.storage.store import Store
 
 MAX_CRASHES = 3
@@ -23,6 +26,11 @@ _OWN = "SELECT job_id, kind, lane FROM jobs WHERE kind != 'gallery' AND "
 _WAITING = _OWN + "NOT foreground AND state = 'queued' ORDER BY queued, job_id"
 _UNENDED = _OWN + "NOT foreground AND state IN ('queued', 'running', 'interrupted') ORDER BY queued, job_id"
 _STRAY = _OWN + "(state IN ('running', 'interrupted') OR state = 'queued' AND foreground) ORDER BY queued, job_id"
+
+
+class _Counts(TypedDict, total=False):
+    crashes: int
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ class Queue:
         So is one that says it is running, when the process that said so is gone.
         """
         job = self._own(job_id, "resumed")
-        state = job.status()["state"]
+        state = job.status().state
         refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {_what(job)} can be resumed"
         if state in ("queued", "done"):
             raise RequestError(refusal)
@@ -147,12 +155,12 @@ class Queue:
             if not mine:
                 return
             status = job.status()
-            state, foreground = status["state"], status.get("foreground", False)
+            state = status.state
             if state in ENDED:
                 return
             if job.cancel_mark.exists():
                 job.end("cancelled", f"cancelled; resume {job.resumes}")
-            elif foreground:
+            elif status.foreground:
                 if state != "interrupted":
                     job.end("interrupted", f"its process was lost; resume {job.resumes}")
             elif state == "interrupted":
@@ -166,8 +174,8 @@ class Queue:
         except WorkError as error:
             job.end("failed", str(error))
             return
-        crashes = 1 if steps > status.get("steps", 0) else status.get("crashes", 0) + 1
-        job.event("interrupted", crashes=crashes)
+        crashes = 1 if steps > status.steps else status.crashes + 1
+        job.append_event(event.Interrupted(crashes=crashes))
         if crashes >= MAX_CRASHES:
             sentence = f"its process was lost {crashes} times without a step in between; log.txt may say why"
             job.end("failed", sentence)
@@ -175,9 +183,9 @@ class Queue:
             self._requeue(job, f"its process was lost; {job.resumes}", crashes=crashes, steps=steps)
 
     @staticmethod
-    def _requeue(job: Job, message: str, **more: int) -> None:
-        times = {"queued": time.time(), "finished": None}
-        job.update(state="queued", message=message, error=None, foreground=False, times=times, **more)
+    def _requeue(job: Job, message: str, **counts: Unpack[_Counts]) -> None:
+        times: TimesChanges = {"queued": time.time(), "finished": None}
+        job.update(times=times, state="queued", message=message, error=None, foreground=False, **counts)
 
     def _note(self, job: Job) -> None:
         try:
@@ -194,16 +202,16 @@ class Queue:
 
     def _listed(self, sql: str, busy: Collection[str] = ()) -> list[Listed]:
         rows = self.store.index.query(sql)
-        return [Listed(self._found(job_id, kind), lane) for job_id, kind, lane in rows if lane not in busy]
+        return [Listed(self._job(job_id, kind), lane) for job_id, kind, lane in rows if lane not in busy]
 
-    def _found(self, job_id: str, kind: str) -> Job:
+    def _job(self, job_id: str, kind: str) -> Job:
         if kind == "timing":
             return Timing(self.store.timings_folder / job_id)
         return Run(self.store.folder / job_id)
 
     @staticmethod
     def _refuse_ended(job: Job) -> None:
-        state = job.status()["state"]
+        state = job.status().state
         if state in ENDED:
             raise RequestError(
                 f"{job.id} is {state} already; only a queued, running or interrupted {_what(job)} can be cancelled"

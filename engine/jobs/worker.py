@@ -130,10 +130,12 @@ def detach(store: Store, command: Command = child_command) -> None:
 
 
 class _Stop:
-    asked = False
+    """What SIGTERM and SIGINT do: note that the worker is to stop."""
+
+    requested = False
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
+        self.requested = True
 
 
 def _loop(store: Store, lock: Lock, drain: bool, command: Command, grace: float) -> None:
@@ -156,12 +158,12 @@ class _Crew:
 
     def work(self, stop: _Stop, drain: bool) -> None:
         """Until told to stop and all children have ended or, with `drain`, the queue is empty."""
-        while not (stop.asked and not self.children):
-            if not stop.asked and self._due():
+        while not (stop.requested and not self.children):
+            if not stop.requested and self._due():
                 self._hire()
                 if drain and not self.children and self._finished():
                     return
-            self._watch(stop.asked)
+            self._watch(stop.requested)
             self._beat()
             time.sleep(POLL_SECONDS)
 
@@ -203,7 +205,7 @@ class _Crew:
 
     def _watch(self, stopping: bool) -> None:
         for lane, child in list(self.children.items()):
-            if child.gone():
+            if child.has_ended():
                 del self.children[lane]
                 self._settle(child)
                 self._looked = -math.inf
@@ -211,7 +213,7 @@ class _Crew:
                 child.stop(self.grace)
 
     def _settle(self, child: Child) -> None:
-        stopped_with_this_worker = child.asked is not None and not child.job.cancel_mark.exists()
+        stopped_with_this_worker = child.stopped_at is not None and not child.job.cancel_mark.exists()
         if not stopped_with_this_worker:
             self.queue.settle(child.job, lost=child.code != 0)
 

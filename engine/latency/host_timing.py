@@ -6,9 +6,7 @@ when a percentile may be shown.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -17,6 +15,7 @@ from engine.errors import RequestError, WorkError
 from engine.export.runtime import ORT_ERRORS, first_line, session_options, silence
 from engine.latency.sampling import sample_queries
 from engine.stats import percentiles
+from engine.storage.records.measurement import Latency
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -26,25 +25,6 @@ PROVIDERS = {
 
 _WARMUP_RUNS, _WARMUP_SECONDS, _WARMUP_CAP_SECONDS = 10, 0.1, 2.0
 _FEWEST_SAMPLES, _CAP_SECONDS = 3, 10.0
-
-
-@dataclass(frozen=True)
-class Latency:
-    """One measurement: `n` queries of `batch` images with `threads` threads; milliseconds per query."""
-
-    where: str
-    tool: str
-    provider: str
-    threads: int
-    batch: int
-    n: int
-    p50_ms: float
-    p90_ms: float | None
-    p99_ms: float | None
-
-    def as_json(self) -> dict[str, Any]:
-        """The entry of `latency` in a point."""
-        return asdict(self)
 
 
 def time_onnx(
@@ -73,7 +53,7 @@ def time_onnx(
     samples = _sample(lambda: session.run(None, feed), seconds, min_n)
     p50, p90, p99 = percentiles(samples)
     ran = session.get_providers()[0]
-    return Latency("host", "onnxruntime", ran, threads, batch, len(samples), p50, p90, p99)
+    return Latency(provider=ran, threads=threads, batch=batch, n=len(samples), p50_ms=p50, p90_ms=p90, p99_ms=p99)
 
 
 def _check(provider: str, threads: int, batch: int) -> None:

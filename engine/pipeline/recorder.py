@@ -1,6 +1,5 @@
 """Measured points and how a run resumes from them: the side effects of `pipeline`, kept out of its sight."""
 
-import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,10 +18,13 @@ from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure, summarize
 from engine.latency import host_timing
-from engine.measure.counters import count
+from engine.measure.counters import Counts, count
 from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
+from engine.storage.records import event
+from engine.storage.records.measurement import Latency
+from engine.storage.records.point import Point, Reached, Requested, Stage
 from engine.surgery import serialization
 from engine.surgery.plan import Plan
 from engine.train.evaluate import Evaluation, evaluate
@@ -48,10 +50,9 @@ class Network:
 class StepKey:
     """Which step a point is the result of; a run has one point for each."""
 
-    stage: str  # "baseline" | "pruned" | "recovered" | "quantized"
+    stage: Stage
     phase: str  # "train" | "layers" | "channels" | "alternate"
     keep: float
-    final: bool = False
     step: int | None = None  # of an iterative method, from 1
 
     def label(self) -> str:
@@ -59,9 +60,26 @@ class StepKey:
             return "baseline"
         return f"{self.keep:g}×: {self.phase}" + (f" step {self.step}" if self.step else "")
 
-    def of(self, point: dict[str, Any]) -> bool:
-        told = (point["stage"], point["phase"], point["keep"], point.get("step"))
-        return told == (self.stage, self.phase, self.keep, self.step)
+    def is_of(self, point: Point) -> bool:
+        """Whether a point is the result of this step."""
+        return (point.stage, point.phase, point.keep, point.step) == (self.stage, self.phase, self.keep, self.step)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a point stands on the way: whether it is its target's last one, or the last before the recovery that is.
+
+    A step of an iterative method has a trajectory, a place in it from 1, and the targets that were passed by then.
+    """
+
+    final: bool = False
+    before_recovery: bool = False
+    trajectory: str | None = None
+    place: int | None = None
+    passed: tuple[float, ...] | None = None
+
+
+Judge = Callable[[Network, float], Standing]  # of a new network and its validation accuracy
 
 
 class Recorder:
@@ -78,32 +96,31 @@ class Recorder:
         key: StepKey,
         units: float | Callable[[Network], float],
         work: Callable[[int], Network],
-        *,
-        ends: Callable[[Network], bool] = lambda _: False,
+        standing: Standing | Judge = Standing(),
     ) -> Network:
         """The network of a step, in the form in which it is stored, whether it was made now or before an interruption.
 
-        `work` gets the step's number, `units` is its share of the run's progress; `ends` says of the network that was
-        made whether it is its target's last one.
+        `work` gets the step's number, `units` is its share of the run's progress; `standing` says where its point
+        stands, as far as need be once it is measured.
         """
-        number = next((p["point"] for p in self._points if key.of(p)), None)
+        number = next((point.point for point in self._points if key.is_of(point)), None)
         if number is None:
             number = len(self._points)
             self._started = time.monotonic()
             network = work(number)
-            self._record(dataclasses.replace(key, final=key.final or ends(network)), number, network)
+            self._record(key, number, network, standing)
         else:
             network = Network(*serialization.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
         self._done += units if isinstance(units, int | float) else units(network)
         return network
 
-    def point(self, key: StepKey) -> dict[str, Any]:
+    def point(self, key: StepKey) -> Point:
         """The point of a step that was made."""
-        return next(p for p in self._points if key.of(p))
+        return next(point for point in self._points if key.is_of(point))
 
     def is_final(self, keep: float) -> bool:
         """Whether a target has its last point."""
-        return any(p["final"] and p["keep"] == keep for p in self._points)
+        return any(point.final and point.keep == keep for point in self._points)
 
     def cost(self, network: Network) -> float:
         """What a network costs, in units of the target's metric."""
@@ -111,7 +128,7 @@ class Recorder:
 
     def note(self, text: str) -> None:
         """Tell the run's record what a reader of its points should know."""
-        self.folder.event("note", text=text)
+        self.folder.append_event(event.Note(text=text))
 
     def checkpoint(self, number: int) -> Path:
         """Where the training of a step keeps what it resumes from."""
@@ -122,15 +139,30 @@ class Recorder:
         self._progress = max(self._progress, min((self._done + part) / self._units, 0.999))
         progress = self._progress
         self.folder.update(phase=key.phase, message=f"{key.label()}, {message}", progress=round(progress, 4))
-        self.folder.event(
-            "phase", phase=key.phase, keep=key.keep, stage=key.stage, message=message, progress=round(progress, 4)
+        self.folder.append_event(
+            event.PhaseEvent(
+                phase=key.phase, keep=key.keep, stage=key.stage, message=message, progress=round(progress, 4)
+            )
         )
 
     def epochs(self, key: StepKey, doing: str, units: float) -> Callable[[EpochResult], None]:
         """A listener that writes an event and the progress after every epoch."""
 
         def on_epoch(epoch: EpochResult) -> None:
-            self.folder.event("epoch", stage=key.stage, phase=key.phase, keep=key.keep, **vars(epoch))
+            self.folder.append_event(
+                event.Epoch(
+                    stage=key.stage,
+                    phase=key.phase,
+                    keep=key.keep,
+                    epoch=epoch.epoch,
+                    epochs=epoch.epochs,
+                    loss=epoch.loss,
+                    train_top1=epoch.train_top1,
+                    val_top1=epoch.val_top1,
+                    lr=epoch.lr,
+                    seconds=epoch.seconds,
+                )
+            )
             self.say(key, f"{doing}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
 
         return on_epoch
@@ -138,7 +170,7 @@ class Recorder:
     def _weights(self, number: int) -> Path:
         return self.folder.model_file(number, "safetensors")
 
-    def _record(self, key: StepKey, number: int, network: Network) -> None:
+    def _record(self, key: StepKey, number: int, network: Network, standing: Standing | Judge) -> None:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
         self.say(key, "measuring")
         _at_rest(network.module)
@@ -147,51 +179,64 @@ class Recorder:
         )
         file = self.folder.model_file(number, "onnx")
         if key.stage == "quantized":
-            of = next(p["point"] for p in self._points if p["final"] and p["keep"] == key.keep)
-            quantize.quantize_on_data(self.folder.model_file(of, "onnx"), file, self.data)
+            exact = next(point.point for point in self._points if point.final and point.keep == key.keep)
+            quantize.quantize_on_data(self.folder.model_file(exact, "onnx"), file, self.data)
         else:
             onnx.export(network.module, self.data.image, file)
-        point = self._measure(key, number, network)
+        point = self._measure(key, number, network, standing)
         _at_rest(network.module)
         self.folder.append_point(point)
         self._points.append(point)
         self.checkpoint(number).unlink(missing_ok=True)
-        self.folder.event("point", point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point["top1"])
+        self.folder.append_event(
+            event.PointEvent(point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point.top1)
+        )
 
-    def _measure(self, key: StepKey, number: int, network: Network) -> dict[str, Any]:
-        structure = network.structure
-        counts = count(network.module, self.data.image)
-        counted, predicted = (counts.macs, counts.params), (structure.summary.macs, structure.summary.params)
-        if counted != predicted:
-            raise WorkError(f"two ways of counting MACs and parameters disagree: {counted} and {predicted}")
+    def _measure(self, key: StepKey, number: int, network: Network, standing: Standing | Judge) -> Point:
+        counts = self._counts(network)
         file = self.folder.model_file(number, "onnx")
         timed = host_timing.time_onnx(file, self.data.image)
         test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
-        asked = None if key.stage == "baseline" else {"metric": self.spec.target.metric, "keep": key.keep}
-        point = {
-            "point": number,
-            "stage": key.stage,
-            "phase": key.phase,
-            "keep": key.keep,
-            "final": key.final,
-            **({} if key.step is None else {"step": key.step}),
-            "top1": test.top1,
-            "top5": test.top5_share,
-            "loss": test.loss,
-            "correct": test.correct,
-            "total": test.total,
-            "val_top1": val.top1,
-            "val_total": val.total,
-            "params": counts.params,
-            "macs": counts.macs,
-            "bytes": quantize.stored_bytes(file) if key.stage == "quantized" else counts.bytes,
-            "asked": asked,
-            "blocks_removed": [block for step in network.plan.steps for block in step.blocks],
-            "widths": self._widths(structure),
-            "latency": [timed.as_json()],
-            "seconds": round(time.monotonic() - self._started, 2),
-        }
-        return point | self._reached(key, structure, point, timed.p50_ms)
+        stands = standing(network, val.top1) if callable(standing) else standing
+        metric, reached, predicted = self.spec.target.metric, self._reached(counts, timed), self._predicted_ms(network)
+        return Point(
+            point=number,
+            stage=key.stage,
+            phase=key.phase,
+            keep=key.keep,
+            final=stands.final,
+            step=key.step,
+            top1=test.top1,
+            top5=test.top5_share,
+            loss=test.loss,
+            correct=test.correct,
+            total=test.total,
+            val_top1=val.top1,
+            val_total=val.total,
+            params=counts.params,
+            macs=counts.macs,
+            bytes=quantize.stored_bytes(file) if key.stage == "quantized" else counts.bytes,
+            asked=None if key.stage == "baseline" else Requested(metric=metric, keep=key.keep),
+            blocks_removed=tuple(block for step in network.plan.steps for block in step.blocks),
+            widths=self._widths(network.structure),
+            latency=(timed,),
+            seconds=round(time.monotonic() - self._started, 2),
+            got=reached,
+            predicted_ms=predicted,
+            note=self._note(key, reached, predicted) if stands.final else None,
+            before_recovery=stands.before_recovery,
+            trajectory=stands.trajectory,
+            place=stands.place,
+            passed=stands.passed,
+        )
+
+    def _counts(self, network: Network) -> Counts:
+        """MACs, parameters and bytes; WorkError when two ways of counting disagree."""
+        counts, summary = count(network.module, self.data.image), network.structure.summary
+        counted, predicted = (counts.macs, counts.params), (summary.macs, summary.params)
+        if counted != predicted:
+            raise WorkError(f"two ways of counting MACs and parameters disagree: {counted} and {predicted}")
+        return counts
 
     def _accuracy(self, key: StepKey, file: Path, network: Network, split: Split) -> Evaluation:
         """What the stored network does on a split: int8 ones are files only."""
@@ -199,36 +244,43 @@ class Recorder:
             return evaluate_onnx(file, split, self.data)
         return evaluate(network.module, split, self.data, self.device)
 
-    def _reached(self, key: StepKey, structure: Structure, point: dict[str, Any], p50_ms: float) -> dict[str, Any]:
-        """What came out, as shares of the baseline, and a note where it is not what was asked."""
-        base, metric = self._points[0] if self._points else point, self.spec.target.metric
-        got = {name: point[name] / base[name] for name in ("macs", "params")}
-        out: dict[str, Any] = {"got": got}
-        if metric == "latency":
-            base_ms = base["latency"][0]["p50_ms"]
-            out["predicted_ms"] = round(self.metric.of(CostModel(structure.summary)), 4)
-            got["latency"] = p50_ms / base_ms
-        reached = got[metric] if metric in ("macs", "params") else out["predicted_ms"] / self._predicted_base(out)
-        if key.final and reached < (1 - TIGHT) * key.keep and key.phase == "layers":
+    def _reached(self, counts: Counts, timed: Latency) -> Reached:
+        """What came out, as shares of the baseline."""
+        macs, params, p50_ms = counts.macs, counts.params, timed.p50_ms
+        if self._points:
+            base = self._points[0]
+            macs, params, p50_ms = base.macs, base.params, base.latency[0].p50_ms
+        latency = timed.p50_ms / p50_ms if self.spec.target.metric == "latency" else None
+        return Reached(macs=counts.macs / macs, params=counts.params / params, latency=latency)
+
+    def _predicted_ms(self, network: Network) -> float | None:
+        """By the table of this machine's layers, where the target is a latency."""
+        return round(self.cost(network), 4) if self.spec.target.metric == "latency" else None
+
+    def _note(self, key: StepKey, reached: Reached, predicted: float | None) -> str | None:
+        """Why a target's last point is not what was asked for, where it is not."""
+        metric, share = self.spec.target.metric, reached.share(self.spec.target.metric)
+        if predicted is not None:
+            base = self._points[0].predicted_ms if self._points else predicted
+            share = None if base is None else predicted / base
+        if share is None:
+            raise WorkError(f"the baseline of run {self.folder.id} has no {metric} that a target can be a share of")
+        if share > key.keep * (1 + 1e-6):
+            return f"the floor of {self.spec.depth.floor} ended removal at {share:.3f}×, above the {key.keep:g}× asked"
+        if share < (1 - TIGHT) * key.keep and key.phase == "layers":
             # Blocks are large: where they go last a point may land lower than asked.
-            out["note"] = f"the last block takes the {metric} to {reached:.3f}×, below the {key.keep:g}× asked"
-        if key.final and reached > key.keep * (1 + 1e-6):
-            floor = self.spec.depth.floor
-            out["note"] = f"the floor of {floor} ended removal at {reached:.3f}×, above the {key.keep:g}× asked"
-        return out
+            return f"the last block takes the {metric} to {share:.3f}×, below the {key.keep:g}× asked"
+        return None
 
-    def _predicted_base(self, out: dict[str, Any]) -> float:
-        return float(self._points[0]["predicted_ms"] if self._points else out["predicted_ms"])
-
-    def _widths(self, structure: Structure) -> dict[str, list[int]]:
+    def _widths(self, structure: Structure) -> dict[str, tuple[int, int]]:
         """Original and kept output channels of every convolution, in order of depth; 0 kept in removed blocks."""
         now = {layer.name: layer.width for layer in structure.summary.layers if layer.kind != "linear"}
-        original = {n: w[0] for n, w in self._points[0]["widths"].items()} if self._points else now
-        return {name: [width, now.get(name, 0)] for name, width in original.items()}
+        original = {name: width for name, (width, _) in self._points[0].widths.items()} if self._points else now
+        return {name: (width, now.get(name, 0)) for name, width in original.items()}
 
 
 def _at_rest(module: nn.Module) -> None:
-    """As `saved.read` gives it, whatever it was used for."""
+    """As `serialization.read` gives it, whatever it was used for."""
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.eval().zero_grad(set_to_none=True)
 

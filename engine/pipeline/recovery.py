@@ -6,28 +6,18 @@ import hashlib
 
 from engine.data.load import Data
 from engine.pipeline.recorder import Network, Recorder, StepKey
+from engine.spec import phases
 from engine.spec.run import RunSpec
+from engine.storage.records.point import Stage
 from engine.train.distil import Teacher
 from engine.train.evaluate import reestimate_bn
 from engine.train.fit import Recipe, fit, fit_batches
 
 
-def ends_with_recovery(spec: RunSpec, phase: str) -> bool:
-    """Whether the network is fine-tuned once a phase has met its target."""
-    something = spec.recover.epochs > 0 or spec.recover.reestimate_bn
-    wanted = spec.recover.between_phases or phase == spec.phases()[-1]
-    return something and wanted and not whole_epochs_each_step(spec, phase)
-
-
-def whole_epochs_each_step(spec: RunSpec, phase: str) -> bool:
-    """Whether each step gets the epochs: direct removal's transfer learning, unless some batches are asked for."""
-    return phase == "layers" and spec.depth.method == "direct" and not spec.recover.between_steps_batches
-
-
-def stage_of_steps(spec: RunSpec, phase: str) -> str:
+def stage_of_steps(spec: RunSpec, phase: str) -> Stage:
     """What a step's point is called: recovered, when anything was fine-tuned in it."""
     how = spec.recover
-    epochs = whole_epochs_each_step(spec, phase) and (how.epochs or how.reestimate_bn)
+    epochs = phases.whole_epochs_each_step(spec, phase) and (how.epochs or how.reestimate_bn)
     return "recovered" if epochs or how.between_steps_batches else "pruned"
 
 
@@ -54,7 +44,7 @@ def after_phase(recorder: Recorder, key: StepKey, network: Network, number: int,
 def after_step(recorder: Recorder, key: StepKey, network: Network, number: int, taught: Teacher | None) -> None:
     """Fine-tune in place after one step of an iterative method, for some batches or for the epochs."""
     how, recipe = recorder.spec.recover, _recipe(recorder.spec)
-    if whole_epochs_each_step(recorder.spec, key.phase):
+    if phases.whole_epochs_each_step(recorder.spec, key.phase):
         after_phase(recorder, key, network, number, taught)
     elif how.between_steps_batches:
         recorder.say(key, f"recovering, {how.between_steps_batches} batches")

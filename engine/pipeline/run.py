@@ -23,11 +23,14 @@ from engine.latency import table as latency_table
 from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select
-from engine.pipeline.recorder import Network, Recorder, StepKey, find_same_baseline
+from engine.pipeline.recorder import Judge, Network, Recorder, Standing, StepKey, find_same_baseline
 from engine.pipeline.select import Baseline, PhaseTarget
+from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
+from engine.spec import phases
 from engine.spec.run import RunSpec, check_race
 from engine.storage.job_folder import Run
+from engine.storage.records import event
 from engine.surgery import checked, plan
 from engine.train.distil import Teacher
 from engine.zoo.build import ZooModel, build
@@ -62,6 +65,7 @@ class Trajectory:
 
     network: Network
     open: bool = True
+    place: int = 0  # steps taken
 
 
 def load_network(spec: RunSpec) -> RunInputs:
@@ -95,7 +99,7 @@ def run(spec: RunSpec, folder: Run, prepared: RunInputs | None = None) -> None:
     """Do the run, or what is left of it, in its folder. RequestError and WorkError say what is wrong."""
     inputs = prepared or prepare(spec)
     folder.write_env(machine.environment(torch.get_num_threads(), spec.seed, inputs.device))
-    folder.event("start", notes=[*inputs.data.notes, *inputs.built.notes], device=inputs.device)
+    folder.append_event(event.Start(notes=(*inputs.data.notes, *inputs.built.notes), device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.built))
 
@@ -107,7 +111,7 @@ def run(spec: RunSpec, folder: Run, prepared: RunInputs | None = None) -> None:
         spec.depth.floor,
     )
     trajectory = Trajectory(baseline)
-    for keep in _targets(spec):
+    for keep in phases.targets(spec):
         network = _reach_target(context, trajectory, keep)
         if spec.int8:
             recorder.step(StepKey("quantized", spec.phases()[-1], keep), 1, _unchanged(network))
@@ -115,7 +119,7 @@ def run(spec: RunSpec, folder: Run, prepared: RunInputs | None = None) -> None:
             recorder.note("the floor ended removal, so smaller targets are left out")
             break
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    folder.event("done")
+    folder.append_event(event.Done())
 
 
 def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> Network:
@@ -128,7 +132,7 @@ def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> N
             network = _prune_stepwise(context, trajectory if phase == spec.phases()[0] else Trajectory(network), target)
         else:
             network = _prune_at_once(context, network, target)
-        if recovery.ends_with_recovery(spec, phase):
+        if phases.ends_with_recovery(spec, phase):
             network = _recover(context, network, target)
     return network
 
@@ -145,12 +149,6 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     return Metric("latency", Predictor(table))
 
 
-def _targets(spec: RunSpec) -> list[float]:
-    """The targets as they are worked on: an iterative first phase passes the larger ones on its way to the smaller."""
-    keep = list(spec.target.keep)
-    return sorted(keep, reverse=True) if spec.iterates(spec.phases()[0]) else keep
-
-
 def _obtain_baseline(recorder: Recorder, fresh: Network, built: ZooModel) -> Network:
     """The network that everything is compared with: as its weights are, or trained from scratch."""
     key = StepKey("baseline", "train", 1.0)
@@ -158,15 +156,15 @@ def _obtain_baseline(recorder: Recorder, fresh: Network, built: ZooModel) -> Net
     def work(number: int) -> Network:
         if built.pretrained:
             return fresh
-        if found := find_same_baseline(recorder.folder, recorder.spec):
-            other, network = found
-            recorder.folder.event("note", text=f"baseline taken from run {other}, which trained the same one")
+        if twin := find_same_baseline(recorder.folder, recorder.spec):
+            other, network = twin
+            recorder.note(f"baseline taken from run {other}, which trained the same one")
             return network
         recovery.train_baseline(recorder, key, fresh, number)
         return fresh
 
     network = recorder.step(key, 1 + (0 if built.pretrained else recorder.spec.train.epochs), work)
-    floor, reached = recorder.spec.depth.floor, recorder.point(key)["val_top1"]
+    floor, reached = recorder.spec.depth.floor, recorder.point(key).val_top1
     if floor is not None and floor >= reached:
         raise RequestError(
             f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {reached:.4f}",
@@ -178,46 +176,48 @@ def _obtain_baseline(recorder: Recorder, fresh: Network, built: ZooModel) -> Net
 def _prune_at_once(context: RunContext, network: Network, target: PhaseTarget) -> Network:
     """One-shot: choose, cut and check one phase of one target."""
     recorder = context.recorder
-    final = target.last and not recovery.ends_with_recovery(recorder.spec, target.phase)
-    key = StepKey("pruned", target.phase, target.keep, final=final)
+    recovers = phases.ends_target_with_recovery(recorder.spec, target.phase)
+    standing = Standing(final=target.last and not recovers, before_recovery=recovers)
+    key = StepKey("pruned", target.phase, target.keep)
 
     def work(_: int) -> Network:
         recorder.say(key, f"scoring by {recorder.spec.criterion}")
         return _cut(recorder, key, network, select.select_one_shot(recorder, network, context.baseline, target))
 
-    return recorder.step(key, 1, work)
+    return recorder.step(key, 1, work, standing)
 
 
 def _prune_stepwise(context: RunContext, trajectory: Trajectory, target: PhaseTarget) -> Network:
     """Iterative: attempt, select, cut, recover a little, measure; until the target is met or a floor ends it."""
     recorder = context.recorder
+    stage = recovery.stage_of_steps(recorder.spec, target.phase)
     start = recorder.cost(trajectory.network)
     for number in itertools.count(1):
         if not trajectory.open or not select.has_step_left(recorder, trajectory.network, target):
             break
-        key = StepKey(recovery.stage_of_steps(recorder.spec, target.phase), target.phase, target.keep, step=number)
-        then = _step(context, trajectory.network, target, key, start)
-        if context.floor is not None and target.phase == "layers" and recorder.point(key)["val_top1"] < context.floor:
+        trajectory.place += 1
+        key = StepKey(stage, target.phase, target.keep, step=number)
+        then = _step(context, trajectory, target, key, start)
+        if _falls_below_floor(context, target, recorder.point(key).val_top1):
             recorder.note(f"{key.label()}: validation accuracy fell below {context.floor:g}, so removal ends before it")
             trajectory.open = False
         else:
             trajectory.network = then
-    ends = target.last and not recovery.ends_with_recovery(recorder.spec, target.phase)
+    ends = target.last and not phases.ends_with_recovery(recorder.spec, target.phase)
     if ends and not recorder.is_final(target.keep):
-        key = StepKey(recovery.stage_of_steps(recorder.spec, target.phase), target.phase, target.keep, final=True)
-        return recorder.step(key, 0, _unchanged(trajectory.network))
+        key = StepKey(stage, target.phase, target.keep)
+        return recorder.step(key, 0, _unchanged(trajectory.network), Standing(final=True))
     return trajectory.network
 
 
-def _step(context: RunContext, network: Network, target: PhaseTarget, key: StepKey, start: float) -> Network:
+def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key: StepKey, start: float) -> Network:
     """One step of an iterative method, from the first attempt to the measured point."""
-    recorder = context.recorder
-    ends = target.last and not recovery.ends_with_recovery(recorder.spec, target.phase)
+    recorder, network = context.recorder, trajectory.network
 
     def work(number: int) -> Network:
         recorder.say(key, "attempting")
         choice = select.select_step(recorder, network, context.baseline, target)
-        recorder.folder.event("attempts", phase=key.phase, keep=key.keep, step=key.step, **choice.record)
+        recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
         smaller = _cut(recorder, key, network, choice.step)
         recovery.after_step(recorder, key, smaller, number, context.teacher)
         return smaller
@@ -225,7 +225,46 @@ def _step(context: RunContext, network: Network, target: PhaseTarget, key: StepK
     def units(then: Network) -> float:
         return STEPWISE_UNITS * (recorder.cost(network) - recorder.cost(then)) / (start - target.limit)
 
-    return recorder.step(key, units, work, ends=lambda then: ends and recorder.cost(then) <= target.limit)
+    return recorder.step(key, units, work, _standing_of_step(context, target, trajectory.place))
+
+
+def _attempts(spec: RunSpec, key: StepKey, place: int, record: AttemptRecord) -> event.Attempts:
+    assert key.step is not None
+    return event.Attempts(
+        phase=key.phase,
+        keep=key.keep,
+        step=key.step,
+        measure=record.measure,
+        before=record.before,
+        attempts=record.attempts,
+        trajectory=phases.trajectory(spec, key.phase, key.keep),
+        place=place,
+        passed=phases.passed(spec, key.phase, key.keep),
+    )
+
+
+def _standing_of_step(context: RunContext, target: PhaseTarget, place: int) -> Judge:
+    """Where the point of a step stands: it ends its phase when none is left, or when a floor says so."""
+    recorder, spec = context.recorder, context.recorder.spec
+    recovers = phases.ends_target_with_recovery(spec, target.phase)
+
+    def judge(then: Network, val_top1: float) -> Standing:
+        fell = _falls_below_floor(context, target, val_top1)
+        met = not select.has_step_left(recorder, then, target)
+        return Standing(
+            final=target.last and not recovers and recorder.cost(then) <= target.limit,
+            before_recovery=recovers and (fell or met),
+            trajectory=phases.trajectory(spec, target.phase, target.keep),
+            place=place,
+            passed=phases.passed(spec, target.phase, target.keep) + ((target.keep,) if met and not fell else ()),
+        )
+
+    return judge
+
+
+def _falls_below_floor(context: RunContext, target: PhaseTarget, val_top1: float) -> bool:
+    """Whether direct removal ends before a step, for its accuracy on validation images."""
+    return context.floor is not None and target.phase == "layers" and val_top1 < context.floor
 
 
 def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) -> Network:
@@ -235,13 +274,21 @@ def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) ->
         return network
     images, _ = next(batches(recorder.data.val, recorder.data, CHECK_IMAGES, "cpu"))
     module, error = checked.cut(network.module.cpu(), network.structure, step, images)
-    recorder.folder.event("cut", phase=key.phase, keep=key.keep, relative_error=error, **step.to_json())
+    recorder.folder.append_event(
+        event.Cut(
+            phase=key.phase,
+            keep=key.keep,
+            relative_error=error,
+            remove_blocks=step.blocks or None,
+            drop_channels=None if step.blocks else dict(step.channels),
+        )
+    )
     return Network(module, network.plan.then(step))
 
 
 def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Network:
     """Fine-tune what is left."""
-    key = StepKey("recovered", target.phase, target.keep, final=target.last)
+    key = StepKey("recovered", target.phase, target.keep)
 
     def work(number: int) -> Network:
         # A copy: the next target may go on from the network as it is now.
@@ -249,7 +296,7 @@ def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Netw
         recovery.after_phase(context.recorder, key, recovered, number, context.teacher)
         return recovered
 
-    return context.recorder.step(key, context.recorder.spec.recover.epochs, work)
+    return context.recorder.step(key, context.recorder.spec.recover.epochs, work, Standing(final=target.last))
 
 
 def _unchanged(network: Network) -> Callable[[int], Network]:
@@ -259,7 +306,7 @@ def _unchanged(network: Network) -> Callable[[int], Network]:
 
 def _units(spec: RunSpec, built: ZooModel) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
-    recovering = sum(spec.recover.epochs for phase in spec.phases() if recovery.ends_with_recovery(spec, phase))
-    choosing_ = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    each = recovering + choosing_ + spec.int8
+    recovering = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
+    selecting = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
+    each = recovering + selecting + spec.int8
     return 1 + (0 if built.pretrained else spec.train.epochs) + len(spec.target.keep) * each

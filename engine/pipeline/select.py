@@ -14,6 +14,7 @@ from engine.pipeline.recorder import Network, Recorder
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
 from engine.spec.run import Phase
+from engine.storage.records import event
 from engine.surgery import plan
 
 
@@ -74,7 +75,7 @@ def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, ta
     try:
         if target.phase == "layers":
             scores = score_blocks(calibration, depth.candidates(structure.summary), recorder.spec.criterion)
-            recorder.folder.event("scores", scope="blocks", scores=scores)
+            recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(scores)))
             removed = depth.select_blocks(
                 structure.summary, scores, recorder.metric, target.limit, not_below=target.floor
             )

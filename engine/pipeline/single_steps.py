@@ -114,7 +114,7 @@ def time(run: Run, point: int, provider: str, threads: int, batch: int) -> dict[
     image = serialization.read_plan(_file(run, point, "plan.json")).image
     onnx_file = _file(run, point, "onnx")
     timed = host_timing.time_onnx(onnx_file, image, provider=provider, threads=threads, batch=batch)
-    return {"run_id": run.id, "point": point, "latency": timed.as_json()}
+    return {"run_id": run.id, "point": point, "latency": timed.to_json()}
 
 
 def _data(asked: RunSpec) -> Data:
@@ -128,7 +128,7 @@ def _data(asked: RunSpec) -> Data:
 
 def _file(run: Run, point: int, suffix: str) -> Path:
     """A stored file of a point; RequestError when there is none."""
-    numbers = [p["point"] for p in run.points()]
+    numbers = [each.point for each in run.points()]
     if point not in numbers:
         raise RequestError(
             f"run {run.id} has no point {point}; it has {f'0 to {numbers[-1]}' if numbers else 'none yet'}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from torch import Tensor
 
@@ -12,6 +11,7 @@ from engine.criteria.calibration import Calibration
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure
 from engine.spec.run import Measure
+from engine.storage.records import event
 from engine.surgery.plan import Step
 
 
@@ -56,31 +56,43 @@ class Proposal:
 
 
 @dataclass(frozen=True)
+class AttemptRecord:
+    """Everything that one step attempted, and the network before it: what its event says."""
+
+    measure: Measure
+    before: event.Tally
+    attempts: tuple[event.Attempt, ...]
+
+
+@dataclass(frozen=True)
 class Choice:
     """What goes next, and the record of everything that was attempted."""
 
     step: Step
-    record: dict[str, Any]
+    record: AttemptRecord
 
 
 def attempt_record(
     context: AttemptContext, proposals: Sequence[Proposal], ranking: Ranking, selected: Sequence[int]
-) -> dict[str, Any]:
-    """The fields of an "attempts" event."""
-    tallies = [after.to_json() for after in ranking.after] or [{}] * len(proposals)
-    return {
-        "measure": context.measure,
-        "before": ranking.before.to_json() if ranking.after else {},
-        "attempts": [
-            {
-                "name": proposal.attempt.name,
-                "what": "channels" if proposal.channels else "block",
-                "channels": proposal.channels,
-                "saved": proposal.saving / context.baseline_cost,
-                "rise": rise,
-                "selected": i in selected,
-                **tally,
-            }
+) -> AttemptRecord:
+    """The record of one step; CKA has no tallies."""
+    tallies = [event.Tally.from_json(after.to_json()) for after in ranking.after] or [event.Tally()] * len(proposals)
+    return AttemptRecord(
+        context.measure,
+        event.Tally.from_json(ranking.before.to_json()) if ranking.after else event.Tally(),
+        tuple(
+            event.Attempt(
+                name=proposal.attempt.name,
+                what="channels" if proposal.channels else "block",
+                channels=proposal.channels,
+                saved=proposal.saving / context.baseline_cost,
+                rise=rise,
+                selected=i in selected,
+                correct=tally.correct,
+                total=tally.total,
+                loss=tally.loss,
+                divergence=tally.divergence,
+            )
             for i, (proposal, rise, tally) in enumerate(zip(proposals, ranking.rises, tallies, strict=True))
-        ],
-    }
+        ),
+    )

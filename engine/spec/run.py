@@ -45,6 +45,7 @@ __all__ = [
     "check_race",
     "load",
     "parse",
+    "phases_of",
 ]
 
 SCHEMA_VERSION = 1
@@ -111,7 +112,7 @@ class RunSpec(Part):
 
     def phases(self) -> tuple[Phase, ...]:
         """The order as the phases a target passes through."""
-        return tuple(self.order.split("-"))  # type: ignore[arg-type]
+        return phases_of(self.order)
 
     def iterates(self, phase: Phase) -> bool:
         """Whether a phase removes a little at a time, with a look at the network after each step."""
@@ -121,6 +122,11 @@ class RunSpec(Part):
     def measure(self, phase: Phase) -> Measure:
         """What an attempt of this phase is judged by."""
         return self.attempt.measure or ("accuracy" if phase == "layers" else "loss")
+
+
+def phases_of(order: str) -> tuple[Phase, ...]:
+    """An order as the phases that a target passes through."""
+    return tuple(order.split("-"))  # type: ignore[arg-type]
 
 
 def parse(raw: Mapping[str, Any]) -> RunSpec:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,11 +12,12 @@ from engine.spec.run import RunSpec
 from engine.spec.settings import SpecField, columns_of, settings_of
 from engine.storage import atomic
 from engine.storage.job_folder import Run, Timing
+from engine.storage.records.measurement import Conditions, Measurement
+from engine.storage.records.point import Point
+from engine.storage.records.status import Status
 
 Kind = Literal["run", "gallery", "timing"]
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every device another
-# Two timings of a point that differ in one of these say different things; of those that differ in none the last counts.
-_CONDITIONS = ("device", "tool", "version", "provider", "precision", "threads", "power_mode", "clocks_locked")
 _COLUMNS = columns_of(RunSpec)
 _KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
 
@@ -76,7 +77,7 @@ def index_row(job_id: str, folder: FolderState) -> Row:
 
 def _run(run_id: str, folder: FolderState) -> Row:
     run = folder.run()
-    status, points = run.status(), run.points()
+    status, points = run.status(), run.described_points()
     request = atomic.read_json(folder.path / "spec.json")
     summary = _summary(run, status, points, request)
     keys = ("run_id", "group", "gallery", "state", "created", "host", *_COLUMNS)
@@ -92,51 +93,51 @@ def _timing(job_id: str, folder: FolderState) -> Row:
     status, request = timing.status(), timing.spec()
     summary = {
         "job_id": job_id,
-        "state": status["state"],
-        "progress": status["progress"],
-        "phase": status["phase"],
-        "message": status["message"],
-        "error": status["error"],
+        "state": status.state,
+        "progress": status.progress,
+        "phase": status.phase,
+        "message": status.message,
+        "error": status.error,
         **request.model_dump(mode="json"),
-        "created": float(status["times"]["created"]),
-        "started": status["times"]["started"],
-        "finished": status["times"]["finished"],
+        "created": status.times.created,
+        "started": status.times.started,
+        "finished": status.times.finished,
     }
     return Row(_job(job_id, folder, f"device {request.device}", status, (json.dumps(summary), "{}")))
 
 
-def _job(
-    job_id: str, folder: FolderState, lane: str, status: Mapping[str, Any], texts: tuple[str, str]
-) -> tuple[Any, ...]:
-    times = status["times"]
+def _job(job_id: str, folder: FolderState, lane: str, status: Status, texts: tuple[str, str]) -> tuple[Any, ...]:
     return (
-        *(job_id, folder.stamp, folder.kind, lane, str(status["state"]), bool(status.get("foreground"))),
-        *(float(times["queued"]), float(times["created"]), *texts),
+        *(job_id, folder.stamp, folder.kind, lane, status.state, status.foreground),
+        *(status.times.queued, status.times.created, *texts),
     )
 
 
-def _with_timings(
-    points: Iterable[Mapping[str, Any]], measurements: Iterable[Mapping[str, Any]]
-) -> list[Mapping[str, Any]]:
+def _with_timings(points: Iterable[Point], measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
     """The points with what devices measured of them among their latencies: the last timing under each condition."""
-    latest: dict[int, dict[tuple[Any, ...], dict[str, Any]]] = {}
-    for found in measurements:
-        condition = tuple(found.get(key) for key in _CONDITIONS)
-        latest.setdefault(int(found["point"]), {})[condition] = {"where": found["device"], **found}
-    return [
-        {**point, "latency": [*point.get("latency", ()), *latest[point["point"]].values()]}
-        if point.get("point") in latest
-        else point
-        for point in points
-    ]
+    latest: dict[int, dict[Conditions, Measurement]] = {}
+    for measurement in measurements:
+        latest.setdefault(measurement.point, {})[measurement.conditions] = measurement
+    bodies = []
+    for point in points:
+        body = point.to_json()
+        body["latency"] += [{"where": m.device, **m.to_json()} for m in latest.get(point.point, {}).values()]
+        bodies.append(body)
+    return bodies
 
 
 def layout() -> dict[str, Any]:
     """What a row is made of. Rows written under another layout say other things, so the index's version is its hash."""
-    fields = {column: [field.name, field.default] for column, field in _COLUMNS.items()}
+    columns = {column: [field.name, field.default] for column, field in _COLUMNS.items()}
     timing = {field.name: field.default for field in settings_of(TimingRequest)}
     summary = _unreadable("", FolderState(Path(), "run", ""), "")
-    return {"columns": fields, "summary": sorted(summary), "timing": timing, "conditions": _CONDITIONS}
+    return {
+        "columns": columns,
+        "summary": sorted(summary),
+        "timing": timing,
+        "point": [field.name for field in fields(Point)],
+        "conditions": [field.name for field in fields(Conditions)],
+    }
 
 
 def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
@@ -147,26 +148,24 @@ def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
     return request.get(last, field.default)
 
 
-def _summary(
-    run: Run, status: Mapping[str, Any], points: list[dict[str, Any]], request: Mapping[str, Any]
-) -> dict[str, Any]:
-    baseline = [p["top1"] for p in points if p.get("stage") == "baseline" and p.get("top1") is not None]
-    reached = [p["top1"] for p in points if p.get("final") and p.get("top1") is not None]
+def _summary(run: Run, status: Status, points: list[Point], request: Mapping[str, Any]) -> dict[str, Any]:
+    baseline = [point.top1 for point in points if point.stage == "baseline"]
+    reached = [point.top1 for point in points if point.final]
     return {
         "run_id": run.id,
-        "group": status.get("group"),
+        "group": status.group,
         "gallery": run.gallery,
-        "state": status["state"],
-        "progress": status["progress"],
-        "phase": status["phase"],
-        "message": status["message"],
-        "error": status["error"],
+        "state": status.state,
+        "progress": status.progress,
+        "phase": status.phase,
+        "message": status.message,
+        "error": status.error,
         "host": run.env().get("cpu"),
         **{column: _setting(request, field) for column, field in _COLUMNS.items()},
         "keep": _setting(request, _KEEP),
-        "created": float(status["times"]["created"]),
-        "started": status["times"]["started"],
-        "finished": status["times"]["finished"],
+        "created": status.times.created,
+        "started": status.times.started,
+        "finished": status.times.finished,
         "points": len(points),
         "baseline_top1": baseline[0] if baseline else None,
         "best_top1": max(reached, default=None),

@@ -7,17 +7,24 @@ are the exception: they come from other processes, and go to a file of their own
 
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, Unpack
 
 from engine.errors import WorkError
-from engine.spec import board_timing
+from engine.spec import board_timing, phases
 from engine.spec import run as run_spec
 from engine.storage import atomic
 from engine.storage.locks import Lock
+from engine.storage.records import earlier
+from engine.storage.records.event import Attempts, Epoch, Event, TurnEvent
+from engine.storage.records.measurement import Measurement
+from engine.storage.records.point import Point
+from engine.storage.records.record import Record
+from engine.storage.records.status import ENDED, State, Status, StatusChanges, TimesChanges
 
-STATES = ("queued", "running", "done", "failed", "cancelled", "interrupted")
-ENDED = ("done", "failed", "cancelled")
+E = TypeVar("E", bound=Event)
+R = TypeVar("R", bound=Record)
 LOCK = ".lock"  # in a job folder: who works on it
 
 
@@ -48,21 +55,26 @@ class Job(ABC):
 
     # -- how it stands
 
-    def status(self) -> dict[str, Any]:
-        """`state, progress, phase, message, times{created,queued,started,finished}, error` and the queue's keys."""
-        return atomic.read_json(self.path / "status.json")
+    def status(self) -> Status:
+        """How the job stands; WorkError when the file is damaged."""
+        path = self.path / "status.json"
+        return Status.from_json(atomic.read_json(path), str(path))
 
-    def update(self, **changes: Any) -> None:
-        """Changes keys of the status, whole; `times` is merged, so that one time can be given alone."""
-        status = self.status()
-        times = {**status.get("times", {}), **changes.pop("times", {})}
-        atomic.write_json(self.path / "status.json", {**status, **changes, "times": times})
+    def write_status(self, status: Status) -> None:
+        """Replaces the status, whole."""
+        atomic.write_json(self.path / "status.json", status.to_json())
 
-    def end(self, state: str, message: str) -> None:
+    def update(self, *, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> None:
+        """Changes values of the status, among its times those that are given."""
+        self.write_status(self.status().changed(times, **changes))
+
+    def end(self, state: State, message: str) -> None:
         """Writes a final state (done, failed, cancelled) or `interrupted`, with its one sentence."""
-        done = {"progress": 1.0} if state == "done" else {}
         error = message if state == "failed" else None
-        self.update(state=state, message=message, error=error, times={"finished": time.time()}, **done)
+        changes: StatusChanges = {"state": state, "message": message, "error": error}
+        if state == "done":
+            changes["progress"] = 1.0
+        self.update(times={"finished": time.time()}, **changes)
         if state in ENDED:
             with atomic.as_work_error(self.cancel_mark):
                 self.cancel_mark.unlink(missing_ok=True)
@@ -78,27 +90,29 @@ class Job(ABC):
 
     # -- what happened
 
-    def event(self, kind: str, **fields: Any) -> None:
+    def append_event(self, event: Event) -> None:
         """Appends one event, stamped with the Unix time `t`."""
-        atomic.append_line(self.path / "events.jsonl", {"t": time.time(), "kind": kind, **fields})
+        line = {"t": time.time(), "kind": event.KIND, **event.to_json()}
+        atomic.append_line(self._events, line)
 
-    def events(self, after: int = 0) -> list[dict[str, Any]]:
-        """All events but the first `after`."""
-        return self.events_from(0)[0][after:]
+    def events(self, kind: type[E]) -> list[E]:
+        """All events of one kind, oldest first; WorkError when a line of it is damaged."""
+        lines = (line for line in self.event_lines() if line.get("kind") == kind.KIND)
+        return [kind.from_json(line, str(self._events)) for line in lines]
 
-    def events_from(self, offset: int) -> tuple[list[dict[str, Any]], int]:
-        """The events from a byte offset on, and the offset to read on from: what a live view calls again and again."""
-        return atomic.read_lines(self.path / "events.jsonl", offset)
+    def event_lines(self) -> list[dict[str, Any]]:
+        """The events of all kinds as they stand in the file: `t`, `kind` and the fields of the kind."""
+        return atomic.read_lines(self._events)[0]
+
+    @property
+    def _events(self) -> Path:
+        return self.path / "events.jsonl"
 
     def log(self, line: str) -> None:
         """Appends to log.txt, where the child's own output goes too."""
         path = self.path / "log.txt"
         with atomic.as_work_error(path), path.open("a", encoding="utf-8") as file:
             file.write(line.rstrip("\n") + "\n")
-
-    def log_from(self, offset: int) -> tuple[list[str], int]:
-        """The finished log lines from a byte offset on, and the offset to read on from."""
-        return atomic.read_text_lines(self.path / "log.txt", offset)
 
     def log_tail(self, lines: int = 40) -> list[str]:
         """The last lines of the log, read from its end."""
@@ -134,24 +148,42 @@ class Run(Job):
 
     # -- what came out
 
-    def append_point(self, point: dict[str, Any]) -> None:
-        atomic.append_line(self.path / "points.jsonl", point)
+    def append_point(self, point: Point) -> None:
+        """Adds a point; the line comes last of all that belongs to it, and says that the rest is there."""
+        atomic.append_line(self._points, point.to_json())
 
-    def points(self) -> list[dict[str, Any]]:
-        return atomic.read_lines(self.path / "points.jsonl")[0]
+    def points(self) -> list[Point]:
+        """The points as they were written; WorkError when a line is damaged."""
+        return _records(Point, self._points)
 
-    def append_measurement(self, measurement: dict[str, Any]) -> None:
+    @property
+    def _points(self) -> Path:
+        return self.path / "points.jsonl"
+
+    def described_points(self) -> list[Point]:
+        """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
+        return earlier.describe_points(self.points(), self._phases())
+
+    def attempts(self) -> list[Attempts]:
+        """What an iterative method tried, once for each step, in the order of the steps."""
+        steps = self.events(Attempts)
+        return earlier.describe_attempts(steps, self._phases()) if steps else []
+
+    def _phases(self) -> run_spec.RunSpec:
+        return phases.of_request(atomic.read_json(self.path / "spec.json"))
+
+    def append_measurement(self, measurement: Measurement) -> None:
         """Adds what a device measured of one of the points; any process may, at any time."""
         with atomic.as_work_error(self.timed):
             self.timed.parent.mkdir(parents=True, exist_ok=True)
         with Lock(self.timed.with_name(f".{self.timed.name}.lock")).holding(wait=30.0) as mine:
             if not mine:
                 raise WorkError(f"another process has been writing {self.timed} for half a minute; try again")
-            atomic.append_line(self.timed, measurement)
+            atomic.append_line(self.timed, measurement.to_json())
 
-    def measurements(self) -> list[dict[str, Any]]:
-        """Everything that devices measured of the points, oldest first."""
-        return atomic.read_lines(self.timed)[0]
+    def measurements(self) -> list[Measurement]:
+        """Everything that devices measured of the points, oldest first; WorkError when a line is damaged."""
+        return _records(Measurement, self.timed)
 
     def model_file(self, point: int, suffix: str) -> Path:
         """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""
@@ -162,8 +194,7 @@ class Run(Job):
 
     def steps(self) -> int:
         """How many different steps are behind the run: points, and epochs of each stage, however often repeated."""
-        keys = ("stage", "phase", "keep", "epoch")
-        epochs = {tuple(map(str, map(event.get, keys))) for event in self.events() if event.get("kind") == "epoch"}
+        epochs = {(each.stage, each.phase, each.keep, each.epoch) for each in self.events(Epoch)}
         return len(self.points()) + len(epochs)
 
 
@@ -183,16 +214,22 @@ class Timing(Job):
 
     def steps(self) -> int:
         """The turns that were measured."""
-        return len({(event["model"], event["round"]) for event in self.events() if event["kind"] == "turn"})
+        return len({(turn.model, turn.round) for turn in self.events(TurnEvent)})
 
     # -- what was measured, from its end until every run has its part
 
-    def keep_measured(self, measurements: list[dict[str, Any]]) -> None:
-        atomic.write_json(self._measured, {"measurements": measurements})
+    def keep_measured(self, measurements: Sequence[Measurement]) -> None:
+        """Keeps what was measured, each with its `run`, until `forget_measured`."""
+        atomic.write_json(self._measured, {"measurements": [each.to_json() for each in measurements]})
 
-    def measured(self) -> list[dict[str, Any]]:
-        """What has not reached all of its runs yet."""
-        return list(atomic.read_json(self._measured)["measurements"]) if self._measured.is_file() else []
+    def measured(self) -> list[Measurement]:
+        """What has not reached all of its runs yet; WorkError when the file is damaged."""
+        if not self._measured.is_file():
+            return []
+        lines = atomic.read_json(self._measured).get("measurements")
+        if not isinstance(lines, list):
+            raise WorkError(f"{self._measured} is damaged: it lacks measurements")
+        return [Measurement.from_json(line, str(self._measured)) for line in lines]
 
     def forget_measured(self) -> None:
         with atomic.as_work_error(self._measured):
@@ -207,16 +244,5 @@ class Timing(Job):
         atomic.write_json(self.path / "samples" / f"{name}.json", document)
 
 
-def new_status(now: float, *, foreground: bool) -> dict[str, Any]:
-    """The status of a run that nobody has started; a `foreground` run is not the queue's to start."""
-    return {
-        "state": "queued",
-        "progress": 0.0,
-        "phase": "",
-        "message": "waiting",
-        "times": {"created": now, "queued": now, "started": None, "finished": None},
-        "error": None,
-        "foreground": foreground,
-        "crashes": 0,
-        "steps": 0,
-    }
+def _records(kind: type[R], path: Path) -> list[R]:
+    return [kind.from_json(line, f"{path}, line {n},") for n, line in enumerate(atomic.read_lines(path)[0], 1)]

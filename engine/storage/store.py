@@ -22,13 +22,14 @@ from engine.storage import directories
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
 from engine.storage.index_rows import FolderState, Kind, stamp
-from engine.storage.job_folder import LOCK, Job, Run, Timing, new_status
+from engine.storage.job_folder import LOCK, Job, Run, Timing
 from engine.storage.locks import Lock
+from engine.storage.records.status import Status
 
 J = TypeVar("J", bound=Job)
 GALLERY = directories.gallery()
 _ID = re.compile(RUN_ID)
-_NEW, _GONE = ".new-", ".gone-"
+_NEW, _REMOVED = ".new-", ".gone-"
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -54,14 +55,14 @@ class Store:
         A `foreground` run comes with its lock held by this process, and is never the queue's to start.
         """
         hidden = Run(self.folder / f"{_NEW}{uuid.uuid4().hex}")
-        asked, digest, group = spec.model_dump(mode="json"), spec.digest(), spec.group()
-        return self._create(hidden, asked, digest, group=group, foreground=foreground)
+        document = spec.model_dump(mode="json")
+        return self._create(hidden, document, spec.digest(), group=spec.group(), foreground=foreground)
 
     def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
         """The same for a timing on a device."""
         hidden = Timing(self.timings_folder / f"{_NEW}{uuid.uuid4().hex}")
-        asked, digest = request.model_dump(mode="json"), request.digest()
-        return self._create(hidden, asked, digest, group=digest, foreground=foreground)
+        document, digest = request.model_dump(mode="json"), request.digest()
+        return self._create(hidden, document, digest, group=digest, foreground=foreground)
 
     def run(self, run_id: str) -> Run:
         """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
@@ -131,17 +132,17 @@ class Store:
         with job.lock.holding() as mine:
             if not mine:
                 raise RequestError(f"{job_id} is running; cancel it before deleting it")
-            gone = job.path.with_name(f"{_GONE}{uuid.uuid4().hex}")
+            removed = job.path.with_name(f"{_REMOVED}{uuid.uuid4().hex}")
             with as_work_error(job.path):
-                job.path.rename(gone)
-        with as_work_error(gone):
-            shutil.rmtree(gone)
+                job.path.rename(removed)
+        with as_work_error(removed):
+            shutil.rmtree(removed)
 
     def sweep(self, older_than: float = 3600.0) -> None:
         """Removes what killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
         for parent in (self.folder, self.timings_folder):
             for path in parent.glob(".*-*") if parent.is_dir() else ():
-                if path.name.startswith((_NEW, _GONE)) and _age(path) > older_than and not Lock(path / LOCK).taken():
+                if path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than and not Lock(path / LOCK).taken():
                     shutil.rmtree(path, ignore_errors=True)
 
     def _summaries(self, which: str) -> list[dict[str, Any]]:
@@ -149,7 +150,7 @@ class Store:
         return [json.loads(summary) for (summary,) in rows]
 
     def _scan(self) -> dict[str, FolderState]:
-        found: dict[str, FolderState] = {}
+        folders: dict[str, FolderState] = {}
         kinds: tuple[tuple[Path, Kind], ...] = (
             (self.gallery, "gallery"),
             (self.folder, "run"),
@@ -159,8 +160,8 @@ class Store:
             for path in parent.iterdir() if parent.is_dir() else ():
                 folder = self._stamped(path, kind) if _ID.fullmatch(path.name) else None
                 if folder is not None:
-                    found[path.name] = folder
-        return found
+                    folders[path.name] = folder
+        return folders
 
     def _stamped(self, path: Path, kind: Kind) -> FolderState | None:
         """A job folder as it is now; None when it has no status."""
@@ -174,7 +175,7 @@ class Store:
             return self.root / "measurements" / f"{path.name}.jsonl"
         return path / "measurements.jsonl" if kind == "run" else None
 
-    def _create(self, job: J, asked: dict[str, Any], digest: str, *, group: str, foreground: bool) -> J:
+    def _create(self, job: J, request: dict[str, Any], digest: str, *, group: str, foreground: bool) -> J:
         now = time.time()
         base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{digest}"
         self.prepare()
@@ -184,8 +185,8 @@ class Store:
         try:
             if foreground:
                 job.lock.acquire()
-            write_json(hidden / "spec.json", asked)
-            write_json(hidden / "status.json", {**new_status(now, foreground=foreground), "group": group})
+            write_json(hidden / "spec.json", request)
+            job.write_status(Status.queued(now, foreground=foreground, group=group))
             self._appear(job, base)
         except BaseException:
             job.lock.release()

@@ -47,7 +47,7 @@ def test_cancelling_leaves_nothing_on_the_board(rig: Rigs, phase: str) -> None:
         _reached(here, made, phase)
         Queue(here.store).cancel(made.id)
         wait_for(lambda: ended(made))
-        assert made.status()["state"] == "cancelled"
+        assert made.status().state == "cancelled"
         assert here.settled() == [] and here.measured() == []
     here.board.behave(mode="good")
     assert_nothing_lost_and_works_again(here)
@@ -77,12 +77,12 @@ def test_what_ends_in_the_middle_of_sending(rig: Rigs, how: str) -> None:
             Queue(here.store).cancel(made.id)
         wait_for(lambda: ended(made))
         child.wait(20)
-    assert made.status()["state"] == ("failed" if how == "cut" else "cancelled")
+    assert made.status().state == ("failed" if how == "cut" else "cancelled")
     parts = list((here.board.cache / "espalier").rglob("*.part"))
     if how == "cut":  # nobody could take it away any more: the next timing's tidying does, once it is old
         for part in parts:
             os.utime(part, (1, 1))
-        assert here.timed().status()["state"] == "done"
+        assert here.timed().status().state == "done"
         assert here.settled() == [] and len(here.measured()) == 1
     else:
         assert parts == []
@@ -97,7 +97,7 @@ def test_a_worker_that_is_killed_leaves_its_timing_to_end_alone(rig: Rigs) -> No
         assert killed is not None
         killed.signal(signal.SIGKILL)
         wait_for(lambda: ended(made))
-        assert made.status()["state"] == "done" and len(here.measured()) == 1
+        assert made.status().state == "done" and len(here.measured()) == 1
     assert here.settled() == []
 
 
@@ -111,8 +111,8 @@ def test_a_timing_whose_process_is_killed_is_done_again_with_the_settings_put_ba
         assert owner is not None
         owner.signal(signal.SIGKILL)
         wait_for(lambda: ended(made), 40.0)
-        assert made.status()["state"] == "done"
-        assert "interrupted" in [event["kind"] for event in made.events()]
+        assert made.status().state == "done"
+        assert "interrupted" in [event["kind"] for event in made.event_lines()]
     assert (here.board.power_mode, here.board.gpu_clocks()) == before
     assert here.settled() == [] and len(here.measured()) == 1
 
@@ -127,9 +127,9 @@ def test_two_boards_are_timed_side_by_side_and_one_board_never_twice(rig: Rigs) 
     with cleaned(here.store):
         worker.start_detached(here.store)
         while not all(map(ended, (first, second, other))):
-            running = {made.id for made in (first, second, other) if made.status()["state"] == "running"}
+            running = {made.id for made in (first, second, other) if made.status().state == "running"}
             assert not {first.id, second.id} <= running
             overlapped = overlapped or {first.id, other.id} <= running
             time.sleep(0.02)
-    assert overlapped and {made.status()["state"] for made in (first, second, other)} == {"done"}
+    assert overlapped and {made.status().state for made in (first, second, other)} == {"done"}
     assert here.settled() == []

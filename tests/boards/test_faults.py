@@ -114,14 +114,14 @@ def test_a_trtexec_that_stalls_is_ended_at_its_limit(
 def test_a_trtexec_that_is_slow_to_start_is_told_to_measure_for_less_than_it_is_given(rig: Rigs) -> None:
     here = rig(measure_s=3.0)
     made = here.timed(limit=5, rounds=1, seconds=60)
-    assert made.status()["state"] == "done", made.status()["message"]
+    assert made.status().state == "done", made.status().message
     durations = [next(a for a in run.argv if a.startswith("--duration=")) for run in here.board.runs()]
     assert durations and set(durations) == {"--duration=3"}  # 2.5, as one more turn may follow; 8.2 takes whole seconds
 
 
 def test_an_engine_that_is_damaged_is_removed_and_built_anew(rig: Rigs) -> None:
     here = rig()
-    assert here.timed().status()["state"] == "done"
+    assert here.timed().status().state == "done"
     (engine,) = (here.board.cache / "espalier" / "engines").glob("*.engine")
     engine.write_bytes(bytes(engine.stat().st_size))
     sentence = failed(here.timed())
@@ -132,7 +132,7 @@ def test_an_engine_that_is_damaged_is_removed_and_built_anew(rig: Rigs) -> None:
 def test_warnings_are_kept_and_do_not_harm(rig: Rigs) -> None:
     here = rig(trtexec="warns")
     made = here.timed()
-    assert made.status()["state"] == "done" and any("INT64" in line or "arn" in line for line in made.log_tail(80))
+    assert made.status().state == "done" and any("INT64" in line or "arn" in line for line in made.log_tail(80))
 
 
 # -- the board itself
@@ -164,7 +164,7 @@ def test_a_board_whose_clock_is_years_off(rig: Rigs, tmp_path: Path) -> None:
     here.sshd.environment["PYTHONPATH"] = str(skewed)
     here.sshd.restart()
     made = here.timed()
-    assert made.status()["state"] == "done", made.status()["message"]
+    assert made.status().state == "done", made.status().message
     (found,) = here.measured()
     assert abs(found["at"] - time.time()) < 60 and found["n"] > 0
 
@@ -188,7 +188,7 @@ def test_a_second_timing_waits_for_the_first_and_is_told_whose_it_is(rig: Rigs) 
 
 def _follow(made: Timing, said: list[str]) -> None:
     while not ended(made):
-        said.append(made.status()["message"])
+        said.append(made.status().message)
         time.sleep(0.05)
 
 

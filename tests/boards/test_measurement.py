@@ -14,7 +14,7 @@ from engine.boards import sensors
 from engine.boards.agent import probe
 from engine.boards.agent.probe import Clocks, Probe
 from engine.boards.measurement import (
-    Conditions,
+    Occasion,
     TimingRound,
     ToolSettings,
     merge_rounds,
@@ -25,6 +25,7 @@ from engine.boards.measurement import (
 from engine.boards.sensors import Series, busy_window
 from engine.boards.trtexec import output
 from engine.errors import WorkError
+from engine.spec.board_timing import PointId
 from tests.support import trtexec_output
 
 MAX_HZ, CPU_HZ = 1_300_500_000, 2_035_200_000
@@ -32,6 +33,8 @@ LOCKED = Clocks(MAX_HZ, MAX_HZ, (CPU_HZ,), (CPU_HZ, None), True)
 FREE = replace(LOCKED, locked=False)
 TENSORRT = ToolSettings("trtexec", "8.2.1", "fp16", "TensorRT", None, {"warmup_ms": 200})
 ORT = ToolSettings("onnxruntime", "1.10.0", "fp32", "CPUExecutionProvider", 2, {})
+
+POINT = PointId(run="20260131-095959-0a1b2c3d", point=1)
 
 milliseconds = st.floats(0.01, 1e4)
 samples = st.lists(milliseconds, min_size=1, max_size=40)
@@ -66,7 +69,8 @@ def measure(
     *turns: TimingRound, how: ToolSettings = TENSORRT, before: Probe | None = None, after: Probe | None = None
 ) -> dict[str, Any]:
     before = before or board()
-    return merge_rounds(turns, how, Conditions("tx2", "job-1", 1.5, before, after or before, 2))
+    occasion = Occasion("tx2", "job-1", 1.5, before, after or before, 2)
+    return merge_rounds(POINT, turns, how, occasion).to_json()
 
 
 class TestTimes:
@@ -267,6 +271,7 @@ class TestLine:
     def test_a_line_says_with_what_where_and_how_it_was_measured(self):
         got = measure(TimingRound([1.0, 2.0], 1.0, series()))
         assert got == {
+            **POINT.model_dump(),
             "device": "tx2", "job": "job-1", "at": 1.5, "tool": "trtexec", "version": "8.2.1", "precision": "fp16",
             "provider": "TensorRT", "threads": None, "batch": 1, "n": 2, "p50_ms": 1.5, "p90_ms": None, "p99_ms": None,
             "mean_ms": 1.5, "gpu_p50_ms": None, "h2d_p50_ms": None, "d2h_p50_ms": None, "transfers": True,

@@ -17,7 +17,7 @@ VERSIONS = ("7.1.3", "8.0.1", "8.2.1", "8.4.1", "8.6.1", "10.3.0", "11.0.0")
 
 def state(made: Any) -> tuple[str, str]:
     status = made.status()
-    return status["state"], status["message"]
+    return status.state, status.message
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -66,7 +66,7 @@ def test_networks_take_turns_and_each_gets_its_own_numbers(rig: Callable[..., Ri
         here.board.latency(here.onnx(point), milliseconds)
     made = here.timed(*here.points, rounds=3)
     assert state(made) == ("done", "done")
-    order = [event["model"] for event in made.events() if event["kind"] == "turn"]
+    order = [event["model"] for event in made.event_lines() if event["kind"] == "turn"]
     assert order[:6] == [str(point) for point in here.points] * 3
     slow, quick = (here.measured(point)[0] for point in here.points)
     assert slow["gpu_p50_ms"] == pytest.approx(6.0, rel=0.1) and quick["gpu_p50_ms"] == pytest.approx(2.0, rel=0.1)
@@ -82,7 +82,7 @@ def test_what_is_there_is_neither_sent_nor_built_again_but_for_another_precision
     first, second, half = here.timed(), here.timed(), here.timed(precision="fp16")
 
     def done(made: Any, kind: str, key: str) -> list[Any]:
-        return [event[key] for event in made.events() if event["kind"] == kind]
+        return [event[key] for event in made.event_lines() if event["kind"] == kind]
 
     assert done(first, "sent", "bytes")[0] > 0 and done(second, "sent", "bytes") == [0]
     assert done(first, "built", "cached") == [False] and done(second, "built", "cached") == [True]
@@ -156,4 +156,4 @@ def test_a_network_that_the_board_cannot_read_is_refused_by_name_before_it_is_se
     monkeypatch.setattr(operators, "unlisted", lambda names, version: {"Conv": None})
     made = here.timed()
     assert state(made)[0] == "failed" and "Conv" in state(made)[1]
-    assert not [event for event in made.events() if event["kind"] == "sent"] and here.leftovers() == []
+    assert not [event for event in made.event_lines() if event["kind"] == "sent"] and here.leftovers() == []

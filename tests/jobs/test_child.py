@@ -37,20 +37,20 @@ def quick(spec: RunSpec, run: Run) -> None:
 def test_a_finished_run_is_done_and_its_lock_is_free(run: Run) -> None:
     assert child.execute(run, quick) == "done"
     status = run.status()
-    assert (status["state"], status["progress"], status["error"]) == ("done", 1.0, None)
-    assert status["times"]["started"] <= status["times"]["finished"]
+    assert (status.state, status.progress, status.error) == ("done", 1.0, None)
+    assert status.times.started <= status.times.finished
     assert len(run.points()) == 2 and not run.lock.taken()
 
 
 def test_a_failure_is_its_sentence(run: Run) -> None:
     assert child.execute(run, failing) == "failed"
-    assert run.status()["error"] == "the loss was not finite after epoch 3; a smaller learning rate helps"
+    assert run.status().error == "the loss was not finite after epoch 3; a smaller learning rate helps"
     assert run.log_tail() == []
 
 
 def test_a_surprise_is_a_sentence_and_its_traceback_is_in_the_log(run: Run) -> None:
     assert child.execute(run, broken) == "failed"
-    assert run.status()["error"] == "the run stopped on an unexpected ValueError; log.txt has the details"
+    assert run.status().error == "the run stopped on an unexpected ValueError; log.txt has the details"
     assert run.log_tail()[-1] == "ValueError: a surprise"
 
 
@@ -60,13 +60,13 @@ def test_what_the_machine_lacks_is_said(run: Run, error: Exception, words: str) 
         raise error
 
     child.execute(run, lacking)
-    assert words in run.status()["error"]
+    assert words in run.status().error
 
 
 def test_a_run_of_another_version_fails_with_the_reason(run: Run) -> None:
     write_json(run.path / "spec.json", {"schema_version": 99})
     assert child.execute(run, quick) == "failed"
-    assert "schema_version 99" in run.status()["error"]
+    assert "schema_version 99" in run.status().error
 
 
 @pytest.mark.parametrize(("marked", "state"), [(True, "cancelled"), (False, "interrupted")])
@@ -80,7 +80,7 @@ def test_a_stopped_run_can_be_resumed_to_the_same_points(
             run.cancel_mark.touch()
         os.kill(os.getpid(), number)
 
-    assert child.execute(run, stopped) == state == run.status()["state"]
+    assert child.execute(run, stopped) == state == run.status().state
     assert len(run.points()) == 1 and signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     Queue(store).resume(run.id)
     assert child.execute(run, quick) == "done" and len(run.points()) == 2
@@ -101,13 +101,13 @@ def test_a_run_has_one_process(run: Run, store: Store, monkeypatch: pytest.Monke
     monkeypatch.setattr(child, "LOCK_WAIT", 0.05)
     first = started(child_command("stubborn")(store, run))
     try:
-        wait_for(lambda: run.status()["state"] == "running")
+        wait_for(lambda: run.status().state == "running")
         before = run.status()
         with pytest.raises(RequestError, match="another process works on"):
             child.execute(run, quick)
         assert run.status() == before
     finally:
-        for event in run.events():
+        for event in run.event_lines():
             os.kill(int(event["text"]), signal.SIGKILL)
         first.kill()
         first.wait()

@@ -37,5 +37,5 @@ def test_twenty_kills_lose_no_run_and_change_no_point(tmp_path: Path) -> None:
     for row in runs:
         run = store.run(row["run_id"])
         assert run.points() == undisturbed_points(tmp_path / "calm", run.spec()), run.log_tail()
-        assert run.status()["progress"] == 1.0
+        assert run.status().progress == 1.0
     assert not list(store.folder.glob("*/.~*")), "a file that was being written when its process was killed is left"

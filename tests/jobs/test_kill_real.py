@@ -45,7 +45,7 @@ def spec(order: str) -> RunSpec:
 
 def essence(run: Run) -> list[dict[str, Any]]:
     """Points without what depends on the clock."""
-    return [{k: v for k, v in p.items() if k not in ("seconds", "latency")} for p in run.points()]
+    return [{k: v for k, v in p.to_json().items() if k not in ("seconds", "latency")} for p in run.points()]
 
 
 @pytest.mark.timeout(600)
@@ -66,7 +66,7 @@ def test_twenty_kills_lose_no_run_and_change_no_measured_point(tmp_path: Path, m
     )  # is not compared
     calm = Store(tmp_path / "calm", gallery=tmp_path / "none")
     for run in queued:
-        assert run.status()["state"] == "done", run.log_tail()
+        assert run.status().state == "done", run.log_tail()
         undisturbed = calm.create(run.spec(), foreground=True)
         assert execute(undisturbed, pipeline.run) == "done"
         assert essence(run) == essence(undisturbed)

@@ -14,6 +14,7 @@ from engine.storage.index import Index
 from engine.storage.index_rows import CPU_LANE
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
+from tests.support import runs
 from tests.support.standin import make_spec, worker_command
 
 
@@ -23,7 +24,7 @@ def queue(tmp_path: Path) -> Queue:
 
 
 def state(run: Run) -> str:
-    return str(run.status()["state"])
+    return str(run.status().state)
 
 
 def orphaned(queue: Queue, seed: int = 0) -> Run:
@@ -97,7 +98,7 @@ def test_what_has_ended_is_not_cancelled(queue: Queue, ended: str) -> None:
     run.end(ended, "as it was")
     with pytest.raises(RequestError, match=f"is {ended} already"):
         queue.cancel(run.id)
-    assert run.status()["message"] == "as it was" and not run.cancel_mark.exists()
+    assert run.status().message == "as it was" and not run.cancel_mark.exists()
 
 
 @pytest.mark.parametrize("other", ["queued", "running", "done"])
@@ -115,10 +116,10 @@ def test_resuming_forgets_the_old_error_and_crashes(queue: Queue) -> None:
     run = queue.submit(make_spec())
     run.update(crashes=2)
     run.end("failed", "no luck")
-    assert run.status()["error"] == "no luck"
+    assert run.status().error == "no luck"
     queue.resume(run.id)
     status = run.status()
-    assert (status["state"], status["error"], status["crashes"], status["times"]["finished"]) == (
+    assert (status.state, status.error, status.crashes, status.times.finished) == (
         "queued",
         None,
         0,
@@ -139,8 +140,8 @@ def test_gallery_runs_are_neither_cancelled_nor_resumed(tmp_path: Path, queue: Q
 def test_a_run_whose_process_is_gone_waits_again_and_says_why(queue: Queue) -> None:
     run = orphaned(queue)
     queue.reconcile()
-    assert state(run) == "queued" and "was lost" in run.status()["message"]
-    assert run.events()[-1]["kind"] == "interrupted" and queue.waiting() == [run.id]
+    assert state(run) == "queued" and "was lost" in run.status().message
+    assert run.event_lines()[-1]["kind"] == "interrupted" and queue.waiting() == [run.id]
 
 
 def test_a_run_that_is_lost_again_and_again_without_a_step_fails(queue: Queue) -> None:
@@ -149,13 +150,13 @@ def test_a_run_that_is_lost_again_and_again_without_a_step_fails(queue: Queue) -
         assert state(run) != "failed"
         run.update(state="running")
         queue.reconcile()
-    assert state(run) == "failed" and "lost 3 times without a step in between" in run.status()["error"]
+    assert state(run) == "failed" and "lost 3 times without a step in between" in run.status().error
 
 
 def test_a_run_that_gets_on_between_its_losses_is_never_given_up(queue: Queue) -> None:
     run = orphaned(queue)
     for epoch in range(2 * MAX_CRASHES):
-        run.event("epoch", stage="train", epoch=epoch)
+        run.append_event(runs.epoch(epoch + 1, 9))
         run.update(state="running")
         queue.reconcile()
     assert state(run) == "queued"
@@ -164,7 +165,7 @@ def test_a_run_that_gets_on_between_its_losses_is_never_given_up(queue: Queue) -
 def test_the_same_epoch_again_is_no_step(queue: Queue) -> None:
     run = orphaned(queue)
     for _ in range(MAX_CRASHES + 1):
-        run.event("epoch", stage="train", epoch=1)
+        run.append_event(runs.epoch(1, 9))
         run.update(state="running")
         queue.reconcile()
     assert state(run) == "failed"
@@ -174,7 +175,7 @@ def test_a_lost_run_whose_results_are_damaged_fails_and_holds_up_no_other(queue:
     run, other = orphaned(queue), queue.submit(make_spec(1))
     (run.path / "events.jsonl").write_text("x\n")
     queue.reconcile()
-    assert state(run) == "failed" and "events.jsonl is damaged" in run.status()["error"]
+    assert state(run) == "failed" and "events.jsonl is damaged" in run.status().error
     assert queue.waiting() == [other.id]
 
 
@@ -182,7 +183,7 @@ def test_an_interrupted_run_of_the_queue_waits_again(queue: Queue) -> None:
     run = queue.submit(make_spec())
     run.end("interrupted", "the machine was shut down")
     queue.reconcile()
-    assert state(run) == "queued" and run.status()["crashes"] == 0
+    assert state(run) == "queued" and run.status().crashes == 0
 
 
 def test_a_run_that_somebody_holds_is_left_alone_and_not_started_again(queue: Queue) -> None:

@@ -41,7 +41,7 @@ def running_child(store: Store) -> tuple[Run, Process]:
 
     def look() -> bool:
         child = child_of(store)
-        if child and child[0].status()["state"] == "running" and child[0].events():
+        if child and child[0].status().state == "running" and child[0].event_lines():
             found.append(child)
         return bool(found)
 
@@ -64,22 +64,22 @@ def gone(pid: int) -> bool:
 def test_the_queue_is_worked_in_order_and_then_the_worker_ends(store: Store, queue: Queue) -> None:
     runs = [queue.submit(make_spec(seed, epochs=5)) for seed in range(3)]
     worker.work(store, drain=True, command=child_command("steady"))
-    ends = [run.status()["times"] for run in runs]
+    ends = [run.status().times for run in runs]
     assert queue.counts()["done"] == 3
-    assert all(before["finished"] <= after["started"] for before, after in pairwise(ends))
+    assert all(before.finished <= after.started for before, after in pairwise(ends))
     assert worker.worker_of(store) is None
 
 
 def test_children_that_are_lost_before_a_step_are_given_up_after_three(store: Store, queue: Queue) -> None:
     run = queue.submit(make_spec())
     worker.work(store, drain=True, command=child_command("lost"))
-    assert run.status()["state"] == "failed" and "lost 3 times" in run.status()["error"]
+    assert run.status().state == "failed" and "lost 3 times" in run.status().error
 
 
 def test_children_that_never_get_to_run_are_given_up_too(store: Store, queue: Queue) -> None:
     run = queue.submit(make_spec())
     worker.work(store, drain=True, command=lambda store, run: ["sh", "-c", "echo no python here >&2; exit 127"])
-    assert run.status()["state"] == "failed" and run.log_tail() == ["no python here"] * 3
+    assert run.status().state == "failed" and run.log_tail() == ["no python here"] * 3
 
 
 def test_a_detached_worker_lives_in_a_session_of_its_own_and_there_is_one(store: Store, queue: Queue) -> None:
@@ -93,7 +93,7 @@ def test_a_detached_worker_lives_in_a_session_of_its_own_and_there_is_one(store:
     assert os.getsid(child.pid) == child.pid
     queue.cancel(run.id)
     wait_for(lambda: worker.worker_of(store) is None)
-    assert run.status()["state"] == "cancelled"
+    assert run.status().state == "cancelled"
 
 
 def test_cancelling_stops_the_child_and_the_next_run_starts(store: Store, queue: Queue) -> None:
@@ -102,8 +102,8 @@ def test_cancelling_stops_the_child_and_the_next_run_starts(store: Store, queue:
     run, child = running_child(store)
     assert run.id == first.id
     queue.cancel(first.id)
-    wait_for(lambda: first.status()["state"] == "cancelled")
-    wait_for(lambda: second.status()["state"] == "done")
+    wait_for(lambda: first.status().state == "cancelled")
+    wait_for(lambda: second.status().state == "done")
     assert gone(child.pid) and not first.cancel_mark.exists()
 
 
@@ -119,9 +119,9 @@ def test_a_child_that_will_not_stop_is_killed_with_its_whole_group(store: Store,
     canceller.start()
     worker.work(store, drain=True, command=command, grace=0.3)
     canceller.join()
-    assert run.status()["state"] == "cancelled"
-    assert run.events()[-1]["text"] == "ignored", "it was asked first"
-    wait_for(lambda: gone(int(run.events()[0]["text"])))
+    assert run.status().state == "cancelled"
+    assert run.event_lines()[-1]["text"] == "ignored", "it was asked first"
+    wait_for(lambda: gone(int(run.event_lines()[0]["text"])))
 
 
 def test_an_orphan_is_watched_by_the_next_worker_and_not_started_twice(store: Store, queue: Queue) -> None:
@@ -131,9 +131,9 @@ def test_an_orphan_is_watched_by_the_next_worker_and_not_started_twice(store: St
     first.signal(signal.SIGKILL)
     wait_for(lambda: not first.alive())
     second = start(store)
-    wait_for(lambda: run.status()["state"] == "done")
-    assert second != first and run.status()["crashes"] == 0
-    assert [event["epoch"] for event in run.events()] == list(range(1, 151)), "by one child, in one go"
+    wait_for(lambda: run.status().state == "done")
+    assert second != first and run.status().crashes == 0
+    assert [event["epoch"] for event in run.event_lines()] == list(range(1, 151)), "by one child, in one go"
 
 
 def test_an_orphan_is_cancelled_by_the_next_worker_even_when_it_will_not_stop(store: Store, queue: Queue) -> None:
@@ -144,8 +144,8 @@ def test_an_orphan_is_cancelled_by_the_next_worker_even_when_it_will_not_stop(st
     wait_for(lambda: not first.alive())
     queue.cancel(run.id)
     worker.work(store, drain=True, command=child_command("steady"), grace=0.3)
-    assert run.status()["state"] == "cancelled" and gone(child.pid)
-    wait_for(lambda: gone(int(run.events()[0]["text"])))
+    assert run.status().state == "cancelled" and gone(child.pid)
+    wait_for(lambda: gone(int(run.event_lines()[0]["text"])))
 
 
 def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store: Store, queue: Queue) -> None:
@@ -156,11 +156,11 @@ def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store:
     child.signal(signal.SIGKILL)
     wait_for(lambda: gone(child.pid))
     worker.settle_lost(store)
-    assert run.status()["state"] == "running", "its worker lives"
+    assert run.status().state == "running", "its worker lives"
     process.signal(signal.SIGKILL)
     wait_for(lambda: not process.alive())
     worker.settle_lost(store)
-    assert run.status()["state"] == "queued" and "its process was lost" in run.status()["message"]
+    assert run.status().state == "queued" and "its process was lost" in run.status().message
 
 
 def test_a_worker_that_is_told_to_stop_stops_its_child_which_goes_on_later(store: Store, queue: Queue) -> None:
@@ -169,10 +169,10 @@ def test_a_worker_that_is_told_to_stop_stops_its_child_which_goes_on_later(store
     _, child = running_child(store)
     process.signal(signal.SIGTERM)
     wait_for(lambda: not process.alive())
-    assert run.status()["state"] == "interrupted" and gone(child.pid)
+    assert run.status().state == "interrupted" and gone(child.pid)
     steps = run.steps()
     worker.work(store, drain=True, command=child_command("steady"))
-    assert run.status()["state"] == "done" and run.status()["crashes"] == 0 and 0 < steps < run.steps()
+    assert run.status().state == "done" and run.status().crashes == 0 and 0 < steps < run.steps()
 
 
 def test_a_hung_worker_is_replaced(store: Store, queue: Queue) -> None:
@@ -185,7 +185,7 @@ def test_a_hung_worker_is_replaced(store: Store, queue: Queue) -> None:
     assert start(store) != hung and not hung.alive()
     running_child(store)
     queue.cancel(run.id)
-    wait_for(lambda: run.status()["state"] == "cancelled")
+    wait_for(lambda: run.status().state == "cancelled")
 
 
 def test_a_stale_lock_blocks_nobody(store: Store, queue: Queue) -> None:
@@ -193,7 +193,7 @@ def test_a_stale_lock_blocks_nobody(store: Store, queue: Queue) -> None:
     for path in (store.root / ".worker.lock", run.path / ".lock"):
         path.write_text('{"pid": 1, "born": 0.0}')
     worker.work(store, drain=True, command=child_command("steady"))
-    assert run.status()["state"] == "done"
+    assert run.status().state == "done"
 
 
 def test_a_run_submitted_as_the_worker_leaves_is_still_worked(store: Store, queue: Queue) -> None:
@@ -209,7 +209,7 @@ def test_a_run_submitted_as_the_worker_leaves_is_still_worked(store: Store, queu
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lock, "release", submit_then_release)
         worker.work(store, drain=True, command=child_command("steady"))
-    assert late[0].status()["state"] == "done"
+    assert late[0].status().state == "done"
 
 
 def test_a_worker_survives_whoever_started_it(store: Store, queue: Queue, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_a_measurement_carries_its_conditions(net: Path):
     got = time_onnx(net, IMAGE, threads=1, batch=2, seconds=0.0, min_n=70)
     assert got.p50_ms > 0 and got.p90_ms is not None
     assert got.p90_ms >= got.p50_ms
-    assert got.as_json() == {
+    assert got.to_json() == {
         "where": "host",
         "tool": "onnxruntime",
         "provider": "CPUExecutionProvider",

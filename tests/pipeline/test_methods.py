@@ -46,11 +46,11 @@ def run(results: Path, **changes: Any) -> Run:
 
 def essence(folder: Run) -> list[dict[str, Any]]:
     """Points without what depends on the clock."""
-    return [{k: v for k, v in p.items() if k not in ("seconds", "latency")} for p in folder.points()]
+    return [{k: v for k, v in p.to_json().items() if k not in ("seconds", "latency")} for p in folder.points()]
 
 
 def attempts(folder: Run) -> list[dict[str, Any]]:
-    return [e for e in folder.events() if e["kind"] == "attempts"]
+    return [e for e in folder.event_lines() if e["kind"] == "attempts"]
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +60,10 @@ def direct(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_direct_removal_takes_one_block_a_step_and_draws_the_curve_in_one_run(direct: Run) -> None:
     points = direct.points()[1:]
-    assert [p["step"] for p in points] == [1, 1, 2]
-    assert [len(p["blocks_removed"]) for p in points] == [1, 2, 3]
-    assert [(p["keep"], p["final"]) for p in points] == [(0.9, True), (0.7, False), (0.7, True)]
-    assert all(p["stage"] == "recovered" for p in points)
+    assert [p.step for p in points] == [1, 1, 2]
+    assert [len(p.blocks_removed) for p in points] == [1, 2, 3]
+    assert [(p.keep, p.final) for p in points] == [(0.9, True), (0.7, False), (0.7, True)]
+    assert all(p.stage == "recovered" for p in points)
 
 
 def test_direct_removal_takes_the_block_with_the_most_correct_validation_images(direct: Run) -> None:
@@ -75,18 +75,18 @@ def test_direct_removal_takes_the_block_with_the_most_correct_validation_images(
         assert (tried["correct"], tried["total"]) == (found.correct, found.total)
     chosen = next(t for t in first["attempts"] if t["selected"])
     assert chosen["correct"] == max(t["correct"] for t in first["attempts"])
-    assert direct.points()[1]["blocks_removed"] == [chosen["name"]]
+    assert direct.points()[1].blocks_removed == (chosen["name"],)
 
 
 def test_whole_epochs_follow_each_step_where_no_batches_are_asked_for(tmp_path: Path) -> None:
     folder = run(tmp_path, **DIRECT, recover={"epochs": 1})
-    epochs = [e for e in folder.events() if e["kind"] == "epoch" and e["stage"] == "recovered"]
+    epochs = [e for e in folder.event_lines() if e["kind"] == "epoch" and e["stage"] == "recovered"]
     assert len(epochs) == len(folder.points()) - 1 == 3
-    assert folder.points()[-1]["final"]
+    assert folder.points()[-1].final
 
 
 def test_a_floor_ends_removal_before_validation_accuracy_falls_below_it(tmp_path: Path, direct: Run) -> None:
-    baseline = direct.points()[0]["val_top1"]
+    baseline = direct.points()[0].val_top1
     floor = baseline - 1e-6
     folder = run(
         tmp_path,
@@ -95,11 +95,11 @@ def test_a_floor_ends_removal_before_validation_accuracy_falls_below_it(tmp_path
         target={"keep": [0.3]},
     )
     points = folder.points()
-    final = next(p for p in points if p["final"])
-    assert final["val_top1"] >= floor
-    if final["got"]["macs"] > 0.3:
-        assert "the floor" in final["note"]
-        assert points[-2]["val_top1"] < floor
+    final = next(p for p in points if p.final)
+    assert final.val_top1 >= floor
+    if final.got.macs > 0.3:
+        assert "the floor" in final.note
+        assert points[-2].val_top1 < floor
 
 
 def test_a_floor_above_the_baseline_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -122,9 +122,9 @@ def test_too_few_images_for_a_race_are_refused_before_anything_is_trained() -> N
 
 def test_progressive_pruning_meets_its_targets_and_keeps_a_record_of_every_attempt(tmp_path: Path) -> None:
     folder = run(tmp_path, **PROGRESSIVE, target={"keep": [0.8, 0.6]})
-    finals = [p for p in folder.points() if p["final"]]
-    assert [p["keep"] for p in finals] == [0.8, 0.6]
-    assert all(0.97 * p["keep"] <= p["got"]["macs"] <= p["keep"] for p in finals)
+    finals = [p for p in folder.points() if p.final]
+    assert [p.keep for p in finals] == [0.8, 0.6]
+    assert all(0.97 * p.keep <= p.got.macs <= p.keep for p in finals)
     records = attempts(folder)
     assert len(records) == len(folder.points()) - 1
     for record in records:
@@ -139,7 +139,7 @@ def test_progressive_pruning_meets_its_targets_and_keeps_a_record_of_every_attem
 def test_a_least_share_of_every_layer_stays(tmp_path: Path) -> None:
     width = {**PROGRESSIVE["width"], "least_share": 0.6}
     folder = run(tmp_path, **{**PROGRESSIVE, "width": width}, target={"keep": [0.45]})
-    assert all(kept >= 0.6 * original for original, kept in folder.points()[-1]["widths"].values())
+    assert all(kept >= 0.6 * original for original, kept in folder.points()[-1].widths.values())
     with pytest.raises(RequestError, match=r"keep 0\.2 of the macs cannot be met with order channels: at least"):
         pipeline.prepare(parse({**SMALL, **PROGRESSIVE, "width": width, "target": {"keep": [0.2]}}))
 
@@ -147,7 +147,7 @@ def test_a_least_share_of_every_layer_stays(tmp_path: Path) -> None:
 @pytest.mark.parametrize("measure", ["loss", "cka"])
 def test_alternate_pruning_weighs_a_block_against_as_much_in_channels(tmp_path: Path, measure: str) -> None:
     folder = run(tmp_path, **ALTERNATE, attempt={"measure": measure})
-    assert 0.97 * 0.7 <= folder.points()[-1]["got"]["macs"] <= 0.7
+    assert 0.97 * 0.7 <= folder.points()[-1].got.macs <= 0.7
     both = [r["attempts"] for r in attempts(folder) if len(r["attempts"]) == 2]
     assert both
     for block, channels in both:
@@ -159,42 +159,42 @@ def test_alternate_pruning_weighs_a_block_against_as_much_in_channels(tmp_path: 
 def test_direct_layers_leave_room_for_progressive_channels(tmp_path: Path) -> None:
     methods = {"depth": {"method": "direct"}, "width": PROGRESSIVE["width"], "criterion": "l1"}
     final = run(tmp_path, order="layers-channels", **methods, target={"keep": [0.6]}).points()[-1]
-    assert final["blocks_removed"] and final["phase"] == "channels"
-    assert 0.97 * 0.6 <= final["got"]["macs"] <= 0.6
+    assert final.blocks_removed and final.phase == "channels"
+    assert 0.97 * 0.6 <= final.got.macs <= 0.6
 
 
 def test_the_untouched_network_teaches_without_changing_and_the_result_differs(tmp_path: Path) -> None:
     plain = run(tmp_path, **PROGRESSIVE, recover={"epochs": 1})
     taught = run(tmp_path, **PROGRESSIVE, recover={"epochs": 1, "distil": True})
     assert essence(plain)[0] == essence(taught)[0]
-    assert plain.points()[-1]["loss"] != taught.points()[-1]["loss"]
+    assert plain.points()[-1].loss != taught.points()[-1].loss
 
 
 def test_an_int8_point_follows_every_target_and_is_what_its_file_is(tmp_path: Path) -> None:
     folder = run(
         tmp_path, order="channels", criterion="l1", recover={"epochs": 1}, target={"keep": [0.8, 0.6]}, int8=True
     )
-    finals = [p for p in folder.points() if p["final"]]
-    small = [p for p in folder.points() if p["stage"] == "quantized"]
-    assert [p["keep"] for p in small] == [0.8, 0.6]
+    finals = [p for p in folder.points() if p.final]
+    small = [p for p in folder.points() if p.stage == "quantized"]
+    assert [p.keep for p in small] == [0.8, 0.6]
     for final, int8 in zip(finals, small, strict=True):
-        assert not int8["final"]
-        assert (int8["params"], int8["macs"]) == (final["params"], final["macs"])
-        assert int8["bytes"] < 0.45 * final["bytes"]
-        assert abs(int8["top1"] - final["top1"]) < 0.1
+        assert not int8.final
+        assert (int8.params, int8.macs) == (final.params, final.macs)
+        assert int8.bytes < 0.45 * final.bytes
+        assert abs(int8.top1 - final.top1) < 0.1
         assert (
-            folder.model_file(int8["point"], "onnx").stat().st_size
-            < 0.6 * folder.model_file(final["point"], "onnx").stat().st_size
+            folder.model_file(int8.point, "onnx").stat().st_size
+            < 0.6 * folder.model_file(final.point, "onnx").stat().st_size
         )
 
 
 def test_the_plan_of_many_steps_replays_to_the_same_architecture(tmp_path: Path) -> None:
     folder = run(tmp_path, **ALTERNATE)
-    last = folder.points()[-1]["point"]
+    last = folder.points()[-1].point
     module, recorded = serialization.read(folder.model_file(last, "plan.json"), folder.model_file(last, "safetensors"))
     assert plan.Plan.from_json(recorded.to_json()) == recorded
     assert len(recorded.steps) == len(folder.points()) - 1
-    assert sum(p.numel() for p in module.parameters()) == folder.points()[-1]["params"]
+    assert sum(p.numel() for p in module.parameters()) == folder.points()[-1].params
 
 
 @pytest.mark.timeout(300)
@@ -225,13 +225,13 @@ def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_sam
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     folder = Run(next(runs.iterdir()))
-    kept = [(p["point"], p["seconds"]) for p in folder.points()]
+    kept = [(p.point, p.seconds) for p in folder.points()]
     assert len(kept) >= 3
     subprocess.run([*engine, "resume", folder.id, *where], check=True, stdout=subprocess.DEVNULL)
-    while folder.status()["state"] != "done":
-        assert time.monotonic() < end + 120 and folder.status()["state"] != "failed", folder.log_tail()
+    while folder.status().state != "done":
+        assert time.monotonic() < end + 120 and folder.status().state != "failed", folder.log_tail()
         time.sleep(0.1)
-    assert [(p["point"], p["seconds"]) for p in folder.points()][: len(kept)] == kept
+    assert [(p.point, p.seconds) for p in folder.points()][: len(kept)] == kept
     steps = [(e["keep"], e["step"]) for e in attempts(folder)]
     assert len(steps) - len(set(steps)) <= 1  # the step that was under way is looked at again
     assert essence(folder) == essence(run(tmp_path / "calm", **method))

@@ -15,6 +15,7 @@ from engine.pipeline import run as pipeline
 from engine.pipeline.recorder import find_same_baseline
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Event
 from engine.storage.store import Store
 from engine.surgery import cut as surgery
 from engine.surgery import plan, serialization
@@ -39,7 +40,7 @@ def run(results: Path, **changes: Any) -> Run:
 
 def essence(folder: Run) -> list[dict[str, Any]]:
     """Points without what depends on the clock."""
-    return [{k: v for k, v in p.items() if k not in ("seconds", "latency")} for p in folder.points()]
+    return [{k: v for k, v in p.to_json().items() if k not in ("seconds", "latency")} for p in folder.points()]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 
 def test_a_run_leaves_a_point_for_every_step(finished: Run) -> None:
-    steps = [(p["stage"], p["phase"], p["final"]) for p in finished.points()]
+    steps = [(p.stage, p.phase, p.final) for p in finished.points()]
     assert steps == [
         ("baseline", "train", False),
         ("pruned", "layers", False),
@@ -56,24 +57,22 @@ def test_a_run_leaves_a_point_for_every_step(finished: Run) -> None:
         ("pruned", "channels", False),
         ("recovered", "channels", True),
     ]
-    assert [p["point"] for p in finished.points()] == list(range(5))
+    assert [p.point for p in finished.points()] == list(range(5))
     assert not finished.checkpoint.exists()
 
 
 def test_the_final_point_meets_its_target_and_its_numbers_are_those_of_the_stored_network(finished: Run) -> None:
     final = finished.points()[-1]
-    assert 0.98 * 0.6 <= final["got"]["macs"] <= 0.6
+    assert 0.98 * 0.6 <= final.got.macs <= 0.6
     module, recorded = serialization.read(finished.model_file(4, "plan.json"), finished.model_file(4, "safetensors"))
     counts = count(module, recorded.image)
-    assert (final["params"], final["macs"], final["bytes"]) == (counts.params, counts.macs, counts.bytes)
+    assert (final.params, final.macs, final.bytes) == (counts.params, counts.macs, counts.bytes)
     widths = {layer.name: layer.width for layer in summarize(module, recorded.image).summary.layers}
-    assert {n: kept for n, (_, kept) in final["widths"].items() if kept} == {
-        n: w for n, w in widths.items() if n in final["widths"]
+    assert {n: kept for n, (_, kept) in final.widths.items() if kept} == {
+        n: w for n, w in widths.items() if n in final.widths
     }
-    assert {n.rpartition(".")[0] for n, (_, kept) in final["widths"].items() if not kept} == set(
-        final["blocks_removed"]
-    )
-    assert final["latency"][0]["provider"] == "CPUExecutionProvider"
+    assert {n.rpartition(".")[0] for n, (_, kept) in final.widths.items() if not kept} == set(final.blocks_removed)
+    assert final.latency[0].provider == "CPUExecutionProvider"
 
 
 def test_a_plan_replays_on_the_untouched_model_to_the_pruned_network_bit_for_bit(tmp_path: Path) -> None:
@@ -89,12 +88,12 @@ def test_a_plan_replays_on_the_untouched_model_to_the_pruned_network_bit_for_bit
 @pytest.mark.parametrize("order", ["channels-layers", "channels", "layers"])
 def test_every_order_ends_at_or_below_its_target(order: str, tmp_path: Path) -> None:
     final = run(tmp_path, order=order, train={"epochs": 1}, recover={"epochs": 0}).points()[-1]
-    assert final["final"]
-    assert final["got"]["macs"] <= 0.6
+    assert final.final
+    assert final.got.macs <= 0.6
     if order == "channels":
-        assert final["got"]["macs"] >= 0.98 * 0.6
-    elif final["got"]["macs"] < 0.98 * 0.6:
-        assert "below the 0.6" in final["note"]
+        assert final.got.macs >= 0.98 * 0.6
+    elif final.got.macs < 0.98 * 0.6:
+        assert "below the 0.6" in final.note
 
 
 class _Stopped(Exception):
@@ -107,16 +106,16 @@ def test_a_run_stopped_after_any_event_resumes_to_the_same_points(
     store = Store(tmp_path, gallery=tmp_path / "none")
     folder = store.create(finished.spec(), foreground=True)
     monkeypatch.setattr("engine.train.fit.CHECKPOINT_SECONDS", 0.0)
-    original, limit = Run.event, 0
+    original, limit = Run.append_event, 0
 
-    def stop_at_limit(self: Run, kind: str, **fields: Any) -> None:
+    def stop_at_limit(self: Run, event: Event) -> None:
         nonlocal limit
         limit -= 1
         if limit < 0:
             raise _Stopped
-        original(self, kind, **fields)
+        original(self, event)
 
-    monkeypatch.setattr(Run, "event", stop_at_limit)
+    monkeypatch.setattr(Run, "append_event", stop_at_limit)
     stops = 0
     while True:
         limit = 7
@@ -133,7 +132,7 @@ def test_a_run_stopped_after_any_event_resumes_to_the_same_points(
 def test_a_second_run_with_the_same_baseline_does_not_train_it_again(finished: Run) -> None:
     again = run(finished.path.parents[1], order="channels", recover={"epochs": 0})
     assert essence(again)[0] == essence(finished)[0]
-    events = again.events()
+    events = again.event_lines()
     assert any(e["kind"] == "note" and finished.id in e["text"] for e in events)
     assert not any(e["kind"] == "epoch" for e in events)
 
@@ -153,7 +152,7 @@ def test_a_target_below_the_floor_is_refused_before_anything_is_trained(tmp_path
 
 
 def test_events_tell_the_steps_and_progress_only_grows(finished: Run) -> None:
-    events = finished.events()
+    events = finished.event_lines()
     assert [e["kind"] for e in events if e["kind"] in ("start", "done")] == ["start", "done"]
     progress = [e["progress"] for e in events if e["kind"] == "phase"]
     assert progress == sorted(progress)
@@ -165,7 +164,7 @@ def test_events_tell_the_steps_and_progress_only_grows(finished: Run) -> None:
 
 def test_statistics_measured_anew_are_a_recovery_by_themselves(tmp_path: Path) -> None:
     folder = run(tmp_path, order="channels", recover={"epochs": 0, "reestimate_bn": True})
-    assert [p["stage"] for p in folder.points()] == ["baseline", "pruned", "recovered"]
+    assert [p.stage for p in folder.points()] == ["baseline", "pruned", "recovered"]
     before, after = (load_file(folder.path / "models" / f"p{n}.safetensors") for n in (1, 2))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if "running_" in name or "num_batches" in name}
@@ -178,7 +177,7 @@ def test_one_foreign_or_damaged_neighbour_does_not_fail_a_run(tmp_path: Path) ->
     (broken / "points.jsonl").write_text("{}\n")
     (broken / "env.json").write_text("{")
     folder = run(tmp_path, order="channels", train={"epochs": 0}, recover={"epochs": 0})
-    assert folder.points()[-1]["final"]
+    assert folder.points()[-1].final
 
 
 def test_the_baseline_of_a_file_that_may_have_changed_is_trained_again(tmp_path: Path, finished: Run) -> None:

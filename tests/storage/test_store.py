@@ -18,7 +18,10 @@ from engine.spec import run as specs
 from engine.storage import index as index_module
 from engine.storage import index_rows
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Note, PhaseEvent
+from engine.storage.records.point import Point
 from engine.storage.store import GALLERY, Store
+from tests.support import runs
 from tests.support.places import ROOT
 
 
@@ -31,11 +34,10 @@ def make(seed: int = 0, **changes: Any) -> specs.RunSpec:
     return specs.parse({"seed": seed, **changes})
 
 
-def point(number: int, top1: float) -> dict[str, Any]:
+def point(number: int, top1: float) -> Point:
     """The baseline, a point on the way, and from the second on those that end a target."""
     stage = "baseline" if number == 0 else "recovered"
-    told = {"point": number, "stage": stage, "phase": "channels", "keep": 0.5, "final": number > 1}
-    return told | {"top1": top1, "macs": 100 - number}
+    return runs.point(number, stage, 0.5, top1, phase="channels", final=number > 1, macs=100 - number)
 
 
 def filled(store: Store, seed: int = 0, **changes: Any) -> Run:
@@ -57,8 +59,8 @@ def test_a_run_is_named_by_time_and_digest_and_holds_its_spec(store: Store) -> N
     assert run.id.endswith(spec.digest()) and time.strptime(run.id[:15], "%Y%m%d-%H%M%S")
     assert store.run(run.id).spec() == spec
     status = run.status()
-    assert (status["state"], status["progress"], status["group"]) == ("queued", 0.0, spec.group())
-    assert set(status["times"]) >= {"created", "started", "finished"}
+    assert (status.state, status.progress, status.group) == ("queued", 0.0, spec.group())
+    assert set(status.to_json()["times"]) >= {"created", "started", "finished"}
 
 
 def test_equal_requests_in_one_second_get_ids_of_their_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,13 +107,13 @@ def test_every_change_is_in_the_next_answer_and_changes_the_token(store: Store) 
     run.append_point(point(3, 0.95))
     tokens.append(store.token())
     assert (store.runs()[0]["best_top1"], len(store.points())) == (0.95, 4)
-    run.append_measurement({"point": 3, "device": "tx2"})
+    run.append_measurement(runs.timing(3))
     tokens.append(store.token())
     run.update(state="running", progress=0.4, times={"started": 5.0})
     tokens.append(store.token())
     row = store.runs()[0]
     assert (row["state"], row["progress"], row["started"]) == ("running", 0.4, 5.0)
-    assert row["created"] == run.status()["times"]["created"]
+    assert row["created"] == run.status().times.created
     store.delete(run.id)
     tokens.append(store.token())
     assert store.runs() == [] and store.points() == []
@@ -279,24 +281,24 @@ def test_what_killed_processes_left_is_swept_after_a_while(store: Store) -> None
 
 def test_a_runs_files_read_back_as_written(store: Store) -> None:
     run = store.create(make())
-    assert (run.env(), run.events(), run.points(), run.measurements(), run.log_tail()) == ({}, [], [], [], [])
+    assert (run.env(), run.event_lines(), run.points(), run.measurements(), run.log_tail()) == ({}, [], [], [], [])
     run.write_env({"torch": "2.12.0"})
-    run.event("phase", phase="layers")
-    run.event("epoch", epoch=1)
-    run.append_measurement({"device": "tx2"})
+    run.append_event(PhaseEvent(phase="layers", message="measuring"))
+    run.append_event(runs.epoch(1, 3))
+    run.append_measurement(runs.timing(2))
     run.log("one\n")
     run.log("two")
-    assert run.env() == {"torch": "2.12.0"} and run.measurements() == [{"device": "tx2"}]
-    assert [event["kind"] for event in run.events()] == ["phase", "epoch"] and run.events(after=1)[0]["epoch"] == 1
-    assert run.log_tail(1) == ["two"] and run.log_from(4) == (["two"], 8)
+    assert run.env() == {"torch": "2.12.0"} and run.measurements() == [runs.timing(2)]
+    assert [event["kind"] for event in run.event_lines()] == ["phase", "epoch"] and run.event_lines()[1]["epoch"] == 1
+    assert run.log_tail(1) == ["two"]
     assert run.model_file(2, ".plan.json") == run.path / "models" / "p2.plan.json"
 
 
 def test_steps_count_different_epochs_and_points_once(store: Store) -> None:
     run = filled(store)
     for epoch in (1, 2, 1, 2):
-        run.event("epoch", stage="train", epoch=epoch)
-    run.event("note", text="x")
+        run.append_event(runs.epoch(epoch, 2))
+    run.append_event(Note(text="x"))
     assert run.steps() == 5
 
 
@@ -311,4 +313,4 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
 
 def test_statuses_are_plain_json(store: Store) -> None:
     run = store.create(make())
-    assert json.loads((run.path / "status.json").read_text()) == run.status()
+    assert json.loads((run.path / "status.json").read_text()) == run.status().to_json()

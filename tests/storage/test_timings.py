@@ -9,7 +9,7 @@ from engine.jobs.queue import Queue
 from engine.spec import board_timing
 from engine.storage.job_folder import Timing
 from engine.storage.store import Store
-from tests.support.runs import finished
+from tests.support.runs import finished, timing
 from tests.support.standin import make_spec
 
 
@@ -51,17 +51,17 @@ def test_every_device_is_a_lane_beside_this_computer(store: Store) -> None:
 
 def test_what_devices_measured_stands_among_a_points_latencies_the_last_of_each_kind(store: Store) -> None:
     run = finished(store, make_spec())
-    base = {"point": 0, "device": "tx2", "tool": "trtexec", "version": "8.2.1", "precision": "fp16"}
+    base = {"precision": "fp16", "power_mode": None, "clocks_locked": None}
     token = store.token()
     for p50 in (3.0, 2.0):
-        run.append_measurement({**base, "p50_ms": p50})
+        run.append_measurement(timing(0, **base, p50_ms=p50))
     for p50, otherwise in ((4.0, {"precision": "fp32"}), (5.0, {"power_mode": "MAXQ"}), (1.5, {"clocks_locked": True})):
-        run.append_measurement({**base, **otherwise, "p50_ms": p50})
+        run.append_measurement(timing(0, **{**base, **otherwise}, p50_ms=p50))
     assert store.token() != token
     point = store.points()[0]
     assert [entry["p50_ms"] for entry in point["latency"][1:]] == [2.0, 4.0, 5.0, 1.5]
     assert {entry["where"] for entry in point["latency"][1:]} == {"tx2"}
-    assert len(run.measurements()) == 5 and len(run.points()[0]["latency"]) == 1
+    assert len(run.measurements()) == 5 and len(run.points()[0].latency) == 1
 
 
 def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store) -> None:
@@ -70,10 +70,10 @@ def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store)
     made.path.rename(store.gallery / made.id)
     run = store.run(made.id)
     before, token = sorted(run.path.rglob("*")), store.token()
-    run.append_measurement({"point": 1, "device": "tx2", "p50_ms": 2.5})
+    run.append_measurement(timing(1, p50_ms=2.5))
     assert store.token() != token and sorted(run.path.rglob("*")) == before
     assert store.points()[1]["latency"][-1]["p50_ms"] == 2.5
-    assert store.run(made.id).measurements()[0]["device"] == "tx2"
+    assert store.run(made.id).measurements()[0].device == "tx2"
 
 
 @pytest.mark.parametrize(

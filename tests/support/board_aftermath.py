@@ -17,16 +17,16 @@ Rigs = Callable[..., Rig]
 def failed(made: Timing) -> str:
     """The sentence a failed timing shows; it is one line, and nothing that looks like a traceback."""
     status = made.status()
-    assert status["state"] == "failed", status
-    assert "\n" not in status["error"] and "Traceback" not in status["error"] and len(status["error"]) < 600
-    return str(status["error"])
+    assert status.state == "failed", status
+    assert "\n" not in status.error and "Traceback" not in status.error and len(status.error) < 600
+    return str(status.error)
 
 
 def assert_nothing_lost_and_works_again(here: Rig, measured: int = 0) -> None:
     """Nothing half-written anywhere, the lock is free, and the same request goes through now."""
     assert here.settled() == [] and len(here.measured()) == measured
     again = here.timed(wait=0)
-    assert again.status()["state"] == "done", again.status()["message"]
+    assert again.status().state == "done", again.status().message
     assert len(here.measured()) == measured + 1 and here.settled() == []
 
 
@@ -45,4 +45,4 @@ def in_background(here: Rig, **more: Any) -> Iterator[Timing]:
 
 
 def ended(made: Timing) -> bool:
-    return made.status()["state"] in ("done", "failed", "cancelled")
+    return made.status().state in ("done", "failed", "cancelled")

@@ -44,7 +44,7 @@ class Rig:
         """What the board measured of a point, by default the first, oldest first."""
         wanted = point or self.points[0]
         run: Run = self.store.run(wanted.run)
-        return [found for found in run.measurements() if found["point"] == wanted.point]
+        return [found.to_json() for found in run.measurements() if found.point == wanted.point]
 
     def onnx(self, point: board_timing.PointId) -> Path:
         return self.store.run(point.run).path / "models" / f"p{point.point}.onnx"
@@ -99,7 +99,7 @@ def own_home(folder: Path) -> Path:
 
 
 def in_phase(made: Timing, phase: str) -> bool:
-    return bool(made.status()["phase"] == phase)
+    return bool(made.status().phase == phase)
 
 
 def _words(process: psutil.Process) -> list[str]:

@@ -6,6 +6,9 @@ from typing import Any
 from engine.boards.agent.probe import Probe, parse
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Attempts, Epoch
+from engine.storage.records.measurement import Measurement
+from engine.storage.records.point import Point
 from engine.storage.store import Store
 
 WIDTHS = {"conv1": 16} | {
@@ -23,9 +26,9 @@ def widths(keep: float, removed: tuple[str, ...] = ()) -> dict[str, list[int]]:
     }
 
 
-def point(number: int, stage: str, keep: float, top1: float, **more: Any) -> dict[str, Any]:
+def point(number: int, stage: str, keep: float, top1: float, **more: Any) -> Point:
     removed = () if stage == "baseline" else ("layer2.1",)
-    return {
+    line = {
         "point": number,
         "stage": stage,
         "phase": "" if stage == "baseline" else "channels",
@@ -47,11 +50,12 @@ def point(number: int, stage: str, keep: float, top1: float, **more: Any) -> dic
              "n": 200, "p50_ms": 0.2 + keep, "p90_ms": 0.25 + keep, "p99_ms": None}
         ],
         "seconds": 4.0,
-    } | more  # fmt: skip
+    }  # fmt: skip
+    return Point.from_json(line | more)
 
 
-def epoch(number: int, epochs: int, **more: Any) -> dict[str, Any]:
-    return {
+def epoch(number: int, epochs: int, **more: Any) -> Epoch:
+    line = {
         "stage": "train",
         "phase": "train",
         "keep": 1.0,
@@ -62,7 +66,8 @@ def epoch(number: int, epochs: int, **more: Any) -> dict[str, Any]:
         "val_top1": 1 - 0.9 / number,
         "lr": 0.1,
         "seconds": 1.0,
-    } | more
+    }
+    return Epoch.from_json(line | more)
 
 
 def finished(store: Store, spec: RunSpec, *, loss: float = 0.06, files: bool = True, cpu: str | None = None) -> Run:
@@ -71,12 +76,12 @@ def finished(store: Store, spec: RunSpec, *, loss: float = 0.06, files: bool = T
     if cpu is not None:
         run.write_env({"cpu": cpu})
     for number in range(1, 4):
-        run.event("epoch", **epoch(number, 3))
+        run.append_event(epoch(number, 3))
     run.append_point(point(0, "baseline", 1.0, BASE_TOP1))
     for index, keep in enumerate(spec.target.keep):
         after = BASE_TOP1 - loss * (1 - keep) - 0.002 * spec.seed
-        run.append_point(point(2 * index + 1, "pruned", keep, after - 0.15))
-        run.append_point(point(2 * index + 2, "recovered", keep, after))
+        run.append_point(point(2 * index + 1, "pruned", keep, after - 0.15, phase=spec.phases()[-1]))
+        run.append_point(point(2 * index + 2, "recovered", keep, after, phase=spec.phases()[-1]))
         if files:
             run.model_file(2 * index + 2, "onnx").write_bytes(b"onnx " + run.id.encode())
             run.model_file(2 * index + 2, "plan.json").write_text(json.dumps({"blocks": ["layer2.1"]}))
@@ -124,7 +129,7 @@ def stepwise(store: Store, spec: RunSpec, *, steps: int = 2) -> Run:
         start = cost
         for step in range(1, steps + 1):
             cost = start - (start - keep) * step / steps
-            run.event("attempts", **attempts(phase, keep, step, names))
+            run.append_event(Attempts.from_json(attempts(phase, keep, step, names)))
             more = {"phase": phase, "step": step, "final": step == steps, "macs": round(BASE_MACS * cost)}
             run.append_point(point(number, "recovered", keep, BASE_TOP1 - 0.1 * (1 - cost), **more))
             number += 1
@@ -140,7 +145,7 @@ def underway(store: Store, spec: RunSpec, *, epochs: int = 5) -> Run:
     run = store.create(spec)
     assert run.lock.acquire()
     for number in range(1, epochs + 1):
-        run.event("epoch", **epoch(number, 20))
+        run.append_event(epoch(number, 20))
         run.log(f"epoch {number}/20")
     run.update(
         state="running", progress=0.2, phase="train", message=f"training, epoch {epochs}/20", times={"started": 1.0}
@@ -167,9 +172,9 @@ def probe(**more: Any) -> Probe:
     return parse(document | more)
 
 
-def timing(point: int, device: str = "tx2", **more: Any) -> dict[str, Any]:
+def timing(point: int, device: str = "tx2", **more: Any) -> Measurement:
     """What a device measured of a point: 3 ms and 30 mJ for each inference, unless told otherwise."""
-    return {
+    line = {
         "point": point, "device": device, "job": "20260102-030405-0a1b2c3d", "at": 1_770_000_000.0 + point,
         "tool": "trtexec", "version": "8.2.1", "precision": "fp32", "provider": "TensorRT", "threads": None, "batch": 1,
         "n": 1834, "p50_ms": 3.0, "p90_ms": 3.2, "p99_ms": 3.5, "mean_ms": 3.05, "gpu_p50_ms": 2.6, "h2d_p50_ms": 0.3,
@@ -177,12 +182,13 @@ def timing(point: int, device: str = "tx2", **more: Any) -> dict[str, Any]:
         "rounds": 3, "interleaved_with": 1, "temperatures_c": {}, "gpu_hz": None, "power_mode": "MAXN",
         "clocks_locked": True, "throttled": False, "why_throttled": None, "board": "Jetson TX2, L4T 32.7.1",
         "settings": {},
-    } | more  # fmt: skip
+    }  # fmt: skip
+    return Measurement.from_json(line | more)
 
 
 def on_board(run: Run, *points: int, device: str = "tx2", slower: float = 9.0, **more: Any) -> None:
     """Times these points of a run of this file on a device, `slower` times as slow as the host."""
-    host = {point["point"]: point["latency"][0]["p50_ms"] for point in run.points()}
+    host = {point.point: point.latency[0].p50_ms for point in run.points()}
     for point in points:
         p50 = slower * host[point]
         run.append_measurement(timing(point, device, **({"p50_ms": p50, "energy_mj": 9.8 * p50} | more)))

@@ -19,7 +19,9 @@ from engine.jobs.queue import Queue
 from engine.spec import run as specs
 from engine.storage.atomic import read_json, write_json
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Note
 from engine.storage.store import Store
+from tests.support import runs
 
 EPOCHS_A_POINT = 5
 
@@ -36,11 +38,11 @@ def steady(spec: specs.RunSpec, run: Run, pause: float = 0.02) -> None:
         time.sleep(pause)
         value = hashlib.sha256(str(state["value"]).encode()).hexdigest()
         state = {"epoch": state["epoch"] + 1, "value": value}
-        run.event("epoch", stage="train", phase="train", keep=1.0, epoch=state["epoch"], epochs=spec.train.epochs)
+        run.append_event(runs.epoch(state["epoch"], spec.train.epochs))
         number = state["epoch"] // EPOCHS_A_POINT
         if state["epoch"] % EPOCHS_A_POINT == 0 and len(run.points()) < number:
             top1 = int(value[:8], 16) / 16**8
-            run.append_point({"point": number - 1, "stage": "baseline" if number == 1 else "pruned", "top1": top1})
+            run.append_point(runs.point(number - 1, "baseline" if number == 1 else "pruned", 1.0, top1))
         run.update(progress=state["epoch"] / spec.train.epochs)
         write_json(saved, state)
 
@@ -51,7 +53,7 @@ def stubborn(spec: specs.RunSpec, run: Run) -> None:
     text = str(grandchild.pid)
     while True:
         try:
-            run.event("note", text=text)
+            run.append_event(Note(text=text))
             time.sleep(600)
         except KeyboardInterrupt:
             text = "ignored"

@@ -168,15 +168,15 @@ def _execute(timing: Timing, work: Any) -> None:
     with tables.progress(timing):
         state = execute(timing, work)
     if state != "done":
-        raise WorkError(f"timing {timing.id}: {timing.status()['message']}")
+        raise WorkError(f"timing {timing.id}: {timing.status().message}")
 
 
 def _document(store: Store, timing: Timing, request: board_timing.TimingRequest) -> dict[str, Any]:
     measurements = [
-        {"run_id": run_id, **measured}
+        {"run_id": run_id, **measurement.to_json()}
         for run_id in dict.fromkeys(point.run for point in request.points)
-        for measured in store.run(run_id).measurements()
-        if measured["job"] == timing.id
+        for measurement in store.run(run_id).measurements()
+        if measurement.job == timing.id
     ]
     return {"job_id": timing.id, "state": "done", "measurements": measurements}
 

@@ -11,7 +11,8 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
-from engine.storage.job_folder import Run, Timing
+from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.records.event import Attempts, Event, TurnEvent
 from engine.storage.store import Store
 
 app = typer.Typer()
@@ -35,7 +36,7 @@ def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -
     with tables.progress(folder):
         state = execute(folder, lambda request, where: pipeline.run(request, where, prepared))
     if state != "done":
-        raise WorkError(f"run {folder.id}: {folder.status()['message']}")
+        raise WorkError(f"run {folder.id}: {folder.status().message}")
     answer(_document(folder), as_json, tables.run)
 
 
@@ -108,8 +109,8 @@ def show(
     if isinstance(run, Timing):
         answer(_timing(run), as_json, tables.timing)
         return
-    tried = {"attempts": [event for event in run.events() if event["kind"] == "attempts"]} if attempts else {}
-    answer(_document(run) | tried, as_json, tables.run)
+    steps = {"attempts": _lines(run, Attempts)} if attempts else {}
+    answer(_document(run) | steps, as_json, tables.run)
 
 
 @app.command()
@@ -149,20 +150,25 @@ def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
 def _document(folder: Run) -> dict[str, Any]:
     return {
         "run_id": folder.id,
-        "status": folder.status(),
+        "status": folder.status().to_json(),
         "spec": folder.spec().model_dump(mode="json"),
-        "points": folder.points(),
+        "points": [point.to_json() for point in folder.points()],
     }
 
 
 def _timing(folder: Timing) -> dict[str, Any]:
     return {
         "job_id": folder.id,
-        "status": folder.status(),
+        "status": folder.status().to_json(),
         "spec": folder.spec().model_dump(mode="json"),
-        "turns": [event for event in folder.events() if event["kind"] == "turn"],
+        "turns": _lines(folder, TurnEvent),
     }
 
 
+def _lines(job: Job, kind: type[Event]) -> list[dict[str, Any]]:
+    """The events of one kind as they stand in the job's file."""
+    return [line for line in job.event_lines() if line["kind"] == kind.KIND]
+
+
 def _state(store: Store, run_id: str) -> dict[str, Any]:
-    return {"run_id": run_id, "state": store.job(run_id).status()["state"]}
+    return {"run_id": run_id, "state": store.job(run_id).status().state}

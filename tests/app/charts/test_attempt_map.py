@@ -5,6 +5,9 @@ import pytest
 
 from app import theme
 from app.charts import attempt_map
+from engine.spec.run import DepthSpec, RunSpec, TargetSpec, WidthSpec
+from engine.storage.records.earlier import describe_attempts
+from engine.storage.records.event import Attempts
 from tests.support import runs
 
 LAYERS = tuple(runs.WIDTHS)
@@ -15,11 +18,22 @@ def event(phase: str, keep: float, step: int, names: tuple[str, ...], **more: An
     return runs.attempts(phase, keep, step, names, **more)
 
 
+def table(lines: list[dict[str, Any]], order: str, keep: tuple[float, ...] = (0.8, 0.6)) -> pd.DataFrame:
+    """The attempts of a run of that order as the page has them."""
+    asked = RunSpec.model_construct(
+        order=order,
+        target=TargetSpec(keep=keep),
+        depth=DepthSpec(method="direct"),
+        width=WidthSpec(method="progressive"),
+    )
+    return attempt_map.table(describe_attempts([Attempts.from_json(line) for line in lines], asked))
+
+
 @pytest.fixture
 def direct() -> pd.DataFrame:
     """Two targets of a first phase, two steps and one step long; what was removed is not attempted again."""
     events = [event("layers", 0.8, 1, BLOCKS), event("layers", 0.8, 2, BLOCKS[1:]), event("layers", 0.6, 1, BLOCKS[2:])]
-    return attempt_map.table(events, "layers")
+    return table(events, "layers")
 
 
 def heat(fig: Any) -> Any:
@@ -33,20 +47,20 @@ def relative_luminance(colour: str) -> float:
 
 
 def test_steps_of_a_first_phase_count_on_over_its_targets(direct: pd.DataFrame) -> None:
-    assert set(direct["trail"]) == {"layers"}
+    assert set(direct["trajectory"]) == {"layers"}
     assert list(direct["at"]) == [1, 1, 1, 2, 2, 3]
 
 
 def test_a_later_phase_has_a_trail_for_each_target() -> None:
     events = [event("channels", keep, step, ("conv1",)) for keep in (0.8, 0.6) for step in (1, 2)]
-    tried = attempt_map.table(events, "layers")
-    assert list(tried["trail"]) == ["channels, 0.80×"] * 2 + ["channels, 0.60×"] * 2
+    tried = table(events, "layers-channels")
+    assert list(tried["trajectory"]) == ["channels, 0.80×"] * 2 + ["channels, 0.60×"] * 2
     assert list(tried["at"]) == [1, 2, 1, 2]
 
 
 def test_a_step_that_was_done_again_counts_once() -> None:
     again = event("layers", 0.8, 1, BLOCKS[:1])
-    assert len(attempt_map.table([event("layers", 0.8, 1, BLOCKS), again], "layers")) == 1
+    assert len(table([event("layers", 0.8, 1, BLOCKS), again], "layers")) == 1
 
 
 def test_rows_stand_in_order_of_depth_and_everything_at_once_comes_last() -> None:
@@ -69,7 +83,7 @@ def test_the_map_has_a_column_for_each_step_and_marks_what_was_removed(direct: p
 
 
 def test_the_colour_counts_what_is_saved_where_the_selection_did() -> None:
-    tried = attempt_map.table([event("channels", 0.8, 1, ("conv1", "layer1.0.conv1"))], "channels")
+    tried = table([event("channels", 0.8, 1, ("conv1", "layer1.0.conv1"))], "channels")
     plain, shared = (
         heat(attempt_map.figure(tried, LAYERS, attempt_map.ColourUnit("loss", per_saving), ink=theme.DARK)).z[1][0]
         for per_saving in (False, True)
@@ -79,9 +93,7 @@ def test_the_colour_counts_what_is_saved_where_the_selection_did() -> None:
 
 def test_channels_keep_their_row_when_fewer_layers_share_them() -> None:
     events = [event("channels", 0.8, step, (name,)) for step, name in ((1, "conv1 (+3)"), (2, "conv1 (+2)"))]
-    fig = attempt_map.figure(
-        attempt_map.table(events, "channels"), LAYERS, attempt_map.ColourUnit("loss", True), ink=theme.LIGHT
-    )
+    fig = attempt_map.figure(table(events, "channels"), LAYERS, attempt_map.ColourUnit("loss", True), ink=theme.LIGHT)
     assert list(heat(fig).y) == ["conv1"]
 
 
@@ -97,7 +109,7 @@ def test_an_attempt_that_a_race_dropped_has_a_lower_bound() -> None:
     raced = event("layers", 0.8, 1, BLOCKS[:1])
     raced["attempts"][0]["total"] = 128
     fig = attempt_map.figure(
-        attempt_map.table([raced], "layers"), LAYERS, attempt_map.ColourUnit("accuracy", False), ink=theme.LIGHT
+        table([raced], "layers"), LAYERS, attempt_map.ColourUnit("accuracy", False), ink=theme.LIGHT
     )
     text = heat(fig).text[0][0]
     assert "at least" in text and "128 images, then dropped" in text
@@ -109,7 +121,7 @@ def test_cka_has_no_counts_and_needs_none() -> None:
     for attempt in plain["attempts"]:
         for key in ("correct", "total", "loss", "divergence"):
             del attempt[key]
-    tried = attempt_map.table([plain], "layers")
+    tried = table([plain], "layers")
     fig = attempt_map.figure(tried, LAYERS, attempt_map.ColourUnit("cka", False), ink=theme.LIGHT)
     assert "images" not in heat(fig).text[0][0] and "1 − CKA" in heat(fig).text[0][0]
     assert not {"accuracy", "loss", "images", "channels"} & set(attempt_map.readable(tried))

@@ -156,7 +156,7 @@ def on_tx2(results: Store) -> tuple[pd.DataFrame, board_columns.BoardSetting]:
     for point, slower in ((0, 8.0), (2, 9.0), (4, 10.0)):
         runs.on_board(run, point, slower=slower)
     frame = points.tidy(results.points())
-    on = board_columns.BoardSetting("tx2", board_columns.settings(frame, "tx2")[0])
+    on = board_columns.settings(frame, "tx2")[0]
     return board_columns.with_device(points.with_latency(frame, points.timings(frame)[0]), on), on
 
 

@@ -10,6 +10,7 @@ from app.tables import store
 from engine.boards.registry import Board, parse
 from engine.spec import board_timing
 from engine.storage.job_folder import Run
+from engine.storage.records.event import TurnEvent
 from engine.storage.store import Store
 from tests.support import runs as build
 from tests.support.screen import app, captions, errors, labels
@@ -116,13 +117,13 @@ def test_an_active_timing_shows_its_progress_its_turns_and_a_way_to_cancel(resul
     assert made.lock.acquire()
     made.update(state="running", progress=0.5, message=f"measuring {run.id}.2, round 1 of 3", times={"started": 1.0})
     for n, model in enumerate(made.spec().points):
-        made.event("turn", model=str(model), round=1, n=400, p50_ms=2.5 + n)
+        made.append_event(TurnEvent(model=str(model), round=1, n=400, p50_ms=2.5 + n))
     at = app("devices")
     assert at.get("progress")[0].proto.text == "50% · measuring L1 norm 0.60×, round 1 of 3"
     assert "L1 norm 0.60×: p50 2.50 ms" in captions(at) and "L1 norm 0.30×: p50 3.50 ms" in captions(at)
     made.lock.release()
     at.button(key=f"cancel-{made.id}").click().run()
-    assert not at.exception and made.status()["state"] == "cancelled"
+    assert not at.exception and made.status().state == "cancelled"
 
 
 def test_waiting_timings_without_a_worker_are_noticed(results: Store, run: Run, submitted: list[Store]) -> None:
@@ -138,7 +139,7 @@ def test_a_failed_timing_says_why_and_can_be_tried_again(results: Store, run: Ru
     at = app("devices", timing=made.id)
     assert errors(at) == ["tx2 has no room: 12 MB are needed, and 3 MB are free; remove something there."]
     next(button for button in at.button if button.label == "Try again").click().run()
-    assert not at.exception and made.status()["state"] == "queued" and len(submitted) == 1
+    assert not at.exception and made.status().state == "queued" and len(submitted) == 1
 
 
 def test_an_ended_timing_is_deleted_only_when_that_was_meant_and_what_it_measured_stays(

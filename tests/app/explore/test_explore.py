@@ -204,7 +204,9 @@ def test_the_table_and_the_csv_have_the_device_beside_the_host(results: Store) -
     timed(results)
     frame = points.tidy(results.points())
     frame = points.with_latency(frame, points.timings(frame)[0])
-    on = board_columns.BoardSetting("tx2", "TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    on = {each.setting: each for each in board_columns.settings(frame, "tx2")}[
+        "TensorRT 8.2.1, FP32, MAXN, clocks locked"
+    ]
     frame = board_columns.with_device(frame, on)
     rows = table.readable(frame, on)
     assert {"latency", "Latency on tx2", "Energy on tx2"} <= set(rows)

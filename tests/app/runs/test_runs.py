@@ -16,7 +16,7 @@ def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results
     run.lock.release()
     at.button(key=f"cancel-{run.id}").click().run()
     assert not at.exception
-    assert run.status()["state"] == "cancelled"
+    assert run.status().state == "cancelled"
 
 
 def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, submitted: list[Store]) -> None:
@@ -26,7 +26,7 @@ def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, sub
         run.lock.release()  # as when its process is killed
         at = app("runs")
         assert not errors(at) and not at.get("progress")
-        assert run.status()["state"] == state and "its process was lost" in run.status()["message"]
+        assert run.status().state == state and "its process was lost" in run.status().message
     next(b for b in at.button if b.label == "Start the worker").click().run()
     assert len(submitted) == 1
 
@@ -68,7 +68,7 @@ def test_a_failed_run_says_why_and_can_be_resumed(results: Store, submitted: lis
     at = app("runs", run=run.id)
     assert errors(at) == ["the loss is not finite; lower the learning rate"]
     next(b for b in at.button if b.label == "Resume").click().run()
-    assert run.status()["state"] == "queued" and len(submitted) == 1
+    assert run.status().state == "queued" and len(submitted) == 1
 
 
 def test_a_damaged_run_is_listed_and_harms_nothing(results: Store) -> None:

@@ -1,11 +1,12 @@
 import json
 import math
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from app import text
-from app.charts.curves import curves, trails
+from app.charts.curves import curves, trajectories
 from app.tables import board_columns, points
 from engine.spec.run import RunSpec
 from engine.storage.store import Store
@@ -90,8 +91,8 @@ def test_the_steps_of_a_first_phase_are_one_trail_and_those_of_a_later_one_start
                 run.append_point(runs.point(number, "recovered", keep, 0.8, **more))
                 number += 1
     frame = points.tidy(results.points())
-    assert [len(trail.x) for trail in trails(frame, "macs", "top1")] == [2, 2, 4]
-    assert all(list(trail.x) == sorted(trail.x) for trail in trails(frame, "macs", "top1"))
+    assert [len(trail.x) for trail in trajectories(frame, "macs", "top1")] == [2, 2, 4]
+    assert all(list(trail.x) == sorted(trail.x) for trail in trajectories(frame, "macs", "top1"))
 
 
 def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> None:
@@ -171,7 +172,8 @@ def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame
 
 
 def test_a_latency_measured_otherwise_is_not_mixed_in(frame: pd.DataFrame) -> None:
-    assert points.with_latency(frame, "another board")["latency"].isna().all()
+    other = replace(points.timings(frame)[0], host="another board")
+    assert points.with_latency(frame, other)["latency"].isna().all()
 
 
 def test_latencies_of_different_machines_are_parted(results: Store) -> None:
@@ -180,13 +182,14 @@ def test_latencies_of_different_machines_are_parted(results: Store) -> None:
     runs.finished(results, spec(criterion="random"))
     frame = points.tidy(results.points())
     hosts = ["Cortex-A78AE", "Intel Xeon @ 2.00GHz", "unnamed host"]
-    assert sorted(points.timings(frame)) == [f"{host}, CPU, 1 thread, batch 1" for host in hosts]
+    assert sorted(map(text.conditions, points.timings(frame))) == [f"{host}, CPU, 1 thread, batch 1" for host in hosts]
     timed = points.with_latency(frame, points.timings(frame.query("host == 'Cortex-A78AE'"))[0])
     assert set(timed.dropna(subset="latency")["criterion"]) == {"taylor"}
     assert set(timed[timed["id"].isin(points.front(timed, "latency", "top1", y_better="high"))]["criterion"]) == {
         "taylor"
     }
-    row, measured = points.timed_row(timed, f"{fast.id}.2", "Cortex-A78AE, CPU, 1 thread, batch 1")
+    cortex = next(each for each in points.timings(frame) if each.host == "Cortex-A78AE")
+    row, measured = points.timed_row(timed, f"{fast.id}.2", cortex)
     assert row["latency"] == pytest.approx(0.8) and row["base_latency"] == pytest.approx(1.2)
     assert measured == "Intel Xeon @ 2.00GHz, CPU, 1 thread, batch 1, n = 200, p90 0.850 ms"
 
@@ -220,11 +223,11 @@ def test_a_host_is_never_mixed_with_a_device_whatever_that_is_called(results: St
     run = runs.finished(results, spec())
     runs.on_board(run, 2, device="host")
     frame = points.tidy(results.points())
-    assert points.timings(frame) == ["unnamed host, CPU, 1 thread, batch 1"]
+    assert [text.conditions(each) for each in points.timings(frame)] == ["unnamed host, CPU, 1 thread, batch 1"]
     timed = points.with_latency(frame, points.timings(frame)[0])
     assert timed.set_index("point").loc[2, "latency"] == pytest.approx(0.8)
     assert board_columns.devices(frame) == {"host": True}
-    on = board_columns.BoardSetting("host", board_columns.settings(frame, "host")[0])
+    on = board_columns.settings(frame, "host")[0]
     assert list(board_columns.with_device(frame, on).dropna(subset="device_ms")["point"]) == [2]
 
 
@@ -236,7 +239,7 @@ def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mo
         run, 4, tool="onnxruntime", version="1.10.0", provider="CPUExecutionProvider", threads=2, power_mode=None,
         clocks_locked=None,
     )  # fmt: skip
-    found = set(board_columns.settings(points.tidy(results.points()), "tx2"))
+    found = {each.setting for each in board_columns.settings(points.tidy(results.points()), "tx2")}
     assert {
         "TensorRT 8.2.1, FP16, MAXN, clocks locked",
         "TensorRT 8.6.1, FP32, MAXN, clocks locked",
@@ -264,8 +267,10 @@ def test_a_card_takes_the_chosen_timing_or_else_the_last_one(results: Store) -> 
     runs.on_board(run, 2, at=1.0)
     runs.on_board(run, 2, at=2.0, precision="fp16", slower=4.0)
     frame = points.tidy(results.points())
-    fp32 = board_columns.BoardSetting("tx2", "TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    fp32 = next(
+        each for each in board_columns.settings(frame, "tx2") if each.setting.startswith("TensorRT 8.2.1, FP32")
+    )
     chosen, last = (board_columns.of_point(frame, f"{run.id}.2", on) for on in (fp32, None))
-    assert chosen is not None and chosen.entry["precision"] == "fp32" and chosen.ratio("p50_ms") is None
-    assert last is not None and last.entry["precision"] == "fp16"
+    assert chosen is not None and chosen.entry.precision == "fp32" and chosen.latency_ratio is None
+    assert last is not None and last.entry.precision == "fp16"
     assert board_columns.of_point(frame, f"{run.id}.4", fp32) is None

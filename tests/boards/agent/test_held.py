@@ -57,7 +57,7 @@ def test_settings_that_cannot_be_put_back_are_told_and_what_was_measured_is_kept
     assert "could not be put back" in sentence and "nvpmodel -m" in sentence
     assert [found["power_mode"] for found in here.measured()] == ["MAXN"] and here.board.power_mode == 0
     power.write_text(normal)
-    assert here.timed().status()["state"] == "done"
+    assert here.timed().status().state == "done"
     assert here.board.power_mode == 1 and here.settled() == []
 
 
@@ -73,7 +73,7 @@ def test_a_power_mode_that_somebody_else_changes_spoils_the_timing(rig: Rigs) ->
 
 def test_what_holds_the_board_may_say_anything(rig: Rigs) -> None:
     here = rig()
-    assert here.timed().status()["state"] == "done"
+    assert here.timed().status().state == "done"
     lock = here.board.cache / "espalier" / "lock"
     evil = {"pid": 1, "owner": "\x1b]0;pwned\x07" + "A" * 5000, "since": 0, "beat": 0, "boot_id": "x"}
     for card, who in (
@@ -103,7 +103,7 @@ def test_a_timing_that_is_stopped_while_it_hands_over_does_so_once(rig: Rigs, mo
 
     monkeypatch.setattr(Run, "append_measurement", stopped)
     made = here.timed(*here.points)
-    assert made.status()["state"] == "interrupted" and "starts anew" in made.status()["message"]
+    assert made.status().state == "interrupted" and "starts anew" in made.status().message
     assert [len(here.measured(point)) for point in here.points] == [1, 0]
     Queue(here.store).resume(made.id)
     here.sshd.stop()

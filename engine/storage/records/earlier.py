@@ -1,0 +1,69 @@
+"""What runs of earlier versions left for the reader to work out. Pure functions, no torch.
+
+The pipeline writes with each point whether it was measured before the recovery that ends its target, and with each step
+and its attempts which trajectory they belong to. Where that is missing it follows from the request and from the order
+of the lines; what is there is left as it is.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+from engine.spec import phases
+from engine.spec.run import RunSpec
+from engine.storage.records.event import Attempts
+from engine.storage.records.point import Point
+
+
+def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
+    """A run's points in their order, each with `before_recovery`, and steps with their place in a trajectory."""
+    places: Counter[str] = Counter()
+    return [_described(point, points[number + 1 :], spec, places) for number, point in enumerate(points)]
+
+
+def describe_attempts(events: Sequence[Attempts], spec: RunSpec) -> list[Attempts]:
+    """A run's attempts in the order of their steps, each with its place in a trajectory.
+
+    A step that was done again after an interruption counts once, as it was done last.
+    """
+    steps = {(event.phase, event.keep, event.step): event for event in events}
+    places: Counter[str] = Counter()
+    return [_attempts(event, spec, places) for event in steps.values()]
+
+
+def _attempts(event: Attempts, spec: RunSpec, places: Counter[str]) -> Attempts:
+    name = event.trajectory or phases.trajectory(spec, event.phase, event.keep)
+    places[name] += 1
+    if event.trajectory is not None:
+        return event
+    return replace(event, trajectory=name, place=places[name], passed=phases.passed(spec, event.phase, event.keep))
+
+
+def _described(point: Point, later: Sequence[Point], spec: RunSpec, places: Counter[str]) -> Point:
+    if point.step is None:
+        if point.before_recovery is not None:
+            return point
+        waits = point.stage == "pruned" and not point.final and phases.ends_target_with_recovery(spec, point.phase)
+        return replace(point, before_recovery=waits)
+    name = point.trajectory or phases.trajectory(spec, point.phase, point.keep)
+    places[name] += 1
+    if point.before_recovery is not None:
+        return point
+    last = point.final or _is_last(point, later)
+    floor = spec.depth.floor if point.phase == "layers" else None
+    fell = floor is not None and point.val_top1 < floor
+    return replace(
+        point,
+        before_recovery=last and not point.final and phases.ends_target_with_recovery(spec, point.phase),
+        trajectory=name,
+        place=places[name],
+        passed=phases.passed(spec, point.phase, point.keep) + ((point.keep,) if last and not fell else ()),
+    )
+
+
+def _is_last(point: Point, later: Sequence[Point]) -> bool:
+    """Whether a step is its phase's last one for its target; of the step that a run stopped at nobody can tell."""
+    if not later:
+        return False
+    following = later[0]
+    return following.step is None or (following.phase, following.keep) != (point.phase, point.keep)

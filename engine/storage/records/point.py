@@ -1,0 +1,77 @@
+"""A measured network of a run: one line of points.jsonl. No torch."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from engine.storage.records.measurement import Latency
+from engine.storage.records.record import Flag, Number, Record, Whole
+
+Stage = Literal["baseline", "pruned", "recovered", "quantized"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requested(Record):
+    """What a target asks for: the share of the baseline's `metric` that is kept."""
+
+    metric: str
+    keep: Number
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reached(Record):
+    """What came out, as shares of the baseline; the latency where the target is stated in it."""
+
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"latency"})
+
+    macs: Number
+    params: Number
+    latency: Number | None = None
+
+    def share(self, metric: str) -> float | None:
+        """The share of one metric: macs, params or latency."""
+        return {"macs": self.macs, "params": self.params, "latency": self.latency}[metric]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point(Record):
+    """A network as it was measured; accuracies are shares, `widths` are original and kept channels of convolutions.
+
+    `final` is the last point of a target, `before_recovery` the last one before the recovery that ends it. A step of an
+    iterative method has its number under its target (`step`), its `trajectory` and its `place` in it, both from 1, and
+    the targets that the trajectory has behind it (`passed`). Runs of earlier versions lack the last four, which
+    `earlier.describe_points` works out.
+    """
+
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset(
+        {"step", "correct", "total", "val_total", "predicted_ms", "note", "before_recovery"}
+        | {"trajectory", "place", "passed"}
+    )
+
+    point: Whole
+    stage: str
+    phase: str
+    keep: Number
+    final: Flag
+    step: Whole | None = None
+    top1: Number
+    top5: Number
+    loss: Number
+    correct: Whole | None = None
+    total: Whole | None = None
+    val_top1: Number
+    val_total: Whole | None = None
+    params: Whole
+    macs: Whole
+    bytes: Whole
+    asked: Requested | None = None
+    blocks_removed: tuple[str, ...] = ()
+    widths: dict[str, tuple[Whole, Whole]] = field(default_factory=dict)
+    latency: tuple[Latency, ...] = ()
+    seconds: Number
+    got: Reached
+    predicted_ms: Number | None = None
+    note: str | None = None
+    before_recovery: Flag | None = None
+    trajectory: str | None = None
+    place: Whole | None = None
+    passed: tuple[Number, ...] | None = None

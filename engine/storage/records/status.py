@@ -1,0 +1,75 @@
+"""How a job stands: status.json, and the words for its states. No torch."""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, TypedDict, Unpack, get_args
+
+from engine.storage.records.record import Flag, Number, Record, Whole
+
+State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
+STATES: tuple[State, ...] = get_args(State)
+ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
+RESUMABLE: tuple[State, ...] = ("interrupted", "failed", "cancelled")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Times(Record):
+    """Unix seconds; None for what has not happened yet."""
+
+    created: Number
+    queued: Number
+    started: Number | None = None
+    finished: Number | None = None
+
+
+class TimesChanges(TypedDict, total=False):
+    """Some of the keys of `Times`."""
+
+    created: float
+    queued: float
+    started: float | None
+    finished: float | None
+
+
+class StatusChanges(TypedDict, total=False):
+    """Some of the keys of `Status`, but its times."""
+
+    state: State
+    progress: float
+    phase: str
+    message: str
+    error: str | None
+    foreground: bool
+    crashes: int
+    steps: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Status(Record):
+    """How a job stands: `progress` is 0..1, `error` one sentence.
+
+    The queue's own: a `foreground` job is not its to start; it was lost `crashes` times in a row, the last time with so
+    many `steps` behind it. `group` is shared by runs that differ in nothing but their seed.
+    """
+
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"group"})
+
+    state: State
+    progress: Number
+    phase: str = ""
+    message: str = ""
+    times: Times
+    error: str | None = None
+    foreground: Flag = False
+    crashes: Whole = 0
+    steps: Whole = 0
+    group: str | None = None
+
+    @classmethod
+    def queued(cls, now: float, *, foreground: bool, group: str) -> "Status":
+        """Of a job that nobody has started, created `now` (Unix seconds)."""
+        times = Times(created=now, queued=now)
+        return cls(state="queued", progress=0.0, message="waiting", times=times, foreground=foreground, group=group)
+
+    def changed(self, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> "Status":
+        """With some values changed, among its times those that are given."""
+        return replace(self, **changes, times=replace(self.times, **(times or {})))
