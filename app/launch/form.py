@@ -80,7 +80,7 @@ def _section(grid: Any, title: str, name: forms.Section, slots: dict[forms.Secti
 
 def _network(head: Any) -> dict[str, Any]:
     model = st.selectbox(
-        "Model", MODELS, index=MODELS.index(_DEFAULT.model), key="launch_model", persist_state="session"
+        "Model", list(MODELS), index=MODELS.index(_DEFAULT.model), key="launch_model", persist_state="session"
     )
     source = st.segmented_control(
         "Weights",
