@@ -153,7 +153,7 @@ def test_a_network_that_the_board_cannot_read_is_refused_by_name_before_it_is_se
     from engine.boards.onnx_support import operators
 
     here = rig()
-    monkeypatch.setattr(operators, "unlisted", lambda names, version: {"Conv": None})
+    monkeypatch.setattr(operators, "find_unlisted", lambda names, version: {"Conv": None})
     made = here.timed()
     assert state(made)[0] == "failed" and "Conv" in state(made)[1]
     assert not [event for event in made.event_lines() if event["kind"] == "sent"] and here.leftovers() == []

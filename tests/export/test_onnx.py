@@ -132,8 +132,10 @@ def test_a_trace_that_missed_a_branch_is_noticed_and_nothing_is_written(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_untouched_file_is_accepted(exported: Path):
-    verify(network(), IMAGE, exported)
+def test_an_unchanged_file_is_accepted(exported: Path):
+    written = exported.read_bytes()
+    verify(network(), IMAGE, exported)  # raises for a file that it does not accept
+    assert exported.read_bytes() == written
 
 
 def test_a_changed_weight_is_detected(exported: Path):

@@ -104,7 +104,7 @@ def test_what_the_board_is_known_not_to_do_is_refused_before_it_is_queued(
     plain = probes.ProbeResult(
         tx2, 1.0, "reachable", probe=build.probe(tensorrt=None, trtexec=None, onnxruntime="1.10.0")
     )
-    monkeypatch.setattr(probes, "known", lambda device: plain)
+    monkeypatch.setattr(probes, "last_result", lambda device: plain)
     at = app("devices", point=f"{run.id}.2")
     assert not at.button(key="time").disabled
     at.segmented_control(key="time_precision").set_value("fp16").run()

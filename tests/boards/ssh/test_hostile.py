@@ -167,4 +167,4 @@ def test_no_ssh_program_is_ever_started(
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     with ssh.connect(device, results) as other:
-        other.run(["true"], limit=10)
+        assert other.run(["true"], limit=10).status == 0

@@ -161,4 +161,5 @@ def test_every_key_type_can_be_trusted(
         with Sshd(tmp_path / kind) as server:
             server.authorize(key.with_suffix(".pub"))
             trust.accept(results, trust.fetch_host_key(at(server), results))
-            ssh.connect(at(server), results).close()
+            assert trust.fetch_host_key(at(server), results).state == "known"
+            ssh.connect(at(server), results).close()  # raises for a key that is not trusted
