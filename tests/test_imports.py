@@ -30,6 +30,7 @@ WITHOUT_TORCH = [
     "engine.graph.cost",
     "engine.graph.summary",
     "engine.graph.metric",
+    "engine.latency.predictor",
     "engine.latency.table",
     "engine.latency.signature",
     "engine.prune.solver",
