@@ -112,7 +112,7 @@ def test_a_child_that_will_not_stop_is_killed_with_its_whole_group(store: Store,
     command = child_command("stubborn")
 
     def cancel() -> None:
-        wait_for(run.events)
+        wait_for(run.event_lines)
         queue.cancel(run.id)
 
     canceller = threading.Thread(target=cancel)
