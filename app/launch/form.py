@@ -12,10 +12,11 @@ from app.launch import request as forms
 from engine.errors import RequestError
 from engine.spec import run as specs
 from engine.spec.catalog import DATASETS, MODELS
+from engine.spec.parts import TargetMetric
 from engine.spec.settings import Section
 
 _DEFAULT = specs.parse({})
-_METRICS = get_args(specs.TargetSpec.model_fields["metric"].annotation)
+_METRICS = get_args(TargetMetric)
 _FOLDER, _NPZ = "folder:", "npz:"
 _DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 _RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]

@@ -11,12 +11,14 @@ from engine.graph.summary import ModelSummary, Uses
 
 @dataclass(frozen=True)
 class Cost:
+    """What a plan costs: parameters, and multiply–accumulates of one image."""
+
     params: int
     macs: int
 
     def of(self, metric: str) -> int:
-        """The value of a target metric: "macs" or "params"."""
-        return {"macs": self.macs, "params": self.params}[metric]
+        """The count that a target metric names; counts that follow from these are properties."""
+        return int(getattr(self, metric))
 
 
 class CostModel:

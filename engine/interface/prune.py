@@ -20,6 +20,7 @@ from engine.interface.images import ImageTensor, read_images
 from engine.interface.pruned import PrunedModel
 from engine.interface.settings import PruneSettings
 from engine.prune import depth, solver, width
+from engine.spec.parts import CountMetric
 from engine.surgery import checked
 from engine.surgery.plan import Plan, Step, channel_step
 
@@ -32,7 +33,7 @@ def prune(
     model: nn.Module,
     image: tuple[int, int, int] = (3, 224, 224),
     keep: float = 0.5,
-    metric: Literal["macs", "params"] = "macs",
+    metric: CountMetric = "macs",
     criterion: str = "l1",
     order: Literal["channels", "layers", "layers-channels", "channels-layers"] = "channels",
     calibration: Tensor | tuple[Tensor, Tensor] | Batches | None = None,

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from engine.errors import RequestError
 from engine.spec import catalog, messages
-from engine.spec.parts import Number, Whole
+from engine.spec.parts import CountMetric, Number, Whole
 
 Side = Annotated[Whole, Field(ge=1)]
 
@@ -19,7 +19,7 @@ class PruneSettings(BaseModel):
 
     image: tuple[Side, Side, Side] = Field((3, 224, 224), description="(channels, height, width), each at least 1")
     keep: Number = Field(0.5, gt=0, le=1)
-    metric: Literal["macs", "params"] = "macs"
+    metric: CountMetric = "macs"
     criterion: str = "l1"
     order: Literal["channels", "layers", "layers-channels", "channels-layers"] = "channels"
     depth_share: Number = Field(0.5, ge=0, le=1)

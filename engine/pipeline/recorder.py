@@ -14,7 +14,7 @@ from engine.data.load import Data, Split
 from engine.errors import RequestError, WorkError
 from engine.export import onnx, quantize
 from engine.export.evaluate import evaluate_onnx
-from engine.graph.cost import CostModel
+from engine.graph.cost import Cost, CostModel
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure, summarize
 from engine.latency import host_timing
@@ -88,6 +88,7 @@ class Recorder:
     def __init__(self, spec: RunSpec, folder: Run, data: Data, device: str, metric: Metric, units: float) -> None:
         self.spec, self.folder, self.data, self.device, self.metric = spec, folder, data, device, metric
         self._points = folder.points()
+        self._baseline_cost: Cost | None = None  # known once the baseline's step is behind
         self._units, self._done, self._progress = units, 0.0, 0.0
         self._started = time.monotonic()
 
@@ -111,6 +112,8 @@ class Recorder:
             self._record(key, number, network, standing)
         else:
             network = Network(*serialization.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
+        if key.stage == "baseline":
+            self._baseline_cost = CostModel(network.structure.summary)()
         self._done += units if isinstance(units, int | float) else units(network)
         return network
 
@@ -198,7 +201,7 @@ class Recorder:
         timed = host_timing.time_onnx(file, self.data.image)
         test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
         stands = standing(network, val.top1) if callable(standing) else standing
-        metric, reached, predicted = self.spec.target.metric, self._reached(counts, timed), self._predicted_ms(network)
+        metric, reached, predicted = self.spec.target.metric, self._reached(network, timed), self._predicted_ms(network)
         return Point(
             point=number,
             stage=key.stage,
@@ -244,14 +247,12 @@ class Recorder:
             return evaluate_onnx(file, split, self.data)
         return evaluate(network.module, split, self.data, self.device)
 
-    def _reached(self, counts: Counts, timed: Latency) -> Reached:
+    def _reached(self, network: Network, timed: Latency) -> Reached:
         """What came out, as shares of the baseline."""
-        macs, params, p50_ms = counts.macs, counts.params, timed.p50_ms
-        if self._points:
-            base = self._points[0]
-            macs, params, p50_ms = base.macs, base.params, base.latency[0].p50_ms
+        cost = CostModel(network.structure.summary)()
+        p50_ms = self._points[0].latency[0].p50_ms if self._points else timed.p50_ms
         latency = timed.p50_ms / p50_ms if self.spec.target.metric == "latency" else None
-        return Reached(macs=counts.macs / macs, params=counts.params / params, latency=latency)
+        return Reached.of(cost, self._baseline_cost or cost, latency)
 
     def _predicted_ms(self, network: Network) -> float | None:
         """By the table of this machine's layers, where the target is a latency."""

@@ -1,6 +1,6 @@
 """The parts of a run's spec, each field with what is said of it to the user (`Setting`). No torch."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
 
@@ -27,6 +27,8 @@ Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
 Text = Annotated[str, AfterValidator(_readable)]
+CountMetric = Literal["macs", "params"]  # each a count of `engine.graph.cost.Cost`
+TargetMetric = Literal[CountMetric, "latency"]
 Three = tuple[Number, Number, Number]
 
 
@@ -169,8 +171,8 @@ class AttemptSpec(Part):
 
 class TargetSpec(Part):
     metric: Annotated[
-        Literal["macs", "params", "latency"],
-        Setting("what the ratios are of: macs | params | latency", heading="target"),
+        TargetMetric,
+        Setting(f"what the ratios are of: {' | '.join(get_args(TargetMetric))}", heading="target"),
     ] = "macs"
     keep: Annotated[
         tuple[Annotated[Number, Field(gt=0, le=1)], ...],

@@ -1,7 +1,7 @@
 """A measured network of a run: one line of points.jsonl. No torch."""
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Literal, Self
 
 from engine.storage.records.measurement import Latency
 from engine.storage.records.record import Flag, Number, Record, Whole
@@ -27,9 +27,16 @@ class Reached(Record):
     params: Number
     latency: Number | None = None
 
+    @classmethod
+    def of(cls, cost: object, baseline: object, latency: float | None) -> Self:
+        """The counts of two costs, one as shares of the other; `latency` is such a share already."""
+        counts = [each.name for each in fields(cls) if each.name != "latency"]
+        return cls(**{name: getattr(cost, name) / getattr(baseline, name) for name in counts}, latency=latency)
+
     def share(self, metric: str) -> float | None:
-        """The share of one metric: macs, params or latency."""
-        return {"macs": self.macs, "params": self.params, "latency": self.latency}[metric]
+        """The share of the metric of that name."""
+        share: float | None = getattr(self, metric)
+        return share
 
 
 @dataclass(frozen=True, kw_only=True)
