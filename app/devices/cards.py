@@ -29,38 +29,38 @@ _LOOK: dict[probes.State, tuple[str, str, theme.BadgeColour]] = {
 _TO_PROBE, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
 
 
-def load_devices() -> tuple[list[Board], str | None]:
+def load_boards() -> tuple[list[Board], str | None]:
     """The devices, and what is wrong with their file, if anything is."""
     try:
-        return store.devices(), None
+        return store.boards(), None
     except (RequestError, WorkError) as error:
         return [], text.sentence(str(error))
 
 
-def head(devices: Sequence[Board]) -> None:
+def head(boards: Sequence[Board]) -> None:
     """The title, and the buttons that concern all devices."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Devices", width="content")
         st.space("stretch")
-        if len(devices) > 1:
-            st.button("Check all", icon=":material/sync:", on_click=_request_probe, args=([d.name for d in devices],))
-        if devices:
+        if len(boards) > 1:
+            st.button("Check all", icon=":material/sync:", on_click=_request_probe, args=([d.name for d in boards],))
+        if boards:
             st.button("Add a device", icon=":material/add:", on_click=begin_adding)
     if _ADDING in st.session_state:
         _add_dialog()
 
 
-def cards(devices: Sequence[Board]) -> None:
+def draw(boards: Sequence[Board]) -> None:
     """One card a device; those that a button requested are probed first."""
     names = st.session_state.pop(_TO_PROBE, ())
-    selected = [device for device in devices if device.name in names]
+    selected = [board for board in boards if board.name in names]
     if selected:
-        with st.spinner(f"Asking {', '.join(device.name for device in selected)}…"):
+        with st.spinner(f"Asking {', '.join(board.name for board in selected)}…"):
             probes.probe_boards(selected)
-    with st.grid(min(3, len(devices)), gap="small", min_column_width=330):
-        for device in devices:
+    with st.grid(min(3, len(boards)), gap="small", min_column_width=330):
+        for board in boards:
             with st.container(border=True, gap="xsmall", height="stretch"):
-                _card(device, probes.last_result(device), wide=len(devices) == 1)
+                _card(board, probes.last_result(board), wide=len(boards) == 1)
 
 
 def begin_adding() -> None:
@@ -99,9 +99,9 @@ def _save() -> None:
     """Adds the device in the form, or keeps why that is none."""
     name, target, jump = (st.session_state[f"device_{key}"].strip() for key in ("name", "target", "jump"))
     try:
-        device = parse(name, target, jump or None)
+        board = parse(name, target, jump or None)
         store.open_store().prepare()
-        store.registry().add(device)
+        store.registry().add(board)
     except (RequestError, WorkError) as error:
         st.session_state[_REFUSED] = text.sentence(str(error))
         return
@@ -114,17 +114,17 @@ def _request_probe(names: list[str]) -> None:
     st.session_state[_TO_PROBE] = tuple(names)
 
 
-def _card(device: Board, result: ProbeResult | None, *, wide: bool) -> None:
+def _card(board: Board, result: ProbeResult | None, *, wide: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.markdown(f"**{device.name}**", width="stretch")
+        st.markdown(f"**{board.name}**", width="stretch")
         if result is None:
             st.badge("not asked yet", icon=":material/help:", color="gray")
         else:
             label, icon, colour = _LOOK[result.state]
             st.badge(label, icon=icon, color=colour)
-    through = f", through `{device.jump}`" if device.jump else ""
+    through = f", through `{board.jump}`" if board.jump else ""
     when = "" if result is None else f" · asked {format.clock(result.at)}"
-    st.caption(f"`{device.target}`{through}{when}")
+    st.caption(f"`{board.target}`{through}{when}")
     if result is None:
         st.caption("Check asks it what it is and how it stands.")
     elif result.probe is not None:
@@ -132,16 +132,16 @@ def _card(device: Board, result: ProbeResult | None, *, wide: bool) -> None:
     elif result.host_key is not None:
         _show_host_key(result)
     elif result.sentence:
-        st.error(text.sentence(result.sentence, device.name))
+        st.error(text.sentence(result.sentence, board.name))
         if result.state == "refused":
-            _give_key(device, password=result.password)
+            _give_key(board, password=result.password)
     st.space("stretch")
     with st.container(horizontal=True, gap="xsmall"):
         st.button(
-            "Check", icon=":material/sync:", key=f"check-{device.name}", on_click=_request_probe, args=([device.name],)
+            "Check", icon=":material/sync:", key=f"check-{board.name}", on_click=_request_probe, args=([board.name],)
         )
-        if st.button("Remove", icon=":material/delete:", key=f"remove-{device.name}", type="tertiary"):
-            _confirm_removal(device.name)
+        if st.button("Remove", icon=":material/delete:", key=f"remove-{board.name}", type="tertiary"):
+            _confirm_removal(board.name)
 
 
 def _show_probe(result: ProbeResult, columns: int) -> None:
@@ -153,23 +153,23 @@ def _show_probe(result: ProbeResult, columns: int) -> None:
     warm = {name: value for name, value in probe.temperatures.items() if value is not None and "PMIC" not in name}
     hottest = max(warm, key=warm.__getitem__, default=None)
     rows = {
-        "Board": _board(probe),
+        "Board": _board_label(probe),
         "Software": _software(probe.jetpack, probe.l4t) or probe.system,
         "Times with": _times_with(result),
         "Power mode": mode + locked,
         "Warmest": None if hottest is None else f"{warm[hottest]:.0f} °C ({hottest})",
         "Free disk": None if probe.disk_free_bytes is None else format.si(probe.disk_free_bytes, "B"),
     }
-    values = {key: text.plain(value or format.MISSING) for key, value in rows.items()}
+    values = {key: text.escape_markdown(value or format.MISSING) for key, value in rows.items()}
     keys, each = list(values), len(values) // columns
     with st.grid(columns, gap="small", min_column_width=300):
         for part in (keys[start : start + each] for start in range(0, len(keys), each)):
-            st.table({key: values[key] for key in part}, border="horizontal", alt=f"What {result.device.name} is")
+            st.table({key: values[key] for key in part}, border="horizontal", alt=f"What {result.board.name} is")
     for problem in probe.problems:
         st.caption(f":material/warning: {text.sentence(problem)}")
 
 
-def _board(probe: "Probe") -> str:
+def _board_label(probe: "Probe") -> str:
     """`Jetson TX2 (quill)`; of other computers what they call themselves."""
     if probe.jetson is None:
         return probe.model or probe.board
@@ -219,7 +219,7 @@ def _show_host_key(result: ProbeResult) -> None:
         "It is the new key, trust it" if host_key.state == "changed" else "They are the same, trust it",
         icon=":material/verified_user:",
         type="secondary" if host_key.state == "changed" else "primary",
-        key=f"trust-{result.device.name}",
+        key=f"trust-{result.board.name}",
         on_click=_trust,
         args=(result,),
     )
@@ -232,24 +232,24 @@ def _key_file(key_type: str) -> str:
 
 def _trust(result: ProbeResult) -> None:
     if probes.trust(result):
-        _request_probe([result.device.name])
+        _request_probe([result.board.name])
 
 
-def _give_key(device: Board, *, password: bool) -> None:
+def _give_key(board: Board, *, password: bool) -> None:
     """How to let a device take a key: timings run in the background, where nobody can be asked for a password."""
     why = "It takes a password, but timings" if password else "Timings"
     st.caption(
         f"{why} run in the background, where nobody can type one, and no password is ever kept here. "
         "Give it your key once, in a terminal of this computer:"
     )
-    st.code(copy_id(device), language="bash", wrap_lines=True)
+    st.code(copy_id(board), language="bash", wrap_lines=True)
 
 
-def copy_id(device: Board) -> str:
+def copy_id(board: Board) -> str:
     """The command that puts the user's key on a device."""
-    place = f"{device.user}@{device.host}" if device.user else device.host
-    port = ["-p", str(device.port)] if device.port else []
-    jump = ["-o", f"ProxyJump={device.jump}"] if device.jump else []
+    place = f"{board.user}@{board.host}" if board.user else board.host
+    port = ["-p", str(board.port)] if board.port else []
+    jump = ["-o", f"ProxyJump={board.jump}"] if board.jump else []
     return shlex.join(["ssh-copy-id", *port, *jump, place])
 
 

@@ -23,7 +23,7 @@ from engine.spec.run import RunSpec
 TWICE_SECONDS = 3.0
 
 
-def aside(runs: list[RunSpec] | request.Refusal, form: FormState, past: Sequence[Mapping[str, Any]]) -> None:
+def draw(runs: list[RunSpec] | request.Refusal, form: FormState, history: Sequence[Mapping[str, Any]]) -> None:
     """The preview, the command that does the same, and the button."""
     refusal = runs if isinstance(runs, request.Refusal) else None
     with st.container(border=True):
@@ -36,7 +36,7 @@ def aside(runs: list[RunSpec] | request.Refusal, form: FormState, past: Sequence
         st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
         return
     assert isinstance(runs, list)
-    _button(runs, past)
+    _prune_button(runs, history)
     with st.expander("The command line that does the same", icon=":material/terminal:", expanded=len(runs) < 3):
         st.code(request.commands(runs), language="bash", wrap_lines=True)
 
@@ -55,7 +55,7 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
         targets = forecast(summary, spec, read_for(spec.target.latency_table, summary))
     except RequestError as error:
         return request.Refusal.of(str(error), error.field)
-    _row(_untouched(summary), theme.NEUTRAL)
+    _row(_baseline(summary), theme.NEUTRAL)
     for target in targets:
         _row(target, theme.criterion_colour(spec.criterion))
     if not targets:
@@ -63,20 +63,20 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
     return None
 
 
-def _untouched(summary: ModelSummary) -> Forecast:
+def _baseline(summary: ModelSummary) -> Forecast:
     return Forecast(keep=1.0, params=summary.params, macs=summary.macs, removed=(), widths=widths(summary))
 
 
 def _row(target: Forecast, colour: str) -> None:
-    drawn = skyline.bars(target.widths, target.removed)
+    bars = skyline.bars(target.widths, target.removed)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.markdown(f"**{format.ratio(target.keep)}**", width=48)
-        st.image(skyline.svg(drawn, colour, width=190, height=44), width="stretch", alt=skyline.describe(drawn))
+        st.image(skyline.svg(bars, colour, width=190, height=44), width="stretch", alt=skyline.describe(bars))
         st.caption(f"{format.si(target.macs)} MACs  \n{format.si(target.params)} parameters", width=122)
 
 
-def _button(runs: Sequence[RunSpec], past: Sequence[Mapping[str, Any]]) -> None:
-    known = [store.expected_seconds(past, run) for run in runs]
+def _prune_button(runs: Sequence[RunSpec], history: Sequence[Mapping[str, Any]]) -> None:
+    durations = [store.expected_seconds(history, run) for run in runs]
     label = "Prune" if len(runs) == 1 else f"Prune, {len(runs)} runs"
     st.button(
         label,
@@ -89,10 +89,9 @@ def _button(runs: Sequence[RunSpec], past: Sequence[Mapping[str, Any]]) -> None:
     )
     if st.session_state.pop("launched", False):
         st.switch_page("../pages/runs.py")
-    if all(seconds is not None for seconds in known):
-        st.caption(
-            f"About {format.minutes(sum(filter(None, known)))} on this machine, as measured in earlier runs like it."
-        )
+    if all(seconds is not None for seconds in durations):
+        total = format.minutes(sum(filter(None, durations)))
+        st.caption(f"About {total} on this machine, as measured in earlier runs like it.")
 
 
 def _submit(runs: tuple[RunSpec, ...]) -> None:
@@ -101,20 +100,20 @@ def _submit(runs: tuple[RunSpec, ...]) -> None:
     now = time.monotonic()
     if last and last[0] == runs and now - last[1] < TWICE_SECONDS:
         return
-    queued, stopped = _queue(runs)
-    if stopped is not None:
-        before = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
-        st.toast(before + stopped, icon=":material/error:", duration="long")
+    queued, failure = _submit_all(runs)
+    if failure is not None:
+        prefix = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
+        st.toast(prefix + failure, icon=":material/error:", duration="long")
     if queued == 0:
         return
-    if stopped is None:
+    if failure is None:
         st.toast("Queued" if len(runs) == 1 else f"{len(runs)} runs queued", icon=":material/check:")
     st.session_state["submitted"] = (runs, now)
     st.session_state["launched"] = True
     actions.run_action(lambda: worker.start_detached(store.open_store()))
 
 
-def _queue(runs: Sequence[RunSpec]) -> tuple[int, str | None]:
+def _submit_all(runs: Sequence[RunSpec]) -> tuple[int, str | None]:
     """How many of the runs were queued, and why not all of them."""
     queued = 0
     try:

@@ -65,11 +65,11 @@ def test_a_step_that_was_done_again_counts_once() -> None:
 
 def test_rows_stand_in_order_of_depth_and_everything_at_once_comes_last() -> None:
     names = ["channels", "layer3.1", "conv1", "layer1.0.conv2", "layer1.0"]
-    assert attempt_map.in_order(names, LAYERS) == ["conv1", "layer1.0", "layer1.0.conv2", "layer3.1", "channels"]
+    assert attempt_map.sort_by_depth(names, LAYERS) == ["conv1", "layer1.0", "layer1.0.conv2", "layer3.1", "channels"]
 
 
 def test_the_first_block_is_not_taken_for_the_tenth() -> None:
-    assert attempt_map.in_order(["b.10", "b.1"], ["b.0.conv", "b.1.conv", "b.10.conv"]) == ["b.1", "b.10"]
+    assert attempt_map.sort_by_depth(["b.10", "b.1"], ["b.0.conv", "b.1.conv", "b.10.conv"]) == ["b.1", "b.10"]
 
 
 def test_the_map_has_a_column_for_each_step_and_marks_what_was_removed(direct: pd.DataFrame) -> None:
@@ -124,11 +124,11 @@ def test_cka_has_no_counts_and_needs_none() -> None:
     tried = table([plain], "layers")
     fig = attempt_map.figure(tried, LAYERS, attempt_map.ColourUnit("cka", False), ink=theme.LIGHT)
     assert "images" not in heat(fig).text[0][0] and "1 − CKA" in heat(fig).text[0][0]
-    assert not {"accuracy", "loss", "images", "channels"} & set(attempt_map.readable(tried))
+    assert not {"accuracy", "loss", "images", "channels"} & set(attempt_map.display_rows(tried))
 
 
 def test_the_table_begins_with_the_last_step(direct: pd.DataFrame) -> None:
-    rows = attempt_map.readable(direct)
+    rows = attempt_map.display_rows(direct)
     assert list(rows["step"]) == [3, 2, 2, 1, 1, 1]
     assert "channels" not in rows and rows["removed"].sum() == 3
 

@@ -104,7 +104,7 @@ def test_a_device_is_asked_for_its_key_when_it_is_added_and_trusted_only_on_cons
     next(field for field in at.text_input if field.label == "Name").set_value("tx2")
     next(field for field in at.text_input if field.label == "Address").set_value("nvidia@192.168.55.1")
     press(at, "Add")
-    assert [device.target for device in store.devices()] == ["nvidia@192.168.55.1"]
+    assert [device.target for device in store.boards()] == ["nvidia@192.168.55.1"]
     assert NEW in codes(at) and "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" in codes(at)
     assert world.asked == ["tx2"] and not world.accepted
     press(at, "They are the same, trust it")
@@ -124,7 +124,7 @@ def test_a_device_that_is_none_is_refused_where_it_was_typed(
     next(field for field in at.text_input if field.label == "Address").set_value(target)
     press(at, "Add")
     assert len(errors(at)) == 1 and word in errors(at)[0]
-    assert store.devices() == [] and not world.asked
+    assert store.boards() == [] and not world.asked
 
 
 def test_loading_the_page_connects_to_nothing(tx2: Board, world: Boards) -> None:
@@ -220,9 +220,9 @@ def test_what_a_board_says_makes_no_links_and_pictures(tx2: Board, world: Boards
 
 def test_a_device_is_removed_only_when_that_was_meant(tx2: Board, world: Boards) -> None:
     at = press(app("devices"), "Remove")
-    assert store.devices() == [tx2]
+    assert store.boards() == [tx2]
     at.button(key="confirmed").click().run()
-    assert not at.exception and store.devices() == []
+    assert not at.exception and store.boards() == []
 
 
 def test_a_device_that_is_timed_stays(tx2: Board, results: Store, world: Boards) -> None:
@@ -230,7 +230,7 @@ def test_a_device_that_is_timed_stays(tx2: Board, results: Store, world: Boards)
     results.create_timing(TimingRequest(device="tx2", points=(point,)))
     at = press(app("devices"), "Remove")
     assert "cannot be removed while a timing on it has not ended" in at.warning[0].value
-    assert store.devices() == [tx2] and "confirmed" not in [button.key for button in at.button]
+    assert store.boards() == [tx2] and "confirmed" not in [button.key for button in at.button]
 
 
 def test_a_damaged_list_of_devices_is_told_in_one_sentence(results: Store) -> None:

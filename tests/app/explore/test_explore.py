@@ -203,17 +203,17 @@ def test_the_budget_and_the_link_know_the_device(results: Store) -> None:
 def test_the_table_and_the_csv_have_the_device_beside_the_host(results: Store) -> None:
     timed(results)
     frame = points.tidy(results.points())
-    frame = points.with_latency(frame, points.timings(frame)[0])
-    on = {each.setting: each for each in board_columns.settings(frame, "tx2")}[
+    frame = points.with_latency(frame, points.host_conditions(frame)[0])
+    on = {each.label: each for each in board_columns.conditions(frame, "tx2")}[
         "TensorRT 8.2.1, FP32, MAXN, clocks locked"
     ]
-    frame = board_columns.with_device(frame, on)
-    rows = table.readable(frame, on)
+    frame = board_columns.with_board(frame, on)
+    rows = table.display_rows(frame, on)
     assert {"latency", "Latency on tx2", "Energy on tx2"} <= set(rows)
-    written = pd.read_csv(io.BytesIO(table.csv(frame, points.timings(frame)[0], on)))
+    written = pd.read_csv(io.BytesIO(table.csv(frame, points.host_conditions(frame)[0], on)))
     there = written.dropna(subset="device_latency_p50_ms")
     assert list(there["device_latency_p50_ms"] / there["latency_p50_ms"]) == pytest.approx([9.0] * 3)
-    assert set(there["device"]) == {"tx2"} and set(there["device_conditions"]) == {on.setting}
+    assert set(there["device"]) == {"tx2"} and set(there["device_conditions"]) == {on.label}
     assert "device" not in pd.read_csv(io.BytesIO(table.csv(frame, None)))
 
 

@@ -52,8 +52,8 @@ def test_runs_that_differ_in_one_setting_alone_are_told_apart(
     rows = {row["run_id"]: row for row in results.runs()}
     assert len({str(row[column]) for row in rows.values()}) == 2
     frame = points.with_latency(points.tidy(results.points()), None)
-    assert points.differing(frame) == [column]
-    shown = table.readable(frame)
+    assert points.differing_settings(frame) == [column]
+    shown = table.display_rows(frame)
     assert set(shown[heading].dropna()) >= {value}
     written = pd.read_csv(io.BytesIO(table.csv(frame, None)))
     assert set(written[written["run_id"] == second.id][column]) == {value}
