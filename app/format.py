@@ -38,7 +38,7 @@ def millijoules(value: float | None) -> str:
 
 
 def clock(at: float) -> str:
-    """A Unix time as whoever looks at the page says it: `at 14:03`, or `on 21 Nov at 14:03` on another day."""
+    """A Unix time in the viewer's time zone: `at 14:03`, or `on 21 Nov at 14:03` on another day."""
     zone = ZoneInfo(st.context.timezone) if st.context.timezone else None
     moment, now = datetime.fromtimestamp(at, zone), datetime.now(zone)
     day = "" if moment.date() == now.date() else f"on {moment.day} {moment:%b} "
@@ -46,7 +46,7 @@ def clock(at: float) -> str:
 
 
 def minutes(seconds: float) -> str:
-    """A duration as a person says it: 45 s, 4 min, 1 h 20 min."""
+    """A duration in words: 45 s, 4 min, 1 h 20 min."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     total = round(seconds / 60)

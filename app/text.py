@@ -30,7 +30,7 @@ MEASURE_LABELS: dict[str, str] = {
     "cka": "CKA",
 }
 
-# Settings that the lines of a hover have words of their own for; all others it tells by their headings.
+# Settings with words of their own in the lines of a hover; all others stand there under their headings.
 _IN_LINES = """
     model data weights limit seed criterion order metric depth_share depth_method width_method scope round_to
     measure race between_steps_batches train_epochs recover_epochs distil
@@ -39,7 +39,7 @@ _OTHERS = {column: field for column, field in columns_of(RunSpec).items() if col
 
 
 def sentence(message: str, name: str | None = None) -> str:
-    """An error as a page says it, with a capital and a full stop; a text of unknown origin in it makes no links.
+    """An error as a page shows it, with a capital and a full stop; a text of unknown origin in it makes no links.
 
     A sentence that begins with `name` keeps it as it is written.
     """
@@ -60,7 +60,7 @@ def title(row: Mapping[str, Any]) -> str:
 
 
 def point_label(row: Mapping[str, Any]) -> str:
-    """A point in one line that tells it from the others of a list, what differs most first."""
+    """A point in one line, distinct in a list of others, what differs most first."""
     network = f"{row['model']} on {data_label(row['data'])}"
     if row["baseline"]:
         return f"Not pruned, {format.percent(row['top1'])} · {network} · seed {row['seed']}"
@@ -68,7 +68,7 @@ def point_label(row: Mapping[str, Any]) -> str:
 
 
 def method(row: Mapping[str, Any]) -> str:
-    """The order and methods of a run, as a page says them."""
+    """The order and methods of a run, as a page shows them."""
     return method_label(row["order"], row["depth_method"], row["width_method"])
 
 
@@ -94,7 +94,7 @@ def host_conditions(conditions: Conditions) -> str:
 
 
 def board_conditions(conditions: Conditions) -> str:
-    """Under what a device measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The device's name is not in it."""
+    """Under what a board measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The board's name is not in it."""
     tensorrt = conditions.tool == "trtexec"
     parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {conditions.version or ''}".strip()]
     parts += [] if tensorrt else [_provider(conditions)]
@@ -106,7 +106,7 @@ def board_conditions(conditions: Conditions) -> str:
 
 
 def describe_measurement(entry: Measurement) -> str:
-    """How a device measured, with what it found besides its p50: a line per topic."""
+    """How a board measured, with its numbers besides p50: a line per topic."""
     samples = [f"n = {entry.n:,}"]
     samples += [f"{key} {format.milliseconds(ms)}" for key, ms in (("p90", entry.p90_ms), ("p99", entry.p99_ms)) if ms]
     details = [
@@ -169,7 +169,7 @@ def _timing_line(entry: Timed) -> str:
 
 
 def _attempts_line(row: Mapping[str, Any]) -> str:
-    """How a run's attempts were judged; empty where it was told nothing about them."""
+    """How a run's attempts were judged; empty where its spec has no such setting."""
     measure = f"attempts judged by {measure_label(row['measure'])}" if row["measure"] else ""
     race = "raced" if row["race"] else ""
     batches = f"{row['between_steps_batches']} batches after each step" if row["between_steps_batches"] else ""
@@ -177,7 +177,7 @@ def _attempts_line(row: Mapping[str, Any]) -> str:
 
 
 def _settings_line(row: Mapping[str, Any]) -> str:
-    """The settings that no other line of a hover tells, where they are not what every run has by default."""
+    """The settings that no other line of a hover has, where they differ from their default."""
     parts = []
     for column, field in _OTHERS.items():
         value = row.get(column)

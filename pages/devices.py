@@ -1,4 +1,4 @@
-"""Devices: the boards and how they stand; models to time on them, live; and what was measured, beside the host."""
+"""Devices: the boards and their states; models to time on them, live; and the measurements, beside the host's."""
 
 import streamlit as st
 

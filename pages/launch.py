@@ -1,4 +1,4 @@
-"""Launch: six short sections ask for runs; what they would cost is shown while they are being filled in."""
+"""Launch: six short sections make a request; what its runs would cost is shown beside them."""
 
 import streamlit as st
 

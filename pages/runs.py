@@ -1,4 +1,4 @@
-"""Runs: what is running, live; then every other run, with what can be done about it."""
+"""Runs: what is running, live; then every other run, with its actions."""
 
 from app.components import empty
 from app.runs import history, live

@@ -1,4 +1,4 @@
-"""What an iterative method tried, step by step: a table of attempts and its heat map. Pure functions."""
+"""The attempts of an iterative method, step by step: a table and its heat map. Pure functions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ _SCALES = {
 }
 _ROW_PX, _FRAME_PX, _MIN_PX, _MAX_PX = 15, 80, 190, 560  # px, a row and what is around them; the least and most height
 _MANY = 20  # from so many attempts on, the colours leave out the worst tenth, which would hide the others
-_COUPLED = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while layers go
+_COUPLED = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while blocks are removed
 _UNITS = {
     "accuracy": "errors per image",
     "loss": "nats per image",
@@ -42,10 +42,10 @@ class ColourUnit:
 
 
 def table(steps: Sequence[Attempts]) -> pd.DataFrame:
-    """What the steps of a run tried (`Run.attempts`) → one row an attempt, in the order in which they were made.
+    """The steps of a run (`Run.attempts`) → one row an attempt, in the order in which they were made.
 
     `trajectory` names the steps that belong together, `at` is the step's place among them, from 1, and `passed` the
-    number of targets that they had behind them. `saved` is a share of the untouched network, `rise` is per image;
+    number of targets behind them. `saved` is a share of the baseline, `rise` is per image;
     accuracies are shares and losses nats. They are missing for CKA, and where a race ended early: `least` marks
     those rises, which are lower bounds, from the hardest images only.
     """
@@ -74,9 +74,9 @@ def sort_by_depth(names: Sequence[str], layers: Sequence[str]) -> list[str]:
 
 
 def figure(attempts: pd.DataFrame, layers: Sequence[str], colour_unit: ColourUnit, *, ink: theme.Ink) -> go.Figure:
-    """A heat map: a column for each step, a row for each layer or block in order of depth, colour what it would harm.
+    """A heat map: a column for each step, a row for each layer or block in order of depth, colour the harm it would do.
 
-    `tried` are rows of `table` of one trajectory; dots mark what was removed, thin lines where the next target begins.
+    `attempts` are rows of `table` of one trajectory; dots mark removals, thin lines where the next target begins.
     """
     attempts = attempts.assign(
         colour=_colours(attempts, colour_unit), hover=[_hover(row, colour_unit) for row in attempts.to_dict("records")]
@@ -128,7 +128,7 @@ def describe(attempts: pd.DataFrame) -> str:
 
 
 def display_rows(attempts: pd.DataFrame) -> pd.DataFrame:
-    """The rows as the page's table shows them, the last step first; what says nothing is left out."""
+    """The rows as the page's table shows them, the last step first, without empty columns."""
     table = pd.DataFrame(
         {
             "step": attempts["at"],

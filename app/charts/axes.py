@@ -17,12 +17,12 @@ class Axis:
     better: Literal["low", "high"]
     tick: str  # d3 format of ticks and hover
     suffix: str = ""
-    factor: float = 1.0  # from the stored unit to the drawn one
+    factor: float = 1.0  # from the stored unit to the axis's
     board: str | None = None  # the board that measured it, where one did
 
     @property
     def key(self) -> str:
-        """What tells it from all other axes."""
+        """Its identity among all axes."""
         return self.column if self.board is None else f"{self.column}_{self.board}"
 
 
@@ -44,7 +44,7 @@ Y_AXES: dict[str, Axis] = {
 
 
 def x_axes(boards: Mapping[str, bool]) -> list[Axis]:
-    """Every cost there is, with those on devices; whether a device's energy is known says its value."""
+    """Every cost there is, with those on boards; `boards` says of each whether its energy was measured."""
     return [
         *X_AXES.values(),
         *(axis for board, energy in boards.items() for axis in board_axes(board) if energy or axis.suffix == " ms"),
@@ -52,7 +52,7 @@ def x_axes(boards: Mapping[str, bool]) -> list[Axis]:
 
 
 def board_axes(board: str) -> tuple[Axis, Axis]:
-    """The latency and the energy of one inference on a device; `board_columns.with_device` makes their columns."""
+    """The latency and the energy of one inference on a board; `board_columns.with_board` makes their columns."""
     latency, energy = f"latency p50 on {board}", f"energy of one inference on {board}"
     return (
         Axis("device_ms", f"Latency on {board}", latency, "low", "~g", " ms", board=board),

@@ -1,4 +1,4 @@
-"""What devices measured beside what this host did: rows for a table, and a chart. Pure functions."""
+"""What boards measured beside what this host did: rows for a table, and a chart. Pure functions."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ _SIZE = 11  # px
 
 
 def rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each timing of a point on a device, the newest first; `frame` as `points.with_latency` makes it.
+    """One row for each timing of a point on a board, the newest first; `frame` as `points.with_latency` makes it.
 
     Latencies in ms, power in mW, energy in mJ for each inference; `warning` says why a board slowed itself down. The
     network, its data and its seed are there where they differ.
@@ -28,10 +28,10 @@ def rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme.Ink) -> go.Figure:
-    """The latency on a device against that on the host, in the symbols of Explore, and the line of proportion.
+    """The latency on a board against that on the host, in the symbols of Explore, and the line of proportion.
 
-    `frame` as `board_columns.with_device` makes it for `on`; `host` says how the host measured. A point below the
-    dashed line gains more on the device than the host would have it.
+    `frame` as `board_columns.with_board` makes it for `board`; `host` says how the host measured. A point below the
+    dashed line gains more on the board than the host would have it.
     """
     points = frame.dropna(subset=["latency", "device_ms"])
     y, _ = axes.board_axes(board.name)
@@ -97,7 +97,7 @@ def _ratios(frame: pd.DataFrame) -> pd.Series:
 
 
 def _add_proportion(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink) -> None:
-    """The dashed line on which a model would lie if the device were slower (or faster) by the same factor for all."""
+    """The dashed line on which a model would lie if the board were slower (or faster) by the same factor for all."""
     if points.empty:
         return
     factor, end = float(_ratios(points).median()), float(points["latency"].max()) * 1.05

@@ -52,7 +52,7 @@ def bars(widths: Mapping[str, Sequence[int]], blocks_removed: Iterable[str] = ()
 
 
 def stage_of(layer: str) -> str:
-    """The stage that a layer's name tells: `layer1` of `layer1.0.conv1`, `denseblock2` of `features.denseblock2.…`."""
+    """The stage in a layer's name: `layer1` of `layer1.0.conv1`, `denseblock2` of `features.denseblock2.…`."""
     first, _, rest = layer.partition(".")
     second = rest.partition(".")[0]
     return second if first in _CONTAINERS and second and not second[0].isdigit() else first

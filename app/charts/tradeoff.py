@@ -29,13 +29,13 @@ class Marks:
     front: frozenset[str] = frozenset()
     selected: str | None = None
     best: str | None = None
-    at_most: float | None = None  # a budget on x, in the drawn unit
-    at_least: float | None = None  # a floor (or, for a loss, a ceiling) on y, in the drawn unit
+    at_most: float | None = None  # a budget on x, in the axis's unit
+    at_least: float | None = None  # a floor (or, for a loss, a ceiling) on y, in the axis's unit
 
 
 @dataclass(frozen=True)
 class _Canvas:
-    """What every part of the trade-off chart needs to know."""
+    """What every part of the trade-off chart shares."""
 
     fig: go.Figure
     x: Axis
@@ -45,7 +45,7 @@ class _Canvas:
     dots: type[go.Scatter | go.Scattergl]  # how the points are drawn
 
     def at(self, rows: pd.DataFrame) -> dict[str, pd.Series]:
-        """Where rows lie, in drawn units."""
+        """Where rows lie, in the axes' units."""
         return {"x": rows[self.x.column] * self.x.factor, "y": rows[self.y.column] * self.y.factor}
 
 
@@ -225,7 +225,7 @@ def _add_points(c: _Canvas, group: pd.DataFrame, criterion: str, order: str) -> 
                 "color": [colour if h else "#606060" for h in hollow],
             },
         },
-        # A click is answered by the ring around the chosen point; the others need not fade for it.
+        # A click is answered by the ring around the selected point; the others need not fade for it.
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 0.6}},
         customdata=group[["id", "hover"]],

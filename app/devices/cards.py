@@ -1,4 +1,4 @@
-"""The devices as cards: what each is and how it stood at its last probe, its host key, and what can be done."""
+"""The boards as cards: what each is, its state at its last probe, its host key, and what can be done."""
 
 import shlex
 from collections.abc import Sequence
@@ -25,12 +25,12 @@ _LOOK: dict[probes.State, tuple[str, str, theme.BadgeColour]] = {
     "unreachable": ("unreachable", ":material/link_off:", "red"),
     "failed": ("gave no answer", ":material/error:", "red"),
 }
-# Session state: the devices to probe when they are drawn, whether one is being added, and why that was refused.
+# Session state: the boards to probe when they are drawn, whether one is being added, and why that was refused.
 _TO_PROBE, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
 
 
 def load_boards() -> tuple[list[Board], str | None]:
-    """The devices, and what is wrong with their file, if anything is."""
+    """The boards, and what is wrong with their file, if anything is."""
     try:
         return store.boards(), None
     except (RequestError, WorkError) as error:
@@ -38,7 +38,7 @@ def load_boards() -> tuple[list[Board], str | None]:
 
 
 def head(boards: Sequence[Board]) -> None:
-    """The title, and the buttons that concern all devices."""
+    """The title, and the buttons that concern all boards."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Devices", width="content")
         st.space("stretch")
@@ -51,7 +51,7 @@ def head(boards: Sequence[Board]) -> None:
 
 
 def draw(boards: Sequence[Board]) -> None:
-    """One card a device; those that a button requested are probed first."""
+    """One card a board; those that a button requested are probed first."""
     names = st.session_state.pop(_TO_PROBE, ())
     selected = [board for board in boards if board.name in names]
     if selected:
@@ -64,7 +64,7 @@ def draw(boards: Sequence[Board]) -> None:
 
 
 def begin_adding() -> None:
-    """Opens the dialog that adds a device; it stays until one was added, or it was closed."""
+    """Opens the dialog that adds a board; it stays until one was added, or it was closed."""
     st.session_state[_ADDING] = True
 
 
@@ -96,7 +96,7 @@ def _add_dialog() -> None:
 
 
 def _save() -> None:
-    """Adds the device in the form, or keeps why that is none."""
+    """Adds the board in the form, or keeps why that is none."""
     name, target, jump = (st.session_state[f"device_{key}"].strip() for key in ("name", "target", "jump"))
     try:
         board = parse(name, target, jump or None)
@@ -110,7 +110,7 @@ def _save() -> None:
 
 
 def _request_probe(names: list[str]) -> None:
-    """Has these devices probed when their cards are drawn."""
+    """Has these boards probed when their cards are drawn."""
     st.session_state[_TO_PROBE] = tuple(names)
 
 
@@ -170,7 +170,7 @@ def _show_probe(result: ProbeResult, columns: int) -> None:
 
 
 def _board_label(probe: "Probe") -> str:
-    """`Jetson TX2 (quill)`; of other computers what they call themselves."""
+    """`Jetson TX2 (quill)`; of other computers their own name."""
     if probe.jetson is None:
         return probe.model or probe.board
     name = probe.board.partition(",")[0]
@@ -195,7 +195,7 @@ def _times_with(result: ProbeResult) -> str:
 
 
 def _show_host_key(result: ProbeResult) -> None:
-    """The host key that a device shows, what to compare it with, and the button that trusts it."""
+    """The host key that a board shows, what to compare it with, and the button that trusts it."""
     host_key = result.host_key
     assert host_key is not None
     whose = f"The jump host {host_key.host}" if host_key.jump else "It"
@@ -236,7 +236,7 @@ def _trust(result: ProbeResult) -> None:
 
 
 def _give_key(board: Board, *, password: bool) -> None:
-    """How to let a device take a key: timings run in the background, where nobody can be asked for a password."""
+    """How to let a board take a key: timings run in the background, where nobody can type a password."""
     why = "It takes a password, but timings" if password else "Timings"
     st.caption(
         f"{why} run in the background, where nobody can type one, and no password is ever kept here. "
@@ -246,7 +246,7 @@ def _give_key(board: Board, *, password: bool) -> None:
 
 
 def copy_id(board: Board) -> str:
-    """The command that puts the user's key on a device."""
+    """The command that puts the user's key on a board."""
     place = f"{board.user}@{board.host}" if board.user else board.host
     port = ["-p", str(board.port)] if board.port else []
     jump = ["-o", f"ProxyJump={board.jump}"] if board.jump else []

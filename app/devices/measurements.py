@@ -1,4 +1,4 @@
-"""What devices have measured, on the page: a table, and a chart beside what the host measured."""
+"""What boards have measured, on the page: a table, and a chart beside what the host measured."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from app.tables import board_columns, points
 
 
 def show(frame: pd.DataFrame) -> None:
-    """The table and the chart; nothing while no device has measured any point."""
+    """The table and the chart; nothing while no board has measured any point."""
     choices = [each for board in board_columns.boards(frame) for each in board_columns.conditions(frame, board)]
     if not choices:
         return

@@ -26,9 +26,9 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """How a device answered at `at` (Unix seconds): `probe`, or `host_key` when that is to be trusted first.
+    """A board's answer at `at` (Unix seconds): `probe`, or `host_key` when that is to be trusted first.
 
-    `sentence` is what went wrong, `password` says that it would have taken a password.
+    `sentence` is what went wrong, `password` whether it would have taken a password.
     """
 
     board: Board
@@ -41,7 +41,7 @@ class ProbeResult:
 
 
 def probe_boards(boards: Sequence[Board]) -> None:
-    """Probes the devices, all at once, and keeps the results; takes as long as the slowest of them."""
+    """Probes the boards, all at once, and keeps the results; takes as long as the slowest of them."""
     from engine.boards.agent import session  # noqa: F401 (here, as threads that import at once wait for each other)
 
     root = store.results_root()
@@ -51,7 +51,7 @@ def probe_boards(boards: Sequence[Board]) -> None:
 
 
 def last_result(board: Board) -> ProbeResult | None:
-    """The last result of the device; None when it was never probed, or was another one of that name."""
+    """The last result of the board; None when it was never probed, or was another one of that name."""
     result = _results(str(store.results_root())).get(board.name)
     return result if result is not None and result.board == board else None
 
@@ -61,7 +61,7 @@ def remove_result(name: str) -> None:
 
 
 def trust(result: ProbeResult) -> bool:
-    """Takes the key that the device showed as trusted; whether that went well. If not, its card says why."""
+    """Takes the key that the board showed as trusted; whether that went well. If not, its card says why."""
     from engine.boards.ssh import trust as keys
 
     assert result.host_key is not None
@@ -75,7 +75,7 @@ def trust(result: ProbeResult) -> bool:
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _results(root: str) -> dict[str, ProbeResult]:
-    """The results by device name, for every window that shows the results folder `root`."""
+    """The results by board name, for every window that shows the results folder `root`."""
     return {}
 
 
@@ -97,7 +97,7 @@ def _probe(board: Board, root: Path) -> ProbeResult:
 
 
 def _fetch_untrusted_key(board: Board, root: Path, refusal: WorkError) -> ProbeResult:
-    """What a device that is not trusted shows; the key may be that of a host on the way to it."""
+    """What a board that is not trusted shows; the key may be that of a host on the way to it."""
     from engine.boards.ssh import errors as ssh_errors
     from engine.boards.ssh import trust
 

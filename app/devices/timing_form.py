@@ -1,6 +1,5 @@
-"""The form that asks for a timing: which device, which models, how precisely; and the press of its button."""
+"""The form that asks for a timing: which board, which models, how precisely; and the press of its button."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,15 +15,14 @@ from engine.errors import RequestError
 from engine.spec import board_timing
 from engine.spec.board_timing import MOST_POINTS, POWER_MODES, TimingRequest
 
-TWICE_SECONDS = 3.0
 _NAMED = 3  # of what is missing
-_SELECTED, _LINKED = "time_points", "time_arrived"  # session state: the chosen ids, and the address they came with
+_SELECTED, _LINKED = "time_points", "time_arrived"  # session state: the ids, and the address they came with
 _DEFAULT = {name: field.default for name, field in TimingRequest.model_fields.items()}
 _TX2_MODES = "On a TX2: 0 MAXN, 1 MAXQ, 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER."
 
 
 def draw(boards: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
-    """The form; models are the measured final ones and baselines that have an ONNX file."""
+    """The form; its models are final points and baselines that have an ONNX file."""
     st.subheader("Time on a device")
     titles = _titles(frame, store.with_onnx(token))
     if not titles:
@@ -80,7 +78,7 @@ def _titles(frame: pd.DataFrame, with_onnx: frozenset[str]) -> dict[str, str]:
 
 
 def _models(titles: dict[str, str]) -> list[str]:
-    """The chosen ids; they stand in the page's address, and an address that is opened chooses them."""
+    """The selected ids; they stand in the page's address, and an address that is opened selects them."""
     linked = tuple(dict.fromkeys(st.query_params.get_all("point")))
     available = [point for point in linked if point in titles]
     if linked != st.session_state.get(_LINKED, ()):
@@ -102,7 +100,7 @@ def _models(titles: dict[str, str]) -> list[str]:
 
 
 def _link_warnings(linked: Sequence[str], available: Sequence[str]) -> list[str]:
-    """What the page's address asks for and cannot have."""
+    """Why models that the page's address names are not selected: a sentence for each reason."""
     warnings = []
     missing = [text.escape_markdown(point) for point in linked if point not in available]
     if missing:
@@ -114,7 +112,7 @@ def _link_warnings(linked: Sequence[str], available: Sequence[str]) -> list[str]
 
 
 def _update_address() -> None:
-    """Puts the chosen models into the page's address."""
+    """Puts the selected models into the page's address."""
     selected = tuple(st.session_state[_SELECTED])
     st.session_state[_LINKED] = selected
     st.query_params["point"] = selected
@@ -157,7 +155,7 @@ def _advanced() -> dict[str, Any]:
 
 
 def _refusal(boards: Sequence[Board], request: dict[str, Any]) -> str | None:
-    """Why the device cannot be asked for this, as far as is known here; None when nothing speaks against it."""
+    """Why the board would refuse the request, judged by its last probe; None when nothing speaks against it."""
     result = next((probes.last_result(board) for board in boards if board.name == request["device"]), None)
     probe = None if result is None else result.probe
     if request["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
@@ -172,14 +170,12 @@ def _refusal(boards: Sequence[Board], request: dict[str, Any]) -> str | None:
 
 
 def _submit(request: dict[str, Any]) -> None:
-    """Queues the timing and sees that someone works on it; a double click asks only once."""
-    last = st.session_state.get("timing_submitted")
-    now = time.monotonic()
-    if last and last[0] == request and now - last[1] < TWICE_SECONDS:
-        return
-
-    if actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(request)), "Queued"):
-        st.session_state["timing_submitted"] = (request, now)
+    """Queues the timing and starts a worker where none runs; a double click queues one."""
+    actions.submit_once(
+        "timing_submitted",
+        request,
+        lambda: actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(request)), "Queued"),
+    )
 
 
 def titles(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, str]:

@@ -55,10 +55,9 @@ def _row(timing: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:
-    label, icon, colour = theme.STATE_LOOK[timing["state"]]
     readable = bool(timing["points"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(label, icon=icon, color=colour)
+        job_panel.show_state(timing)
         st.markdown(f"**{timing_live.title(timing) if readable else timing['job_id']}**")
     st.caption(timing["job_id"])
     if timing["error"]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import format, text, theme
+from app import format, text
 from app.components import actions, job_panel
 from app.components.error_boundary import error_boundary
 from app.devices import timing_form
@@ -16,7 +16,7 @@ from engine.storage.records.event import TurnEvent
 
 
 def show(token: str) -> None:
-    """A card for each; when one has begun, ended or gone, the page is drawn anew once."""
+    """A card for each; when one has begun, ended or been deleted, the page is drawn anew once."""
     timings = store.active_timings(token)
     if timings:
         _live_cards(_states(timings))
@@ -55,8 +55,7 @@ def _states(timings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
 def _card(timing: Mapping[str, Any], token: str) -> None:
     job_id = timing["job_id"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label, icon, colour = theme.STATE_LOOK[timing["state"]]
-        st.badge(label, icon=icon, color=colour)
+        job_panel.show_state(timing)
         st.markdown(f"**{title(timing)}**", width="stretch")
         st.button("Cancel", icon=":material/cancel:", key=f"cancel-{job_id}", on_click=job_panel.cancel, args=(job_id,))
     titles = timing_form.titles(store.points(token), ids(timing))

@@ -29,9 +29,9 @@ _FILES = (
 
 
 def show(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None = None) -> None:
-    """Draws the card of one row of the tidy table; `measured` says how its latency was (`app.tables.points.timed_row`).
+    """Draws the card of one row of the tidy table; `latency_note` is how its latency was measured.
 
-    `there` is what a device measured of it, where one did.
+    `board_result` is what a board measured of it, where one did.
     """
     colour = theme.criterion_colour(point["criterion"])
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
@@ -94,7 +94,7 @@ def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: B
 
 
 def _board_metrics(board_result: BoardResult) -> list[tuple[str, str, str | None, str | None]]:
-    """The latency on a device, and the energy where it is known."""
+    """The latency on a board, and the energy where it is known."""
     name, note = board_result.entry.device, text.describe_measurement(board_result.entry).replace("\n", "  \n")
     metrics = [
         (f"Latency on {name}", format.milliseconds(board_result.entry.p50_ms), board_result.latency_ratio),

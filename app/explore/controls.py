@@ -73,7 +73,7 @@ def select_y_axis() -> axes.Axis:
 
 
 def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:
-    """Under which conditions a host's latencies are compared; asked only when there is more than one."""
+    """Under which conditions a host's latencies are compared; a widget only when there is more than one."""
     choices = {text.host_conditions(each): each for each in points.host_conditions(frame)}
     if len(choices) < 2:
         return next(iter(choices.values()), None)
@@ -81,7 +81,7 @@ def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:
 
 
 def select_board_conditions(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardConditions | None:
-    """Under which conditions the device of the axis measured; asked only when there is more than one."""
+    """Under which conditions the board of the axis measured; a widget only when there is more than one."""
     if x.board is None:
         return None
     choices = {each.label: each for each in board_columns.conditions(frame, x.board)}
@@ -139,7 +139,7 @@ def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
 
 
 def selected_point(frame: pd.DataFrame, plot_rows: pd.DataFrame) -> str | None:
-    """The selected point's id: the one in the address, or on a first visit the best drawn one at half the MACs."""
+    """The selected point's id: the one in the address, or on a first visit the best plotted one at half the MACs."""
     linked = st.query_params.get("point")
     if linked is not None:
         return linked if linked in set(frame["id"]) else None
@@ -151,7 +151,7 @@ def select(point: str) -> None:
 
 
 def select_clicked() -> None:
-    """Remembers the clicked point; the chart forgets its selection as soon as it is drawn again."""
+    """Remembers the clicked point; the chart loses its selection when it is drawn again."""
     clicked = st.session_state["tradeoff"]["selection"]["points"]
     if clicked and clicked[0].get("customdata"):
         first = clicked[0]["customdata"]

@@ -16,7 +16,7 @@ _PICTURES = 300  # rows; above it the table goes without thumbnails
 
 
 def show(frame: pd.DataFrame, timing: Conditions | None, board: BoardConditions | None = None) -> None:
-    """One row a point, its latency on a host and on a device as chosen; choosing a row selects its point."""
+    """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
     rows = display_rows(frame, board)
     conditions = None if timing is None else text.host_conditions(timing)
     st.dataframe(

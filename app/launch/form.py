@@ -1,4 +1,4 @@
-"""The launch form: six short sections, each with the place where its error is said."""
+"""The launch form: six short sections, each with the place of its error."""
 
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -23,7 +23,7 @@ _RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 
 @dataclass
 class FormState:
-    """What the form holds, and for each section the place where its error is said."""
+    """What the form holds, and for each section the place of its error."""
 
     request: forms.Request | forms.Refusal
     errors: dict[Section, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""What the launch form asks about the ways to remove and to recover; only what does something for the choice so far."""
+"""The launch form's widgets for removal and recovery; only those that matter for the choices so far."""
 
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -12,7 +12,7 @@ from engine.spec.run import ORDERS, Measure
 
 _DEFAULT = specs.RunSpec()
 _MEASURES: tuple[str, ...] = get_args(Measure)
-_METHOD_DEFAULT = "own"  # no measure is asked for, so that each method takes its own
+_METHOD_DEFAULT = "own"  # the spec leaves the measure out, so that each method takes its own
 _METHODS = {"one-shot": "One-shot", "direct": "Direct", "progressive": "Progressive"}
 
 
@@ -213,7 +213,7 @@ def _share(label: str, least: float, default: float, key: str, explanation: str)
 
 
 def _attempt(measures: list[str] | None) -> dict[str, Any]:
-    """How attempts are judged; `measures` where the form asks for them in place of criteria."""
+    """How attempts are judged; `measures` where the form has them in place of criteria."""
     settings: dict[str, Any] = {}
     if measures is None:
         measure = st.selectbox(

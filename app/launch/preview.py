@@ -1,6 +1,5 @@
 """Beside the launch form: what the request will cost, the command that does the same, and the press of the button."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,8 +18,6 @@ from engine.jobs import preflight, worker
 from engine.latency.table import read_for
 from engine.prune.forecast import Forecast, forecast
 from engine.spec.run import RunSpec
-
-TWICE_SECONDS = 3.0
 
 
 def draw(runs: list[RunSpec] | request.Refusal, form: FormState, history: Sequence[Mapping[str, Any]]) -> None:
@@ -42,7 +39,7 @@ def draw(runs: list[RunSpec] | request.Refusal, form: FormState, history: Sequen
 
 
 def _preview(spec: RunSpec) -> request.Refusal | None:
-    """What each target will cost; or why the request cannot be met, and where on the form to say so."""
+    """Draws what each target will cost; or returns why the request cannot be met, and in which section."""
     try:
         preflight.check_request(spec)
     except RequestError as error:
@@ -95,25 +92,26 @@ def _prune_button(runs: Sequence[RunSpec], history: Sequence[Mapping[str, Any]])
 
 
 def _submit(runs: tuple[RunSpec, ...]) -> None:
-    """Queues the runs and sees that someone works on them; a double click asks only once."""
-    last = st.session_state.get("submitted")
-    now = time.monotonic()
-    if last and last[0] == runs and now - last[1] < TWICE_SECONDS:
-        return
-    queued, failure = _submit_all(runs)
+    """Queues the runs and starts a worker where none runs; a double click queues them once."""
+    actions.submit_once("submitted", runs, lambda: _queue_and_start(runs))
+
+
+def _queue_and_start(runs: Sequence[RunSpec]) -> bool:
+    """Whether any of the runs was queued."""
+    queued, failure = _queue(runs)
     if failure is not None:
         prefix = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
         st.toast(prefix + failure, icon=":material/error:", duration="long")
     if queued == 0:
-        return
+        return False
     if failure is None:
         st.toast("Queued" if len(runs) == 1 else f"{len(runs)} runs queued", icon=":material/check:")
-    st.session_state["submitted"] = (runs, now)
     st.session_state["launched"] = True
     actions.run_action(lambda: worker.start_detached(store.open_store()))
+    return True
 
 
-def _submit_all(runs: Sequence[RunSpec]) -> tuple[int, str | None]:
+def _queue(runs: Sequence[RunSpec]) -> tuple[int, str | None]:
     """How many of the runs were queued, and why not all of them."""
     queued = 0
     try:

@@ -1,4 +1,4 @@
-"""Between widgets and specs: what the launch form holds, the runs it asks for, and commands that do the same."""
+"""Between widgets and specs: what the launch form holds, the runs of a request, and commands that do the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that cannot be met: where on the form to say so, and the sentence."""
+    """A request that cannot be met: the section of the form that shows it, and the sentence."""
 
     section: Section
     sentence: str
@@ -56,13 +56,13 @@ def build(request: Request) -> list[RunSpec] | Refusal:
 
 
 def _selector(base: Mapping[str, Any]) -> str:
-    """What decides what goes: direct removal of layers alone has a measure in place of a criterion."""
+    """What selects blocks or channels: direct removal of blocks alone has a measure in place of a criterion."""
     by_measure = base.get("order") == "layers" and base.get("depth", {}).get("method") == "direct"
     return "measure" if by_measure else "criterion"
 
 
 def sentence(message: str, field: str | None) -> str:
-    """An error as the page says it: its field or criterion by the form's name, with a capital and a full stop."""
+    """An error as the page shows it: its field or criterion by the form's name, with a capital and a full stop."""
     for name, label in _labels(field).items():
         if message.startswith(f"{name} "):
             return text.sentence(label + message.removeprefix(name))

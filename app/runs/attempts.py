@@ -1,4 +1,4 @@
-"""The attempts of one run on the page: a heat map and a table, folded until they are asked for."""
+"""The attempts of one run on the page: a heat map and a table, folded until opened."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from engine.storage.records.event import Attempts
 
 
 def show(folder: Run, steps: Sequence[Attempts]) -> None:
-    """Draws what the steps of a run tried, of which there is at least one."""
+    """Draws the attempts of a run's steps, of which there is at least one."""
     expander = st.expander("Attempts", icon=":material/grid_on:", key=f"attempts-{folder.id}", on_change="rerun")
     if not expander.open:
         return

@@ -54,9 +54,8 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _details(run: Mapping[str, Any]) -> None:
-    label, icon, colour = theme.STATE_LOOK[run["state"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(label, icon=icon, color=colour)
+        job_panel.show_state(run)
         st.markdown(f"**{details.title(run) if run['model'] else run['run_id']}**")
     st.caption(f"{run['run_id']}" + (f" · {run['points']} models measured" if run["points"] else ""))
     if run["error"]:

@@ -17,7 +17,7 @@ _WAITING_SHOWN = 8
 def show(token: str) -> None:
     """The head of the runs page and the cards of the active runs.
 
-    While there are any it refreshes itself; when one has begun to wait, ended or gone, the page is drawn anew once.
+    While there are any it refreshes itself; when one has been queued, ended or deleted, the page is drawn anew once.
     """
     ids = tuple(run["run_id"] for run in store.active_runs(token))
     if ids:
@@ -75,8 +75,7 @@ def _running_card(run: Mapping[str, Any]) -> None:
 
 def _headline(run: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label, icon, colour = theme.STATE_LOOK[run["state"]]
-        st.badge(label, icon=icon, color=colour)
+        job_panel.show_state(run)
         st.markdown(f"**{details.title(run)}**", width="stretch")
         if run["points"]:
             st.page_link(

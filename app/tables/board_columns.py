@@ -1,4 +1,4 @@
-"""What devices measured, beside everything else that is known of the points. Pure functions over `points.tidy`."""
+"""What boards measured, as columns beside those of the points. Pure functions over `points.tidy`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from engine.storage.records.measurement import Conditions, Measurement, Timed
 
 @dataclass(frozen=True)
 class BoardConditions:
-    """The conditions under which a device measured."""
+    """The conditions under which a board measured."""
 
     conditions: Conditions
 
@@ -30,7 +30,7 @@ class BoardConditions:
 
 @dataclass(frozen=True)
 class BoardResult:
-    """What a device measured of a point, and of its run's baseline under the same conditions."""
+    """What a board measured of a point, and of its run's baseline under the same conditions."""
 
     entry: Measurement
     base: Measurement | None
@@ -47,14 +47,14 @@ class BoardResult:
 
 
 def boards(frame: pd.DataFrame) -> dict[str, bool]:
-    """The devices that timed any of the points, the one with the most first; whether their energy is known."""
+    """The boards that timed any of the points, the one with the most first; whether their energy was measured."""
     entries = [entry for entries in frame["latencies"] for entry in board_measurements(entries)]
     metered = {entry.device for entry in entries if entry.energy_mj is not None}
     return {name: name in metered for name, _ in Counter(entry.device for entry in entries).most_common()}
 
 
 def conditions(frame: pd.DataFrame, board: str) -> list[BoardConditions]:
-    """The conditions under which a device timed the points, the most frequent first."""
+    """The conditions under which a board timed the points, the most frequent first."""
     conditions = [entry.conditions for entries in frame["latencies"] for entry in board_measurements(entries)]
     return [BoardConditions(each) for each in points.by_frequency(each for each in conditions if each.device == board)]
 
@@ -67,7 +67,7 @@ def with_board(frame: pd.DataFrame, board: BoardConditions | None) -> pd.DataFra
 
 
 def board_result(frame: pd.DataFrame, point: str, board: BoardConditions | None) -> BoardResult | None:
-    """A point's measurement under the chosen conditions, or else the last that there is of it."""
+    """A point's measurement under the selected conditions, or else its last one."""
     row = frame[frame["id"] == point].iloc[0]
     last = max(board_measurements(row["latencies"]), key=lambda entry: entry.at or 0, default=None)
     entry = (None if board is None else _measurement(row["latencies"], board)) or last
@@ -79,7 +79,7 @@ def board_result(frame: pd.DataFrame, point: str, board: BoardConditions | None)
 
 
 def board_measurements(entries: Sequence[Timed]) -> list[Measurement]:
-    """Those of a point's timings that devices made."""
+    """Those of a point's timings that boards made."""
     return [entry for entry in entries if isinstance(entry, Measurement)]
 
 

@@ -1,4 +1,4 @@
-"""The points of all runs as one tidy table, and what is asked of it. Pure functions, nothing here reads a file."""
+"""The points of all runs as one tidy table, and selections from it. Pure functions, nothing here reads a file."""
 
 import json
 from collections import Counter
@@ -50,7 +50,7 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
     `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trajectory` tells its
     steps from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
-    `latencies` are the timings of hosts and devices (`engine.storage.records.measurement.Timed`).
+    `latencies` are the timings of hosts and boards (`engine.storage.records.measurement.Timed`).
     """
     frame = pd.DataFrame([_record(row) for row in rows])
     if frame.empty:
@@ -98,7 +98,7 @@ def by_frequency(conditions: Iterable[Conditions]) -> list[Conditions]:
 
 
 def with_latency(frame: pd.DataFrame, conditions: Conditions | None) -> pd.DataFrame:
-    """`frame` with `latency` and `base_latency` (p50, ms) under one of the conditions of `timings`."""
+    """`frame` with `latency` and `base_latency` (p50, ms) under one of `host_conditions`."""
     values = [
         next((entry.p50_ms for entry in _host_latencies(entries) if entry.conditions == conditions), np.nan)
         for entries in frame["latencies"]
@@ -116,7 +116,7 @@ def with_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | Non
 def row_with_latency(
     frame: pd.DataFrame, point: str, conditions: Conditions | None
 ) -> tuple[dict[str, Any], str | None]:
-    """The row of one point, and how its latency on a host was measured: as `chosen`, or else the way this point was."""
+    """The row of one point, and how its latency on a host was measured: under `conditions`, or else its first."""
     row = frame[frame["id"] == point]
     entries = _host_latencies(row.iloc[0]["latencies"])
     entry = next((each for each in entries if each.conditions == conditions), next(iter(entries), None))
@@ -144,7 +144,7 @@ def best_within_budget(
     at_most: float | None,
     at_least: float | None,
 ) -> str | None:
-    """The id of the best point with x at most and y at least (for a loss: at most) what is given; None when none is.
+    """The id of the best point with x at most and y at least (for a loss: at most) the bounds; None when none fits.
 
     With a budget on x it is the most accurate one (ties: the cheapest); with only a bound on y, the cheapest one.
     """
@@ -172,7 +172,7 @@ def best_at_half_macs(frame: pd.DataFrame) -> str | None:
 
 
 def differing_settings(frame: pd.DataFrame) -> list[str]:
-    """The settings in which the given points differ."""
+    """The settings in which these points differ."""
     return [key for key in SETTINGS if frame[key].astype(str).nunique(dropna=False) > 1]
 
 

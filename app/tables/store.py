@@ -1,4 +1,4 @@
-"""What the pages read: the store's runs and points, and model sheets from a child process. All cached.
+"""What the pages read: the store's runs and points, and model summaries from a child process. All cached.
 
 Every cached read takes the store's token, which changes whenever anything was written.
 """
@@ -44,9 +44,9 @@ def open_store() -> Store:
 
 
 def settled_token() -> str:
-    """The store's token, which every cached read takes, once jobs whose process is gone are known as such.
+    """The store's token, which every cached read takes, once jobs whose process has died are marked as interrupted.
 
-    A page and what refreshes itself in it begin with this, so that nothing dead is drawn as running.
+    A page and what refreshes itself in it begin with this, so that no dead job is shown as running.
     """
     results = open_store()
     worker.settle_lost(results)
@@ -78,7 +78,7 @@ def _runs(root: str, token: str) -> list[dict[str, Any]]:
 
 
 def timings(token: str) -> list[dict[str, Any]]:
-    """All timings on devices as the index has them, newest first."""
+    """All timings on boards as the index has them, newest first."""
     return _timings(str(results_root()), token)
 
 
@@ -103,12 +103,12 @@ def _by_start(jobs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def registry() -> Registry:
-    """The devices that the user has added."""
+    """The boards that the user has added."""
     return Registry(results_root())
 
 
 def boards() -> list[Board]:
-    """The devices in the order in which they were added; WorkError when their file is damaged."""
+    """The boards in the order in which they were added; WorkError when their file is damaged."""
     return registry().all()
 
 
@@ -125,7 +125,7 @@ def _with_onnx(root: str, token: str) -> frozenset[str]:
 
 
 def can_be_timed(point: Mapping[str, Any]) -> bool:
-    """Whether a device can be asked to time a point: it is not an INT8 one, and its ONNX file is there."""
+    """Whether a board can time a point: it is not an INT8 one, and its ONNX file is there."""
     run = None if point["int8"] else run_or_none(str(point["run_id"]))
     return run is not None and (run.path / "models" / f"p{point['point']}.onnx").is_file()
 
@@ -140,7 +140,7 @@ def run_or_none(run_id: str) -> Run | None:
 
 @dataclass(frozen=True)
 class SummaryFailure:
-    """Why no sheet could be made: one sentence, and the field of the spec that it concerns where that is known."""
+    """Why there is no model summary: one sentence, and the field of the spec that it concerns, if any."""
 
     sentence: str
     field: str | None = None
@@ -173,7 +173,7 @@ def _summary_or_failure(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary 
 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _summary(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary:
-    """The child's answer; `stamps` only make the cache tell changed files from unchanged ones."""
+    """The child's output; `stamps` only make the cache tell changed files from unchanged ones."""
     try:
         child = subprocess.run(
             [sys.executable, "-m", "engine", "sheet", *flags, "--name-field", "--json"],

@@ -72,7 +72,7 @@ print(json.dumps({
     "command": flags.command_line("submit", given),
     "runs": sorted(row["gloss"] for row in results.runs()),
     "points": sorted(set(frame["gloss"])),
-    "differing": points.differing(frame),
+    "differing": points.differing_settings(frame),
     "absolute": Path(run.parse({"finish": "varnish"}).finish).is_absolute(),
     "heading": points.SETTINGS["gloss"],
     "told": [hover for hover in frame["hover"] if "shine 0.7 lm" in hover] != [],

@@ -61,7 +61,7 @@ def test_the_steps_of_a_run_are_shown_when_asked_for_and_its_int8_points_unless_
         for steps in (False, True)
         for int8 in (False, True)
     }
-    assert {which: len(shown) for which, shown in kinds.items()} == {
+    assert {switches: len(rows) for switches, rows in kinds.items()} == {
         (False, False): 1 + 2,
         (False, True): 1 + 2 + 2,
         (True, False): 1 + 2 * 3,
@@ -80,7 +80,7 @@ def test_the_last_step_is_what_stood_before_the_recovery_that_ends_a_target(resu
     assert list(frame[frame["before"]]["step"]) == [2]
 
 
-def test_the_steps_of_a_first_phase_are_one_trail_and_those_of_a_later_one_start_anew(results: Store) -> None:
+def test_the_steps_of_a_first_phase_are_one_trajectory_and_those_of_a_later_one_start_anew(results: Store) -> None:
     methods = {"depth": {"method": "direct"}, "width": {"method": "progressive"}}
     run = results.create(spec(**methods))
     number = 0
@@ -91,15 +91,15 @@ def test_the_steps_of_a_first_phase_are_one_trail_and_those_of_a_later_one_start
                 run.append_point(runs.point(number, "recovered", keep, 0.8, **more))
                 number += 1
     frame = points.tidy(results.points())
-    assert [len(trail.x) for trail in trajectories(frame, "macs", "top1")] == [2, 2, 4]
-    assert all(list(trail.x) == sorted(trail.x) for trail in trajectories(frame, "macs", "top1"))
+    assert [len(curve.x) for curve in trajectories(frame, "macs", "top1")] == [2, 2, 4]
+    assert all(list(curve.x) == sorted(curve.x) for curve in trajectories(frame, "macs", "top1"))
 
 
 def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> None:
-    asked = spec(
+    request = spec(
         order="layers", depth={"method": "direct"}, criterion="loss", attempt={"measure": "loss", "race": True}
     )
-    run = runs.stepwise(results, asked)
+    run = runs.stepwise(results, request)
     more = {"final": True, "note": "the last block takes it lower", "predicted_ms": 1.25, "phase": "layers"}
     run.append_point(runs.point(50, "pruned", 0.2, 0.7, **more))
     frame = points.tidy(results.points()).set_index("point")
@@ -231,8 +231,8 @@ def test_a_host_is_never_mixed_with_a_device_whatever_that_is_called(results: St
     timed = points.with_latency(frame, points.host_conditions(frame)[0])
     assert timed.set_index("point").loc[2, "latency"] == pytest.approx(0.8)
     assert board_columns.boards(frame) == {"host": True}
-    on = board_columns.conditions(frame, "host")[0]
-    assert list(board_columns.with_board(frame, on).dropna(subset="device_ms")["point"]) == [2]
+    board = board_columns.conditions(frame, "host")[0]
+    assert list(board_columns.with_board(frame, board).dropna(subset="device_ms")["point"]) == [2]
 
 
 def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mode(results: Store) -> None:
@@ -243,13 +243,13 @@ def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mo
         run, 4, tool="onnxruntime", version="1.10.0", provider="CPUExecutionProvider", threads=2, power_mode=None,
         clocks_locked=None,
     )  # fmt: skip
-    found = {each.label for each in board_columns.conditions(points.tidy(results.points()), "tx2")}
+    labels = {each.label for each in board_columns.conditions(points.tidy(results.points()), "tx2")}
     assert {
         "TensorRT 8.2.1, FP16, MAXN, clocks locked",
         "TensorRT 8.6.1, FP32, MAXN, clocks locked",
         "TensorRT 8.2.1, FP32, MAXQ",
         "ONNX Runtime 1.10.0, CPU, 2 threads, FP32",
-    } <= found
+    } <= labels
 
 
 def test_the_hover_says_how_a_device_measured_and_that_it_throttled(results: Store) -> None:
@@ -274,7 +274,7 @@ def test_a_card_takes_the_chosen_timing_or_else_the_last_one(results: Store) -> 
     fp32 = next(
         each for each in board_columns.conditions(frame, "tx2") if each.label.startswith("TensorRT 8.2.1, FP32")
     )
-    chosen, last = (board_columns.board_result(frame, f"{run.id}.2", on) for on in (fp32, None))
-    assert chosen is not None and chosen.entry.precision == "fp32" and chosen.latency_ratio is None
+    selected, last = (board_columns.board_result(frame, f"{run.id}.2", board) for board in (fp32, None))
+    assert selected is not None and selected.entry.precision == "fp32" and selected.latency_ratio is None
     assert last is not None and last.entry.precision == "fp16"
     assert board_columns.board_result(frame, f"{run.id}.4", fp32) is None
