@@ -7,14 +7,14 @@ from app.devices import cards, measurements, timing_form, timing_history, timing
 from app.tables import store
 
 token = store.settled_token()
-boards, damaged = cards.load_boards()
+boards, damage = cards.load_boards()
 frame = store.points(token)
 timings = store.timings(token)
 
 cards.head(boards)
 
-if damaged is not None:
-    st.error(damaged, title="The devices cannot be read", icon=":material/error:")
+if damage is not None:
+    st.error(damage, title="The devices cannot be read", icon=":material/error:")
 elif boards:
     cards.draw(boards)
     timing_form.draw(boards, frame, token)

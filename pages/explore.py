@@ -44,10 +44,10 @@ with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small
         help="Also what was measured between phases, and after each step of an iterative one.",
     )
     int8 = view["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
-    timing = controls.select_host_conditions(view)
+    host = controls.select_host_conditions(view)
     board = controls.select_board_conditions(view, x)
 
-view = points.with_latency(points.select(view, before=before, steps=steps, int8=int8), timing)
+view = points.with_latency(points.select(view, before=before, steps=steps, int8=int8), host)
 view = board_columns.with_board(view, board)
 plot_rows = view.dropna(subset=[x.column, y.column])
 pruned = plot_rows[~plot_rows["baseline"]]
@@ -68,7 +68,7 @@ with canvas:
             at_most=budget.at_most,
             at_least=budget.at_least,
         )
-        note = board.label if board else (text.host_conditions(timing) if timing and x.column == "latency" else "")
+        note = board.label if board else (text.host_conditions(host) if host and x.column == "latency" else "")
         st.plotly_chart(
             tradeoff.figure(plot_rows, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
             key="tradeoff",
@@ -83,7 +83,7 @@ with right, st.container(border=True):
         st.markdown("**No model selected**")
         st.caption("Click a point, or a row of the table, to see its layers, what it gains and loses, and its files.")
     else:
-        card.show(*points.row_with_latency(view, selected, timing), board_columns.board_result(view, selected, board))
+        card.show(*points.row_with_latency(view, selected, host), board_columns.board_result(view, selected, board))
 
 with header:
     with st.popover("Link", icon=":material/link:"):
@@ -91,11 +91,11 @@ with header:
         st.code(controls.view_link(), language=None, wrap_lines=True)
     st.download_button(
         "CSV",
-        table.csv(view, timing, board),
+        table.csv(view, host, board),
         file_name="espalier-points.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
     )
 
-table.show(view.sort_values(["baseline", x.column], ascending=[True, True]), timing, board)
+table.show(view.sort_values(["baseline", x.column], ascending=[True, True]), host, board)

@@ -19,7 +19,7 @@ _SCALES = {
 }
 _ROW_PX, _FRAME_PX, _MIN_PX, _MAX_PX = 15, 80, 190, 560  # px, a row and what is around them; the least and most height
 _MANY = 20  # from so many attempts on, the colours leave out the worst tenth, which would hide the others
-_COUPLED = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while blocks are removed
+_SHARED_CHANNELS = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while blocks are removed
 _UNITS = {
     "accuracy": "errors per image",
     "loss": "nats per image",
@@ -151,7 +151,7 @@ def _row(attempt: Attempt, before: Tally) -> dict[str, Any]:
     least = images is not None and before.total is not None and images < before.total
     return {
         "name": attempt.name,
-        "place": _COUPLED.sub("", attempt.name),
+        "place": _SHARED_CHANNELS.sub("", attempt.name),
         "what": attempt.what,
         "channels": attempt.channels,
         "saved": attempt.saved,

@@ -37,9 +37,9 @@ def trajectories(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve for each iterative phase of each run, through its steps in order of x; columns as in `tidy`."""
     steps = points[points["trajectory"].notna()].sort_values([x, "step"])
     return [
-        Curve(str(own["criterion"].iloc[0]), tuple(own[x]), tuple(own[y]), None, None)
-        for _, own in steps.groupby("trajectory", sort=False)
-        if len(own) > 1
+        Curve(str(trajectory["criterion"].iloc[0]), tuple(trajectory[x]), tuple(trajectory[y]), None, None)
+        for _, trajectory in steps.groupby("trajectory", sort=False)
+        if len(trajectory) > 1
     ]
 
 

@@ -139,13 +139,17 @@ def _add_curves(c: _Canvas, rows: pd.DataFrame) -> None:
     """One trace per criterion for its bands and one for its lines: their experiments are parted by gaps."""
     targets = curves(rows[rows["final"] & ~rows["baseline"]], c.x.column, c.y.column)
     for criterion in dict.fromkeys(curve.criterion for curve in targets):
-        own = [curve for curve in targets if curve.criterion == criterion]
+        of_criterion = [curve for curve in targets if curve.criterion == criterion]
         colour = theme.criterion_colour(criterion)
         for name, outlines, style in (
-            ("95 % interval over seeds", [_band(curve) for curve in own], _fill(theme.translucent(colour, 0.15))),
+            (
+                "95 % interval over seeds",
+                [_band(curve) for curve in of_criterion],
+                _fill(theme.translucent(colour, 0.15)),
+            ),
             (
                 text.criterion_label(criterion),
-                [(curve.x, curve.y) for curve in own],
+                [(curve.x, curve.y) for curve in of_criterion],
                 {"line": {"color": theme.translucent(colour, 0.65), "width": 1.6}},
             ),
         ):

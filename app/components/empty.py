@@ -16,6 +16,6 @@ def invite(sentence: str, label: str, icon: str, on_click: Callable[[], None] | 
     with st.container(border=True, horizontal_alignment="center"):
         st.space("small")
         st.markdown(sentence, text_alignment="center")
-        pressed = st.button(label, icon=icon, type="primary", on_click=on_click)
+        is_pressed = st.button(label, icon=icon, type="primary", on_click=on_click)
         st.space("small")
-    return pressed
+    return is_pressed

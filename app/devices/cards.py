@@ -122,9 +122,9 @@ def _card(board: Board, result: ProbeResult | None, *, wide: bool) -> None:
         else:
             label, icon, colour = _LOOK[result.state]
             st.badge(label, icon=icon, color=colour)
-    through = f", through `{board.jump}`" if board.jump else ""
-    when = "" if result is None else f" · asked {format.clock(result.at)}"
-    st.caption(f"`{board.target}`{through}{when}")
+    via = f", through `{board.jump}`" if board.jump else ""
+    probe_time = "" if result is None else f" · asked {format.clock(result.at)}"
+    st.caption(f"`{board.target}`{via}{probe_time}")
     if result is None:
         st.caption("Check asks it what it is and how it stands.")
     elif result.probe is not None:
@@ -155,7 +155,7 @@ def _show_probe(result: ProbeResult, columns: int) -> None:
     rows = {
         "Board": _board_label(probe),
         "Software": _software(probe.jetpack, probe.l4t) or probe.system,
-        "Times with": _times_with(result),
+        "Times with": _timing_tool(result),
         "Power mode": mode + locked,
         "Warmest": None if hottest is None else f"{warm[hottest]:.0f} °C ({hottest})",
         "Free disk": None if probe.disk_free_bytes is None else format.si(probe.disk_free_bytes, "B"),
@@ -182,7 +182,7 @@ def _software(jetpack: str | None, l4t: str | None) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _times_with(result: ProbeResult) -> str:
+def _timing_tool(result: ProbeResult) -> str:
     assert result.probe is not None
     probe = result.probe
     if probe.tensorrt and probe.trtexec:
@@ -198,7 +198,7 @@ def _show_host_key(result: ProbeResult) -> None:
     """The host key that a board shows, what to compare it with, and the button that trusts it."""
     host_key = result.host_key
     assert host_key is not None
-    whose = f"The jump host {host_key.host}" if host_key.jump else "It"
+    owner = f"The jump host {host_key.host}" if host_key.jump else "It"
     if host_key.state == "changed":
         st.error(
             "Either the board was set up anew, or somebody stands between you and it. Nothing was sent to it.",
@@ -210,7 +210,7 @@ def _show_host_key(result: ProbeResult) -> None:
         st.caption("Shown now")
     else:
         st.caption(
-            f"{whose} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
+            f"{owner} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
         )
     st.code(host_key.fingerprint, language=None, wrap_lines=True)
     st.caption("Compare it with what this prints on a screen of the board itself:")

@@ -15,7 +15,7 @@ from engine.errors import RequestError
 from engine.spec import board_timing
 from engine.spec.board_timing import MOST_POINTS, POWER_MODES, TimingRequest
 
-_NAMED = 3  # of what is missing
+_MOST_NAMED = 3  # of what is missing
 _SELECTED, _LINKED = "time_points", "time_arrived"  # session state: the ids, and the address they came with
 _DEFAULT = {name: field.default for name, field in TimingRequest.model_fields.items()}
 _TX2_MODES = "On a TX2: 0 MAXN, 1 MAXQ, 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER."
@@ -104,7 +104,9 @@ def _link_warnings(linked: Sequence[str], available: Sequence[str]) -> list[str]
     warnings = []
     missing = [text.escape_markdown(point) for point in linked if point not in available]
     if missing:
-        names = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
+        names = ", ".join(missing[:_MOST_NAMED]) + (
+            f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        )
         warnings.append(f"Not to be timed: {names}. There is no such model here, it is in 8 bit, or has no ONNX file.")
     if len(available) > MOST_POINTS:
         warnings.append(f"The link names {len(available)} models; the first {MOST_POINTS} are chosen.")

@@ -74,21 +74,21 @@ def select_y_axis() -> axes.Axis:
 
 def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:
     """Under which conditions a host's latencies are compared; a widget only when there is more than one."""
-    choices = {text.host_conditions(each): each for each in points.host_conditions(frame)}
-    if len(choices) < 2:
-        return next(iter(choices.values()), None)
-    return choices[st.selectbox("Measured on", list(choices), key="device", bind="query-params", width=260)]
+    options = {text.host_conditions(each): each for each in points.host_conditions(frame)}
+    if len(options) < 2:
+        return next(iter(options.values()), None)
+    return options[st.selectbox("Measured on", list(options), key="device", bind="query-params", width=260)]
 
 
 def select_board_conditions(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardConditions | None:
     """Under which conditions the board of the axis measured; a widget only when there is more than one."""
     if x.board is None:
         return None
-    choices = {each.label: each for each in board_columns.conditions(frame, x.board)}
-    if len(choices) < 2:
-        return next(iter(choices.values()))
+    options = {each.label: each for each in board_columns.conditions(frame, x.board)}
+    if len(options) < 2:
+        return next(iter(options.values()))
     label = f"Measured on {x.board} with"
-    return choices[st.selectbox(label, list(choices), key=f"with_{x.board}", bind="query-params", width=300)]
+    return options[st.selectbox(label, list(options), key=f"with_{x.board}", bind="query-params", width=300)]
 
 
 def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
@@ -140,9 +140,9 @@ def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
 
 def selected_point(frame: pd.DataFrame, plot_rows: pd.DataFrame) -> str | None:
     """The selected point's id: the one in the address, or on a first visit the best plotted one at half the MACs."""
-    linked = st.query_params.get("point")
-    if linked is not None:
-        return linked if linked in set(frame["id"]) else None
+    point = st.query_params.get("point")
+    if point is not None:
+        return point if point in set(frame["id"]) else None
     return points.best_at_half_macs(plot_rows)
 
 

@@ -12,13 +12,13 @@ from app.tables import points
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
 
-_PICTURES = 300  # rows; above it the table goes without thumbnails
+_MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
 
 
-def show(frame: pd.DataFrame, timing: Conditions | None, board: BoardConditions | None = None) -> None:
+def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> None:
     """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
     rows = display_rows(frame, board)
-    conditions = None if timing is None else text.host_conditions(timing)
+    conditions = None if host is None else text.host_conditions(host)
     st.dataframe(
         rows,
         hide_index=True,
@@ -65,7 +65,7 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
         for axis in axes.board_axes(board.name):
             if frame[axis.column].notna().any():
                 table[axis.label] = frame[axis.column]
-    if len(frame) <= _PICTURES:
+    if len(frame) <= _MOST_PICTURES:
         table["skyline"] = [
             skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
             for widths, removed, criterion in zip(
@@ -75,7 +75,7 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
     return table
 
 
-def csv(frame: pd.DataFrame, timing: Conditions | None, board: BoardConditions | None = None) -> bytes:
+def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> bytes:
     """The shown points with all their settings and raw values, and the conditions of their latencies."""
     columns = [
         "run_id",
@@ -92,7 +92,7 @@ def csv(frame: pd.DataFrame, timing: Conditions | None, board: BoardConditions |
     ]
     columns += [*points.METRICS, "flops", "latency", "created"]
     table = frame[columns].rename(columns={"latency": "latency_p50_ms"})
-    conditions = None if timing is None else text.host_conditions(timing)
+    conditions = None if host is None else text.host_conditions(host)
     table["latency_conditions"] = frame["latency"].notna().map({True: conditions, False: None})
     if board is not None:
         table["device"] = frame["device_ms"].notna().map({True: board.name, False: None})

@@ -61,7 +61,7 @@ def conditions(frame: pd.DataFrame, board: str) -> list[BoardConditions]:
 
 def with_board(frame: pd.DataFrame, board: BoardConditions | None) -> pd.DataFrame:
     """`frame` with `device_ms` (p50) and `device_mj` (per inference), and the baseline's as `base_…` of these."""
-    entries = [None if board is None else _measurement(timed, board) for timed in frame["latencies"]]
+    entries = [None if board is None else _measurement(timings, board) for timings in frame["latencies"]]
     frame = points.with_baseline(frame, "device_ms", [None if each is None else each.p50_ms for each in entries])
     return points.with_baseline(frame, "device_mj", [None if each is None else each.energy_mj for each in entries])
 

@@ -158,10 +158,10 @@ def best_within_budget(
         candidates = candidates[sign * candidates[y] >= sign * at_least]
     if candidates.empty:
         return None
-    ranked = candidates.assign(_loss=-sign * candidates[y]).sort_values(
+    ranking = candidates.assign(_loss=-sign * candidates[y]).sort_values(
         [x, "_loss"] if at_most is None else ["_loss", x]
     )
-    return str(ranked.iloc[0]["id"])
+    return str(ranking.iloc[0]["id"])
 
 
 def best_at_half_macs(frame: pd.DataFrame) -> str | None:
@@ -183,8 +183,8 @@ def _host_latencies(entries: Sequence[Timed]) -> list[Latency]:
 def _timings(row: Mapping[str, Any]) -> list[Timed]:
     """A point's timings, those of its host with the processor's name."""
     host = text.host_label(row.get("host"))
-    timed = map(read_timed, row.get("latency") or ())
-    return [replace(entry, host=host) if isinstance(entry, Latency) else entry for entry in timed]
+    timings = map(read_timed, row.get("latency") or ())
+    return [replace(entry, host=host) if isinstance(entry, Latency) else entry for entry in timings]
 
 
 def _record(row: Mapping[str, Any]) -> dict[str, Any]:

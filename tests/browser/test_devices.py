@@ -94,4 +94,5 @@ def test_devices_are_removed_one_after_the_other(results: Store, address: str, p
         page.get_by_role("dialog").get_by_role("button", name="Remove").click()
         expect(page.get_by_text(f"{board} removed")).to_be_visible()
         expect(page.get_by_role("button", name="Check", exact=True)).to_have_count(remaining)
+    expect(page.get_by_role("button", name="Add a device")).to_have_count(1)
     expect(page.get_by_role("button", name="Add a device")).to_be_visible()
