@@ -20,7 +20,7 @@ def percent(share: float | None) -> str:
     return MISSING if share is None or math.isnan(share) else f"{100 * share:.1f} %"
 
 
-def points_apart(share: float, base: float) -> str:
+def percentage_points(share: float, base: float) -> str:
     """A difference of two shares in percentage points, signed."""
     return f"{100 * (share - base):+.1f} points".replace("-", "−")
 
@@ -38,16 +38,16 @@ def millijoules(value: float | None) -> str:
 
 
 def clock(at: float) -> str:
-    """A Unix time as whoever looks at the page says it: `at 14:03`, or `on 21 Nov at 14:03` on another day."""
+    """A Unix time in the viewer's time zone: `at 14:03`, or `on 21 Nov at 14:03` on another day."""
     zone = ZoneInfo(st.context.timezone) if st.context.timezone else None
-    then, now = datetime.fromtimestamp(at, zone), datetime.now(zone)
-    day = "" if then.date() == now.date() else f"on {then.day} {then:%b} "
-    return f"{day}at {then:%H:%M}"
+    moment, now = datetime.fromtimestamp(at, zone), datetime.now(zone)
+    day = "" if moment.date() == now.date() else f"on {moment.day} {moment:%b} "
+    return f"{day}at {moment:%H:%M}"
 
 
 def minutes(seconds: float) -> str:
-    """A duration as a person says it: 45 s, 4 min, 1 h 20 min."""
+    """A duration in words: 45 s, 4 min, 1 h 20 min."""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
-    whole = round(seconds / 60)
-    return f"{whole} min" if whole < 60 else f"{whole // 60} h {whole % 60} min"
+    total = round(seconds / 60)
+    return f"{total} min" if total < 60 else f"{total // 60} h {total % 60} min"

@@ -30,16 +30,16 @@ MEASURE_LABELS: dict[str, str] = {
     "cka": "CKA",
 }
 
-# Settings that the lines of a hover have words of their own for; all others it tells by their headings.
-_WORDED = """
+# Settings with words of their own in the lines of a hover; all others stand there under their headings.
+_IN_LINES = """
     model data weights limit seed criterion order metric depth_share depth_method width_method scope round_to
     measure race between_steps_batches train_epochs recover_epochs distil
 """
-_OTHERS = {column: field for column, field in columns_of(RunSpec).items() if column not in _WORDED.split()}
+_OTHERS = {column: field for column, field in columns_of(RunSpec).items() if column not in _IN_LINES.split()}
 
 
 def sentence(message: str, name: str | None = None) -> str:
-    """An error as a page says it, with a capital and a full stop; a text of unknown origin in it makes no links.
+    """An error as a page shows it, with a capital and a full stop; a text of unknown origin in it makes no links.
 
     A sentence that begins with `name` keeps it as it is written.
     """
@@ -49,7 +49,7 @@ def sentence(message: str, name: str | None = None) -> str:
     return text.replace("[", "\\[").replace("$", "\\$")
 
 
-def plain(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """A text of unknown origin where a page expects Markdown: it looks as it is."""
     return _MARKUP.sub(r"\\\1", text)
 
@@ -59,20 +59,20 @@ def title(row: Mapping[str, Any]) -> str:
     return f"{criterion_label(row['criterion'])} {format.ratio(row['keep'])}" + (" INT8" if row["int8"] else "")
 
 
-def model(row: Mapping[str, Any]) -> str:
-    """A point in one line that tells it from the others of a list, what differs most first."""
-    of = f"{row['model']} on {data_label(row['data'])}"
+def point_label(row: Mapping[str, Any]) -> str:
+    """A point in one line, distinct in a list of others, what differs most first."""
+    network = f"{row['model']} on {data_label(row['data'])}"
     if row["baseline"]:
-        return f"Not pruned, {format.percent(row['top1'])} · {of} · seed {row['seed']}"
-    return f"{title(row)}, {format.percent(row['top1'])} · {way(row)} · {of} · seed {row['seed']}"
+        return f"Not pruned, {format.percent(row['top1'])} · {network} · seed {row['seed']}"
+    return f"{title(row)}, {format.percent(row['top1'])} · {method(row)} · {network} · seed {row['seed']}"
 
 
-def way(row: Mapping[str, Any]) -> str:
-    """The order and methods of a run, as a page says them."""
-    return way_label(row["order"], row["depth_method"], row["width_method"])
+def method(row: Mapping[str, Any]) -> str:
+    """The order and methods of a run, as a page shows them."""
+    return method_label(row["order"], row["depth_method"], row["width_method"])
 
 
-def measured_when(row: Mapping[str, Any]) -> str:
+def stage_label(row: Mapping[str, Any]) -> str:
     """At what stage of its run a point was measured: `after recovery, layers, step 3`."""
     is_step = not pd.isna(row["step"])
     pruned = "not recovered" if row["final"] or is_step else "before recovery"
@@ -82,47 +82,47 @@ def measured_when(row: Mapping[str, Any]) -> str:
     return stages.get(row["stage"], str(row["stage"])) + phase + step
 
 
-def measured(entry: Latency) -> str:
+def describe_latency(entry: Latency) -> str:
     """How a host measured a latency: its conditions, the number of repetitions and, where there were enough, p90."""
     p90 = f", p90 {format.milliseconds(entry.p90_ms)}" if entry.p90_ms is not None else ""
-    return f"{conditions(entry.conditions)}, n = {entry.n:,}{p90}"
+    return f"{host_conditions(entry.conditions)}, n = {entry.n:,}{p90}"
 
 
-def conditions(on: Conditions) -> str:
+def host_conditions(conditions: Conditions) -> str:
     """Under what a host measured a latency: on which machine, by what, with how many threads and images at a time."""
-    return f"{on.host}, {_provider(on)}, {_threads(on.threads or 0)}, batch {on.batch}"
+    return f"{conditions.host}, {_provider(conditions)}, {_threads(conditions.threads or 0)}, batch {conditions.batch}"
 
 
-def setting(on: Conditions) -> str:
-    """Under what a device measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The device's name is not in it."""
-    tensorrt = on.tool == "trtexec"
-    parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {on.version or ''}".strip()]
-    parts += [] if tensorrt else [_provider(on)]
-    parts += [_threads(on.threads)] if on.threads else []
-    parts += [str(on.precision).upper()]
-    parts += [on.power_mode] if on.power_mode else []
-    parts += ["clocks locked"] if on.clocks_locked else []
+def board_conditions(conditions: Conditions) -> str:
+    """Under what a board measured: `TensorRT 8.2.1, FP16, MAXN, clocks locked`. The board's name is not in it."""
+    tensorrt = conditions.tool == "trtexec"
+    parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {conditions.version or ''}".strip()]
+    parts += [] if tensorrt else [_provider(conditions)]
+    parts += [_threads(conditions.threads)] if conditions.threads else []
+    parts += [str(conditions.precision).upper()]
+    parts += [conditions.power_mode] if conditions.power_mode else []
+    parts += ["clocks locked"] if conditions.clocks_locked else []
     return ", ".join(parts)
 
 
-def measured_there(entry: Measurement) -> str:
-    """How a device measured, with what it found besides its p50: a line per topic."""
+def describe_measurement(entry: Measurement) -> str:
+    """How a board measured, with its numbers besides p50: a line per topic."""
     samples = [f"n = {entry.n:,}"]
     samples += [f"{key} {format.milliseconds(ms)}" for key, ms in (("p90", entry.p90_ms), ("p99", entry.p99_ms)) if ms]
-    inside = [
+    details = [
         f"{name} {format.milliseconds(value)}"
         for name, value in (("GPU compute", entry.gpu_p50_ms), ("transfers", entry.transfer_ms))
         if value is not None
     ]
-    inside += [format.si(entry.power_mw / 1000, "W")] if entry.power_mw else []
-    inside += [format.millijoules(entry.energy_mj)] if entry.energy_mj else []
+    details += [format.si(entry.power_mw / 1000, "W")] if entry.power_mw else []
+    details += [format.millijoules(entry.energy_mj)] if entry.energy_mj else []
     throttled = f"throttled: {entry.why_throttled or 'the board slowed itself down'}"
-    head = f"{setting(entry.conditions)}; {', '.join(samples)}"
-    return "\n".join(line for line in (head, ", ".join(inside), throttled if entry.throttled else "") if line)
+    head = f"{board_conditions(entry.conditions)}; {', '.join(samples)}"
+    return "\n".join(line for line in (head, ", ".join(details), throttled if entry.throttled else "") if line)
 
 
-def _provider(on: Conditions) -> str:
-    return str(on.provider).removesuffix("ExecutionProvider")
+def _provider(conditions: Conditions) -> str:
+    return str(conditions.provider).removesuffix("ExecutionProvider")
 
 
 def _threads(count: int) -> str:
@@ -142,69 +142,69 @@ def hover(row: Mapping[str, Any]) -> str:
         title = f"<b>{criterion_label(row['criterion'])} · {format.ratio(row['keep'])} {row['metric']}</b>"
     lines = [
         title,
-        f"{row['model']} on {data_label(row['data'])}, {way(row)}, seed {row['seed']}",
-        "" if row["baseline"] else measured_when(row),
-        f"top-1 {format.percent(row['top1'])}{_apart(row)} · top-5 {format.percent(row['top5'])} "
+        f"{row['model']} on {data_label(row['data'])}, {method(row)}, seed {row['seed']}",
+        "" if row["baseline"] else stage_label(row),
+        f"top-1 {format.percent(row['top1'])}{_difference(row)} · top-5 {format.percent(row['top5'])} "
         f"· validation {format.percent(row['val_top1'])}",
         f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {format.si(row['bytes'], 'B')}",
-        *(_timed(entry) for entry in row["latencies"]),
+        *(_timing_line(entry) for entry in row["latencies"]),
         "" if pd.isna(row["predicted_ms"]) else f"predicted {format.milliseconds(row['predicted_ms'])}",
-        f"weights {_file(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}"
+        f"weights {_file_name(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}"
         + (", distilled" if row["distil"] else ""),
-        _attempts(row),
+        _attempts_line(row),
         f"scope {row['scope']}, depth share {row['depth_share']:g}, rounded to {row['round_to']}"
         + (f", first {row['limit']:,} images" if row["limit"] and not pd.isna(row["limit"]) else ""),
-        _others(row),
+        _settings_line(row),
         row["note"],
         f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
     ]
     return "<br>".join(line for line in lines if line)
 
 
-def _timed(entry: Timed) -> str:
+def _timing_line(entry: Timed) -> str:
     p50 = format.milliseconds(entry.p50_ms)
     if isinstance(entry, Measurement):
-        return f"on {entry.device}: p50 {p50}; " + measured_there(entry).replace("\n", "<br>  ")
-    return f"p50 {p50} ({measured(entry)})"
+        return f"on {entry.device}: p50 {p50}; " + describe_measurement(entry).replace("\n", "<br>  ")
+    return f"p50 {p50} ({describe_latency(entry)})"
 
 
-def _attempts(row: Mapping[str, Any]) -> str:
-    """How a run's attempts were judged; empty where it was told nothing about them."""
-    judged = f"attempts judged by {measure_label(row['measure'])}" if row["measure"] else ""
-    raced = "raced" if row["race"] else ""
+def _attempts_line(row: Mapping[str, Any]) -> str:
+    """How a run's attempts were judged; empty where its spec has no such setting."""
+    measure = f"attempts judged by {measure_label(row['measure'])}" if row["measure"] else ""
+    race = "raced" if row["race"] else ""
     batches = f"{row['between_steps_batches']} batches after each step" if row["between_steps_batches"] else ""
-    return ", ".join(filter(None, (judged, raced, batches)))
+    return ", ".join(filter(None, (measure, race, batches)))
 
 
-def _others(row: Mapping[str, Any]) -> str:
-    """The settings that no other line of a hover tells, where they are not what every run has by default."""
-    told = []
+def _settings_line(row: Mapping[str, Any]) -> str:
+    """The settings that no other line of a hover has, where they differ from their default."""
+    parts = []
     for column, field in _OTHERS.items():
         value = row.get(column)
         if pd.isna(value) or value == field.default:
             continue
         if isinstance(value, bool):
-            told.append(field.heading if value else f"no {field.heading}")
+            parts.append(field.heading if value else f"no {field.heading}")
         else:
-            shown = f"{value:g}" if isinstance(value, float) else _file(str(value))
-            told.append(f"{field.heading} {shown} {field.setting.unit}".rstrip())
-    return ", ".join(told)
+            number = f"{value:g}" if isinstance(value, float) else _file_name(str(value))
+            parts.append(f"{field.heading} {number} {field.setting.unit}".rstrip())
+    return ", ".join(parts)
 
 
-def _file(weights: str) -> str:
+def _file_name(weights: str) -> str:
     return weights.rsplit("/", 1)[-1]
 
 
-def _apart(row: Mapping[str, Any]) -> str:
+def _difference(row: Mapping[str, Any]) -> str:
     if row["baseline"] or pd.isna(row["base_top1"]) or pd.isna(row["top1"]):
         return ""
-    return f" ({format.points_apart(row['top1'], row['base_top1'])})"
+    return f" ({format.percentage_points(row['top1'], row['base_top1'])})"
 
 
 def _with_ratio(row: Mapping[str, Any], key: str) -> str:
     base = row[f"base_{key}"]
-    shown = format.si(row[key])
-    return shown if row["baseline"] or pd.isna(base) or not base else f"{shown} ({format.ratio(row[key] / base)})"
+    number = format.si(row[key])
+    return number if row["baseline"] or pd.isna(base) or not base else f"{number} ({format.ratio(row[key] / base)})"
 
 
 def criterion_label(criterion: str) -> str:
@@ -219,7 +219,7 @@ def measure_label(measure: str | None) -> str:
     return format.MISSING if measure is None else MEASURE_LABELS.get(measure, measure)
 
 
-def way_label(order: str, depth_method: str | None, width_method: str | None) -> str:
+def method_label(order: str, depth_method: str | None, width_method: str | None) -> str:
     """The order with the method of each phase that is not done at once: `direct layers → channels`."""
     methods = {"layers": depth_method, "channels": width_method}
     iterative = {phase: f"{method} " for phase, method in methods.items() if method not in (None, "one-shot")}

@@ -72,18 +72,18 @@ def criterion_colour(criterion: str) -> str:
     """The colour of a criterion; an ensemble (`a+b`) mixes its members' colours in equal parts."""
     more = dict(_more_colours())
     members = [_rgb(CRITERION_COLOURS.get(name) or more.get(name, NEUTRAL)) for name in criterion.split("+")]
-    mixed = (round(sum(channel) / len(members)) for channel in zip(*members, strict=True))
-    return "#" + "".join(f"{value:02X}" for value in mixed)
+    means = (round(sum(channel) / len(members)) for channel in zip(*members, strict=True))
+    return "#" + "".join(f"{value:02X}" for value in means)
 
 
 def _more_colours() -> Iterator[tuple[str, str]]:
     """A colour for each listed criterion without one: by its name, the next free one where another has that."""
     free = list(MORE_COLOURS)
     for name in sorted(CRITERIA.keys() - CRITERION_COLOURS):
-        wanted = crc32(name.encode()) % len(MORE_COLOURS)
-        turned = (*MORE_COLOURS[wanted:], *MORE_COLOURS[:wanted])
-        colour = next((colour for colour in turned if colour in free), turned[0])
-        free = [one for one in free if one != colour]
+        start = crc32(name.encode()) % len(MORE_COLOURS)
+        palette = (*MORE_COLOURS[start:], *MORE_COLOURS[:start])
+        colour = next((colour for colour in palette if colour in free), palette[0])
+        free = [other for other in free if other != colour]
         yield name, colour
 
 

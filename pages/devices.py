@@ -1,4 +1,4 @@
-"""Devices: the boards and how they stand; models to time on them, live; and what was measured, beside the host."""
+"""Devices: the boards and their states; models to time on them, live; and the measurements, beside the host's."""
 
 import streamlit as st
 
@@ -7,19 +7,19 @@ from app.devices import cards, measurements, timing_form, timing_history, timing
 from app.tables import store
 
 token = store.settled_token()
-devices, damaged = cards.load_devices()
+boards, damage = cards.load_boards()
 frame = store.points(token)
 timings = store.timings(token)
 
-cards.head(devices)
+cards.head(boards)
 
-if damaged is not None:
-    st.error(damaged, title="The devices cannot be read", icon=":material/error:")
-elif devices:
-    cards.cards(devices)
-    timing_form.form(devices, frame, token)
+if damage is not None:
+    st.error(damage, title="The devices cannot be read", icon=":material/error:")
+elif boards:
+    cards.draw(boards)
+    timing_form.draw(boards, frame, token)
 else:
-    empty.nothing_yet(
+    empty.invite(
         "Boards that networks are timed on over SSH, such as a Jetson TX2: how they stand, how long your models "
         "take there, and what it draws. A board needs an SSH server, Python 3.6 and TensorRT or ONNX Runtime.",
         "Add a device",
@@ -27,10 +27,10 @@ else:
         on_click=cards.begin_adding,
     )
 
-timing_live.board(token)
-ended = [timing for timing in timings if timing["state"] not in store.ACTIVE]
-if ended:
+timing_live.show(token)
+ended_timings = [timing for timing in timings if timing["state"] not in store.ACTIVE]
+if ended_timings:
     st.subheader("Timings")
-    timing_history.show(ended, frame)
+    timing_history.show(ended_timings, frame)
 if not frame.empty:
     measurements.show(frame)

@@ -29,13 +29,13 @@ if not frame["gallery"].eq(False).any():
             st.switch_page("../pages/launch.py")
 
 with st.container(horizontal=True, gap="small"):
-    shown = controls.filtered(frame)
+    view = controls.filter_rows(frame)
 news.show(token)
 
 left, right = st.columns([7, 3], gap="medium")
 with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-    x, log = controls.x_axis(shown)
-    y = controls.y_axis()
+    x, log = controls.select_x_axis(view)
+    y = controls.select_y_axis()
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
     steps = st.toggle(
         "All steps",
@@ -43,59 +43,59 @@ with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small
         bind="query-params",
         help="Also what was measured between phases, and after each step of an iterative one.",
     )
-    int8 = shown["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
-    timing = controls.timing(shown)
-    on = controls.on_device(shown, x)
+    int8 = view["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
+    host = controls.select_host_conditions(view)
+    board = controls.select_board_conditions(view, x)
 
-shown = points.with_latency(points.of_kind(shown, before=before, steps=steps, int8=int8), timing)
-shown = board_columns.with_device(shown, on)
-drawn = shown.dropna(subset=[x.column, y.column])
-pruned = drawn[~drawn["baseline"]]
+view = points.with_latency(points.select(view, before=before, steps=steps, int8=int8), host)
+view = board_columns.with_board(view, board)
+plot_rows = view.dropna(subset=[x.column, y.column])
+pruned = plot_rows[~plot_rows["baseline"]]
 
 with left:
     canvas = st.container()
-    budget = controls.budget(pruned, x, y)
+    budget = controls.select_budget(pruned, x, y)
 
-chosen = controls.chosen_point(shown, drawn)
+selected = controls.selected_point(view, plot_rows)
 with canvas:
-    if drawn.empty:
+    if plot_rows.empty:
         st.info(f"None of the chosen runs has both {y.label} and {x.label} yet.", icon=":material/scatter_plot:")
     else:
         marks = tradeoff.Marks(
-            front=points.front(drawn, x.column, y.column, y_better=y.better),
-            selected=chosen,
+            front=points.front(plot_rows, x.column, y.column, y_better=y.better),
+            selected=selected,
             best=budget.best,
             at_most=budget.at_most,
             at_least=budget.at_least,
         )
-        note = on.setting if on else (text.conditions(timing) if timing and x.column == "latency" else "")
+        note = board.label if board else (text.host_conditions(host) if host and x.column == "latency" else "")
         st.plotly_chart(
-            tradeoff.figure(drawn, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
+            tradeoff.figure(plot_rows, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
             key="tradeoff",
-            on_select=controls.take_click,
+            on_select=controls.select_clicked,
             selection_mode="points",
             config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
-            alt=tradeoff.describe(drawn, x, y, budget.best),
+            alt=tradeoff.describe(plot_rows, x, y, budget.best),
         )
 
 with right, st.container(border=True):
-    if chosen is None:
+    if selected is None:
         st.markdown("**No model selected**")
         st.caption("Click a point, or a row of the table, to see its layers, what it gains and loses, and its files.")
     else:
-        card.show(*points.timed_row(shown, chosen, timing), board_columns.of_point(shown, chosen, on))
+        card.show(*points.row_with_latency(view, selected, host), board_columns.board_result(view, selected, board))
 
 with header:
     with st.popover("Link", icon=":material/link:"):
         st.caption("Opens this view: filters, axes, budget and the selected model.")
-        st.code(controls.link(), language=None, wrap_lines=True)
+        st.code(controls.view_link(), language=None, wrap_lines=True)
     st.download_button(
         "CSV",
-        table.csv(shown, timing, on),
+        table.csv(view, host, board),
         file_name="espalier-points.csv",
         mime="text/csv",
         icon=":material/download:",
         on_click="ignore",
     )
 
-table.show(shown.sort_values(["baseline", x.column], ascending=[True, True]), timing, on)
+table.show(view.sort_values(["baseline", x.column], ascending=[True, True]), host, board)

@@ -1,4 +1,4 @@
-"""Launch: six short sections ask for runs; what they would cost is shown while they are being filled in."""
+"""Launch: six short sections make a request; what its runs would cost is shown beside them."""
 
 import streamlit as st
 
@@ -11,8 +11,8 @@ with st.container(horizontal=True):
 
 left, right = st.columns([13, 8], gap="medium")
 with left:
-    filled = form.draw()
+    form_state = form.draw()
 
-runs = filled.request if isinstance(filled.request, request.Refusal) else request.build(filled.request)
+runs = form_state.request if isinstance(form_state.request, request.Refusal) else request.build(form_state.request)
 with right:
-    preview.aside(runs, filled, past=store.runs(token))
+    preview.draw(runs, form_state, history=store.runs(token))

@@ -1,4 +1,4 @@
-"""Runs: what is running, live; then every other run, with what can be done about it."""
+"""Runs: what is running, live; then every other run, with its actions."""
 
 from app.components import empty
 from app.runs import history, live
@@ -7,10 +7,10 @@ from app.tables import store
 token = store.settled_token()
 runs = store.runs(token)
 
-live.board(token)
+live.show(token)
 
 if all(run["gallery"] for run in runs):
     empty.show("Runs appear here as soon as one is launched: their progress, curves and log.")
-rest = [run for run in runs if run["gallery"] or run["state"] not in store.ACTIVE]
-if rest:
-    history.show(rest)
+inactive = [run for run in runs if run["gallery"] or run["state"] not in store.ACTIVE]
+if inactive:
+    history.show(inactive)

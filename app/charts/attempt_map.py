@@ -1,4 +1,4 @@
-"""What an iterative method tried, step by step: a table of attempts and its heat map. Pure functions."""
+"""The attempts of an iterative method, step by step: a table and its heat map. Pure functions."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ _SCALES = {
     theme.LIGHT: ["#459485", "#3B82A8", "#4A4E9A", "#4A1A6B", "#26062F"],
     theme.DARK: ["#5A6FBC", "#3B8FB0", "#4DBB9B", "#A8DB5A", "#FDE725"],
 }
-_ROW, _AROUND, _LEAST, _MOST = 15, 80, 190, 560  # px, a row and what is around them; the least and most height
+_ROW_PX, _FRAME_PX, _MIN_PX, _MAX_PX = 15, 80, 190, 560  # px, a row and what is around them; the least and most height
 _MANY = 20  # from so many attempts on, the colours leave out the worst tenth, which would hide the others
-_COUPLED = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while layers go
+_SHARED_CHANNELS = re.compile(r" \(\+\d+\)$")  # how many layers share the channels: it changes while blocks are removed
 _UNITS = {
     "accuracy": "errors per image",
     "loss": "nats per image",
@@ -42,16 +42,16 @@ class ColourUnit:
 
 
 def table(steps: Sequence[Attempts]) -> pd.DataFrame:
-    """What the steps of a run tried (`Run.attempts`) → one row an attempt, in the order in which they were made.
+    """The steps of a run (`Run.attempts`) → one row an attempt, in the order in which they were made.
 
     `trajectory` names the steps that belong together, `at` is the step's place among them, from 1, and `passed` the
-    number of targets that they had behind them. `saved` is a share of the untouched network, `rise` is per image;
+    number of targets behind them. `saved` is a share of the baseline, `rise` is per image;
     accuracies are shares and losses nats. They are missing for CKA, and where a race ended early: `least` marks
     those rises, which are lower bounds, from the hardest images only.
     """
     rows = []
     for step in steps:
-        shared = {
+        step_fields = {
             "trajectory": step.phase if step.trajectory == step.phase else f"{step.phase}, {format.ratio(step.keep)}",
             "phase": step.phase,
             "keep": step.keep,
@@ -60,47 +60,49 @@ def table(steps: Sequence[Attempts]) -> pd.DataFrame:
             "passed": len(step.passed or ()),
             "measure": step.measure,
         }
-        rows += [shared | _row(attempt, step.before) for attempt in step.attempts]
+        rows += [step_fields | _row(attempt, step.before) for attempt in step.attempts]
     return pd.DataFrame(rows)
 
 
-def in_order(names: Sequence[str], layers: Sequence[str]) -> list[str]:
+def sort_by_depth(names: Sequence[str], layers: Sequence[str]) -> list[str]:
     """Names of layers and blocks in order of depth; `layers` are the network's, names of nothing in it come last."""
-    known = {
+    places = {
         name: next((n for n, layer in enumerate(layers) if f"{layer}.".startswith(f"{name}.")), len(layers))
         for name in dict.fromkeys(names)
     }
-    return sorted(known, key=known.__getitem__)
+    return sorted(places, key=places.__getitem__)
 
 
-def figure(tried: pd.DataFrame, layers: Sequence[str], look: ColourUnit, *, ink: theme.Ink) -> go.Figure:
-    """A heat map: a column for each step, a row for each layer or block in order of depth, colour what it would harm.
+def figure(attempts: pd.DataFrame, layers: Sequence[str], colour_unit: ColourUnit, *, ink: theme.Ink) -> go.Figure:
+    """A heat map: a column for each step, a row for each layer or block in order of depth, colour the harm it would do.
 
-    `tried` are rows of `table` of one trajectory; dots mark what was removed, thin lines where the next target begins.
+    `attempts` are rows of `table` of one trajectory; dots mark removals, thin lines where the next target begins.
     """
-    tried = tried.assign(colour=_colours(tried, look), hover=[_hover(row, look) for row in tried.to_dict("records")])
-    names = in_order(list(tried["place"]), layers)
-    steps = sorted(set(tried["at"]))
-    cells = tried.drop_duplicates(["place", "at"], keep="last").set_index(["place", "at"])
+    attempts = attempts.assign(
+        colour=_colours(attempts, colour_unit), hover=[_hover(row, colour_unit) for row in attempts.to_dict("records")]
+    )
+    names = sort_by_depth(list(attempts["place"]), layers)
+    steps = sorted(set(attempts["at"]))
+    by_place = attempts.drop_duplicates(["place", "at"], keep="last").set_index(["place", "at"])
     grid = pd.MultiIndex.from_product([names, steps])
     shape = (len(names), len(steps))
-    spread = cells["colour"].dropna()
+    colours = by_place["colour"].dropna()
     fig = go.Figure()
     fig.add_heatmap(
         x=steps,
         y=names,
-        z=cells["colour"].reindex(grid).to_numpy().reshape(shape),
-        text=cells["hover"].reindex(grid, fill_value="").to_numpy().reshape(shape),
+        z=by_place["colour"].reindex(grid).to_numpy().reshape(shape),
+        text=by_place["hover"].reindex(grid, fill_value="").to_numpy().reshape(shape),
         hovertemplate="%{text}<extra></extra>",
         hoverongaps=False,
         colorscale=_SCALES[ink],
-        zmin=float(spread.min()) if len(spread) else 0.0,
-        zmax=_brightest(spread),
+        zmin=float(colours.min()) if len(colours) else 0.0,
+        zmax=_colour_limit(colours),
         xgap=1,
         ygap=1,
         colorbar={"thickness": 10, "tickformat": ".2~g", "x": 1.0, "xpad": 4},
     )
-    removed = tried[tried["selected"]]
+    removed = attempts[attempts["selected"]]
     fig.add_scatter(
         x=removed["at"],
         y=removed["place"],
@@ -109,39 +111,39 @@ def figure(tried: pd.DataFrame, layers: Sequence[str], look: ColourUnit, *, ink:
         hoverinfo="skip",
         name="removed",
     )
-    for at in _borders(tried):
+    for at in _target_borders(attempts):
         fig.add_vline(x=at, line={"width": 1, "dash": "dot", "color": ink.line})
     _lay_out(fig, len(names), ink)
     return fig
 
 
-def describe(tried: pd.DataFrame) -> str:
+def describe(attempts: pd.DataFrame) -> str:
     """The heat map in one sentence."""
-    steps, removed = tried["at"].nunique(), tried[tried["selected"]]
-    worst, best = tried["rise"].max(), removed["rise"].min()
-    text = f"{len(tried)} attempts in {steps} steps, {len(removed)} of them removed"
+    steps, removed = attempts["at"].nunique(), attempts[attempts["selected"]]
+    worst, best = attempts["rise"].max(), removed["rise"].min()
+    text = f"{len(attempts)} attempts in {steps} steps, {len(removed)} of them removed"
     if removed.empty:
         return text + "."
     return f"{text}; the smallest rise among those was {_number(best)}, the largest of all {_number(worst)}."
 
 
-def readable(tried: pd.DataFrame) -> pd.DataFrame:
-    """The rows as the page's table shows them, the last step first; what says nothing is left out."""
-    out = pd.DataFrame(
+def display_rows(attempts: pd.DataFrame) -> pd.DataFrame:
+    """The rows as the page's table shows them, the last step first, without empty columns."""
+    table = pd.DataFrame(
         {
-            "step": tried["at"],
-            "target": tried["keep"],
-            "without": tried["name"],
-            "removed": tried["selected"],
-            "channels": tried["channels"].where(tried["channels"] > 0),
-            "saves": 100 * tried["saved"],
-            "rise": tried["rise"],
-            "accuracy": 100 * tried["accuracy"],
-            "loss": tried["loss"],
-            "images": tried["images"],
+            "step": attempts["at"],
+            "target": attempts["keep"],
+            "without": attempts["name"],
+            "removed": attempts["selected"],
+            "channels": attempts["channels"].where(attempts["channels"] > 0),
+            "saves": 100 * attempts["saved"],
+            "rise": attempts["rise"],
+            "accuracy": 100 * attempts["accuracy"],
+            "loss": attempts["loss"],
+            "images": attempts["images"],
         }
     )
-    return out.sort_values(["step", "rise"], ascending=[False, True]).dropna(axis="columns", how="all")
+    return table.sort_values(["step", "rise"], ascending=[False, True]).dropna(axis="columns", how="all")
 
 
 def _row(attempt: Attempt, before: Tally) -> dict[str, Any]:
@@ -149,7 +151,7 @@ def _row(attempt: Attempt, before: Tally) -> dict[str, Any]:
     least = images is not None and before.total is not None and images < before.total
     return {
         "name": attempt.name,
-        "place": _COUPLED.sub("", attempt.name),
+        "place": _SHARED_CHANNELS.sub("", attempt.name),
         "what": attempt.what,
         "channels": attempt.channels,
         "saved": attempt.saved,
@@ -168,36 +170,37 @@ def _or_nan(value: float | None) -> float:
     return np.nan if value is None else float(value)
 
 
-def _colours(tried: pd.DataFrame, look: ColourUnit) -> pd.Series:
-    saved = (100 * tried["saved"]).where(tried["saved"] > 0)
-    return tried["rise"] / saved if look.per_saving else tried["rise"].astype(float)
+def _colours(attempts: pd.DataFrame, colour_unit: ColourUnit) -> pd.Series:
+    saved = (100 * attempts["saved"]).where(attempts["saved"] > 0)
+    return attempts["rise"] / saved if colour_unit.per_saving else attempts["rise"].astype(float)
 
 
-def _brightest(spread: pd.Series) -> float:
+def _colour_limit(colours: pd.Series) -> float:
     """The value from which on all attempts have the same colour."""
-    if spread.empty:
+    if colours.empty:
         return 1.0
-    most = float(spread.quantile(0.9)) if len(spread) >= _MANY else float(spread.max())
-    return most if most > spread.min() else float(spread.min()) + 1e-9
+    most = float(colours.quantile(0.9)) if len(colours) >= _MANY else float(colours.max())
+    return most if most > colours.min() else float(colours.min()) + 1e-9
 
 
-def _borders(tried: pd.DataFrame) -> list[float]:
+def _target_borders(attempts: pd.DataFrame) -> list[float]:
     """Where on the axis of steps a target was passed and the next one begins."""
-    steps = tried.drop_duplicates("at").sort_values("at")
-    begins = steps["passed"].ne(steps["passed"].shift())
-    return [at - 0.5 for at in steps["at"][begins].iloc[1:]]
+    steps = attempts.drop_duplicates("at").sort_values("at")
+    starts = steps["passed"].ne(steps["passed"].shift())
+    return [at - 0.5 for at in steps["at"][starts].iloc[1:]]
 
 
-def _hover(row: Mapping[str, Any], look: ColourUnit) -> str:
-    counted = not pd.isna(row["accuracy"])
+def _hover(row: Mapping[str, Any], colour_unit: ColourUnit) -> str:
+    has_counts = not pd.isna(row["accuracy"])
     channels = f", {row['channels']} channels" if row["channels"] else ""
+    bound = "at least " if row["least"] else ""
     saved = f"saves {100 * row['saved']:.2g} % of the untouched network"
     lines = [
         f"<b>{row['name']}</b>{channels}",
         f"step {row['step']} of {format.ratio(row['keep'])}: " + ("removed" if row["selected"] else "stays"),
-        f"rise {'at least ' if row['least'] else ''}{_number(row['rise'])} {_UNITS.get(look.measure, '')}, {saved}",
-        f"accuracy {format.percent(row['accuracy_before'])} → {format.percent(row['accuracy'])}" if counted else "",
-        f"loss {row['loss_before']:.3f} → {row['loss']:.3f}" if counted else "",
+        f"rise {bound}{_number(row['rise'])} {_UNITS.get(colour_unit.measure, '')}, {saved}",
+        f"accuracy {format.percent(row['accuracy_before'])} → {format.percent(row['accuracy'])}" if has_counts else "",
+        f"loss {row['loss_before']:.3f} → {row['loss']:.3f}" if has_counts else "",
         "" if pd.isna(row["images"]) else f"{row['images']:,.0f} images" + (", then dropped" if row["least"] else ""),
     ]
     return "<br>".join(line for line in lines if line)
@@ -209,7 +212,7 @@ def _number(value: float) -> str:
 
 def _lay_out(fig: go.Figure, rows: int, ink: theme.Ink) -> None:
     fig.update_layout(
-        height=min(_MOST, max(_LEAST, _AROUND + _ROW * rows)),
+        height=min(_MAX_PX, max(_MIN_PX, _FRAME_PX + _ROW_PX * rows)),
         margin={"l": 0, "r": 0, "t": 26, "b": 0},
         dragmode=False,
         hoverlabel={"align": "left"},
@@ -218,5 +221,5 @@ def _lay_out(fig: go.Figure, rows: int, ink: theme.Ink) -> None:
         xaxis={"title": "step", "tickformat": "d", "nticks": 12, "fixedrange": True, "showgrid": False},
         yaxis={"autorange": "reversed", "fixedrange": True, "showgrid": False, "automargin": True},
     )
-    if _AROUND + _ROW * rows <= _MOST:
+    if _FRAME_PX + _ROW_PX * rows <= _MAX_PX:
         fig.update_yaxes(dtick=1, tickfont={"size": 10})

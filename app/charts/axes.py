@@ -17,13 +17,13 @@ class Axis:
     better: Literal["low", "high"]
     tick: str  # d3 format of ticks and hover
     suffix: str = ""
-    factor: float = 1.0  # from the stored unit to the drawn one
-    device: str | None = None  # the board that measured it, where one did
+    factor: float = 1.0  # from the stored unit to the axis's
+    board: str | None = None  # the board that measured it, where one did
 
     @property
     def key(self) -> str:
-        """What tells it from all other axes."""
-        return self.column if self.device is None else f"{self.column}_{self.device}"
+        """Its identity among all axes."""
+        return self.column if self.board is None else f"{self.column}_{self.board}"
 
 
 X_AXES: dict[str, Axis] = {
@@ -43,24 +43,24 @@ Y_AXES: dict[str, Axis] = {
 }
 
 
-def x_axes(devices: Mapping[str, bool]) -> list[Axis]:
-    """Every cost there is, with those on devices; whether a device's energy is known says its value."""
+def x_axes(boards: Mapping[str, bool]) -> list[Axis]:
+    """Every cost there is, with those on boards; `boards` says of each whether its energy was measured."""
     return [
         *X_AXES.values(),
-        *(axis for device, energy in devices.items() for axis in on_device(device) if energy or axis.suffix == " ms"),
+        *(axis for board, energy in boards.items() for axis in board_axes(board) if energy or axis.suffix == " ms"),
     ]
 
 
-def on_device(device: str) -> tuple[Axis, Axis]:
-    """The latency and the energy of one inference on a device; `board_columns.with_device` makes their columns."""
-    latency, energy = f"latency p50 on {device}", f"energy of one inference on {device}"
+def board_axes(board: str) -> tuple[Axis, Axis]:
+    """The latency and the energy of one inference on a board; `board_columns.with_board` makes their columns."""
+    latency, energy = f"latency p50 on {board}", f"energy of one inference on {board}"
     return (
-        Axis("device_ms", f"Latency on {device}", latency, "low", "~g", " ms", device=device),
-        Axis("device_mj", f"Energy on {device}", energy, "low", "~g", " mJ", device=device),
+        Axis("device_ms", f"Latency on {board}", latency, "low", "~g", " ms", board=board),
+        Axis("device_mj", f"Energy on {board}", energy, "low", "~g", " mJ", board=board),
     )
 
 
-def say(value: float, axis: Axis) -> str:
+def value_label(value: float, axis: Axis) -> str:
     """A stored value as the axis words it."""
     if axis.factor == 100:
         return format.percent(value)

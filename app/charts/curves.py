@@ -24,22 +24,22 @@ class Curve:
 def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve per group with at least two targets; `finals` are final points, columns as in `points.tidy`."""
     # Plain dicts: a data frame per group and target would take seconds for thousands of them.
-    cells: dict[str, dict[float, list[tuple[float, float]]]] = {}
+    values: dict[str, dict[float, list[tuple[float, float]]]] = {}
     criteria: dict[str, str] = {}
     columns = (finals[name].tolist() for name in ("group", "criterion", "keep", x, y))
     for group, criterion, keep, cost, value in zip(*columns, strict=True):
-        cells.setdefault(group, {}).setdefault(keep, []).append((cost, value))
+        values.setdefault(group, {}).setdefault(keep, []).append((cost, value))
         criteria[group] = criterion
-    return [_curve(criteria[group], list(targets.values())) for group, targets in cells.items() if len(targets) > 1]
+    return [_curve(criteria[group], list(targets.values())) for group, targets in values.items() if len(targets) > 1]
 
 
 def trajectories(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve for each iterative phase of each run, through its steps in order of x; columns as in `tidy`."""
     steps = points[points["trajectory"].notna()].sort_values([x, "step"])
     return [
-        Curve(str(own["criterion"].iloc[0]), tuple(own[x]), tuple(own[y]), None, None)
-        for _, own in steps.groupby("trajectory", sort=False)
-        if len(own) > 1
+        Curve(str(trajectory["criterion"].iloc[0]), tuple(trajectory[x]), tuple(trajectory[y]), None, None)
+        for _, trajectory in steps.groupby("trajectory", sort=False)
+        if len(trajectory) > 1
     ]
 
 

@@ -1,4 +1,4 @@
-"""What devices measured beside what this host did: rows for a table, and a chart. Pure functions."""
+"""What boards measured beside what this host did: rows for a table, and a chart. Pure functions."""
 
 from typing import Any
 
@@ -7,42 +7,42 @@ import plotly.graph_objects as go
 
 from app import text, theme
 from app.charts import axes, legend
-from app.tables.board_columns import BoardSetting, of_devices
+from app.tables.board_columns import BoardConditions, board_measurements
 from engine.storage.records.measurement import Measurement
 
 _SIZE = 11  # px
 
 
 def rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """One row for each timing of a point on a device, the newest first; `frame` as `points.with_latency` makes it.
+    """One row for each timing of a point on a board, the newest first; `frame` as `points.with_latency` makes it.
 
     Latencies in ms, power in mW, energy in mJ for each inference; `warning` says why a board slowed itself down. The
     network, its data and its seed are there where they differ.
     """
-    timed = [(row, entry) for row in frame.to_dict("records") for entry in of_devices(row["latencies"])]
-    if not timed:
+    pairs = [(row, entry) for row in frame.to_dict("records") for entry in board_measurements(row["latencies"])]
+    if not pairs:
         return pd.DataFrame()
-    out = pd.DataFrame([_row(row, entry) for row, entry in timed])
-    out = out.sort_values("at", ascending=False, kind="stable", ignore_index=True)
-    return out.drop(columns=[key for key in ("network", "data", "seed") if out[key].nunique() < 2])
+    table = pd.DataFrame([_row(row, entry) for row, entry in pairs])
+    table = table.sort_values("at", ascending=False, kind="stable", ignore_index=True)
+    return table.drop(columns=[key for key in ("network", "data", "seed") if table[key].nunique() < 2])
 
 
-def figure(frame: pd.DataFrame, on: BoardSetting, host: str, *, ink: theme.Ink) -> go.Figure:
-    """The latency on a device against that on the host, in the symbols of Explore, and the line of proportion.
+def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme.Ink) -> go.Figure:
+    """The latency on a board against that on the host, in the symbols of Explore, and the line of proportion.
 
-    `frame` as `board_columns.with_device` makes it for `on`; `host` says how the host measured. A point below the
-    dashed line gains more on the device than the host would have it.
+    `frame` as `board_columns.with_board` makes it for `board`; `host` says how the host measured. A point below the
+    dashed line gains more on the board than the host would have it.
     """
-    drawn = frame.dropna(subset=["latency", "device_ms"])
-    y, _ = axes.on_device(on.device)
+    points = frame.dropna(subset=["latency", "device_ms"])
+    y, _ = axes.board_axes(board.name)
     fig = go.Figure()
-    _add_proportion(fig, drawn, ink)
-    pruned = drawn[~drawn["baseline"]]
-    _add(fig, drawn[drawn["baseline"]], "circle", ink.line, "not pruned", ink)
-    for (criterion, order), cell in pruned.groupby(["criterion", "order"], sort=False):
+    _add_proportion(fig, points, ink)
+    pruned = points[~points["baseline"]]
+    _add(fig, points[points["baseline"]], "circle", ink.line, "not pruned", ink)
+    for (criterion, order), group in pruned.groupby(["criterion", "order"], sort=False):
         name = f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}"
-        _add(fig, cell, theme.ORDER_SYMBOLS.get(str(order), "x"), theme.criterion_colour(str(criterion)), name, ink)
-    legend.add_keys(fig, drawn)
+        _add(fig, group, theme.ORDER_SYMBOLS.get(str(order), "x"), theme.criterion_colour(str(criterion)), name, ink)
+    legend.add_keys(fig, points)
     fig.update_layout(
         height=360,
         margin={"l": 0, "r": 8, "t": 30, "b": 0},
@@ -55,26 +55,26 @@ def figure(frame: pd.DataFrame, on: BoardSetting, host: str, *, ink: theme.Ink) 
     return fig
 
 
-def describe(frame: pd.DataFrame, on: BoardSetting) -> str:
+def describe(frame: pd.DataFrame, board: BoardConditions) -> str:
     """The chart in one sentence."""
     ratios = _ratios(frame)
     if ratios.empty:
-        return f"No model was timed both on {on.device} and on the host."
+        return f"No model was timed both on {board.name} and on the host."
     least, middle, most = (f"{value:.3g}" for value in (ratios.min(), ratios.median(), ratios.max()))
     count = f"{len(ratios)} model" + ("s" if len(ratios) != 1 else "")
-    sentence = f"Latency on {on.device} against latency on the host for {count}: it takes {middle} times as long"
+    sentence = f"Latency on {board.name} against latency on the host for {count}: it takes {middle} times as long"
     return f"{sentence}, from {least} to {most}." if len(ratios) > 1 else f"{sentence}."
 
 
 def _row(row: dict[str, Any], entry: Measurement) -> dict[str, Any]:
     return {
         "id": row["id"],
-        "model": "Not pruned" if row["baseline"] else f"{text.title(row)}, {text.way(row)}",
+        "model": "Not pruned" if row["baseline"] else f"{text.title(row)}, {text.method(row)}",
         "network": row["model"],
         "data": text.data_label(row["data"]),
         "seed": row["seed"],
         "device": entry.device,
-        "setting": text.setting(entry.conditions),
+        "setting": text.board_conditions(entry.conditions),
         "top1": row["top1"],
         "host": row["latency"],
         "p50": entry.p50_ms,
@@ -92,15 +92,15 @@ def _row(row: dict[str, Any], entry: Measurement) -> dict[str, Any]:
 
 
 def _ratios(frame: pd.DataFrame) -> pd.Series:
-    drawn = frame.dropna(subset=["latency", "device_ms"])
-    return drawn["device_ms"] / drawn["latency"]
+    points = frame.dropna(subset=["latency", "device_ms"])
+    return points["device_ms"] / points["latency"]
 
 
-def _add_proportion(fig: go.Figure, drawn: pd.DataFrame, ink: theme.Ink) -> None:
-    """The dashed line on which a model would lie if the device were slower (or faster) by the same factor for all."""
-    if drawn.empty:
+def _add_proportion(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink) -> None:
+    """The dashed line on which a model would lie if the board were slower (or faster) by the same factor for all."""
+    if points.empty:
         return
-    factor, end = float(_ratios(drawn).median()), float(drawn["latency"].max()) * 1.05
+    factor, end = float(_ratios(points).median()), float(points["latency"].max()) * 1.05
     fig.add_scatter(
         x=[0, end],
         y=[0, factor * end],
@@ -113,13 +113,13 @@ def _add_proportion(fig: go.Figure, drawn: pd.DataFrame, ink: theme.Ink) -> None
     )
 
 
-def _add(fig: go.Figure, cell: pd.DataFrame, symbol: str, colour: str, name: str, ink: theme.Ink) -> None:
-    if cell.empty:
+def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: str, ink: theme.Ink) -> None:
+    if group.empty:
         return
-    hollow = cell["stage"].eq("pruned") & ~cell["baseline"]
+    hollow = group["stage"].eq("pruned") & ~group["baseline"]
     fig.add_scatter(
-        x=cell["latency"],
-        y=cell["device_ms"],
+        x=group["latency"],
+        y=group["device_ms"],
         mode="markers",
         marker={
             "symbol": [f"{symbol}-open" if h else symbol for h in hollow],
@@ -127,9 +127,9 @@ def _add(fig: go.Figure, cell: pd.DataFrame, symbol: str, colour: str, name: str
             "color": colour,
             "line": {"width": 0.8, "color": [colour if h else ink.paper for h in hollow]},
         },
-        customdata=cell[["id", "hover"]],
+        customdata=group[["id", "hover"]],
         hovertemplate="%{customdata[1]}<extra></extra>",
-        legendgroup=None if name == "not pruned" else str(cell["criterion"].iloc[0]),
+        legendgroup=None if name == "not pruned" else str(group["criterion"].iloc[0]),
         showlegend=name == "not pruned",
         name=name,
     )

@@ -14,7 +14,7 @@ Quantity = Literal["loss", "accuracy"]
 _TICKS = 8  # at most; among fewer epochs than that, Plotly alone would put ticks between two of them
 
 
-def figure(epochs: Sequence[Epoch], what: Quantity, *, ink: theme.Ink, height: int = 170) -> go.Figure:
+def figure(epochs: Sequence[Epoch], quantity: Quantity, *, ink: theme.Ink, height: int = 170) -> go.Figure:
     """Loss or accuracy over the run's epochs, counted from its start, with a thin line where a new stage begins.
 
     `epochs` are in order.
@@ -23,7 +23,7 @@ def figure(epochs: Sequence[Epoch], what: Quantity, *, ink: theme.Ink, height: i
     stages = [f"{each.stage} {format.ratio(each.keep)}" for each in epochs]
     series = (
         [("training loss", "#0072B2", [each.loss for each in epochs])]
-        if what == "loss"
+        if quantity == "loss"
         else [
             ("training", "#E69F00", [100 * each.train_top1 for each in epochs]),
             ("validation", "#009E73", [100 * each.val_top1 for each in epochs]),
@@ -38,7 +38,7 @@ def figure(epochs: Sequence[Epoch], what: Quantity, *, ink: theme.Ink, height: i
             mode="lines+markers" if len(count) < 3 else "lines",
             line={"color": colour, "width": 2},
             customdata=stages,
-            hovertemplate="%{y:.3~f}" + (" %" if what == "accuracy" else "") + " · epoch %{x}, %{customdata}",
+            hovertemplate="%{y:.3~f}" + (" %" if quantity == "accuracy" else "") + " · epoch %{x}, %{customdata}",
         )
     for before, (left, right) in enumerate(pairwise(stages), start=1):
         if left != right:
@@ -55,13 +55,13 @@ def figure(epochs: Sequence[Epoch], what: Quantity, *, ink: theme.Ink, height: i
         legend=legend.ABOVE | {"font": {"color": ink.line}},
         showlegend=True,
         xaxis={"title": None, "tickformat": "d", "fixedrange": True} | ticks,
-        yaxis={"ticksuffix": " %" if what == "accuracy" else "", "fixedrange": True, "nticks": 5},
+        yaxis={"ticksuffix": " %" if quantity == "accuracy" else "", "fixedrange": True, "nticks": 5},
     )
     return fig
 
 
-def describe(epochs: Sequence[Epoch], what: Quantity) -> str:
+def describe(epochs: Sequence[Epoch], quantity: Quantity) -> str:
     last = epochs[-1]
-    if what == "loss":
+    if quantity == "loss":
         return f"Training loss over {len(epochs)} epochs, now {last.loss:.3f}."
     return f"Accuracy over {len(epochs)} epochs, validation now {format.percent(last.val_top1)}."

@@ -18,10 +18,10 @@ BELOW: dict[str, object] = {
 }
 
 
-def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
+def add_keys(fig: go.Figure, points: pd.DataFrame) -> None:
     """The legend: one entry per criterion (its colour), one per order (its symbol), what hollow and the cross mean."""
-    shown = drawn[~drawn["baseline"]]
-    for criterion in dict.fromkeys(shown["criterion"]):
+    pruned = points[~points["baseline"]]
+    for criterion in dict.fromkeys(pruned["criterion"]):
         fig.add_scatter(
             x=[None],
             y=[None],
@@ -30,7 +30,7 @@ def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
             legendgroup=criterion,
             name=text.criterion_label(criterion),
         )
-    orders = list(dict.fromkeys(shown["order"]))
+    orders = list(dict.fromkeys(pruned["order"]))
     for order in orders:
         fig.add_scatter(
             x=[None],
@@ -40,11 +40,11 @@ def add_keys(fig: go.Figure, drawn: pd.DataFrame) -> None:
             legend="legend2",
             name=text.order_label(order),
         )
-    for there, symbol, name in (
-        (shown["stage"].eq("pruned").any(), "circle-open", "before recovery"),
-        (shown["int8"].any(), theme.INT8_SYMBOL, "INT8"),
+    for present, symbol, name in (
+        (pruned["stage"].eq("pruned").any(), "circle-open", "before recovery"),
+        (pruned["int8"].any(), theme.INT8_SYMBOL, "INT8"),
     ):
-        if there:
+        if present:
             fig.add_scatter(
                 x=[None],
                 y=[None],

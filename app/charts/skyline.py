@@ -21,7 +21,7 @@ _CONTAINERS = ("features", "trunk_output")  # modules that hold stages instead o
 
 @dataclass(frozen=True)
 class Bar:
-    """One convolution: where it stands, how wide it was and is, and whether its block is gone."""
+    """One convolution: where it stands, how wide it was and is, and whether its block is removed."""
 
     name: str
     at: float
@@ -37,7 +37,7 @@ class Bar:
 
 def bars(widths: Mapping[str, Sequence[int]], blocks_removed: Iterable[str] = ()) -> tuple[Bar, ...]:
     """The bars of a point's `widths` ({layer: (original, kept)}, in order of depth)."""
-    gone = tuple(f"{block}." for block in blocks_removed)
+    prefixes = tuple(f"{block}." for block in blocks_removed)
     tallest = max((original for original, _ in widths.values()), default=1)
     out: list[Bar] = []
     at, stage = 0.0, None
@@ -45,46 +45,46 @@ def bars(widths: Mapping[str, Sequence[int]], blocks_removed: Iterable[str] = ()
         if stage not in (None, stage_of(name)):
             at += _GAP
         stage = stage_of(name)
-        removed = kept == 0 or f"{name}.".startswith(gone)
+        removed = kept == 0 or f"{name}.".startswith(prefixes)
         out.append(Bar(name, at, math.sqrt(original / tallest), original, kept, removed))
         at += 1
     return tuple(out)
 
 
 def stage_of(layer: str) -> str:
-    """The stage that a layer's name tells: `layer1` of `layer1.0.conv1`, `denseblock2` of `features.denseblock2.…`."""
+    """The stage in a layer's name: `layer1` of `layer1.0.conv1`, `denseblock2` of `features.denseblock2.…`."""
     first, _, rest = layer.partition(".")
     second = rest.partition(".")[0]
     return second if first in _CONTAINERS and second and not second[0].isdigit() else first
 
 
-def describe(drawn: Sequence[Bar]) -> str:
+def describe(bars: Sequence[Bar]) -> str:
     """The picture in one sentence, for those who cannot see it."""
-    channels = sum(bar.original for bar in drawn)
-    kept = sum(0 if bar.removed else bar.kept for bar in drawn)
-    gone = sum(bar.removed for bar in drawn)
-    layers = f"{len(drawn) - gone} of {len(drawn)} convolutions" if gone else f"all {len(drawn)} convolutions"
+    channels = sum(bar.original for bar in bars)
+    kept = sum(0 if bar.removed else bar.kept for bar in bars)
+    removed = sum(bar.removed for bar in bars)
+    layers = f"{len(bars) - removed} of {len(bars)} convolutions" if removed else f"all {len(bars)} convolutions"
     return f"Skyline: {layers} and {kept:,} of {channels:,} channels are kept."
 
 
-def figure(drawn: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
+def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
     """The skyline as a chart whose bars name their layer on hover."""
-    at = [bar.at for bar in drawn]
-    hover = [_hover(bar) for bar in drawn]
+    at = [bar.at for bar in bars]
+    hover = [_hover(bar) for bar in bars]
     fig = go.Figure()
     fig.add_bar(
         x=at,
-        y=[bar.height * bar.share for bar in drawn],
+        y=[bar.height * bar.share for bar in bars],
         marker={"color": colour, "line": {"width": 0}},
         hoverinfo="skip",
     )
     fig.add_bar(
         x=at,
-        y=[bar.height for bar in drawn],
+        y=[bar.height for bar in bars],
         marker={
-            "color": [translucent(NEUTRAL, 0.25) if bar.removed else "rgba(0,0,0,0)" for bar in drawn],
+            "color": [translucent(NEUTRAL, 0.25) if bar.removed else "rgba(0,0,0,0)" for bar in bars],
             "line": {"width": 1, "color": NEUTRAL},
-            "pattern": {"shape": ["/" if bar.removed else "" for bar in drawn], "fgcolor": NEUTRAL, "size": 4},
+            "pattern": {"shape": ["/" if bar.removed else "" for bar in bars], "fgcolor": NEUTRAL, "size": 4},
         },
         customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",
@@ -102,25 +102,27 @@ def figure(drawn: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure
     return fig
 
 
-def svg(drawn: Sequence[Bar], colour: str, *, width: int = 180, height: int = 32) -> str:
+def svg(bars: Sequence[Bar], colour: str, *, width: int = 180, height: int = 32) -> str:
     """The same picture as a small SVG, for previews and table cells."""
-    step = (width - 2 * _MARGIN) / (drawn[-1].at + 1) if drawn else width
-    bar_width, ground = step * 0.75, height - _MARGIN
+    step = (width - 2 * _MARGIN) / (bars[-1].at + 1) if bars else width
+    bar_width, bottom = step * 0.75, height - _MARGIN
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         '<defs><pattern id="gone" width="4" height="4" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
         f'<rect width="1.4" height="4" fill="{NEUTRAL}"/></pattern></defs>',
     ]
-    for bar in drawn:
-        left, tall = _MARGIN + bar.at * step, bar.height * (ground - _MARGIN)
-        box = f'x="{left:.2f}" width="{bar_width:.2f}"'
+    for bar in bars:
+        left, bar_height = _MARGIN + bar.at * step, bar.height * (bottom - _MARGIN)
+        geometry = f'x="{left:.2f}" width="{bar_width:.2f}"'
         outline = "url(#gone)" if bar.removed else "none"
         if bar.share:
-            filled = tall * bar.share
-            parts.append(f'<rect {box} y="{ground - filled:.2f}" height="{filled:.2f}" fill="{colour}"/>')
+            fill_height = bar_height * bar.share
+            parts.append(
+                f'<rect {geometry} y="{bottom - fill_height:.2f}" height="{fill_height:.2f}" fill="{colour}"/>'
+            )
         parts.append(
-            f'<rect {box} y="{ground - tall:.2f}" height="{tall:.2f}" fill="{outline}" stroke="{NEUTRAL}" '
-            'stroke-width="0.7"/>'
+            f'<rect {geometry} y="{bottom - bar_height:.2f}" height="{bar_height:.2f}" fill="{outline}" '
+            f'stroke="{NEUTRAL}" stroke-width="0.7"/>'
         )
     return "".join([*parts, "</svg>"])
 

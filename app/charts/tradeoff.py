@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 
 from app import text, theme
 from app.charts import legend
-from app.charts.axes import Axis, say
+from app.charts.axes import Axis, value_label
 from app.charts.curves import Curve, curves, trajectories
 from app.tables.points import SAME_IMAGES
 
@@ -29,13 +29,13 @@ class Marks:
     front: frozenset[str] = frozenset()
     selected: str | None = None
     best: str | None = None
-    at_most: float | None = None  # a budget on x, in the drawn unit
-    at_least: float | None = None  # a floor (or, for a loss, a ceiling) on y, in the drawn unit
+    at_most: float | None = None  # a budget on x, in the axis's unit
+    at_least: float | None = None  # a floor (or, for a loss, a ceiling) on y, in the axis's unit
 
 
 @dataclass(frozen=True)
 class _Canvas:
-    """What every part of the trade-off chart needs to know."""
+    """What every part of the trade-off chart shares."""
 
     fig: go.Figure
     x: Axis
@@ -45,7 +45,7 @@ class _Canvas:
     dots: type[go.Scatter | go.Scattergl]  # how the points are drawn
 
     def at(self, rows: pd.DataFrame) -> dict[str, pd.Series]:
-        """Where rows lie, in drawn units."""
+        """Where rows lie, in the axes' units."""
         return {"x": rows[self.x.column] * self.x.factor, "y": rows[self.y.column] * self.y.factor}
 
 
@@ -57,41 +57,41 @@ def figure(
     `points` has the columns of `points.tidy`; rows without a value on either axis are left out. `note` is added to
     the title of the x axis (the conditions of a latency).
     """
-    drawn = points.dropna(subset=[x.column, y.column])
-    dots = go.Scattergl if len(drawn) > _SVG_POINTS else go.Scatter
+    rows = points.dropna(subset=[x.column, y.column])
+    dots = go.Scattergl if len(rows) > _SVG_POINTS else go.Scatter
     canvas = _Canvas(go.Figure(), x, y, ink, marks, dots)
-    _add_baselines(canvas, drawn)
-    _add_trajectories(canvas, drawn)
-    _add_curves(canvas, drawn)
-    _add_front(canvas, drawn)
-    for (criterion, order), cell in drawn[~drawn["baseline"]].groupby(["criterion", "order"], sort=False):
-        _add_points(canvas, cell, str(criterion), str(order))
-    _add_rings(canvas, drawn)
+    _add_baselines(canvas, rows)
+    _add_trajectories(canvas, rows)
+    _add_curves(canvas, rows)
+    _add_front(canvas, rows)
+    for (criterion, order), group in rows[~rows["baseline"]].groupby(["criterion", "order"], sort=False):
+        _add_points(canvas, group, str(criterion), str(order))
+    _add_rings(canvas, rows)
     _add_budget(canvas)
-    legend.add_keys(canvas.fig, drawn)
+    legend.add_keys(canvas.fig, rows)
     _lay_out(canvas, log, note)
     return canvas.fig
 
 
 def describe(points: pd.DataFrame, x: Axis, y: Axis, best: str | None) -> str:
     """The chart in one sentence: what is drawn, and the one model that the budget (or the axis) favours."""
-    drawn = points.dropna(subset=[x.column, y.column])
-    sentence = f"{y.label} against {x.label} for {len(drawn)} models"
-    if best is None or best not in set(drawn["id"]):
+    rows = points.dropna(subset=[x.column, y.column])
+    sentence = f"{y.label} against {x.label} for {len(rows)} models"
+    if best is None or best not in set(rows["id"]):
         return sentence + "."
-    row = drawn.set_index("id").loc[best]
+    row = rows.set_index("id").loc[best]
     return (
         f"{sentence}; the best within the budget is {text.criterion_label(row['criterion'])}, "
-        f"{text.way(row)}{', INT8' if row['int8'] else ''}, with "
-        f"{y.label} {say(row[y.column], y)} at {x.label} {say(row[x.column], x)}."
+        f"{text.method(row)}{', INT8' if row['int8'] else ''}, with "
+        f"{y.label} {value_label(row[y.column], y)} at {x.label} {value_label(row[x.column], x)}."
     )
 
 
-def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
-    base = drawn[drawn["baseline"]]
-    if base.empty:
+def _add_baselines(c: _Canvas, rows: pd.DataFrame) -> None:
+    baselines = rows[rows["baseline"]]
+    if baselines.empty:
         return
-    means = base.groupby(["model", "data"], sort=False)[c.y.column].mean() * c.y.factor
+    means = baselines.groupby(["model", "data"], sort=False)[c.y.column].mean() * c.y.factor
     if len(means) <= len(_BASELINE_NAMES):  # more dashed lines say nothing
         levels = means.sort_values(ascending=False).items()
         for ((model, data), level), place in zip(levels, _BASELINE_NAMES, strict=False):
@@ -106,23 +106,23 @@ def _add_baselines(c: _Canvas, drawn: pd.DataFrame) -> None:
                 },
             )
     c.fig.add_scatter(
-        **c.at(base),
+        **c.at(baselines),
         mode="markers",
         marker={"symbol": "circle", "size": 9, "color": c.ink.line, "line": {"width": 1, "color": c.ink.paper}},
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
-        customdata=base[["id", "hover"]],
+        customdata=baselines[["id", "hover"]],
         hovertemplate="%{customdata[1]}<extra></extra>",
         name="baseline",
         showlegend=False,
     )
 
 
-def _add_trajectories(c: _Canvas, drawn: pd.DataFrame) -> None:
+def _add_trajectories(c: _Canvas, rows: pd.DataFrame) -> None:
     """One thin trace per criterion through the steps of its runs."""
-    steps = trajectories(drawn, c.x.column, c.y.column)
+    steps = trajectories(rows, c.x.column, c.y.column)
     for criterion in dict.fromkeys(curve.criterion for curve in steps):
-        xs, ys = _parted([(curve.x, curve.y) for curve in steps if curve.criterion == criterion])
+        xs, ys = _with_gaps([(curve.x, curve.y) for curve in steps if curve.criterion == criterion])
         c.fig.add_scatter(
             x=[None if x is None else x * c.x.factor for x in xs],
             y=[None if y is None else y * c.y.factor for y in ys],
@@ -135,21 +135,25 @@ def _add_trajectories(c: _Canvas, drawn: pd.DataFrame) -> None:
         )
 
 
-def _add_curves(c: _Canvas, drawn: pd.DataFrame) -> None:
+def _add_curves(c: _Canvas, rows: pd.DataFrame) -> None:
     """One trace per criterion for its bands and one for its lines: their experiments are parted by gaps."""
-    targets = curves(drawn[drawn["final"] & ~drawn["baseline"]], c.x.column, c.y.column)
+    targets = curves(rows[rows["final"] & ~rows["baseline"]], c.x.column, c.y.column)
     for criterion in dict.fromkeys(curve.criterion for curve in targets):
-        mine = [curve for curve in targets if curve.criterion == criterion]
+        of_criterion = [curve for curve in targets if curve.criterion == criterion]
         colour = theme.criterion_colour(criterion)
         for name, outlines, style in (
-            ("95 % interval over seeds", [_band(curve) for curve in mine], _fill(theme.translucent(colour, 0.15))),
+            (
+                "95 % interval over seeds",
+                [_band(curve) for curve in of_criterion],
+                _fill(theme.translucent(colour, 0.15)),
+            ),
             (
                 text.criterion_label(criterion),
-                [(curve.x, curve.y) for curve in mine],
+                [(curve.x, curve.y) for curve in of_criterion],
                 {"line": {"color": theme.translucent(colour, 0.65), "width": 1.6}},
             ),
         ):
-            xs, ys = _parted(outlines)
+            xs, ys = _with_gaps(outlines)
             if xs:
                 c.fig.add_scatter(
                     x=[None if x is None else x * c.x.factor for x in xs],
@@ -177,7 +181,7 @@ def _fill(colour: str) -> dict[str, Any]:
     return {"fill": "toself", "fillcolor": colour, "line": {"width": 0}}
 
 
-def _parted(outlines: Sequence[Outline]) -> tuple[list[float | None], list[float | None]]:
+def _with_gaps(outlines: Sequence[Outline]) -> tuple[list[float | None], list[float | None]]:
     """Outlines one after the other with a gap between them."""
     xs: list[float | None] = []
     ys: list[float | None] = []
@@ -188,8 +192,8 @@ def _parted(outlines: Sequence[Outline]) -> tuple[list[float | None], list[float
     return xs, ys
 
 
-def _add_front(c: _Canvas, drawn: pd.DataFrame) -> None:
-    best = drawn[drawn["id"].isin(c.marks.front)].sort_values([c.x.column, c.y.column])
+def _add_front(c: _Canvas, rows: pd.DataFrame) -> None:
+    best = rows[rows["id"].isin(c.marks.front)].sort_values([c.x.column, c.y.column])
     fronts = [front for _, front in best.groupby(SAME_IMAGES, dropna=False) if len(front) > 1]
     for number, front in enumerate(fronts):
         c.fig.add_scatter(
@@ -203,21 +207,21 @@ def _add_front(c: _Canvas, drawn: pd.DataFrame) -> None:
         )
 
 
-def _add_points(c: _Canvas, cell: pd.DataFrame, criterion: str, order: str) -> None:
+def _add_points(c: _Canvas, group: pd.DataFrame, criterion: str, order: str) -> None:
     symbol = theme.ORDER_SYMBOLS.get(order, "x")
-    hollow = cell["stage"].eq("pruned")
-    on_the_way = cell["trajectory"].notna() & ~cell["final"]
-    opacity = [1.0 if i in c.marks.front or not c.marks.front else FADED for i in cell["id"]]
+    hollow = group["stage"].eq("pruned")
+    intermediate = group["trajectory"].notna() & ~group["final"]
+    opacity = [1.0 if i in c.marks.front or not c.marks.front else FADED for i in group["id"]]
     colour = theme.criterion_colour(criterion)
     trace = c.dots(
-        **c.at(cell),
+        **c.at(group),
         mode="markers",
         marker={
             "symbol": [
                 theme.INT8_SYMBOL if q else symbol + "-open" if h else symbol
-                for h, q in zip(hollow, cell["int8"], strict=True)
+                for h, q in zip(hollow, group["int8"], strict=True)
             ],
-            "size": [_STEP_SIZE if step else _SIZE for step in on_the_way],
+            "size": [_STEP_SIZE if step else _SIZE for step in intermediate],
             "color": colour,
             "opacity": opacity,
             "line": {
@@ -225,10 +229,10 @@ def _add_points(c: _Canvas, cell: pd.DataFrame, criterion: str, order: str) -> N
                 "color": [colour if h else "#606060" for h in hollow],
             },
         },
-        # A click is answered by the ring around the chosen point; the others need not fade for it.
+        # A click is answered by the ring around the selected point; the others need not fade for it.
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 0.6}},
-        customdata=cell[["id", "hover"]],
+        customdata=group[["id", "hover"]],
         hovertemplate="%{customdata[1]}<extra></extra>",
         legendgroup=criterion,
         showlegend=False,
@@ -237,16 +241,16 @@ def _add_points(c: _Canvas, cell: pd.DataFrame, criterion: str, order: str) -> N
     c.fig.add_trace(trace)
 
 
-def _add_rings(c: _Canvas, drawn: pd.DataFrame) -> None:
-    for chosen, size, dash, name in (
+def _add_rings(c: _Canvas, rows: pd.DataFrame) -> None:
+    for point, size, dash, name in (
         (c.marks.best, 24, "circle-open-dot", "best"),
         (c.marks.selected, 19, "circle-open", "selected"),
     ):
-        row = drawn[drawn["id"] == chosen]
-        if row.empty:
+        position = rows[rows["id"] == point]
+        if position.empty:
             continue
         c.fig.add_scatter(
-            **c.at(row),
+            **c.at(position),
             mode="markers",
             marker={"symbol": dash, "size": size, "color": c.ink.line, "line": {"width": 2, "color": c.ink.line}},
             hoverinfo="skip",

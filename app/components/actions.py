@@ -1,5 +1,6 @@
-"""What pressing a button does: the act, said in a toast, and the question before one that cannot be undone."""
+"""What a button does: the action and the toast of its outcome, and the dialog before one that cannot be undone."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,42 +10,57 @@ from app.tables import store
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 
-_SAID = "said"  # in the session: toasts that are to be shown
+DOUBLE_CLICK_SECONDS = 3.0
+_TOASTS = "said"  # in the session: toasts that are to be shown
 
 
-def run_action(act: Callable[[], object], done: str | None = None) -> bool:
-    """Does `act` and says so with `done`; what goes wrong is said, too. Whether it went well.
+def run_action(action: Callable[[], object], success: str | None = None) -> bool:
+    """Runs `action`; True when it raised no RequestError or WorkError.
 
-    It is said by `tell`, when the page is drawn next: a callback of a dialog or a fragment may draw nothing by itself.
+    The toast of its outcome, `success` or the error, is left to `show_toasts`: a callback of a dialog or a fragment
+    may draw nothing itself.
     """
-    said = st.session_state.setdefault(_SAID, [])
+    toasts = st.session_state.setdefault(_TOASTS, [])
     try:
-        act()
+        action()
     except (RequestError, WorkError) as error:
-        said.append({"body": str(error), "icon": ":material/error:", "duration": "long"})
+        toasts.append({"body": str(error), "icon": ":material/error:", "duration": "long"})
         return False
-    if done is not None:
-        said.append({"body": done, "icon": ":material/check:"})
+    if success is not None:
+        toasts.append({"body": success, "icon": ":material/check:"})
     return True
 
 
 def show_toasts() -> None:
-    """Shows what was said since it was asked last; for the page, and for what refreshes itself in it."""
-    for toast in st.session_state.pop(_SAID, ()):
+    """Shows the toasts since the last call; for the page, and for each fragment that refreshes itself in it."""
+    for toast in st.session_state.pop(_TOASTS, ()):
         st.toast(**toast)
 
 
-def enqueue(act: Callable[[], object], done: str) -> bool:
-    """Does `act`, which queues something, and sees that someone works on the queue. Whether it was queued."""
-    queued = run_action(act, done)
+def enqueue(action: Callable[[], object], success: str) -> bool:
+    """Runs `action`, which queues a job, and starts a worker where none runs; True when the job was queued."""
+    queued = run_action(action, success)
     if queued:
         run_action(lambda: worker.start_detached(store.open_store()))
     return queued
 
 
-def confirm(label: str, act: Callable[..., None], *arguments: Any) -> None:
-    """The two buttons at the end of a dialog: `label` does `act`, the other one keeps everything as it is."""
+def submit_once(key: str, request: object, submit: Callable[[], bool]) -> None:
+    """Calls `submit` unless this is a double click: the same request again within `DOUBLE_CLICK_SECONDS`.
+
+    `key` is where the session keeps the last request and its time.
+    """
+    last = st.session_state.get(key)
+    now = time.monotonic()
+    if last and last[0] == request and now - last[1] < DOUBLE_CLICK_SECONDS:
+        return
+    if submit():
+        st.session_state[key] = (request, now)
+
+
+def confirm(label: str, action: Callable[..., None], *arguments: Any) -> None:
+    """The two buttons at the end of a dialog: `label` runs `action`, the other one keeps everything as it is."""
     with st.container(horizontal=True):
-        sure = st.button(label, type="primary", key="confirmed", on_click=act, args=arguments)
-        if sure or st.button("Keep"):
+        confirmed = st.button(label, type="primary", key="confirmed", on_click=action, args=arguments)
+        if confirmed or st.button("Keep"):
             st.rerun()

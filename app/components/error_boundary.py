@@ -15,10 +15,10 @@ def error_boundary() -> Iterator[None]:
     try:
         yield
     except (RequestError, WorkError) as error:
-        _say(error)
+        _show_error(error)
 
 
-def _say(error: Exception) -> None:
+def _show_error(error: Exception) -> None:
     st.error(str(error), title="The results cannot be read", icon=":material/error:")
     with st.expander("Details"):
         st.markdown(

@@ -1,27 +1,32 @@
-"""What the panels of runs and of timings share: how often they refresh, the notice of a missing worker, the log."""
+"""What the panels of runs and of timings share: how often they refresh, a job's state, a missing worker, the log."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from app import theme
 from app.components import actions
 from app.tables import store
 from engine.jobs import worker
 from engine.storage.job_folder import Job
 
-EVERY = 2.0  # seconds
-
-
+REFRESH_SECONDS = 2.0
 _LOG_LINES = 30
 
 
-def worker_notice(now: Sequence[Mapping[str, Any]]) -> None:
-    """Jobs that nobody works on would wait for ever: say so, with the one button that helps."""
-    if any(run["state"] == "queued" for run in now) and worker.worker_of(store.open_store()) is None:
+def show_worker_notice(jobs: Sequence[Mapping[str, Any]]) -> None:
+    """The notice that no worker runs while `jobs` wait, with the one button that helps."""
+    if any(job["state"] == "queued" for job in jobs) and worker.worker_of(store.open_store()) is None:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(":material/warning: No worker is running, so nothing will start.", width="stretch")
             st.button("Start the worker", icon=":material/play_arrow:", on_click=start_worker)
+
+
+def show_state(job: Mapping[str, Any]) -> None:
+    """The badge of a job's state."""
+    label, icon, colour = theme.STATE_LOOK[job["state"]]
+    st.badge(label, icon=icon, color=colour)
 
 
 def start_worker() -> None:
@@ -29,15 +34,15 @@ def start_worker() -> None:
     actions.run_action(lambda: worker.start_detached(store.open_store()), "Worker started")
 
 
-def log(run: Job, *, ended: bool) -> None:
+def show_log(job: Job, *, ended: bool) -> None:
     """The last lines of the log, folded."""
-    folded = st.expander("Log", icon=":material/notes:", key=f"log-{run.id}", on_change="rerun")
-    if folded.open:
-        lines = run.log_tail(_LOG_LINES)
+    expander = st.expander("Log", icon=":material/notes:", key=f"log-{job.id}", on_change="rerun")
+    if expander.open:
+        lines = job.log_tail(_LOG_LINES)
         if lines:
-            folded.code("\n".join(lines), language=None, height=220)
+            expander.code("\n".join(lines), language=None, height=220)
         else:
-            folded.caption("No log was kept." if ended else "Nothing yet.")
+            expander.caption("No log was kept." if ended else "Nothing yet.")
 
 
 def cancel(run_id: str) -> None:

@@ -10,9 +10,9 @@ import streamlit as st
 from app import format
 
 
-def show(rows: pd.DataFrame, ids: Sequence[str], query: str, **how: Any) -> str | None:
+def show(rows: pd.DataFrame, ids: Sequence[str], query: str, **options: Any) -> str | None:
     """Draws `rows`, one for each of `ids`; the id that the parameter `query` names, None when it is none of them."""
-    chosen = st.query_params.get(query)
+    selected = st.query_params.get(query)
     # Another list of jobs is another table: the tick of this one would stay where it is, at another job's row.
     key = f"{query}-{len(ids)}-{ids[0]}"
     st.dataframe(
@@ -20,15 +20,15 @@ def show(rows: pd.DataFrame, ids: Sequence[str], query: str, **how: Any) -> str 
         hide_index=True,
         placeholder=format.MISSING,
         key=key,
-        on_select=partial(_take, key, query, tuple(ids)),
+        on_select=partial(_select_row, key, query, tuple(ids)),
         selection_mode="single-row",
-        selection_default={"selection": {"rows": [ids.index(chosen)]}} if chosen in ids else None,
-        **how,
+        selection_default={"selection": {"rows": [ids.index(selected)]}} if selected in ids else None,
+        **options,
     )
-    return chosen if chosen in ids else None
+    return selected if selected in ids else None
 
 
-def _take(key: str, query: str, ids: tuple[str, ...]) -> None:
+def _select_row(key: str, query: str, ids: tuple[str, ...]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
         st.query_params[query] = ids[rows[0]]

@@ -1,4 +1,4 @@
-"""The devices as cards: what each is and how it stood at its last probe, its host key, and what can be done."""
+"""The boards as cards: what each is, its state at its last probe, its host key, and what can be done."""
 
 import shlex
 from collections.abc import Sequence
@@ -25,46 +25,46 @@ _LOOK: dict[probes.State, tuple[str, str, theme.BadgeColour]] = {
     "unreachable": ("unreachable", ":material/link_off:", "red"),
     "failed": ("gave no answer", ":material/error:", "red"),
 }
-# Session state: the devices to probe when they are drawn, whether one is being added, and why that was refused.
+# Session state: the boards to probe when they are drawn, whether one is being added, and why that was refused.
 _TO_PROBE, _ADDING, _REFUSED = "devices_to_ask", "device_adding", "device_refused"
 
 
-def load_devices() -> tuple[list[Board], str | None]:
-    """The devices, and what is wrong with their file, if anything is."""
+def load_boards() -> tuple[list[Board], str | None]:
+    """The boards, and what is wrong with their file, if anything is."""
     try:
-        return store.devices(), None
+        return store.boards(), None
     except (RequestError, WorkError) as error:
         return [], text.sentence(str(error))
 
 
-def head(devices: Sequence[Board]) -> None:
-    """The title, and the buttons that concern all devices."""
+def head(boards: Sequence[Board]) -> None:
+    """The title, and the buttons that concern all boards."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Devices", width="content")
         st.space("stretch")
-        if len(devices) > 1:
-            st.button("Check all", icon=":material/sync:", on_click=_request_probe, args=([d.name for d in devices],))
-        if devices:
+        if len(boards) > 1:
+            st.button("Check all", icon=":material/sync:", on_click=_request_probe, args=([d.name for d in boards],))
+        if boards:
             st.button("Add a device", icon=":material/add:", on_click=begin_adding)
     if _ADDING in st.session_state:
         _add_dialog()
 
 
-def cards(devices: Sequence[Board]) -> None:
-    """One card a device; those that a button requested are probed first."""
+def draw(boards: Sequence[Board]) -> None:
+    """One card a board; those that a button requested are probed first."""
     names = st.session_state.pop(_TO_PROBE, ())
-    selected = [device for device in devices if device.name in names]
+    selected = [board for board in boards if board.name in names]
     if selected:
-        with st.spinner(f"Asking {', '.join(device.name for device in selected)}…"):
+        with st.spinner(f"Asking {', '.join(board.name for board in selected)}…"):
             probes.probe_boards(selected)
-    with st.grid(min(3, len(devices)), gap="small", min_column_width=330):
-        for device in devices:
+    with st.grid(min(3, len(boards)), gap="small", min_column_width=330):
+        for board in boards:
             with st.container(border=True, gap="xsmall", height="stretch"):
-                _card(device, probes.last_result(device), wide=len(devices) == 1)
+                _card(board, probes.last_result(board), wide=len(boards) == 1)
 
 
 def begin_adding() -> None:
-    """Opens the dialog that adds a device; it stays until one was added, or it was closed."""
+    """Opens the dialog that adds a board; it stays until one was added, or it was closed."""
     st.session_state[_ADDING] = True
 
 
@@ -96,12 +96,12 @@ def _add_dialog() -> None:
 
 
 def _save() -> None:
-    """Adds the device in the form, or keeps why that is none."""
+    """Adds the board in the form, or keeps why that is none."""
     name, target, jump = (st.session_state[f"device_{key}"].strip() for key in ("name", "target", "jump"))
     try:
-        device = parse(name, target, jump or None)
+        board = parse(name, target, jump or None)
         store.open_store().prepare()
-        store.registry().add(device)
+        store.registry().add(board)
     except (RequestError, WorkError) as error:
         st.session_state[_REFUSED] = text.sentence(str(error))
         return
@@ -110,21 +110,21 @@ def _save() -> None:
 
 
 def _request_probe(names: list[str]) -> None:
-    """Has these devices probed when their cards are drawn."""
+    """Has these boards probed when their cards are drawn."""
     st.session_state[_TO_PROBE] = tuple(names)
 
 
-def _card(device: Board, result: ProbeResult | None, *, wide: bool) -> None:
+def _card(board: Board, result: ProbeResult | None, *, wide: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.markdown(f"**{device.name}**", width="stretch")
+        st.markdown(f"**{board.name}**", width="stretch")
         if result is None:
             st.badge("not asked yet", icon=":material/help:", color="gray")
         else:
             label, icon, colour = _LOOK[result.state]
             st.badge(label, icon=icon, color=colour)
-    through = f", through `{device.jump}`" if device.jump else ""
-    when = "" if result is None else f" · asked {format.clock(result.at)}"
-    st.caption(f"`{device.target}`{through}{when}")
+    via = f", through `{board.jump}`" if board.jump else ""
+    probe_time = "" if result is None else f" · asked {format.clock(result.at)}"
+    st.caption(f"`{board.target}`{via}{probe_time}")
     if result is None:
         st.caption("Check asks it what it is and how it stands.")
     elif result.probe is not None:
@@ -132,16 +132,16 @@ def _card(device: Board, result: ProbeResult | None, *, wide: bool) -> None:
     elif result.host_key is not None:
         _show_host_key(result)
     elif result.sentence:
-        st.error(text.sentence(result.sentence, device.name))
+        st.error(text.sentence(result.sentence, board.name))
         if result.state == "refused":
-            _give_key(device, password=result.password)
+            _give_key(board, password=result.password)
     st.space("stretch")
     with st.container(horizontal=True, gap="xsmall"):
         st.button(
-            "Check", icon=":material/sync:", key=f"check-{device.name}", on_click=_request_probe, args=([device.name],)
+            "Check", icon=":material/sync:", key=f"check-{board.name}", on_click=_request_probe, args=([board.name],)
         )
-        if st.button("Remove", icon=":material/delete:", key=f"remove-{device.name}", type="tertiary"):
-            _confirm_removal(device.name)
+        if st.button("Remove", icon=":material/delete:", key=f"remove-{board.name}", type="tertiary"):
+            _confirm_removal(board.name)
 
 
 def _show_probe(result: ProbeResult, columns: int) -> None:
@@ -153,24 +153,24 @@ def _show_probe(result: ProbeResult, columns: int) -> None:
     warm = {name: value for name, value in probe.temperatures.items() if value is not None and "PMIC" not in name}
     hottest = max(warm, key=warm.__getitem__, default=None)
     rows = {
-        "Board": _board(probe),
+        "Board": _board_label(probe),
         "Software": _software(probe.jetpack, probe.l4t) or probe.system,
-        "Times with": _times_with(result),
+        "Times with": _timing_tool(result),
         "Power mode": mode + locked,
         "Warmest": None if hottest is None else f"{warm[hottest]:.0f} °C ({hottest})",
         "Free disk": None if probe.disk_free_bytes is None else format.si(probe.disk_free_bytes, "B"),
     }
-    values = {key: text.plain(value or format.MISSING) for key, value in rows.items()}
+    values = {key: text.escape_markdown(value or format.MISSING) for key, value in rows.items()}
     keys, each = list(values), len(values) // columns
     with st.grid(columns, gap="small", min_column_width=300):
         for part in (keys[start : start + each] for start in range(0, len(keys), each)):
-            st.table({key: values[key] for key in part}, border="horizontal", alt=f"What {result.device.name} is")
+            st.table({key: values[key] for key in part}, border="horizontal", alt=f"What {result.board.name} is")
     for problem in probe.problems:
         st.caption(f":material/warning: {text.sentence(problem)}")
 
 
-def _board(probe: "Probe") -> str:
-    """`Jetson TX2 (quill)`; of other computers what they call themselves."""
+def _board_label(probe: "Probe") -> str:
+    """`Jetson TX2 (quill)`; of other computers their own name."""
     if probe.jetson is None:
         return probe.model or probe.board
     name = probe.board.partition(",")[0]
@@ -182,7 +182,7 @@ def _software(jetpack: str | None, l4t: str | None) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _times_with(result: ProbeResult) -> str:
+def _timing_tool(result: ProbeResult) -> str:
     assert result.probe is not None
     probe = result.probe
     if probe.tensorrt and probe.trtexec:
@@ -195,10 +195,10 @@ def _times_with(result: ProbeResult) -> str:
 
 
 def _show_host_key(result: ProbeResult) -> None:
-    """The host key that a device shows, what to compare it with, and the button that trusts it."""
+    """The host key that a board shows, what to compare it with, and the button that trusts it."""
     host_key = result.host_key
     assert host_key is not None
-    whose = f"The jump host {host_key.host}" if host_key.jump else "It"
+    owner = f"The jump host {host_key.host}" if host_key.jump else "It"
     if host_key.state == "changed":
         st.error(
             "Either the board was set up anew, or somebody stands between you and it. Nothing was sent to it.",
@@ -210,7 +210,7 @@ def _show_host_key(result: ProbeResult) -> None:
         st.caption("Shown now")
     else:
         st.caption(
-            f"{whose} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
+            f"{owner} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
         )
     st.code(host_key.fingerprint, language=None, wrap_lines=True)
     st.caption("Compare it with what this prints on a screen of the board itself:")
@@ -219,7 +219,7 @@ def _show_host_key(result: ProbeResult) -> None:
         "It is the new key, trust it" if host_key.state == "changed" else "They are the same, trust it",
         icon=":material/verified_user:",
         type="secondary" if host_key.state == "changed" else "primary",
-        key=f"trust-{result.device.name}",
+        key=f"trust-{result.board.name}",
         on_click=_trust,
         args=(result,),
     )
@@ -232,24 +232,24 @@ def _key_file(key_type: str) -> str:
 
 def _trust(result: ProbeResult) -> None:
     if probes.trust(result):
-        _request_probe([result.device.name])
+        _request_probe([result.board.name])
 
 
-def _give_key(device: Board, *, password: bool) -> None:
-    """How to let a device take a key: timings run in the background, where nobody can be asked for a password."""
+def _give_key(board: Board, *, password: bool) -> None:
+    """How to let a board take a key: timings run in the background, where nobody can type a password."""
     why = "It takes a password, but timings" if password else "Timings"
     st.caption(
         f"{why} run in the background, where nobody can type one, and no password is ever kept here. "
         "Give it your key once, in a terminal of this computer:"
     )
-    st.code(copy_id(device), language="bash", wrap_lines=True)
+    st.code(copy_id(board), language="bash", wrap_lines=True)
 
 
-def copy_id(device: Board) -> str:
-    """The command that puts the user's key on a device."""
-    place = f"{device.user}@{device.host}" if device.user else device.host
-    port = ["-p", str(device.port)] if device.port else []
-    jump = ["-o", f"ProxyJump={device.jump}"] if device.jump else []
+def copy_id(board: Board) -> str:
+    """The command that puts the user's key on a board."""
+    place = f"{board.user}@{board.host}" if board.user else board.host
+    port = ["-p", str(board.port)] if board.port else []
+    jump = ["-o", f"ProxyJump={board.jump}"] if board.jump else []
     return shlex.join(["ssh-copy-id", *port, *jump, place])
 
 

@@ -1,4 +1,4 @@
-"""What devices have measured, on the page: a table, and a chart beside what the host measured."""
+"""What boards have measured, on the page: a table, and a chart beside what the host measured."""
 
 from typing import Any
 
@@ -11,46 +11,46 @@ from app.tables import board_columns, points
 
 
 def show(frame: pd.DataFrame) -> None:
-    """The table and the chart; nothing while no device has measured any point."""
-    known = [each for device in board_columns.devices(frame) for each in board_columns.settings(frame, device)]
-    if not known:
+    """The table and the chart; nothing while no board has measured any point."""
+    choices = [each for board in board_columns.boards(frame) for each in board_columns.conditions(frame, board)]
+    if not choices:
         return
     st.subheader("What devices measured")
-    timed = frame[[bool(board_columns.of_devices(entries)) for entries in frame["latencies"]]]
-    conditions = next(iter(points.timings(timed)), None)
-    host = None if conditions is None else text.conditions(conditions)
-    _table(host_vs_board.rows(points.with_latency(timed, conditions)), host)
+    timed_rows = frame[[bool(board_columns.board_measurements(entries)) for entries in frame["latencies"]]]
+    conditions = next(iter(points.host_conditions(timed_rows)), None)
+    host = None if conditions is None else text.host_conditions(conditions)
+    _table(host_vs_board.rows(points.with_latency(timed_rows, conditions)), host)
     if host is None:
         return
-    on = known[0]
-    if len(known) > 1:
-        names = {f"{one.device}: {one.setting}": one for one in known}
-        on = names[st.selectbox("Chart shows", list(names), key="chart_on", width=380)]
-    shown = board_columns.with_device(points.with_latency(timed, conditions), on)
+    board = choices[0]
+    if len(choices) > 1:
+        names = {f"{each.name}: {each.label}": each for each in choices}
+        board = names[st.selectbox("Chart shows", list(names), key="chart_on", width=380)]
+    rows = board_columns.with_board(points.with_latency(timed_rows, conditions), board)
     st.plotly_chart(
-        host_vs_board.figure(shown, on, host, ink=theme.ink()),
+        host_vs_board.figure(rows, board, host, ink=theme.ink()),
         key="compared",
         config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier-devices", "scale": 2}},
-        alt=host_vs_board.describe(shown, on),
+        alt=host_vs_board.describe(rows, board),
     )
 
 
 def _table(rows: pd.DataFrame, host: str | None) -> None:
-    shown = rows.drop(columns=["id", "throttled"])
-    shown["top1"] = 100 * shown["top1"]
-    shown["at"] = pd.to_datetime(shown["at"], unit="s", utc=True)
-    shown["warning"] = [_warning(row) for row in rows.to_dict("records")]
-    shown = shown.dropna(axis="columns", how="all")
+    table = rows.drop(columns=["id", "throttled"])
+    table["top1"] = 100 * table["top1"]
+    table["at"] = pd.to_datetime(table["at"], unit="s", utc=True)
+    table["warning"] = [_warning(row) for row in rows.to_dict("records")]
+    table = table.dropna(axis="columns", how="all")
     column = st.column_config.NumberColumn
 
     def ms(label: str, note: str | None = None) -> Any:
         return column(label, format="%.3g ms", help=note)
 
     st.dataframe(
-        shown,
+        table,
         hide_index=True,
         placeholder=format.MISSING,
-        height=min(332, 38 + 35 * len(shown)),
+        height=min(332, 38 + 35 * len(table)),
         column_config={
             "model": st.column_config.TextColumn(width="medium"),
             "network": st.column_config.TextColumn(width="small"),
@@ -60,7 +60,7 @@ def _table(rows: pd.DataFrame, host: str | None) -> None:
             "setting": st.column_config.TextColumn("measured with", width=280),
             "top1": column("top-1", format="%.1f %%"),
             "host": ms("host p50", host),
-            "p50": ms("p50", "BoardSetting the device, transfers included where its tool reports them."),
+            "p50": ms("p50", "On the device, transfers included where its tool reports them."),
             "p90": ms("p90", "From 64 samples on."),
             "p99": ms("p99", "From 662 samples on."),
             "compute": ms("GPU compute"),

@@ -26,12 +26,12 @@ _AT_ONCE = 8
 
 @dataclass(frozen=True)
 class ProbeResult:
-    """How a device answered at `at` (Unix seconds): `probe`, or `host_key` when that is to be trusted first.
+    """A board's answer at `at` (Unix seconds): `probe`, or `host_key` when that is to be trusted first.
 
-    `sentence` is what went wrong, `password` says that it would have taken a password.
+    `sentence` is what went wrong, `password` whether it would have taken a password.
     """
 
-    device: Board
+    board: Board
     at: float
     state: State
     sentence: str = ""
@@ -40,20 +40,20 @@ class ProbeResult:
     password: bool = False
 
 
-def probe_boards(devices: Sequence[Board]) -> None:
-    """Probes the devices, all at once, and keeps the results; takes as long as the slowest of them."""
+def probe_boards(boards: Sequence[Board]) -> None:
+    """Probes the boards, all at once, and keeps the results; takes as long as the slowest of them."""
     from engine.boards.agent import session  # noqa: F401 (here, as threads that import at once wait for each other)
 
     root = store.results_root()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="probe") as threads:
-        for result in threads.map(lambda device: _probe(device, root), devices):
-            _results(str(root))[result.device.name] = result
+        for result in threads.map(lambda board: _probe(board, root), boards):
+            _results(str(root))[result.board.name] = result
 
 
-def last_result(device: Board) -> ProbeResult | None:
-    """The last result of the device; None when it was never probed, or was another one of that name."""
-    result = _results(str(store.results_root())).get(device.name)
-    return result if result is not None and result.device == device else None
+def last_result(board: Board) -> ProbeResult | None:
+    """The last result of the board; None when it was never probed, or was another one of that name."""
+    result = _results(str(store.results_root())).get(board.name)
+    return result if result is not None and result.board == board else None
 
 
 def remove_result(name: str) -> None:
@@ -61,50 +61,50 @@ def remove_result(name: str) -> None:
 
 
 def trust(result: ProbeResult) -> bool:
-    """Takes the key that the device showed as trusted; whether that went well. If not, its card says why."""
+    """Takes the key that the board showed as trusted; whether that went well. If not, its card says why."""
     from engine.boards.ssh import trust as keys
 
     assert result.host_key is not None
     try:
         keys.accept(store.results_root(), result.host_key)
     except (RequestError, WorkError) as error:
-        _results(str(store.results_root()))[result.device.name] = replace(result, sentence=str(error), host_key=None)
+        _results(str(store.results_root()))[result.board.name] = replace(result, sentence=str(error), host_key=None)
         return False
     return True
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _results(root: str) -> dict[str, ProbeResult]:
-    """The results by device name, for every window that shows the results folder `root`."""
+    """The results by board name, for every window that shows the results folder `root`."""
     return {}
 
 
-def _probe(device: Board, root: Path) -> ProbeResult:
+def _probe(board: Board, root: Path) -> ProbeResult:
     from engine.boards.agent import session
     from engine.boards.ssh import errors as ssh_errors
 
     try:
-        return ProbeResult(device, time.time(), "reachable", probe=session.probe(device, root))
+        return ProbeResult(board, time.time(), "reachable", probe=session.probe(board, root))
     except (ssh_errors.Untrusted, ssh_errors.KeyChanged) as error:
-        return _fetch_untrusted_key(device, root, error)
+        return _fetch_untrusted_key(board, root, error)
     except ssh_errors.LoginRefused as error:
         password = bool({"password", "keyboard-interactive"} & set(error.allowed_methods))
-        return ProbeResult(device, time.time(), "refused", str(error), password=password)
+        return ProbeResult(board, time.time(), "refused", str(error), password=password)
     except (ssh_errors.Unreachable, ssh_errors.ConnectionCut, ssh_errors.TimedOut) as error:
-        return ProbeResult(device, time.time(), "unreachable", str(error))
+        return ProbeResult(board, time.time(), "unreachable", str(error))
     except (RequestError, WorkError) as error:
-        return ProbeResult(device, time.time(), "failed", str(error))
+        return ProbeResult(board, time.time(), "failed", str(error))
 
 
-def _fetch_untrusted_key(device: Board, root: Path, refusal: WorkError) -> ProbeResult:
-    """What a device that is not trusted shows; the key may be that of a host on the way to it."""
+def _fetch_untrusted_key(board: Board, root: Path, refusal: WorkError) -> ProbeResult:
+    """What a board that is not trusted shows; the key may be that of a host on the way to it."""
     from engine.boards.ssh import errors as ssh_errors
     from engine.boards.ssh import trust
 
     changed = isinstance(refusal, ssh_errors.KeyChanged)
     try:
-        host_key = trust.fetch_host_key(device, root)
+        host_key = trust.fetch_host_key(board, root)
     except (RequestError, WorkError) as error:
-        return ProbeResult(device, time.time(), "changed" if changed else "failed", str(error))
+        return ProbeResult(board, time.time(), "changed" if changed else "failed", str(error))
     state: State = "changed" if host_key.state == "changed" else "untrusted"
-    return ProbeResult(device, time.time(), state, str(refusal), host_key=host_key)
+    return ProbeResult(board, time.time(), state, str(refusal), host_key=host_key)

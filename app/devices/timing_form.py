@@ -1,6 +1,5 @@
-"""The form that asks for a timing: which device, which models, how precisely; and the press of its button."""
+"""The form that asks for a timing: which board, which models, how precisely; and the press of its button."""
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,24 +15,23 @@ from engine.errors import RequestError
 from engine.spec import board_timing
 from engine.spec.board_timing import MOST_POINTS, POWER_MODES, TimingRequest
 
-TWICE_SECONDS = 3.0
-_NAMED = 3  # of what is missing
-_CHOSEN, _ARRIVED = "time_points", "time_arrived"  # session state: the chosen ids, and the address they came with
+_MOST_NAMED = 3  # of what is missing
+_SELECTED, _LINKED = "time_points", "time_arrived"  # session state: the ids, and the address they came with
 _DEFAULT = {name: field.default for name, field in TimingRequest.model_fields.items()}
 _TX2_MODES = "On a TX2: 0 MAXN, 1 MAXQ, 2 MAXP_CORE_ALL, 3 MAXP_CORE_ARM, 4 MAXP_CORE_DENVER."
 
 
-def form(devices: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
-    """The form; models are the measured final ones and baselines that have an ONNX file."""
+def draw(boards: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
+    """The form; its models are final points and baselines that have an ONNX file."""
     st.subheader("Time on a device")
     titles = _titles(frame, store.with_onnx(token))
     if not titles:
         st.caption("As soon as a network is pruned it can be chosen here.")
         return
-    chosen = _models(titles)
+    selected = _models(titles)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         device = st.selectbox(
-            "Device", [device.name for device in devices], key="time_device", persist_state="session", width=180
+            "Device", [device.name for device in boards], key="time_device", persist_state="session", width=180
         )
         precision = st.segmented_control(
             "Precision",
@@ -46,81 +44,85 @@ def form(devices: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
             help="FP16 needs TensorRT on the board.",
         )
         with st.popover("Advanced", icon=":material/tune:"):
-            more = _advanced()
-        request: dict[str, Any] = {"device": device, "precision": precision, **more}
-        request["points"] = [{"run": run, "point": int(point)} for run, _, point in (i.rpartition(".") for i in chosen)]
-        refusal = _refused(devices, request)
+            advanced = _advanced()
+        request: dict[str, Any] = {"device": device, "precision": precision, **advanced}
+        request["points"] = [
+            {"run": run, "point": int(point)} for run, _, point in (i.rpartition(".") for i in selected)
+        ]
+        refusal = _refusal(boards, request)
         st.button(
             "Time",
             type="primary",
             icon=":material/timer:",
             key="time",
-            disabled=not chosen or refusal is not None,
+            disabled=not selected or refusal is not None,
             on_click=_submit,
             args=(request,),
         )
     if refusal is not None:
         st.error(refusal, icon=":material/error:")
-    turns = "They take turns, so that no drift of the board decides. " if len(chosen) > 1 else ""
+    turns = "They take turns, so that no drift of the board decides. " if len(selected) > 1 else ""
     st.caption(f"{turns}With TensorRT an engine is built first for each model, which takes minutes the first time.")
 
 
-def _titles(frame: pd.DataFrame, there: frozenset[str]) -> dict[str, str]:
+def _titles(frame: pd.DataFrame, with_onnx: frozenset[str]) -> dict[str, str]:
     """Id → title of what can be timed, the newest run first; what is linked to may be a step, too."""
     if frame.empty:
         return {}
     linked = frame["id"].isin(st.query_params.get_all("point"))
-    offered = frame[(frame["baseline"] | frame["final"] | linked) & ~frame["int8"] & frame["id"].isin(there)]
-    offered = offered.sort_values(["created", "run_id", "point"], ascending=[False, False, True])
-    titles = {row["id"]: text.model(row) for row in offered.to_dict("records")}
-    alike = pd.Series(titles).duplicated(keep=False)
-    return {point: f"{title} · {point}" if alike[point] else title for point, title in titles.items()}
+    candidates = frame[(frame["baseline"] | frame["final"] | linked) & ~frame["int8"] & frame["id"].isin(with_onnx)]
+    candidates = candidates.sort_values(["created", "run_id", "point"], ascending=[False, False, True])
+    titles = {row["id"]: text.point_label(row) for row in candidates.to_dict("records")}
+    duplicates = pd.Series(titles).duplicated(keep=False)
+    return {point: f"{title} · {point}" if duplicates[point] else title for point, title in titles.items()}
 
 
 def _models(titles: dict[str, str]) -> list[str]:
-    """The chosen ids; they stand in the page's address, and an address that is opened chooses them."""
+    """The selected ids; they stand in the page's address, and an address that is opened selects them."""
     linked = tuple(dict.fromkeys(st.query_params.get_all("point")))
-    there = [point for point in linked if point in titles]
-    if linked != st.session_state.get(_ARRIVED, ()):
-        st.session_state[_ARRIVED] = linked
-        st.session_state[_CHOSEN] = there[:MOST_POINTS]
-    chosen = st.multiselect(
+    available = [point for point in linked if point in titles]
+    if linked != st.session_state.get(_LINKED, ()):
+        st.session_state[_LINKED] = linked
+        st.session_state[_SELECTED] = available[:MOST_POINTS]
+    selected = st.multiselect(
         "Models",
         list(titles),
         format_func=titles.__getitem__,
-        key=_CHOSEN,
+        key=_SELECTED,
         persist_state="session",
         max_selections=MOST_POINTS,
-        on_change=_address,
+        on_change=_update_address,
         placeholder=f"up to {MOST_POINTS}",
     )
-    for sentence in _unmet(linked, there):
+    for sentence in _link_warnings(linked, available):
         st.caption(f":material/warning: {sentence}")
-    return chosen
+    return selected
 
 
-def _unmet(linked: Sequence[str], there: Sequence[str]) -> list[str]:
-    """What the page's address asks for and cannot have."""
-    said = []
-    missing = [text.plain(point) for point in linked if point not in there]
+def _link_warnings(linked: Sequence[str], available: Sequence[str]) -> list[str]:
+    """Why models that the page's address names are not selected: a sentence for each reason."""
+    warnings = []
+    missing = [text.escape_markdown(point) for point in linked if point not in available]
     if missing:
-        shown = ", ".join(missing[:_NAMED]) + (f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else "")
-        said.append(f"Not to be timed: {shown}. There is no such model here, it is in 8 bit, or has no ONNX file.")
-    if len(there) > MOST_POINTS:
-        said.append(f"The link names {len(there)} models; the first {MOST_POINTS} are chosen.")
-    return said
+        names = ", ".join(missing[:_MOST_NAMED]) + (
+            f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+        )
+        warnings.append(f"Not to be timed: {names}. There is no such model here, it is in 8 bit, or has no ONNX file.")
+    if len(available) > MOST_POINTS:
+        warnings.append(f"The link names {len(available)} models; the first {MOST_POINTS} are chosen.")
+    return warnings
 
 
-def _address() -> None:
-    """Puts the chosen models into the page's address."""
-    chosen = tuple(st.session_state[_CHOSEN])
-    st.session_state[_ARRIVED] = chosen
-    st.query_params["point"] = chosen
+def _update_address() -> None:
+    """Puts the selected models into the page's address."""
+    selected = tuple(st.session_state[_SELECTED])
+    st.session_state[_LINKED] = selected
+    st.query_params["point"] = selected
 
 
 def _advanced() -> dict[str, Any]:
     with st.grid(3, gap="small", min_column_width=110):
-        more: dict[str, Any] = {
+        settings: dict[str, Any] = {
             "rounds": st.number_input(
                 "Rounds", 1, 20, _DEFAULT["rounds"], key="time_rounds", persist_state="session",
                 help="In each, every model has one turn.",
@@ -134,7 +136,7 @@ def _advanced() -> dict[str, Any]:
                 help="Of ONNX Runtime, on a board without TensorRT.",
             ),
         }  # fmt: skip
-    more["power_mode"] = st.number_input(
+    settings["power_mode"] = st.number_input(
         "Power mode",
         0,
         POWER_MODES - 1,
@@ -144,19 +146,19 @@ def _advanced() -> dict[str, Any]:
         placeholder="as it is",
         help=f"Which cores run, and how fast they may: nvpmodel's number. {_TX2_MODES}",
     )
-    more["max_clocks"] = st.toggle(
+    settings["max_clocks"] = st.toggle(
         "Clocks at their maximum",
         key="time_max_clocks",
         persist_state="session",
         help="jetson_clocks: the clocks do not wander with the load, so that timings vary less. The board gets warmer.",
     )
     st.caption("Both last while measuring and are undone afterwards, also after a crash. They need sudo on the board.")
-    return more
+    return settings
 
 
-def _refused(devices: Sequence[Board], request: dict[str, Any]) -> str | None:
-    """Why the device cannot be asked for this, as far as is known here; None when nothing speaks against it."""
-    result = next((probes.last_result(device) for device in devices if device.name == request["device"]), None)
+def _refusal(boards: Sequence[Board], request: dict[str, Any]) -> str | None:
+    """Why the board would refuse the request, judged by its last probe; None when nothing speaks against it."""
+    result = next((probes.last_result(board) for board in boards if board.name == request["device"]), None)
     probe = None if result is None else result.probe
     if request["precision"] != "fp32" and probe is not None and not (probe.tensorrt and probe.trtexec):
         return f"{request['device']} has no TensorRT, and ONNX Runtime times in FP32 only."
@@ -170,14 +172,12 @@ def _refused(devices: Sequence[Board], request: dict[str, Any]) -> str | None:
 
 
 def _submit(request: dict[str, Any]) -> None:
-    """Queues the timing and sees that someone works on it; a double click asks only once."""
-    last = st.session_state.get("timing_submitted")
-    now = time.monotonic()
-    if last and last[0] == request and now - last[1] < TWICE_SECONDS:
-        return
-
-    if actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(request)), "Queued"):
-        st.session_state["timing_submitted"] = (request, now)
+    """Queues the timing and starts a worker where none runs; a double click queues one."""
+    actions.submit_once(
+        "timing_submitted",
+        request,
+        lambda: actions.enqueue(lambda: store.queue().submit_timing(board_timing.parse(request)), "Queued"),
+    )
 
 
 def titles(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, str]:
@@ -185,5 +185,5 @@ def titles(frame: pd.DataFrame, ids: Sequence[str]) -> dict[str, str]:
     if frame.empty:
         return {point: point for point in ids}
     rows = frame[frame["id"].isin(ids)].to_dict("records")
-    known = {row["id"]: "Not pruned" if row["baseline"] else text.title(row) for row in rows}
-    return {point: known.get(point, point) for point in ids}
+    short_titles = {row["id"]: "Not pruned" if row["baseline"] else text.title(row) for row in rows}
+    return {point: short_titles.get(point, point) for point in ids}

@@ -17,10 +17,10 @@ from engine.storage.records.status import RESUMABLE
 def show(timings: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> None:
     """The table; choosing a row opens that timing below it."""
     rows = pd.DataFrame([_row(timing, frame) for timing in timings])
-    known = [timing["job_id"] for timing in timings]
-    chosen = job_table.show(
+    ids = [timing["job_id"] for timing in timings]
+    selected = job_table.show(
         rows.dropna(axis="columns", how="all"),
-        known,
+        ids,
         "timing",
         height=min(248, 38 + 35 * len(rows)),
         column_config={
@@ -34,32 +34,31 @@ def show(timings: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> None:
         },
         alt="Timings that have ended, newest first",
     )
-    if chosen is not None:
+    if selected is not None:
         with st.container(border=True), error_boundary():
-            _details(timings[known.index(chosen)], frame)
+            _details(timings[ids.index(selected)], frame)
     else:
         st.caption("Choose a row to see its log, to try it again or to delete it.")
 
 
 def _row(timing: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
-    ran = timing["started"] and timing["finished"]
+    has_duration = timing["started"] and timing["finished"]
     return {
         "state": theme.STATE_LOOK[timing["state"]][0],
         "device": timing["device"],
         "models": ", ".join(timing_form.titles(frame, timing_live.ids(timing)).values()) or timing["job_id"],
         "precision": timing["precision"] and str(timing["precision"]).upper(),
         "when": pd.Timestamp(timing["created"], unit="s", tz="UTC"),
-        "took": format.minutes(timing["finished"] - timing["started"]) if ran else None,
+        "took": format.minutes(timing["finished"] - timing["started"]) if has_duration else None,
         "what went wrong": timing["error"],
     }
 
 
 def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:
-    label, icon, colour = theme.STATE_LOOK[timing["state"]]
     readable = bool(timing["points"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(label, icon=icon, color=colour)
-        st.markdown(f"**{timing_live.what(timing) if readable else timing['job_id']}**")
+        job_panel.show_state(timing)
+        st.markdown(f"**{timing_live.title(timing) if readable else timing['job_id']}**")
     st.caption(timing["job_id"])
     if timing["error"]:
         st.error(text.sentence(timing["error"], timing["device"]))
@@ -70,8 +69,8 @@ def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:
             _confirm_delete(timing["job_id"])
     folder = timing_live.folder_or_none(timing["job_id"])
     if folder is not None:
-        timing_live.turns(folder, timing_form.titles(frame, timing_live.ids(timing)))
-        job_panel.log(folder, ended=True)
+        timing_live.show_turns(folder, timing_form.titles(frame, timing_live.ids(timing)))
+        job_panel.show_log(folder, ended=True)
 
 
 @st.dialog("Delete this timing?", icon=":material/delete:")

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import format, text, theme
+from app import format, text
 from app.components import actions, job_panel
 from app.components.error_boundary import error_boundary
 from app.devices import timing_form
@@ -15,14 +15,14 @@ from engine.storage.job_folder import Timing
 from engine.storage.records.event import TurnEvent
 
 
-def board(token: str) -> None:
-    """A card for each; when one has begun, ended or gone, the page is drawn anew once."""
-    now = store.active_timings(token)
-    if now:
-        _live_board(_which(now))
+def show(token: str) -> None:
+    """A card for each; when one has begun, ended or been deleted, the page is drawn anew once."""
+    timings = store.active_timings(token)
+    if timings:
+        _live_cards(_states(timings))
 
 
-def what(timing: Mapping[str, Any]) -> str:
+def title(timing: Mapping[str, Any]) -> str:
     """A timing in a few words."""
     count = len(timing["points"])
     models = f"{count} model" + ("s" if count != 1 else "")
@@ -34,45 +34,44 @@ def ids(timing: Mapping[str, Any]) -> list[str]:
     return [f"{point['run']}.{point['point']}" for point in timing["points"]]
 
 
-@st.fragment(run_every=job_panel.EVERY)
+@st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
-def _live_board(drawn: frozenset[tuple[str, str]]) -> None:
+def _live_cards(states: frozenset[tuple[str, str]]) -> None:
     token = store.settled_token()
-    now = store.active_timings(token)
-    if _which(now) != drawn:
+    timings = store.active_timings(token)
+    if _states(timings) != states:
         st.rerun()
     actions.show_toasts()
-    job_panel.worker_notice(now)
-    for timing in now:
+    job_panel.show_worker_notice(timings)
+    for timing in timings:
         with st.container(border=True), error_boundary():
             _card(timing, token)
 
 
-def _which(timings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+def _states(timings: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
     return frozenset((timing["job_id"], timing["state"]) for timing in timings)
 
 
 def _card(timing: Mapping[str, Any], token: str) -> None:
     job_id = timing["job_id"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label, icon, colour = theme.STATE_LOOK[timing["state"]]
-        st.badge(label, icon=icon, color=colour)
-        st.markdown(f"**{what(timing)}**", width="stretch")
+        job_panel.show_state(timing)
+        st.markdown(f"**{title(timing)}**", width="stretch")
         st.button("Cancel", icon=":material/cancel:", key=f"cancel-{job_id}", on_click=job_panel.cancel, args=(job_id,))
     titles = timing_form.titles(store.points(token), ids(timing))
     if timing["state"] != "running":
         st.caption(", ".join(titles.values()))
         return
-    message = text.plain(_in_words(timing["message"], titles))
+    message = text.escape_markdown(_with_titles(timing["message"], titles))
     st.progress(min(1.0, max(0.0, timing["progress"])), text=f"{timing['progress']:.0%} · {message}")
     folder = folder_or_none(job_id)
     if folder is None:
         return
-    turns(folder, titles)
-    job_panel.log(folder, ended=False)
+    show_turns(folder, titles)
+    job_panel.show_log(folder, ended=False)
 
 
-def _in_words(message: str, titles: Mapping[str, str]) -> str:
+def _with_titles(message: str, titles: Mapping[str, str]) -> str:
     """A message with the titles of its points in place of their ids; a longer id may begin with a shorter one."""
     for point in sorted(titles, key=len, reverse=True):
         message = message.replace(point, titles[point])
@@ -87,14 +86,14 @@ def folder_or_none(job_id: str) -> Timing | None:
         return None
 
 
-def turns(folder: Timing, titles: Mapping[str, str]) -> None:
+def show_turns(folder: Timing, titles: Mapping[str, str]) -> None:
     """What the turns so far have brought, a line for each model."""
-    taken: dict[str, list[float]] = {}
+    latencies: dict[str, list[float]] = {}
     for turn in folder.events(TurnEvent):
-        taken.setdefault(turn.model, []).append(turn.p50_ms)
+        latencies.setdefault(turn.model, []).append(turn.p50_ms)
     lines = [
         f"{titles.get(model, model)}: p50 " + ", ".join(format.milliseconds(value) for value in values)
-        for model, values in taken.items()
+        for model, values in latencies.items()
     ]
     if lines:
         st.caption("  \n".join(lines))

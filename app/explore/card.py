@@ -28,10 +28,10 @@ _FILES = (
 )
 
 
-def show(point: Mapping[str, Any], measured: str | None, there: BoardResult | None = None) -> None:
-    """Draws the card of one row of the tidy table; `measured` says how its latency was (`app.tables.points.timed_row`).
+def show(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None = None) -> None:
+    """Draws the card of one row of the tidy table; `latency_note` is how its latency was measured.
 
-    `there` is what a device measured of it, where one did.
+    `board_result` is what a board measured of it, where one did.
     """
     colour = theme.criterion_colour(point["criterion"])
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
@@ -44,23 +44,23 @@ def show(point: Mapping[str, Any], measured: str | None, there: BoardResult | No
             st.badge("before recovery", color="orange")
     step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
     st.caption(
-        f"{point['model']} on {text.data_label(point['data'])}, {text.way(point)}{step}, seed {point['seed']}"
+        f"{point['model']} on {text.data_label(point['data'])}, {text.method(point)}{step}, seed {point['seed']}"
         + (f"  \n{point['note']}" if point["note"] else "")
     )
-    _metrics(point, measured, there)
-    drawn = skyline.bars(point["widths"], point["blocks_removed"])
-    if drawn:
+    _metrics(point, latency_note, board_result)
+    bars = skyline.bars(point["widths"], point["blocks_removed"])
+    if bars:
         st.plotly_chart(
-            skyline.figure(drawn, colour, height=84),
+            skyline.figure(bars, colour, height=84),
             key=f"skyline-{point['id']}",
             config={"displayModeBar": False},
-            alt=skyline.describe(drawn),
+            alt=skyline.describe(bars),
         )
     _downloads(point)
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
-        if drawn:
+        if bars:
             with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
-                _layers(drawn, point["blocks_removed"])
+                _layers(bars, point["blocks_removed"])
         st.page_link(
             "../pages/runs.py", label="Its run", icon=":material/list_alt:", query_params={"run": str(point["run_id"])}
         )
@@ -79,26 +79,26 @@ def _title(point: Mapping[str, Any]) -> str:
     return f"{text.criterion_label(point['criterion'])} · {format.ratio(point['keep'])}"
 
 
-def _metrics(point: Mapping[str, Any], measured: str | None, there: BoardResult | None) -> None:
+def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None) -> None:
     base = not point["baseline"]
     numbers = [
         ("Top-1", format.percent(point["top1"]), _share_delta(point, "top1"), None),
         ("MACs", format.si(point["macs"]), _ratio_delta(point, "macs"), None),
-        ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), measured),
+        ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), latency_note),
         ("Parameters", format.si(point["params"]), _ratio_delta(point, "params"), None),
-        *(() if there is None else _on_device(there)),
+        *(() if board_result is None else _board_metrics(board_result)),
     ]
     with st.grid(2, gap=("xsmall", "small"), min_column_width=110):
         for label, value, delta, note in numbers:
             st.metric(label, value, delta if base else None, delta_color="off", delta_arrow="off", help=note)
 
 
-def _on_device(there: BoardResult) -> list[tuple[str, str, str | None, str | None]]:
-    """The latency on a device, and the energy where it is known."""
-    name, note = there.entry.device, text.measured_there(there.entry).replace("\n", "  \n")
+def _board_metrics(board_result: BoardResult) -> list[tuple[str, str, str | None, str | None]]:
+    """The latency on a board, and the energy where it is known."""
+    name, note = board_result.entry.device, text.describe_measurement(board_result.entry).replace("\n", "  \n")
     metrics = [
-        (f"Latency on {name}", format.milliseconds(there.entry.p50_ms), there.latency_ratio),
-        (f"Energy on {name}", format.millijoules(there.entry.energy_mj), there.energy_ratio),
+        (f"Latency on {name}", format.milliseconds(board_result.entry.p50_ms), board_result.latency_ratio),
+        (f"Energy on {name}", format.millijoules(board_result.entry.energy_mj), board_result.energy_ratio),
     ]
     return [
         (label, value, None if ratio is None else format.ratio(ratio), note)
@@ -109,7 +109,7 @@ def _on_device(there: BoardResult) -> list[tuple[str, str, str | None, str | Non
 
 def _share_delta(point: Mapping[str, Any], key: str) -> str | None:
     base = point[f"base_{key}"]
-    return None if pd.isna(base) or pd.isna(point[key]) else format.points_apart(point[key], base)
+    return None if pd.isna(base) or pd.isna(point[key]) else format.percentage_points(point[key], base)
 
 
 def _ratio_delta(point: Mapping[str, Any], key: str) -> str | None:
@@ -120,12 +120,12 @@ def _ratio_delta(point: Mapping[str, Any], key: str) -> str | None:
 def _downloads(point: Mapping[str, Any]) -> None:
     run = store.run_or_none(point["run_id"])
     paths = {} if run is None else {file: run.path / "models" / f"p{point['point']}.{file.suffix}" for file in _FILES}
-    there = {file: path for file, path in paths.items() if path.is_file()}
-    if not there:
+    files = {file: path for file, path in paths.items() if path.is_file()}
+    if not files:
         st.caption("No files are kept for this point.")
         return
     with st.container(horizontal=True, gap="xsmall"):
-        for file, path in there.items():
+        for file, path in files.items():
             st.download_button(
                 file.label,
                 path.read_bytes,
@@ -138,15 +138,15 @@ def _downloads(point: Mapping[str, Any]) -> None:
             )
 
 
-def _layers(drawn: tuple[skyline.Bar, ...], removed: list[str]) -> None:
+def _layers(bars: tuple[skyline.Bar, ...], removed: list[str]) -> None:
     if removed:
         st.markdown("Removed blocks: " + ", ".join(f"`{name}`" for name in removed))
     table = pd.DataFrame(
         {
-            "layer": [bar.name for bar in drawn],
-            "channels": [bar.original for bar in drawn],
-            "kept": [0 if bar.removed else bar.kept for bar in drawn],
-            "share": [bar.share for bar in drawn],
+            "layer": [bar.name for bar in bars],
+            "channels": [bar.original for bar in bars],
+            "kept": [0 if bar.removed else bar.kept for bar in bars],
+            "share": [bar.share for bar in bars],
         }
     )
     st.dataframe(

@@ -40,56 +40,58 @@ class Budget:
     best: str | None
 
 
-def link() -> str:
+def view_link() -> str:
     """The address of what is shown now; a filter with several values stands in it once for each."""
     query = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
     return f"{st.context.url or ''}?{urlencode(query)}"
 
 
-def filtered(frame: pd.DataFrame) -> pd.DataFrame:
+def filter_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """The five filters, side by side, and the rows that pass them; an empty filter lets everything pass."""
     keep = pd.Series(True, index=frame.index)
-    for label, key, column, everything in _FILTERS:
+    for label, key, column, placeholder in _FILTERS:
         names = frame[column].map(text.NAMES.get(column, str))
-        chosen = st.multiselect(label, list(dict.fromkeys(names)), key=key, bind="query-params", placeholder=everything)
-        if chosen:
-            keep &= names.isin(chosen)
+        selection = st.multiselect(
+            label, list(dict.fromkeys(names)), key=key, bind="query-params", placeholder=placeholder
+        )
+        if selection:
+            keep &= names.isin(selection)
     return frame[keep]
 
 
-def x_axis(frame: pd.DataFrame) -> tuple[axes.Axis, bool]:
-    labels = {axis.label: axis for axis in axes.x_axes(board_columns.devices(frame))}
+def select_x_axis(frame: pd.DataFrame) -> tuple[axes.Axis, bool]:
+    labels = {axis.label: axis for axis in axes.x_axes(board_columns.boards(frame))}
     wide = len(labels) > len(axes.X_AXES)
     label = st.selectbox("Cost", list(labels), key="x", bind="query-params", width=220 if wide else 150)
     log = st.toggle("Log", key="log", bind="query-params", help="Logarithmic cost axis.")
     return labels[label], log
 
 
-def y_axis() -> axes.Axis:
+def select_y_axis() -> axes.Axis:
     labels = {axis.label: axis for axis in axes.Y_AXES.values()}
     return labels[st.selectbox("Quality", list(labels), key="y", bind="query-params", width=170)]
 
 
-def timing(frame: pd.DataFrame) -> Conditions | None:
-    """Under which conditions a host's latencies are compared; asked only when there is more than one."""
-    known = {text.conditions(each): each for each in points.timings(frame)}
-    if len(known) < 2:
-        return next(iter(known.values()), None)
-    return known[st.selectbox("Measured on", list(known), key="device", bind="query-params", width=260)]
+def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:
+    """Under which conditions a host's latencies are compared; a widget only when there is more than one."""
+    options = {text.host_conditions(each): each for each in points.host_conditions(frame)}
+    if len(options) < 2:
+        return next(iter(options.values()), None)
+    return options[st.selectbox("Measured on", list(options), key="device", bind="query-params", width=260)]
 
 
-def on_device(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardSetting | None:
-    """Under which conditions the device of the axis measured; asked only when there is more than one."""
-    if x.device is None:
+def select_board_conditions(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardConditions | None:
+    """Under which conditions the board of the axis measured; a widget only when there is more than one."""
+    if x.board is None:
         return None
-    known = {each.setting: each for each in board_columns.settings(frame, x.device)}
-    if len(known) < 2:
-        return next(iter(known.values()))
-    label = f"Measured on {x.device} with"
-    return known[st.selectbox(label, list(known), key=f"with_{x.device}", bind="query-params", width=300)]
+    options = {each.label: each for each in board_columns.conditions(frame, x.board)}
+    if len(options) < 2:
+        return next(iter(options.values()))
+    label = f"Measured on {x.board} with"
+    return options[st.selectbox(label, list(options), key=f"with_{x.board}", bind="query-params", width=300)]
 
 
-def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
+def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
     """The budget row, and the best of the pruned models within it."""
     unit, factor = _UNITS[x.column]
     quality = "Quality at most" if y.better == "low" else "Quality at least, %"
@@ -113,7 +115,7 @@ def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
             placeholder="any",
         )
         at_most = None if most is None else most * factor
-        best = points.within_budget(
+        best = points.best_within_budget(
             pruned,
             x.column,
             y.column,
@@ -125,10 +127,10 @@ def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
             row = pruned.set_index("id").loc[best]
             where = f" on {text.data_label(row['data'])}" if pruned["data"].nunique() > 1 else ""
             st.button(
-                f"{text.title(row)}{where}, {axes.say(row[y.column], y)}",
+                f"{text.title(row)}{where}, {axes.value_label(row[y.column], y)}",
                 icon=":material/star:",
                 help="The best model within the budget, ringed in the chart. Click to see it.",
-                on_click=choose,
+                on_click=select,
                 args=(best,),
             )
         elif most is not None or least is not None:
@@ -136,21 +138,21 @@ def budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
     return Budget(at_most, least, best)
 
 
-def chosen_point(frame: pd.DataFrame, drawn: pd.DataFrame) -> str | None:
-    """The selected point's id: the one in the address, or on a first visit the best drawn one at half the MACs."""
-    wanted = st.query_params.get("point")
-    if wanted is not None:
-        return wanted if wanted in set(frame["id"]) else None
-    return points.halved(drawn)
+def selected_point(frame: pd.DataFrame, plot_rows: pd.DataFrame) -> str | None:
+    """The selected point's id: the one in the address, or on a first visit the best plotted one at half the MACs."""
+    point = st.query_params.get("point")
+    if point is not None:
+        return point if point in set(frame["id"]) else None
+    return points.best_at_half_macs(plot_rows)
 
 
-def choose(point: str) -> None:
+def select(point: str) -> None:
     st.query_params["point"] = point
 
 
-def take_click() -> None:
-    """Remembers the clicked point; the chart forgets its selection as soon as it is drawn again."""
+def select_clicked() -> None:
+    """Remembers the clicked point; the chart loses its selection when it is drawn again."""
     clicked = st.session_state["tradeoff"]["selection"]["points"]
     if clicked and clicked[0].get("customdata"):
         first = clicked[0]["customdata"]
-        choose(str(first["0"] if isinstance(first, dict) else first[0]))
+        select(str(first["0"] if isinstance(first, dict) else first[0]))

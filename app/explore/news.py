@@ -10,20 +10,20 @@ from app.tables import store
 def show(token: str) -> None:
     """While runs or timings are active: a button that brings in what they have measured since the page was drawn."""
     if store.active_runs(token) or store.active_timings(token):
-        _refresh(_measured(token))
+        _refresh(_result_count(token))
 
 
-@st.fragment(run_every=job_panel.EVERY)
+@st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
-def _refresh(seen: int) -> None:
-    new = _measured(store.settled_token()) - seen
-    if new > 0:
-        label = f"{new} new result" + ("s" if new > 1 else "")
+def _refresh(shown_count: int) -> None:
+    added = _result_count(store.settled_token()) - shown_count
+    if added > 0:
+        label = f"{added} new result" + ("s" if added > 1 else "")
         if st.button(label, icon=":material/refresh:", help="Bring them into the chart."):
             st.rerun()
 
 
-def _measured(token: str) -> int:
-    timed = sum(len(timing["points"]) for timing in store.timings(token) if timing["state"] == "done")
-    pruned: int = sum(run["points"] for run in store.runs(token))
-    return pruned + timed
+def _result_count(token: str) -> int:
+    timing_points = sum(len(timing["points"]) for timing in store.timings(token) if timing["state"] == "done")
+    run_points: int = sum(run["points"] for run in store.runs(token))
+    return run_points + timing_points

@@ -9,22 +9,22 @@ from app import format, text, theme
 from app.charts import axes, skyline
 from app.explore import controls
 from app.tables import points
-from app.tables.board_columns import BoardSetting
+from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
 
-_PICTURES = 300  # rows; above it the table goes without thumbnails
+_MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
 
 
-def show(frame: pd.DataFrame, timing: Conditions | None, on: BoardSetting | None = None) -> None:
-    """One row a point, its latency on a host and on a device as chosen; choosing a row selects its point."""
-    rows = readable(frame, on)
-    conditions = None if timing is None else text.conditions(timing)
+def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> None:
+    """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
+    rows = display_rows(frame, board)
+    conditions = None if host is None else text.host_conditions(host)
     st.dataframe(
         rows,
         hide_index=True,
         placeholder=format.MISSING,
         key="table",
-        on_select=_take_row,
+        on_select=_select_row,
         selection_mode="single-row",
         height=min(420, 38 + 35 * len(rows)),
         column_config={
@@ -41,41 +41,41 @@ def show(frame: pd.DataFrame, timing: Conditions | None, on: BoardSetting | None
                 format="%.2f×", help="Share of the baseline's MACs, parameters or latency asked for."
             ),
             "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=conditions),
-            **_device_columns(on),
+            **_device_columns(board),
         },
         alt="The models in the chart with the settings in which they differ",
     )
     st.session_state["table_ids"] = list(rows["point"])
 
 
-def readable(frame: pd.DataFrame, on: BoardSetting | None = None) -> pd.DataFrame:
+def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> pd.DataFrame:
     """The tidy rows as the table shows them."""
-    out = pd.DataFrame({"point": frame["id"]})
-    for key in points.differing(frame):
-        out[points.SETTINGS[key]] = frame[key].map(text.NAMES[key]) if key in text.NAMES else frame[key]
-    out["kept"] = frame["keep"]
-    out["measured"] = ["baseline" if row["baseline"] else text.measured_when(row) for row in frame.to_dict("records")]
-    out["top-1"] = 100 * frame["top1"]
-    out["change"] = 100 * (frame["top1"] - frame["base_top1"])
-    out["MACs"] = frame["macs"]
-    out["parameters"] = frame["params"]
-    out["size"] = frame["bytes"]
-    out["latency"] = frame["latency"]
-    if on is not None:
-        for axis in axes.on_device(on.device):
+    table = pd.DataFrame({"point": frame["id"]})
+    for key in points.differing_settings(frame):
+        table[points.SETTINGS[key]] = frame[key].map(text.NAMES[key]) if key in text.NAMES else frame[key]
+    table["kept"] = frame["keep"]
+    table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
+    table["top-1"] = 100 * frame["top1"]
+    table["change"] = 100 * (frame["top1"] - frame["base_top1"])
+    table["MACs"] = frame["macs"]
+    table["parameters"] = frame["params"]
+    table["size"] = frame["bytes"]
+    table["latency"] = frame["latency"]
+    if board is not None:
+        for axis in axes.board_axes(board.name):
             if frame[axis.column].notna().any():
-                out[axis.label] = frame[axis.column]
-    if len(frame) <= _PICTURES:
-        out["skyline"] = [
+                table[axis.label] = frame[axis.column]
+    if len(frame) <= _MOST_PICTURES:
+        table["skyline"] = [
             skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
             for widths, removed, criterion in zip(
                 frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True
             )
         ]
-    return out
+    return table
 
 
-def csv(frame: pd.DataFrame, timing: Conditions | None, on: BoardSetting | None = None) -> bytes:
+def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> bytes:
     """The shown points with all their settings and raw values, and the conditions of their latencies."""
     columns = [
         "run_id",
@@ -91,29 +91,29 @@ def csv(frame: pd.DataFrame, timing: Conditions | None, on: BoardSetting | None 
         "final",
     ]
     columns += [*points.METRICS, "flops", "latency", "created"]
-    out = frame[columns].rename(columns={"latency": "latency_p50_ms"})
-    conditions = None if timing is None else text.conditions(timing)
-    out["latency_conditions"] = frame["latency"].notna().map({True: conditions, False: None})
-    if on is not None:
-        out["device"] = frame["device_ms"].notna().map({True: on.device, False: None})
-        out["device_latency_p50_ms"] = frame["device_ms"]
-        out["device_energy_mj"] = frame["device_mj"]
-        out["device_conditions"] = frame["device_ms"].notna().map({True: on.setting, False: None})
-    written: str = out.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
-    return written.encode()
+    table = frame[columns].rename(columns={"latency": "latency_p50_ms"})
+    conditions = None if host is None else text.host_conditions(host)
+    table["latency_conditions"] = frame["latency"].notna().map({True: conditions, False: None})
+    if board is not None:
+        table["device"] = frame["device_ms"].notna().map({True: board.name, False: None})
+        table["device_latency_p50_ms"] = frame["device_ms"]
+        table["device_energy_mj"] = frame["device_mj"]
+        table["device_conditions"] = frame["device_ms"].notna().map({True: board.label, False: None})
+    document: str = table.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
+    return document.encode()
 
 
-def _device_columns(on: BoardSetting | None) -> dict[str, Any]:
-    if on is None:
+def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
+    if board is None:
         return {}
-    latency, energy = axes.on_device(on.device)
+    latency, energy = axes.board_axes(board.name)
     return {
-        latency.label: st.column_config.NumberColumn(f"p50 on {on.device}", format="%.3g ms", help=on.setting),
-        energy.label: st.column_config.NumberColumn(f"energy on {on.device}", format="%.3g mJ", help=on.setting),
+        latency.label: st.column_config.NumberColumn(f"p50 on {board.name}", format="%.3g ms", help=board.label),
+        energy.label: st.column_config.NumberColumn(f"energy on {board.name}", format="%.3g mJ", help=board.label),
     }
 
 
-def _take_row() -> None:
+def _select_row() -> None:
     rows = st.session_state["table"]["selection"]["rows"]
     if rows:
-        controls.choose(st.session_state["table_ids"][rows[0]])
+        controls.select(st.session_state["table_ids"][rows[0]])

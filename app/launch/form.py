@@ -1,4 +1,4 @@
-"""The launch form: six short sections, each with the place where its error is said."""
+"""The launch form: six short sections, each with the place of its error."""
 
 from dataclasses import dataclass, field
 from typing import Any, get_args
@@ -24,7 +24,7 @@ _RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 
 @dataclass
 class FormState:
-    """What the form holds, and for each section the place where its error is said."""
+    """What the form holds, and for each section the place of its error."""
 
     request: forms.Request | forms.Refusal
     errors: dict[Section, Any] = field(default_factory=dict)
@@ -39,46 +39,46 @@ class _Section:
 def draw() -> FormState:
     """Draws the six sections, two side by side."""
     base: dict[str, Any] = {}
-    slots: dict[Section, Any] = {}
+    error_places: dict[Section, Any] = {}
     grid = st.grid(2, gap="small", min_column_width=260)
-    section = _section(grid, "1 · Network", "network", slots)
+    section = _section(grid, "1 · Network", "network", error_places)
     with section.fields:
         base |= _network(section.head)
-    section = _section(grid, "2 · Data", "data", slots)
+    section = _section(grid, "2 · Data", "data", error_places)
     with section.fields:
         base["data"] = _data(section.head)
-    section = _section(grid, "3 · What to remove", "remove", slots)
+    section = _section(grid, "3 · What to remove", "remove", error_places)
     with section.fields:
         removal = methods.removal(section.head)
         base |= removal.settings
-    section = _section(grid, "4 · How far", "target", slots)
+    section = _section(grid, "4 · How far", "target", error_places)
     with section.fields:
         keep, target = _target(section.head, removal.order)
         base["int8"] = section.head.toggle(
             "INT8 too", key="launch_int8", persist_state="session", help="Each model once more, in 8-bit integers."
         )
-    section = _section(grid, "5 · Recovery", "recover", slots)
+    section = _section(grid, "5 · Recovery", "recover", error_places)
     with section.fields:
         base["recover"] = methods.recovery(section.head, removal)
-    with _section(grid, "6 · Seeds", "seeds", slots).fields:
-        typed, base["device"] = _seeds()
+    with _section(grid, "6 · Seeds", "seeds", error_places).fields:
+        seed_entries, base["device"] = _seeds()
     try:
         base["target"] = {**target, "keep": forms.ratios(keep)}
         request: forms.Request | forms.Refusal = forms.Request(
-            base, removal.criteria, removal.ensemble, forms.seeds(typed)
+            base, removal.criteria, removal.ensemble, forms.seeds(seed_entries)
         )
     except RequestError as error:
         request = forms.Refusal.of(str(error), error.field)
-    return FormState(request, slots)
+    return FormState(request, error_places)
 
 
-def _section(grid: Any, title: str, name: Section, slots: dict[Section, Any]) -> Any:
+def _section(grid: Any, title: str, name: Section, error_places: dict[Section, Any]) -> Any:
     """A section's fields, the head that its rarer settings go into, and (kept for later) the place of its error."""
     box = grid.container(border=True, gap="xsmall", height="stretch")
     head = box.container(horizontal=True, vertical_alignment="center", gap="small")
     head.markdown(f"**{title}**", width="stretch")
     fields = box.container(gap="xsmall")
-    slots[name] = box.empty()
+    error_places[name] = box.empty()
     return _Section(head, fields)
 
 
@@ -96,17 +96,17 @@ def _network(head: Any) -> dict[str, Any]:
         format_func={"none": "From scratch", "hub": "Pretrained", "file": "My file"}.__getitem__,
         width="stretch",
     )
-    out: dict[str, Any] = {"model": model, "weights": source}
+    settings: dict[str, Any] = {"model": model, "weights": source}
     epochs = _DEFAULT.train.epochs if source == "none" else 0
     if source == "file":
-        out["weights"] = st.text_input(
+        settings["weights"] = st.text_input(
             "Weights file",
             placeholder="/path/to/checkpoint.pth or .safetensors",
             key="launch_file",
             persist_state="session",
         ).strip()
     with head.popover("Training", icon=":material/tune:", type="tertiary"):
-        out["train"] = {
+        settings["train"] = {
             "epochs": st.number_input(
                 "Epochs before pruning",
                 0,
@@ -122,7 +122,7 @@ def _network(head: Any) -> dict[str, Any]:
                 "Batch size", 2, 4096, _DEFAULT.train.batch_size, key="launch_batch", persist_state="session"
             ),
         }
-    return out
+    return settings
 
 
 def _data(head: Any) -> dict[str, Any]:
@@ -133,18 +133,20 @@ def _data(head: Any) -> dict[str, Any]:
         key="launch_data",
         persist_state="session",
     )
-    out: dict[str, Any] = {"name": name}
+    settings: dict[str, Any] = {"name": name}
     if name in _DATA_LABELS:
         hint = "/path/with/train and test" if name == _FOLDER else "/path/to/data.npz"
-        out["name"] = (
+        settings["name"] = (
             name + st.text_input("Path", placeholder=hint, key=f"launch_path_{name}", persist_state="session").strip()
         )
     else:
         st.caption(DATASETS[name].summary)
     if name in DATASETS and DATASETS[name].root is not None:
-        out["root"] = st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
+        settings["root"] = (
+            st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
+        )
     with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
-        out["limit"] = st.number_input(
+        settings["limit"] = st.number_input(
             "Use only the first",
             1,
             None,
@@ -154,7 +156,7 @@ def _data(head: Any) -> dict[str, Any]:
             placeholder="all",
             help="Images of each split, for a quick trial.",
         )
-        out["val_fraction"] = st.number_input(
+        settings["val_fraction"] = st.number_input(
             "Validation share of train",
             0.01,
             0.9,
@@ -163,7 +165,7 @@ def _data(head: Any) -> dict[str, Any]:
             key="launch_val",
             persist_state="session",
         )
-    return out
+    return settings
 
 
 def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
@@ -187,7 +189,7 @@ def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
         format_func=lambda name: X_AXES[name].label,
         width="stretch",
     )
-    out: dict[str, Any] = {"metric": metric}
+    settings: dict[str, Any] = {"metric": metric}
     if metric == "latency":
         with head.popover("Machine", icon=":material/tune:", type="tertiary"):
             table = st.text_input(
@@ -196,9 +198,9 @@ def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
                 key="launch_table",
                 persist_state="session",
             )
-        out["latency_table"] = table.strip() or None
+        settings["latency_table"] = table.strip() or None
     if len(specs.phases_of(order)) > 1:
-        out["depth_share"] = st.slider(
+        settings["depth_share"] = st.slider(
             "Layers' share of the cut",
             0.0,
             1.0,
@@ -208,7 +210,7 @@ def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
             persist_state="session",
             help="0: channels do it all; 1: layers do it all.",
         )
-    return keep, out
+    return keep, settings
 
 
 def _seeds() -> tuple[list[int | str], str]:

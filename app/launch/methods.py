@@ -1,18 +1,18 @@
-"""What the launch form asks about the ways to remove and to recover; only what does something for the choice so far."""
+"""The launch form's widgets for removal and recovery; only those that matter for the choices so far."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import streamlit as st
 
 from app import text
 from engine.spec import run as specs
 from engine.spec.catalog import CRITERIA
-from engine.spec.run import ORDERS
+from engine.spec.run import ORDERS, Measure
 
 _DEFAULT = specs.RunSpec()
-_MEASURES = ("accuracy", "loss", "divergence", "cka")
-_OWN = "own"  # no measure is asked for, so that each method takes its own
+_MEASURES: tuple[str, ...] = get_args(Measure)
+_METHOD_DEFAULT = "own"  # the spec leaves the measure out, so that each method takes its own
 _METHODS = {"one-shot": "One-shot", "direct": "Direct", "progressive": "Progressive"}
 
 
@@ -35,7 +35,7 @@ class Removal:
 
 def removal(head: Any) -> Removal:
     """The criteria, the order and each phase's method; the popover in `head` holds the rest."""
-    place = st.container(gap="xsmall")
+    criteria_place = st.container(gap="xsmall")
     order = st.selectbox(
         "Order",
         ORDERS,
@@ -51,13 +51,13 @@ def removal(head: Any) -> Removal:
             depth = _method("Layers", "direct", "Direct measures what each layer's removal costs, one after the other.")
         if "channels" in phases:
             width = _method("Channels", "progressive", "Progressive tries a few channels of every layer, step by step.")
-    measured = order == "layers" and depth == "direct"
-    with place:
-        criteria = _measures() if measured else _criteria(order)
-        ensemble = not measured and len(criteria) > 1 and _ensemble()
+    by_measure = order == "layers" and depth == "direct"
+    with criteria_place:
+        criteria = _measures() if by_measure else _criteria(order)
+        ensemble = not by_measure and len(criteria) > 1 and _ensemble()
     settings: dict[str, Any] = {"order": order, "depth": {"method": depth}, "width": {"method": width}}
-    nothing_more = order == "layers" and depth == "one-shot"
-    with head.popover("Method", icon=":material/tune:", type="tertiary", disabled=nothing_more):
+    no_settings = order == "layers" and depth == "one-shot"
+    with head.popover("Method", icon=":material/tune:", type="tertiary", disabled=no_settings):
         if depth == "direct":
             settings["depth"] |= _floor()
         if order != "layers":
@@ -65,16 +65,16 @@ def removal(head: Any) -> Removal:
             settings["width"]["round_to"] = st.number_input(
                 "Keep multiples of", 1, 256, 1, key="launch_round", persist_state="session"
             )
-        chosen = Removal(tuple(criteria), ensemble, order, depth, width, settings)
-        if chosen.iterates:
-            settings["attempt"] = _attempt(criteria if measured else None)
-    return chosen
+        choice = Removal(tuple(criteria), ensemble, order, depth, width, settings)
+        if choice.iterates:
+            settings["attempt"] = _attempt(criteria if by_measure else None)
+    return choice
 
 
-def recovery(head: Any, chosen: Removal) -> dict[str, Any]:
+def recovery(head: Any, removal: Removal) -> dict[str, Any]:
     """The epochs, and what else gets accuracy back; the popover in `head` holds numbers that few change."""
     default = _DEFAULT.recover
-    each_step = chosen.depth == "direct"
+    each_step = removal.depth == "direct"
     with st.container(horizontal=True, gap="small"):
         epochs = st.number_input(
             "Epochs",
@@ -88,38 +88,38 @@ def recovery(head: Any, chosen: Removal) -> dict[str, Any]:
         rate = st.number_input(
             "Learning rate", 0.0, 10.0, default.lr, format="%g", key="launch_rlr", persist_state="session"
         )
-    out: dict[str, Any] = {"epochs": epochs, "lr": rate}
+    settings: dict[str, Any] = {"epochs": epochs, "lr": rate}
     toggles = st.container(horizontal=True, gap="small")
-    if epochs or chosen.iterates:
-        out["distil"] = toggles.toggle(
+    if epochs or removal.iterates:
+        settings["distil"] = toggles.toggle(
             "Distil",
             default.distil,
             key="launch_distil",
             persist_state="session",
             help="The untouched network teaches the pruned one.",
         )
-    if chosen.iterates or out.get("distil"):
+    if removal.iterates or settings.get("distil"):
         with head.popover("More", icon=":material/tune:", type="tertiary"):
-            out |= _after_steps() if chosen.iterates else {}
-            out |= _teacher() if out.get("distil") else {}
-    epochs_each_step = each_step and not out.get("between_steps_batches")
-    phases = specs.phases_of(chosen.order)
+            settings |= _after_steps() if removal.iterates else {}
+            settings |= _teacher() if settings.get("distil") else {}
+    epochs_each_step = each_step and not settings.get("between_steps_batches")
+    phases = specs.phases_of(removal.order)
     if len(phases) > 1 and not (epochs_each_step and phases[0] == "layers"):
-        out["between_phases"] = toggles.toggle(
+        settings["between_phases"] = toggles.toggle(
             "Also between phases",
             default.between_phases,
             key="launch_between",
             persist_state="session",
             help="Recover after the layers, too, before the channels go (or the other way round).",
         )
-    return out
+    return settings
 
 
 def _criteria(order: str) -> list[str]:
-    offered = [name for name, criterion in CRITERIA.items() if order == "layers" or criterion.scope != "blocks"]
+    names = [name for name, criterion in CRITERIA.items() if order == "layers" or criterion.scope != "blocks"]
     return st.multiselect(
         "Criteria",
-        offered,
+        names,
         default=[_DEFAULT.criterion],
         format_func=text.criterion_label,
         key="launch_criteria",
@@ -161,7 +161,7 @@ def _method(what: str, iterative: str, explanation: str) -> str:
 
 
 def _floor() -> dict[str, Any]:
-    lowest = st.number_input(
+    floor = st.number_input(
         "Stop below this validation accuracy, %",
         0.1,
         99.9,
@@ -171,7 +171,7 @@ def _floor() -> dict[str, Any]:
         persist_state="session",
         placeholder="never",
     )
-    return {} if lowest is None else {"floor": round(lowest / 100, 6)}
+    return {} if floor is None else {"floor": round(floor / 100, 6)}
 
 
 def _scope() -> dict[str, Any]:
@@ -213,27 +213,27 @@ def _share(label: str, least: float, default: float, key: str, explanation: str)
 
 
 def _attempt(measures: list[str] | None) -> dict[str, Any]:
-    """How attempts are judged; `measures` where the form asks for them in place of criteria."""
-    out: dict[str, Any] = {}
+    """How attempts are judged; `measures` where the form has them in place of criteria."""
+    settings: dict[str, Any] = {}
     if measures is None:
         measure = st.selectbox(
             "Judge attempts by",
-            [_OWN, *_MEASURES],
-            format_func=lambda name: "the method's own" if name == _OWN else text.measure_label(name),
+            [_METHOD_DEFAULT, *_MEASURES],
+            format_func=lambda name: "the method's own" if name == _METHOD_DEFAULT else text.measure_label(name),
             key="launch_measure",
             persist_state="session",
             help="Of its own accord direct takes accuracy, the others take the loss.",
         )
-        out = {} if measure == _OWN else {"measure": measure}
+        settings = {} if measure == _METHOD_DEFAULT else {"measure": measure}
         measures = [measure]
     if "cka" not in measures:
-        out["race"] = st.toggle(
+        settings["race"] = st.toggle(
             "Race",
             key="launch_race",
             persist_state="session",
             help="Attempts are dropped early once they can no longer be among the best. The choice is the same.",
         )
-    return out
+    return settings
 
 
 def _after_steps() -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Beside the launch form: what the request will cost, the command that does the same, and the press of the button."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,10 +19,8 @@ from engine.latency.table import read_for
 from engine.prune.forecast import Forecast, forecast
 from engine.spec.run import RunSpec
 
-TWICE_SECONDS = 3.0
 
-
-def aside(runs: list[RunSpec] | request.Refusal, form: FormState, past: Sequence[Mapping[str, Any]]) -> None:
+def draw(runs: list[RunSpec] | request.Refusal, form: FormState, history: Sequence[Mapping[str, Any]]) -> None:
     """The preview, the command that does the same, and the button."""
     refusal = runs if isinstance(runs, request.Refusal) else None
     with st.container(border=True):
@@ -36,13 +33,13 @@ def aside(runs: list[RunSpec] | request.Refusal, form: FormState, past: Sequence
         st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
         return
     assert isinstance(runs, list)
-    _button(runs, past)
+    _prune_button(runs, history)
     with st.expander("The command line that does the same", icon=":material/terminal:", expanded=len(runs) < 3):
         st.code(request.commands(runs), language="bash", wrap_lines=True)
 
 
 def _preview(spec: RunSpec) -> request.Refusal | None:
-    """What each target will cost; or why the request cannot be met, and where on the form to say so."""
+    """Draws what each target will cost; or returns why the request cannot be met, and in which section."""
     try:
         preflight.check_request(spec)
     except RequestError as error:
@@ -55,7 +52,7 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
         targets = forecast(summary, spec, read_for(spec.target.latency_table, summary))
     except RequestError as error:
         return request.Refusal.of(str(error), error.field)
-    _row(_untouched(summary), theme.NEUTRAL)
+    _row(_baseline(summary), theme.NEUTRAL)
     for target in targets:
         _row(target, theme.criterion_colour(spec.criterion))
     if not targets:
@@ -63,20 +60,20 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
     return None
 
 
-def _untouched(summary: ModelSummary) -> Forecast:
+def _baseline(summary: ModelSummary) -> Forecast:
     return Forecast(keep=1.0, params=summary.params, macs=summary.macs, removed=(), widths=widths(summary))
 
 
 def _row(target: Forecast, colour: str) -> None:
-    drawn = skyline.bars(target.widths, target.removed)
+    bars = skyline.bars(target.widths, target.removed)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.markdown(f"**{format.ratio(target.keep)}**", width=48)
-        st.image(skyline.svg(drawn, colour, width=190, height=44), width="stretch", alt=skyline.describe(drawn))
+        st.image(skyline.svg(bars, colour, width=190, height=44), width="stretch", alt=skyline.describe(bars))
         st.caption(f"{format.si(target.macs)} MACs  \n{format.si(target.params)} parameters", width=122)
 
 
-def _button(runs: Sequence[RunSpec], past: Sequence[Mapping[str, Any]]) -> None:
-    known = [store.expected_seconds(past, run) for run in runs]
+def _prune_button(runs: Sequence[RunSpec], history: Sequence[Mapping[str, Any]]) -> None:
+    durations = [store.expected_seconds(history, run) for run in runs]
     label = "Prune" if len(runs) == 1 else f"Prune, {len(runs)} runs"
     st.button(
         label,
@@ -89,29 +86,29 @@ def _button(runs: Sequence[RunSpec], past: Sequence[Mapping[str, Any]]) -> None:
     )
     if st.session_state.pop("launched", False):
         st.switch_page("../pages/runs.py")
-    if all(seconds is not None for seconds in known):
-        st.caption(
-            f"About {format.minutes(sum(filter(None, known)))} on this machine, as measured in earlier runs like it."
-        )
+    if all(seconds is not None for seconds in durations):
+        total = format.minutes(sum(filter(None, durations)))
+        st.caption(f"About {total} on this machine, as measured in earlier runs like it.")
 
 
 def _submit(runs: tuple[RunSpec, ...]) -> None:
-    """Queues the runs and sees that someone works on them; a double click asks only once."""
-    last = st.session_state.get("submitted")
-    now = time.monotonic()
-    if last and last[0] == runs and now - last[1] < TWICE_SECONDS:
-        return
-    queued, stopped = _queue(runs)
-    if stopped is not None:
-        before = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
-        st.toast(before + stopped, icon=":material/error:", duration="long")
+    """Queues the runs and starts a worker where none runs; a double click queues them once."""
+    actions.submit_once("submitted", runs, lambda: _queue_and_start(runs))
+
+
+def _queue_and_start(runs: Sequence[RunSpec]) -> bool:
+    """Whether any of the runs was queued."""
+    queued, failure = _queue(runs)
+    if failure is not None:
+        prefix = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
+        st.toast(prefix + failure, icon=":material/error:", duration="long")
     if queued == 0:
-        return
-    if stopped is None:
+        return False
+    if failure is None:
         st.toast("Queued" if len(runs) == 1 else f"{len(runs)} runs queued", icon=":material/check:")
-    st.session_state["submitted"] = (runs, now)
     st.session_state["launched"] = True
     actions.run_action(lambda: worker.start_detached(store.open_store()))
+    return True
 
 
 def _queue(runs: Sequence[RunSpec]) -> tuple[int, str | None]:

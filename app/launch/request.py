@@ -1,4 +1,4 @@
-"""Between widgets and specs: what the launch form holds, the runs it asks for, and commands that do the same."""
+"""Between widgets and specs: what the launch form holds, the runs of a request, and commands that do the same."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Refusal:
-    """A request that cannot be met: where on the form to say so, and the sentence."""
+    """A request that cannot be met: the section of the form that shows it, and the sentence."""
 
     section: Section
     sentence: str
@@ -41,7 +41,7 @@ def build(request: Request) -> list[RunSpec] | Refusal:
     if not request.base.get("weights", "none"):
         return Refusal("network", "Give the path of a weights file.")
     if not request.criteria:
-        return Refusal("remove", f"Choose at least one {_chooses_by(request.base)}.")
+        return Refusal("remove", f"Choose at least one {_selector(request.base)}.")
     if not request.seeds:
         return Refusal("seeds", "Choose at least one seed.")
     criteria = ("+".join(request.criteria),) if request.ensemble else request.criteria
@@ -55,14 +55,14 @@ def build(request: Request) -> list[RunSpec] | Refusal:
         return Refusal.of(str(error), error.field)
 
 
-def _chooses_by(base: Mapping[str, Any]) -> str:
-    """What decides what goes: direct removal of layers alone has a measure in place of a criterion."""
-    measured = base.get("order") == "layers" and base.get("depth", {}).get("method") == "direct"
-    return "measure" if measured else "criterion"
+def _selector(base: Mapping[str, Any]) -> str:
+    """What selects blocks or channels: direct removal of blocks alone has a measure in place of a criterion."""
+    by_measure = base.get("order") == "layers" and base.get("depth", {}).get("method") == "direct"
+    return "measure" if by_measure else "criterion"
 
 
 def sentence(message: str, field: str | None) -> str:
-    """An error as the page says it: its field or criterion by the form's name, with a capital and a full stop."""
+    """An error as the page shows it: its field or criterion by the form's name, with a capital and a full stop."""
     for name, label in _labels(field).items():
         if message.startswith(f"{name} "):
             return text.sentence(label + message.removeprefix(name))
@@ -76,20 +76,20 @@ def _labels(field: str | None) -> dict[str, str]:
     return {} if field is None else {field: label_of(RunSpec, field)}
 
 
-def ratios(chosen: Iterable[float | str]) -> tuple[float, ...]:
+def ratios(entries: Iterable[float | str]) -> tuple[float, ...]:
     """Ratios to keep from a list that may hold typed text, largest first; RequestError names what is not a number."""
-    return tuple(sorted({_ratio(item) for item in chosen}, reverse=True))
+    return tuple(sorted({_ratio(entry) for entry in entries}, reverse=True))
 
 
-def seeds(chosen: Iterable[int | str]) -> tuple[int, ...]:
+def seeds(entries: Iterable[int | str]) -> tuple[int, ...]:
     """Seeds from a list that may hold typed text, in order; RequestError names what is not a whole number."""
-    out = set()
-    for item in chosen:
+    numbers = set()
+    for entry in entries:
         try:
-            out.add(int(item))
+            numbers.add(int(entry))
         except ValueError:
-            raise RequestError(f"seed {item!r} is not a whole number", field="seed") from None
-    return tuple(sorted(out))
+            raise RequestError(f"seed {entry!r} is not a whole number", field="seed") from None
+    return tuple(sorted(numbers))
 
 
 def commands(runs: Sequence[RunSpec]) -> str:
@@ -98,14 +98,14 @@ def commands(runs: Sequence[RunSpec]) -> str:
     for run in runs:
         by_group.setdefault(run.group(), []).append(run)
     return "\n".join(
-        command_line("submit", same[0], [run.seed for run in same] if len(same) > 1 else None)
-        for same in by_group.values()
+        command_line("submit", group[0], [run.seed for run in group] if len(group) > 1 else None)
+        for group in by_group.values()
     )
 
 
-def _ratio(item: float | str) -> float:
+def _ratio(entry: float | str) -> float:
     try:
-        return float(str(item).strip().rstrip("×x").replace(",", "."))
+        return float(str(entry).strip().rstrip("×x").replace(",", "."))
     except ValueError:
-        sentence = f"target {item!r} is not a number; write a ratio such as 0.5"
+        sentence = f"target {entry!r} is not a number; write a ratio such as 0.5"
         raise RequestError(sentence, field="target.keep") from None

@@ -1,4 +1,4 @@
-"""The attempts of one run on the page: a heat map and a table, folded until they are asked for."""
+"""The attempts of one run on the page: a heat map and a table, folded until opened."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,36 +12,36 @@ from engine.storage.records.event import Attempts
 
 
 def show(folder: Run, steps: Sequence[Attempts]) -> None:
-    """Draws what the steps of a run tried, of which there is at least one."""
-    folded = st.expander("Attempts", icon=":material/grid_on:", key=f"attempts-{folder.id}", on_change="rerun")
-    if not folded.open:
+    """Draws the attempts of a run's steps, of which there is at least one."""
+    expander = st.expander("Attempts", icon=":material/grid_on:", key=f"attempts-{folder.id}", on_change="rerun")
+    if not expander.open:
         return
-    with folded:
-        tried = attempt_map.table(steps)
-        names = list(dict.fromkeys(tried["trajectory"]))
+    with expander:
+        attempts = attempt_map.table(steps)
+        names = list(dict.fromkeys(attempts["trajectory"]))
         if len(names) > 1:
-            chosen = st.selectbox("Phase", names, key=f"trajectory-{folder.id}", width=260)
-            tried = tried[tried["trajectory"] == chosen]
-        _draw(folder, tried)
+            trajectory = st.selectbox("Phase", names, key=f"trajectory-{folder.id}", width=260)
+            attempts = attempts[attempts["trajectory"] == trajectory]
+        _draw(folder, attempts)
 
 
-def _draw(folder: Run, tried: Any) -> None:
-    measure, phase = str(tried["measure"].iloc[0]), str(tried["phase"].iloc[0])
-    look = attempt_map.ColourUnit(measure, phase == "channels" and folder.spec().width.select == "per-saving")
+def _draw(folder: Run, attempts: Any) -> None:
+    measure, phase = str(attempts["measure"].iloc[0]), str(attempts["phase"].iloc[0])
+    colour_unit = attempt_map.ColourUnit(measure, phase == "channels" and folder.spec().width.select == "per-saving")
     layers = [name for point in folder.points()[:1] for name in point.widths]
     st.caption(
         f"What the network would lose without each of these, judged by {text.measure_label(measure)} on validation "
         "images: the more a colour stands out from the page, the more it would hurt. A dot marks what was removed. "
-        f"Colours are in {look.unit}."
+        f"Colours are in {colour_unit.unit}."
     )
     st.plotly_chart(
-        attempt_map.figure(tried, layers, look, ink=theme.ink()),
+        attempt_map.figure(attempts, layers, colour_unit, ink=theme.ink()),
         key=f"tried-{folder.id}",
         config={"displayModeBar": False},
-        alt=attempt_map.describe(tried),
+        alt=attempt_map.describe(attempts),
     )
     st.dataframe(
-        attempt_map.readable(tried),
+        attempt_map.display_rows(attempts),
         hide_index=True,
         placeholder=format.MISSING,
         height=260,

@@ -12,25 +12,25 @@ from engine.storage.job_folder import Run
 from engine.storage.records.event import Epoch
 
 
-def what(run: Mapping[str, Any]) -> str:
+def title(run: Mapping[str, Any]) -> str:
     """A run in a few words."""
     return (
         f"{run['model']} on {text.data_label(run['data'])} · {text.criterion_label(run['criterion'])} · "
-        f"{text.way(run)} · seed {run['seed']}"
+        f"{text.method(run)} · seed {run['seed']}"
     )
 
 
-def what_happened(run: Mapping[str, Any], folder: Run) -> None:
+def show_events(run: Mapping[str, Any], folder: Run) -> None:
     """The learning curves of a run, and what it attempted where it did."""
     epochs = folder.events(Epoch)
     if epochs:
-        curves(epochs, key=run["run_id"])
+        show_curves(epochs, key=run["run_id"])
     steps = folder.attempts()
     if steps:
         attempts.show(folder, steps)
 
 
-def curves(epochs: Sequence[Epoch], *, key: str) -> None:
+def show_curves(epochs: Sequence[Epoch], *, key: str) -> None:
     """Loss and accuracy side by side."""
     ink = theme.ink()
     both: tuple[learning_curves.Quantity, learning_curves.Quantity] = ("loss", "accuracy")

@@ -20,7 +20,7 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
     if rows["where"].nunique() < 2:
         rows = rows.drop(columns="where")
     ids = [run["run_id"] for run in runs]
-    chosen = job_table.show(
+    selected = job_table.show(
         rows,
         ids,
         "run",
@@ -32,9 +32,9 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
         },
         alt="Runs that are not active, newest first",
     )
-    if chosen is not None:
+    if selected is not None:
         with st.container(border=True), error_boundary():
-            _details(runs[ids.index(chosen)])
+            _details(runs[ids.index(selected)])
     else:
         st.caption("Choose a row to see its curves and log, or to resume, repeat or delete it.")
 
@@ -45,7 +45,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "state": theme.STATE_LOOK[run["state"]][0],
         "where": "gallery" if run["gallery"] else "yours",
-        "what": details.what(run) if readable else run["run_id"],
+        "what": details.title(run) if readable else run["run_id"],
         "targets": ", ".join(format.ratio(keep) for keep in run["keep"]) if readable else format.MISSING,
         "baseline": None if baseline is None else 100 * baseline,
         "best so far": None if best is None else 100 * best,
@@ -54,10 +54,9 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _details(run: Mapping[str, Any]) -> None:
-    label, icon, colour = theme.STATE_LOOK[run["state"]]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.badge(label, icon=icon, color=colour)
-        st.markdown(f"**{details.what(run) if run['model'] else run['run_id']}**")
+        job_panel.show_state(run)
+        st.markdown(f"**{details.title(run) if run['model'] else run['run_id']}**")
     st.caption(f"{run['run_id']}" + (f" · {run['points']} models measured" if run["points"] else ""))
     if run["error"]:
         st.error(run["error"])
@@ -65,8 +64,8 @@ def _details(run: Mapping[str, Any]) -> None:
     folder = store.run_or_none(run["run_id"])
     if folder is None:
         return
-    details.what_happened(run, folder)
-    job_panel.log(folder, ended=True)
+    details.show_events(run, folder)
+    job_panel.show_log(folder, ended=True)
 
 
 def _actions(run: Mapping[str, Any]) -> None:
@@ -83,10 +82,10 @@ def _actions(run: Mapping[str, Any]) -> None:
             st.button("Resume", icon=":material/play_arrow:", on_click=_resume, args=(run_id,))
         if run["model"]:
             st.button(
-                "Run again", icon=":material/replay:", on_click=_again, args=(run_id,), help="With the same settings."
+                "Run again", icon=":material/replay:", on_click=_repeat, args=(run_id,), help="With the same settings."
             )
         if not run["gallery"] and st.button("Delete", icon=":material/delete:"):
-            _confirm_delete(run_id, details.what(run) if run["model"] else run_id)
+            _confirm_delete(run_id, details.title(run) if run["model"] else run_id)
 
 
 @st.dialog("Delete this run?", icon=":material/delete:")
@@ -104,7 +103,7 @@ def _resume(run_id: str) -> None:
     actions.enqueue(lambda: store.queue().resume(run_id), "Resumed; it goes on from its last finished step")
 
 
-def _again(run_id: str) -> None:
+def _repeat(run_id: str) -> None:
     actions.enqueue(
         lambda: store.queue().submit(store.open_store().run(run_id).spec()), "Submitted again with the same settings"
     )

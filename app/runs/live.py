@@ -14,33 +14,33 @@ from app.tables import points, store
 _WAITING_SHOWN = 8
 
 
-def board(token: str) -> None:
+def show(token: str) -> None:
     """The head of the runs page and the cards of the active runs.
 
-    While there are any it refreshes itself; when one has begun to wait, ended or gone, the page is drawn anew once.
+    While there are any it refreshes itself; when one has been queued, ended or deleted, the page is drawn anew once.
     """
     ids = tuple(run["run_id"] for run in store.active_runs(token))
     if ids:
-        _live_board(frozenset(ids))
+        _live_cards(frozenset(ids))
     else:
         _head(token)
 
 
-@st.fragment(run_every=job_panel.EVERY)
+@st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
-def _live_board(ids: frozenset[str]) -> None:
+def _live_cards(ids: frozenset[str]) -> None:
     token = store.settled_token()
-    now = store.active_runs(token)
-    if {run["run_id"] for run in now} != ids:
+    runs = store.active_runs(token)
+    if {run["run_id"] for run in runs} != ids:
         st.rerun()
     actions.show_toasts()
     _head(token)
-    job_panel.worker_notice(now)
-    for run in now:
+    job_panel.show_worker_notice(runs)
+    for run in runs:
         if run["state"] == "running":
             with st.container(border=True), error_boundary():
-                _working(run)
-    waiting = [run for run in now if run["state"] == "queued"]
+                _running_card(run)
+    waiting = [run for run in runs if run["state"] == "queued"]
     if waiting:
         with st.container(border=True, gap="xsmall"):
             for run in waiting[:_WAITING_SHOWN]:
@@ -51,11 +51,11 @@ def _live_board(ids: frozenset[str]) -> None:
 
 def _head(token: str) -> None:
     """The title and how many runs there are in each state."""
-    mine = [run for run in store.runs(token) if not run["gallery"]]
+    own_runs = [run for run in store.runs(token) if not run["gallery"]]
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Runs", width="content")
         for state, (label, icon, colour) in theme.STATE_LOOK.items():
-            count = sum(run["state"] == state for run in mine)
+            count = sum(run["state"] == state for run in own_runs)
             if count:
                 st.badge(f"{count} {label}", icon=icon, color=colour)
         st.space("stretch")
@@ -63,21 +63,20 @@ def _head(token: str) -> None:
             st.switch_page("../pages/launch.py")
 
 
-def _working(run: Mapping[str, Any]) -> None:
+def _running_card(run: Mapping[str, Any]) -> None:
     _headline(run)
     st.progress(min(1.0, max(0.0, run["progress"])), text=f"{run['progress']:.0%} · {run['message']}")
     folder = store.run_or_none(run["run_id"])
     if folder is None:
         return
-    details.what_happened(run, folder)
-    job_panel.log(folder, ended=False)
+    details.show_events(run, folder)
+    job_panel.show_log(folder, ended=False)
 
 
 def _headline(run: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        label, icon, colour = theme.STATE_LOOK[run["state"]]
-        st.badge(label, icon=icon, color=colour)
-        st.markdown(f"**{details.what(run)}**", width="stretch")
+        job_panel.show_state(run)
+        st.markdown(f"**{details.title(run)}**", width="stretch")
         if run["points"]:
             st.page_link(
                 "../pages/explore.py",

@@ -1,4 +1,4 @@
-"""What devices measured, beside everything else that is known of the points. Pure functions over `points.tidy`."""
+"""What boards measured, as columns beside those of the points. Pure functions over `points.tidy`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,25 +12,25 @@ from engine.storage.records.measurement import Conditions, Measurement, Timed
 
 
 @dataclass(frozen=True)
-class BoardSetting:
-    """The conditions under which a device measured."""
+class BoardConditions:
+    """The conditions under which a board measured."""
 
     conditions: Conditions
 
     @property
-    def device(self) -> str:
-        """The device's name."""
+    def name(self) -> str:
+        """The board's name."""
         return str(self.conditions.device)
 
     @property
-    def setting(self) -> str:
-        """The rest in words (`app.text.setting`)."""
-        return text.setting(self.conditions)
+    def label(self) -> str:
+        """The rest in words (`app.text.board_conditions`)."""
+        return text.board_conditions(self.conditions)
 
 
 @dataclass(frozen=True)
 class BoardResult:
-    """What a device measured of a point, and of its run's baseline under the same conditions."""
+    """What a board measured of a point, and of its run's baseline under the same conditions."""
 
     entry: Measurement
     base: Measurement | None
@@ -46,45 +46,45 @@ class BoardResult:
         return None if self.base is None else _ratio(self.entry.energy_mj, self.base.energy_mj)
 
 
-def devices(frame: pd.DataFrame) -> dict[str, bool]:
-    """The devices that timed any of the points, the one with the most first; whether their energy is known."""
-    entries = [entry for entries in frame["latencies"] for entry in of_devices(entries)]
+def boards(frame: pd.DataFrame) -> dict[str, bool]:
+    """The boards that timed any of the points, the one with the most first; whether their energy was measured."""
+    entries = [entry for entries in frame["latencies"] for entry in board_measurements(entries)]
     metered = {entry.device for entry in entries if entry.energy_mj is not None}
     return {name: name in metered for name, _ in Counter(entry.device for entry in entries).most_common()}
 
 
-def settings(frame: pd.DataFrame, device: str) -> list[BoardSetting]:
-    """The conditions under which a device timed the points, the most frequent first."""
-    conditions = [entry.conditions for entries in frame["latencies"] for entry in of_devices(entries)]
-    return [BoardSetting(each) for each in points.most_frequent(one for one in conditions if one.device == device)]
+def conditions(frame: pd.DataFrame, board: str) -> list[BoardConditions]:
+    """The conditions under which a board timed the points, the most frequent first."""
+    conditions = [entry.conditions for entries in frame["latencies"] for entry in board_measurements(entries)]
+    return [BoardConditions(each) for each in points.by_frequency(each for each in conditions if each.device == board)]
 
 
-def with_device(frame: pd.DataFrame, on: BoardSetting | None) -> pd.DataFrame:
+def with_board(frame: pd.DataFrame, board: BoardConditions | None) -> pd.DataFrame:
     """`frame` with `device_ms` (p50) and `device_mj` (per inference), and the baseline's as `base_…` of these."""
-    entries = [None if on is None else _entry(timed, on) for timed in frame["latencies"]]
-    frame = points.beside_baseline(frame, "device_ms", [None if each is None else each.p50_ms for each in entries])
-    return points.beside_baseline(frame, "device_mj", [None if each is None else each.energy_mj for each in entries])
+    entries = [None if board is None else _measurement(timings, board) for timings in frame["latencies"]]
+    frame = points.with_baseline(frame, "device_ms", [None if each is None else each.p50_ms for each in entries])
+    return points.with_baseline(frame, "device_mj", [None if each is None else each.energy_mj for each in entries])
 
 
-def of_point(frame: pd.DataFrame, point: str, on: BoardSetting | None) -> BoardResult | None:
-    """A point's measurement under the chosen conditions, or else the last that there is of it."""
+def board_result(frame: pd.DataFrame, point: str, board: BoardConditions | None) -> BoardResult | None:
+    """A point's measurement under the selected conditions, or else its last one."""
     row = frame[frame["id"] == point].iloc[0]
-    last = max(of_devices(row["latencies"]), key=lambda entry: entry.at or 0, default=None)
-    entry = (None if on is None else _entry(row["latencies"], on)) or last
+    last = max(board_measurements(row["latencies"]), key=lambda entry: entry.at or 0, default=None)
+    entry = (None if board is None else _measurement(row["latencies"], board)) or last
     if entry is None:
         return None
     base = frame[(frame["run_id"] == row["run_id"]) & frame["baseline"]]
-    alike = BoardSetting(entry.conditions)
-    return BoardResult(entry, None if base.empty else _entry(base.iloc[0]["latencies"], alike))
+    same_conditions = BoardConditions(entry.conditions)
+    return BoardResult(entry, None if base.empty else _measurement(base.iloc[0]["latencies"], same_conditions))
 
 
-def of_devices(entries: Sequence[Timed]) -> list[Measurement]:
-    """Those of a point's timings that devices made."""
+def board_measurements(entries: Sequence[Timed]) -> list[Measurement]:
+    """Those of a point's timings that boards made."""
     return [entry for entry in entries if isinstance(entry, Measurement)]
 
 
-def _entry(entries: Sequence[Timed], on: BoardSetting) -> Measurement | None:
-    return next((entry for entry in of_devices(entries) if entry.conditions == on.conditions), None)
+def _measurement(entries: Sequence[Timed], board: BoardConditions) -> Measurement | None:
+    return next((entry for entry in board_measurements(entries) if entry.conditions == board.conditions), None)
 
 
 def _ratio(value: float | None, base: float | None) -> float | None:

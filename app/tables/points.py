@@ -1,4 +1,4 @@
-"""The points of all runs as one tidy table, and what is asked of it. Pure functions, nothing here reads a file."""
+"""The points of all runs as one tidy table, and selections from it. Pure functions, nothing here reads a file."""
 
 import json
 from collections import Counter
@@ -50,9 +50,9 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
     `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trajectory` tells its
     steps from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
-    `latencies` are the timings of hosts and devices (`engine.storage.records.measurement.Timed`).
+    `latencies` are the timings of hosts and boards (`engine.storage.records.measurement.Timed`).
     """
-    frame = pd.DataFrame([_flat(row) for row in rows])
+    frame = pd.DataFrame([_record(row) for row in rows])
     if frame.empty:
         return frame
     frame = frame.astype(dict.fromkeys(_NUMBERS, float))
@@ -72,7 +72,7 @@ def experiment(run: Mapping[str, Any]) -> str:
     return "Gallery" if run["gallery"] else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
 
 
-def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
+def select(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
     """Baselines, final points and their INT8 twins.
 
     With `before` those before recovery too, with `steps` those between phases and of every step of an iterative one.
@@ -87,53 +87,55 @@ def of_kind(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True
     return frame[keep]
 
 
-def timings(frame: pd.DataFrame) -> list[Conditions]:
+def host_conditions(frame: pd.DataFrame) -> list[Conditions]:
     """The conditions under which hosts timed the points, the most frequent first."""
-    return most_frequent(entry.conditions for entries in frame["latencies"] for entry in _on_host(entries))
+    return by_frequency(entry.conditions for entries in frame["latencies"] for entry in _host_latencies(entries))
 
 
-def most_frequent(conditions: Iterable[Conditions]) -> list[Conditions]:
+def by_frequency(conditions: Iterable[Conditions]) -> list[Conditions]:
     """Each of the conditions once, the most frequent first."""
     return [one for one, _ in Counter(conditions).most_common()]
 
 
-def with_latency(frame: pd.DataFrame, chosen: Conditions | None) -> pd.DataFrame:
-    """`frame` with `latency` and `base_latency` (p50, ms) under one of the conditions of `timings`."""
+def with_latency(frame: pd.DataFrame, conditions: Conditions | None) -> pd.DataFrame:
+    """`frame` with `latency` and `base_latency` (p50, ms) under one of `host_conditions`."""
     values = [
-        next((entry.p50_ms for entry in _on_host(entries) if entry.conditions == chosen), np.nan)
+        next((entry.p50_ms for entry in _host_latencies(entries) if entry.conditions == conditions), np.nan)
         for entries in frame["latencies"]
     ]
-    return beside_baseline(frame, "latency", values)
+    return with_baseline(frame, "latency", values)
 
 
-def beside_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | None]) -> pd.DataFrame:
+def with_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | None]) -> pd.DataFrame:
     """`frame` with the numbers `values`, one a row, as `column`, and each run's own baseline's as `base_<column>`."""
     frame = frame.assign(**{column: pd.Series(values, index=frame.index, dtype=float)})
     base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")[column]
     return frame.assign(**{f"base_{column}": frame["run_id"].map(base).astype(float)})
 
 
-def timed_row(frame: pd.DataFrame, point: str, chosen: Conditions | None) -> tuple[dict[str, Any], str | None]:
-    """The row of one point, and how its latency on a host was measured: as `chosen`, or else the way this point was."""
+def row_with_latency(
+    frame: pd.DataFrame, point: str, conditions: Conditions | None
+) -> tuple[dict[str, Any], str | None]:
+    """The row of one point, and how its latency on a host was measured: under `conditions`, or else its first."""
     row = frame[frame["id"] == point]
-    entries = _on_host(row.iloc[0]["latencies"])
-    entry = next((each for each in entries if each.conditions == chosen), next(iter(entries), None))
+    entries = _host_latencies(row.iloc[0]["latencies"])
+    entry = next((each for each in entries if each.conditions == conditions), next(iter(entries), None))
     if entry is None:
         return row.iloc[0].to_dict(), None
     own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], entry.conditions)
-    return own_run[own_run["id"] == point].iloc[0].to_dict(), text.measured(entry)
+    return own_run[own_run["id"] == point].iloc[0].to_dict(), text.describe_latency(entry)
 
 
 def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Literal["high", "low"]) -> frozenset[str]:
     """The ids of the points that no other point on the same images beats on both axes."""
     ids: set[str] = set()
-    for _, alike in frame.groupby(SAME_IMAGES, dropna=False):
-        value = alike[y] if y_better == "high" else -alike[y]
-        ids.update(alike["id"][stats.pareto(alike[x], value)])
+    for _, comparable in frame.groupby(SAME_IMAGES, dropna=False):
+        value = comparable[y] if y_better == "high" else -comparable[y]
+        ids.update(comparable["id"][stats.pareto(comparable[x], value)])
     return frozenset(ids)
 
 
-def within_budget(
+def best_within_budget(
     frame: pd.DataFrame,
     x: str,
     y: str,
@@ -142,62 +144,64 @@ def within_budget(
     at_most: float | None,
     at_least: float | None,
 ) -> str | None:
-    """The id of the best point with x at most and y at least (for a loss: at most) what is given; None when none is.
+    """The id of the best point with x at most and y at least (for a loss: at most) the bounds; None when none fits.
 
     With a budget on x it is the most accurate one (ties: the cheapest); with only a bound on y, the cheapest one.
     """
     if at_most is None and at_least is None:
         return None
     sign = 1.0 if y_better == "high" else -1.0
-    fits = frame.dropna(subset=[x, y])
+    candidates = frame.dropna(subset=[x, y])
     if at_most is not None:
-        fits = fits[fits[x] <= at_most]
+        candidates = candidates[candidates[x] <= at_most]
     if at_least is not None:
-        fits = fits[sign * fits[y] >= sign * at_least]
-    if fits.empty:
+        candidates = candidates[sign * candidates[y] >= sign * at_least]
+    if candidates.empty:
         return None
-    ranked = fits.assign(_loss=-sign * fits[y]).sort_values([x, "_loss"] if at_most is None else ["_loss", x])
-    return str(ranked.iloc[0]["id"])
+    ranking = candidates.assign(_loss=-sign * candidates[y]).sort_values(
+        [x, "_loss"] if at_most is None else ["_loss", x]
+    )
+    return str(ranking.iloc[0]["id"])
 
 
-def halved(frame: pd.DataFrame) -> str | None:
+def best_at_half_macs(frame: pd.DataFrame) -> str | None:
     """The id of the most accurate final point that has at most half its network's MACs."""
     finals = frame[frame["final"] & ~frame["baseline"]]
     small = finals[finals["macs"] <= 0.5 * finals["base_macs"]].dropna(subset=["top1"])
     return None if small.empty else str(small.sort_values(["top1", "id"]).iloc[-1]["id"])
 
 
-def differing(frame: pd.DataFrame) -> list[str]:
-    """The settings in which the given points differ."""
+def differing_settings(frame: pd.DataFrame) -> list[str]:
+    """The settings in which these points differ."""
     return [key for key in SETTINGS if frame[key].astype(str).nunique(dropna=False) > 1]
 
 
-def _on_host(entries: Sequence[Timed]) -> list[Latency]:
+def _host_latencies(entries: Sequence[Timed]) -> list[Latency]:
     return [entry for entry in entries if isinstance(entry, Latency)]
 
 
 def _timings(row: Mapping[str, Any]) -> list[Timed]:
     """A point's timings, those of its host with the processor's name."""
     host = text.host_label(row.get("host"))
-    timed = map(read_timed, row.get("latency") or ())
-    return [replace(entry, host=host) if isinstance(entry, Latency) else entry for entry in timed]
+    timings = map(read_timed, row.get("latency") or ())
+    return [replace(entry, host=host) if isinstance(entry, Latency) else entry for entry in timings]
 
 
-def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
-    out = {key: row.get(key) for key in (*_RUN, *POINT)}
-    out |= {key: _cell(row.get(key)) for key in SETTINGS}
-    out["id"] = f"{row['run_id']}.{row['point']}"
-    out["final"] = bool(row.get("final"))
-    out["gallery"] = bool(row.get("gallery"))
-    out["note"] = row.get("note") or ""
-    out["before"] = bool(row.get("before_recovery"))
-    out["trajectory"] = f"{row['run_id']} {row['trajectory']}" if row.get("trajectory") else None
-    out["latencies"] = _timings(row)
-    out["widths"] = row.get("widths") or {}
-    out["blocks_removed"] = list(row.get("blocks_removed") or ())
-    return out
+def _record(row: Mapping[str, Any]) -> dict[str, Any]:
+    record = {key: row.get(key) for key in (*_RUN, *POINT)}
+    record |= {key: _scalar(row.get(key)) for key in SETTINGS}
+    record["id"] = f"{row['run_id']}.{row['point']}"
+    record["final"] = bool(row.get("final"))
+    record["gallery"] = bool(row.get("gallery"))
+    record["note"] = row.get("note") or ""
+    record["before"] = bool(row.get("before_recovery"))
+    record["trajectory"] = f"{row['run_id']} {row['trajectory']}" if row.get("trajectory") else None
+    record["latencies"] = _timings(row)
+    record["widths"] = row.get("widths") or {}
+    record["blocks_removed"] = list(row.get("blocks_removed") or ())
+    return record
 
 
-def _cell(value: Any) -> Any:
+def _scalar(value: Any) -> Any:
     """A setting as one value of a table: what is a list in the spec becomes its JSON text."""
     return json.dumps(value) if isinstance(value, list) else value

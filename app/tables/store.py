@@ -1,4 +1,4 @@
-"""What the pages read: the store's runs and points, and model sheets from a child process. All cached.
+"""What the pages read: the store's runs and points, and model summaries from a child process. All cached.
 
 Every cached read takes the store's token, which changes whenever anything was written.
 """
@@ -29,7 +29,7 @@ from engine.storage.store import Store
 
 ROOT = directories.PACKAGES
 ACTIVE = ("running", "queued")
-_SHEET_SECONDS = 300
+_SUMMARY_SECONDS = 300
 _FIELD = "field: "  # before the name of the field that an error of the child concerns
 _COSTS_TIME = {column: field for column, field in columns_of(RunSpec).items() if field.setting.costs_time}
 
@@ -44,9 +44,9 @@ def open_store() -> Store:
 
 
 def settled_token() -> str:
-    """The store's token, which every cached read takes, once jobs whose process is gone are known as such.
+    """The store's token, which every cached read takes, once jobs whose process has died are marked as interrupted.
 
-    A page and what refreshes itself in it begin with this, so that nothing dead is drawn as running.
+    A page and what refreshes itself in it begin with this, so that no dead job is shown as running.
     """
     results = open_store()
     worker.settle_lost(results)
@@ -78,7 +78,7 @@ def _runs(root: str, token: str) -> list[dict[str, Any]]:
 
 
 def timings(token: str) -> list[dict[str, Any]]:
-    """All timings on devices as the index has them, newest first."""
+    """All timings on boards as the index has them, newest first."""
     return _timings(str(results_root()), token)
 
 
@@ -98,17 +98,17 @@ def active_timings(token: str) -> list[dict[str, Any]]:
 
 
 def _by_start(jobs: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    unended = [job for job in jobs if job["state"] in ACTIVE]
-    return sorted(unended, key=lambda job: (ACTIVE.index(job["state"]), job["created"]))
+    active = [job for job in jobs if job["state"] in ACTIVE]
+    return sorted(active, key=lambda job: (ACTIVE.index(job["state"]), job["created"]))
 
 
 def registry() -> Registry:
-    """The devices that the user has added."""
+    """The boards that the user has added."""
     return Registry(results_root())
 
 
-def devices() -> list[Board]:
-    """The devices in the order in which they were added; WorkError when their file is damaged."""
+def boards() -> list[Board]:
+    """The boards in the order in which they were added; WorkError when their file is damaged."""
     return registry().all()
 
 
@@ -125,7 +125,7 @@ def _with_onnx(root: str, token: str) -> frozenset[str]:
 
 
 def can_be_timed(point: Mapping[str, Any]) -> bool:
-    """Whether a device can be asked to time a point: it is not an INT8 one, and its ONNX file is there."""
+    """Whether a board can time a point: it is not an INT8 one, and its ONNX file is there."""
     run = None if point["int8"] else run_or_none(str(point["run_id"]))
     return run is not None and (run.path / "models" / f"p{point['point']}.onnx").is_file()
 
@@ -140,7 +140,7 @@ def run_or_none(run_id: str) -> Run | None:
 
 @dataclass(frozen=True)
 class SummaryFailure:
-    """Why no sheet could be made: one sentence, and the field of the spec that it concerns where that is known."""
+    """Why there is no model summary: one sentence, and the field of the spec that it concerns, if any."""
 
     sentence: str
     field: str | None = None
@@ -152,19 +152,19 @@ def summary(spec: RunSpec) -> ModelSummary | SummaryFailure:
     Made again when the weights or the data have changed on the disk; a failure is believed for a few seconds only.
     """
     source = spec.data.root or spec.data.name.partition(":")[2]
-    call = ["--model", spec.model, "--weights", spec.weights, "--data", spec.data.name]
-    call += ["--data-root", spec.data.root] if spec.data.root else []
-    call += ["--results", str(results_root())]
-    return _sheet_or_failure(tuple(call), (_stamp(spec.weights), _stamp(source)))
+    flags = ["--model", spec.model, "--weights", spec.weights, "--data", spec.data.name]
+    flags += ["--data-root", spec.data.root] if spec.data.root else []
+    flags += ["--results", str(results_root())]
+    return _summary_or_failure(tuple(flags), (_stamp(spec.weights), _stamp(source)))
 
 
 Stamps = tuple[tuple[int, int] | None, ...]
 
 
 @st.cache_data(max_entries=64, ttl="15s", show_spinner=False)
-def _sheet_or_failure(call: tuple[str, ...], stamps: Stamps) -> ModelSummary | SummaryFailure:
+def _summary_or_failure(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary | SummaryFailure:
     try:
-        return _sheet(call, stamps)
+        return _summary(flags, stamps)
     except WorkError as error:
         return SummaryFailure(str(error))
     except RequestError as error:
@@ -172,30 +172,30 @@ def _sheet_or_failure(call: tuple[str, ...], stamps: Stamps) -> ModelSummary | S
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _sheet(call: tuple[str, ...], stamps: Stamps) -> ModelSummary:
-    """The child's answer; `stamps` only make the cache tell changed files from unchanged ones."""
+def _summary(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary:
+    """The child's output; `stamps` only make the cache tell changed files from unchanged ones."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "engine", "sheet", *call, "--name-field", "--json"],
+        child = subprocess.run(
+            [sys.executable, "-m", "engine", "sheet", *flags, "--name-field", "--json"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=_SHEET_SECONDS,
+            timeout=_SUMMARY_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise WorkError(f"building the network took longer than {_SHEET_SECONDS // 60} minutes") from None
+        raise WorkError(f"building the network took longer than {_SUMMARY_SECONDS // 60} minutes") from None
     try:
-        answer = json.loads(done.stdout)
+        document = json.loads(child.stdout)
     except ValueError:
-        last = done.stderr.strip().rsplit("\n", 1)[-1]
-        raise WorkError(f"building the network failed: {last or f'exit code {done.returncode}'}") from None
-    if "error" in answer and done.returncode == RequestError.exit_code:
-        raise RequestError(answer["error"], field=_field_of(done.stderr))
-    if "error" in answer:
-        raise WorkError(answer["error"])
-    return ModelSummary.from_json(answer)
+        last = child.stderr.strip().rsplit("\n", 1)[-1]
+        raise WorkError(f"building the network failed: {last or f'exit code {child.returncode}'}") from None
+    if "error" in document and child.returncode == RequestError.exit_code:
+        raise RequestError(document["error"], field=_field_of(child.stderr))
+    if "error" in document:
+        raise WorkError(document["error"])
+    return ModelSummary.from_json(document)
 
 
 def _field_of(log: str) -> str | None:
@@ -206,13 +206,13 @@ def _field_of(log: str) -> str | None:
 
 def _stamp(path: str) -> tuple[int, int] | None:
     try:
-        seen = Path(path).stat()
+        status = Path(path).stat()
     except (OSError, ValueError):
         return None
-    return seen.st_mtime_ns, seen.st_size
+    return status.st_mtime_ns, status.st_size
 
 
-def expected_seconds(past: Sequence[Mapping[str, Any]], spec: RunSpec) -> float | None:
+def expected_seconds(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> float | None:
     """How long such a run took on this machine before (the median of like ones); None when there is none to go by.
 
     Alike is: the same in every setting that costs time, one after the other or alternating, and as many targets.
@@ -220,11 +220,13 @@ def expected_seconds(past: Sequence[Mapping[str, Any]], spec: RunSpec) -> float 
     """
     request = spec.model_dump(mode="json")
     costs = {column: value_at(request, field.place) for column, field in _COSTS_TIME.items()}
-    took = [run["finished"] - run["started"] for run in past if _is_measured(run) and _is_alike(run, spec, costs)]
-    return float(np.median(took)) if took else None
+    durations = [
+        run["finished"] - run["started"] for run in history if _has_duration(run) and _is_alike(run, spec, costs)
+    ]
+    return float(np.median(durations)) if durations else None
 
 
-def _is_measured(run: Mapping[str, Any]) -> bool:
+def _has_duration(run: Mapping[str, Any]) -> bool:
     return run["state"] == "done" and not run["gallery"] and bool(run["started"] and run["finished"])
 
 

@@ -8,7 +8,7 @@ import streamlit as st
 from app.tables import store as tables
 from engine.jobs import worker
 from engine.storage.store import Store
-from tests.support.screen import small_sheet
+from tests.support.screen import small_summary
 
 
 @pytest.fixture
@@ -22,8 +22,8 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 
 @pytest.fixture
 def submitted(results: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Store]]:
-    """A launch page with a sheet at hand, whose runs nobody works on; the stores for which a worker was asked."""
-    asked: list[Store] = []
-    monkeypatch.setattr(tables, "summary", lambda *_: small_sheet())
-    monkeypatch.setattr(worker, "start_detached", lambda store: asked.append(store) or True)
-    yield asked
+    """A launch page with a model summary, and no worker; the stores for which one was to be started."""
+    stores: list[Store] = []
+    monkeypatch.setattr(tables, "summary", lambda *_: small_summary())
+    monkeypatch.setattr(worker, "start_detached", lambda store: stores.append(store) or True)
+    yield stores

@@ -78,8 +78,8 @@ def _see_in_explore(page: Page, address: str, results: Store, point: PointId) ->
     page.get_by_role("combobox", name=re.compile("Cost")).click()
     page.get_by_role("option", name="Latency on tx2", exact=True).click()
     expect(page.get_by_role("figure", name=re.compile("Top-1 against Latency on tx2 for 2 models"))).to_be_visible()
-    found = results.run(point.run).measurements()
-    p50 = next(one["p50_ms"] for one in found if one["point"] == point.point)
+    measurements = results.run(point.run).measurements()
+    p50 = next(one.p50_ms for one in measurements if one.point == point.point)
     metric = page.get_by_test_id("stMetric").filter(has_text="Latency on tx2").get_by_test_id("stMetricValue")
     assert float(metric.inner_text().removesuffix(" ms")) == pytest.approx(p50, rel=0.01)
 
@@ -89,9 +89,10 @@ def test_devices_are_removed_one_after_the_other(results: Store, address: str, p
     for name in ("first", "second", "third"):
         Registry(results.root).add(parse(name, f"{name}.invalid"))
     page.goto(f"{address}/devices")
-    for gone, left in (("second", 2), ("third", 1), ("first", 0)):
-        page.locator(f".st-key-remove-{gone}").get_by_role("button").click()
+    for board, remaining in (("second", 2), ("third", 1), ("first", 0)):
+        page.locator(f".st-key-remove-{board}").get_by_role("button").click()
         page.get_by_role("dialog").get_by_role("button", name="Remove").click()
-        expect(page.get_by_text(f"{gone} removed")).to_be_visible()
-        expect(page.get_by_role("button", name="Check", exact=True)).to_have_count(left)
+        expect(page.get_by_text(f"{board} removed")).to_be_visible()
+        expect(page.get_by_role("button", name="Check", exact=True)).to_have_count(remaining)
+    expect(page.get_by_role("button", name="Add a device")).to_have_count(1)
     expect(page.get_by_role("button", name="Add a device")).to_be_visible()

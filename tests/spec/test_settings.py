@@ -72,7 +72,7 @@ print(json.dumps({
     "command": flags.command_line("submit", given),
     "runs": sorted(row["gloss"] for row in results.runs()),
     "points": sorted(set(frame["gloss"])),
-    "differing": points.differing(frame),
+    "differing": points.differing_settings(frame),
     "absolute": Path(run.parse({"finish": "varnish"}).finish).is_absolute(),
     "heading": points.SETTINGS["gloss"],
     "told": [hover for hover in frame["hover"] if "shine 0.7 lm" in hover] != [],
@@ -203,7 +203,7 @@ def test_no_column_hides_what_a_row_has_besides(tmp_path: Path) -> None:
     store = Store(tmp_path / "results", gallery=tmp_path / "none")
     run = runs.finished(store, parse({}))
     summary: set[str] = set(store.runs()[0])
-    own = {key for point in run.points() for key in point}
+    own = {key for point in run.points() for key in point.to_json()}
     assert not own & set(columns_of(RunSpec)) and set(columns_of(RunSpec)) < summary
     rows: list[dict[str, Any]] = store.points()
     assert all(set(columns_of(RunSpec)) <= set(row) for row in rows)

@@ -19,9 +19,9 @@ BASE_MACS, BASE_PARAMS, BASE_TOP1 = 40_000_000, 270_000, 0.90
 
 def widths(keep: float, removed: tuple[str, ...] = ()) -> dict[str, list[int]]:
     """Every convolution's [original, kept]; 0 inside removed blocks."""
-    gone = tuple(f"{name}." for name in removed)
+    prefixes = tuple(f"{name}." for name in removed)
     return {
-        name: [width, 0 if gone and name.startswith(gone) else max(1, round(width * keep))]
+        name: [width, 0 if prefixes and name.startswith(prefixes) else max(1, round(width * keep))]
         for name, width in WIDTHS.items()
     }
 
@@ -92,7 +92,7 @@ def finished(store: Store, spec: RunSpec, *, loss: float = 0.06, files: bool = T
 def attempts(phase: str, keep: float, step: int, names: tuple[str, ...], **more: Any) -> dict[str, Any]:
     """The fields of an `attempts` event: the first of `names` was removed; the later a name, the more it hurts."""
     total = 500
-    tried = [
+    entries = [
         {
             "name": name,
             "what": "block" if phase == "layers" else "channels",
@@ -114,7 +114,7 @@ def attempts(phase: str, keep: float, step: int, names: tuple[str, ...], **more:
         "step": step,
         "measure": "accuracy",
         "before": before,
-        "attempts": tried,
+        "attempts": entries,
     } | more
 
 
@@ -158,7 +158,7 @@ def spec(**more: Any) -> RunSpec:
 
 
 def probe(**more: Any) -> Probe:
-    """What a TX2 says about itself, unless told otherwise."""
+    """A TX2's probe; `more` replaces fields."""
     document = {
         "model": "quill", "compatible": ["nvidia,tegra186"], "jetson": "tx2", "l4t": "32.7.1", "jetpack": "4.6.1",
         "tensorrt": "8.2.1", "trtexec": "/usr/src/tensorrt/bin/trtexec", "onnxruntime": None, "providers": [],
@@ -173,7 +173,7 @@ def probe(**more: Any) -> Probe:
 
 
 def timing(point: int, device: str = "tx2", **more: Any) -> Measurement:
-    """What a device measured of a point: 3 ms and 30 mJ for each inference, unless told otherwise."""
+    """A board's measurement of a point: 3 ms and 30 mJ for each inference; `more` replaces fields."""
     line = {
         "point": point, "device": device, "job": "20260102-030405-0a1b2c3d", "at": 1_770_000_000.0 + point,
         "tool": "trtexec", "version": "8.2.1", "precision": "fp32", "provider": "TensorRT", "threads": None, "batch": 1,
@@ -187,7 +187,7 @@ def timing(point: int, device: str = "tx2", **more: Any) -> Measurement:
 
 
 def on_board(run: Run, *points: int, device: str = "tx2", slower: float = 9.0, **more: Any) -> None:
-    """Times these points of a run of this file on a device, `slower` times as slow as the host."""
+    """Times these points of a run of this file on a board, `slower` times as slow as the host."""
     host = {point.point: point.latency[0].p50_ms for point in run.points()}
     for point in points:
         p50 = slower * host[point]

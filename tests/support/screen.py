@@ -1,4 +1,4 @@
-"""What tests ask of a page: the app in a test browser, and a network's sheet at hand. Test-only."""
+"""The app in a test browser, and a small model summary. Test-only."""
 
 import base64
 import json
@@ -12,7 +12,7 @@ from engine.graph.cost import cost
 from engine.graph.summary import Block, ChannelGroup, Layer, ModelSummary
 
 
-def small_sheet(normed: bool = True) -> ModelSummary:
+def small_summary(normed: bool = True) -> ModelSummary:
     """A stem, one residual block that may go, and a classifier."""
     convs = [("conv1", 0, 1), ("block.conv1", 1, 2), ("block.conv2", 2, 1)]
     layers = [Layer(name, "conv", 0, 16, 1, 9, 64, False, normed, ((a, 1),), ((b, 1),)) for name, a, b in convs]
@@ -43,16 +43,16 @@ def app(page: str = "explore", **query: str | list[str]) -> AppTest:
     return at
 
 
-def launch(**chosen: str) -> AppTest:
+def launch(**choices: str) -> AppTest:
     """The launch page with an order, and methods for the layers and the channels."""
     at = app("launch")
-    for key, value in chosen.items():
+    for key, value in choices.items():
         at.selectbox(key=f"launch_{key}").set_value(value).run()
     assert not at.exception, at.exception
     return at
 
 
-def drawn_points(at: AppTest) -> int:
+def point_count(at: AppTest) -> int:
     return sum(len(trace["customdata"]) for trace in chart(at)["data"] if trace.get("customdata"))
 
 

@@ -20,13 +20,13 @@ def event(phase: str, keep: float, step: int, names: tuple[str, ...], **more: An
 
 def table(lines: list[dict[str, Any]], order: str, keep: tuple[float, ...] = (0.8, 0.6)) -> pd.DataFrame:
     """The attempts of a run of that order as the page has them."""
-    asked = RunSpec.model_construct(
+    spec = RunSpec.model_construct(
         order=order,
         target=TargetSpec(keep=keep),
         depth=DepthSpec(method="direct"),
         width=WidthSpec(method="progressive"),
     )
-    return attempt_map.table(describe_attempts([Attempts.from_json(line) for line in lines], asked))
+    return attempt_map.table(describe_attempts([Attempts.from_json(line) for line in lines], spec))
 
 
 @pytest.fixture
@@ -51,11 +51,11 @@ def test_steps_of_a_first_phase_count_on_over_its_targets(direct: pd.DataFrame) 
     assert list(direct["at"]) == [1, 1, 1, 2, 2, 3]
 
 
-def test_a_later_phase_has_a_trail_for_each_target() -> None:
+def test_a_later_phase_has_a_trajectory_for_each_target() -> None:
     events = [event("channels", keep, step, ("conv1",)) for keep in (0.8, 0.6) for step in (1, 2)]
-    tried = table(events, "layers-channels")
-    assert list(tried["trajectory"]) == ["channels, 0.80×"] * 2 + ["channels, 0.60×"] * 2
-    assert list(tried["at"]) == [1, 2, 1, 2]
+    attempts = table(events, "layers-channels")
+    assert list(attempts["trajectory"]) == ["channels, 0.80×"] * 2 + ["channels, 0.60×"] * 2
+    assert list(attempts["at"]) == [1, 2, 1, 2]
 
 
 def test_a_step_that_was_done_again_counts_once() -> None:
@@ -65,11 +65,11 @@ def test_a_step_that_was_done_again_counts_once() -> None:
 
 def test_rows_stand_in_order_of_depth_and_everything_at_once_comes_last() -> None:
     names = ["channels", "layer3.1", "conv1", "layer1.0.conv2", "layer1.0"]
-    assert attempt_map.in_order(names, LAYERS) == ["conv1", "layer1.0", "layer1.0.conv2", "layer3.1", "channels"]
+    assert attempt_map.sort_by_depth(names, LAYERS) == ["conv1", "layer1.0", "layer1.0.conv2", "layer3.1", "channels"]
 
 
 def test_the_first_block_is_not_taken_for_the_tenth() -> None:
-    assert attempt_map.in_order(["b.10", "b.1"], ["b.0.conv", "b.1.conv", "b.10.conv"]) == ["b.1", "b.10"]
+    assert attempt_map.sort_by_depth(["b.10", "b.1"], ["b.0.conv", "b.1.conv", "b.10.conv"]) == ["b.1", "b.10"]
 
 
 def test_the_map_has_a_column_for_each_step_and_marks_what_was_removed(direct: pd.DataFrame) -> None:
@@ -83,9 +83,9 @@ def test_the_map_has_a_column_for_each_step_and_marks_what_was_removed(direct: p
 
 
 def test_the_colour_counts_what_is_saved_where_the_selection_did() -> None:
-    tried = table([event("channels", 0.8, 1, ("conv1", "layer1.0.conv1"))], "channels")
+    attempts = table([event("channels", 0.8, 1, ("conv1", "layer1.0.conv1"))], "channels")
     plain, shared = (
-        heat(attempt_map.figure(tried, LAYERS, attempt_map.ColourUnit("loss", per_saving), ink=theme.DARK)).z[1][0]
+        heat(attempt_map.figure(attempts, LAYERS, attempt_map.ColourUnit("loss", per_saving), ink=theme.DARK)).z[1][0]
         for per_saving in (False, True)
     )
     assert plain == pytest.approx(0.008) and shared == pytest.approx(0.008 / 4)
@@ -121,14 +121,14 @@ def test_cka_has_no_counts_and_needs_none() -> None:
     for attempt in plain["attempts"]:
         for key in ("correct", "total", "loss", "divergence"):
             del attempt[key]
-    tried = table([plain], "layers")
-    fig = attempt_map.figure(tried, LAYERS, attempt_map.ColourUnit("cka", False), ink=theme.LIGHT)
+    attempts = table([plain], "layers")
+    fig = attempt_map.figure(attempts, LAYERS, attempt_map.ColourUnit("cka", False), ink=theme.LIGHT)
     assert "images" not in heat(fig).text[0][0] and "1 − CKA" in heat(fig).text[0][0]
-    assert not {"accuracy", "loss", "images", "channels"} & set(attempt_map.readable(tried))
+    assert not {"accuracy", "loss", "images", "channels"} & set(attempt_map.display_rows(attempts))
 
 
 def test_the_table_begins_with_the_last_step(direct: pd.DataFrame) -> None:
-    rows = attempt_map.readable(direct)
+    rows = attempt_map.display_rows(direct)
     assert list(rows["step"]) == [3, 2, 2, 1, 1, 1]
     assert "channels" not in rows and rows["removed"].sum() == 3
 

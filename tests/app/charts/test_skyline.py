@@ -5,9 +5,9 @@ from tests.support import runs
 
 
 def test_a_bar_a_convolution_in_order_of_depth() -> None:
-    drawn = skyline.bars(runs.widths(0.5))
-    assert [bar.name for bar in drawn] == list(runs.WIDTHS)
-    assert [bar.at for bar in drawn] == sorted(bar.at for bar in drawn)
+    bars = skyline.bars(runs.widths(0.5))
+    assert [bar.name for bar in bars] == list(runs.WIDTHS)
+    assert [bar.at for bar in bars] == sorted(bar.at for bar in bars)
 
 
 def test_the_filling_is_the_share_of_channels_kept() -> None:
@@ -16,16 +16,16 @@ def test_the_filling_is_the_share_of_channels_kept() -> None:
 
 
 def test_layers_of_a_removed_block_are_hatched_and_empty() -> None:
-    drawn = {bar.name: bar for bar in skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])}
-    assert drawn["layer1.1.conv1"].removed and drawn["layer1.1.conv1"].share == 0
-    assert not drawn["layer1.0.conv1"].removed
-    picture = skyline.svg(tuple(drawn.values()), "#009E73")
+    bars = {bar.name: bar for bar in skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])}
+    assert bars["layer1.1.conv1"].removed and bars["layer1.1.conv1"].share == 0
+    assert not bars["layer1.0.conv1"].removed
+    picture = skyline.svg(tuple(bars.values()), "#009E73")
     assert picture.count('fill="url(#gone)"') == 2
 
 
 def test_a_block_whose_name_begins_alike_is_not_hatched() -> None:
-    drawn = skyline.bars({"layer1.10.conv1": [8, 8]}, ["layer1.1"])
-    assert not drawn[0].removed
+    bars = skyline.bars({"layer1.10.conv1": [8, 8]}, ["layer1.1"])
+    assert not bars[0].removed
 
 
 def test_stages_are_set_apart_by_a_gap() -> None:
@@ -49,12 +49,12 @@ def test_the_stage_is_read_from_the_name(layer: str, stage: str) -> None:
 
 
 def test_the_description_counts_layers_and_channels() -> None:
-    drawn = skyline.bars({"a": [8, 4], "b.c": [8, 0]}, ["b"])
-    assert skyline.describe(drawn) == "Skyline: 1 of 2 convolutions and 4 of 16 channels are kept."
+    bars = skyline.bars({"a": [8, 4], "b.c": [8, 0]}, ["b"])
+    assert skyline.describe(bars) == "Skyline: 1 of 2 convolutions and 4 of 16 channels are kept."
 
 
 def test_the_chart_draws_the_same_bars() -> None:
-    drawn = skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])
-    filled, outline = skyline.figure(drawn, "#009E73").data
+    bars = skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])
+    filled, outline = skyline.figure(bars, "#009E73").data
     assert list(outline.marker.pattern.shape).count("/") == 2
-    assert [y / h for y, h in zip(filled.y, outline.y, strict=True)] == pytest.approx([bar.share for bar in drawn])
+    assert [y / h for y, h in zip(filled.y, outline.y, strict=True)] == pytest.approx([bar.share for bar in bars])

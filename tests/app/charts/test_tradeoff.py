@@ -20,8 +20,8 @@ def frame(results: Store) -> pd.DataFrame:
     return points.tidy(results.points())
 
 
-def traces(fig: object, **wanted: object) -> list[object]:
-    return [t for t in fig.data if all(t[key] == value for key, value in wanted.items())]  # type: ignore[attr-defined]
+def traces(fig: object, **properties: object) -> list[object]:
+    return [t for t in fig.data if all(t[key] == value for key, value in properties.items())]  # type: ignore[attr-defined]
 
 
 def draw(frame: pd.DataFrame, **more: object) -> object:
@@ -41,30 +41,30 @@ def test_an_ensemble_mixes_its_members_colours() -> None:
 
 
 def test_points_are_coloured_by_criterion_and_shaped_by_order(frame: pd.DataFrame) -> None:
-    fig = draw(points.of_kind(frame, before=True, steps=False))
+    fig = draw(points.select(frame, before=True, steps=False))
     (group,) = traces(fig, name="L1 norm, channels → layers")
     assert group.marker.color == theme.CRITERION_COLOURS["l1"]
     assert set(group.marker.symbol) == {"diamond", "diamond-open"}
 
 
 def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
-    shown = points.of_kind(frame, before=True, steps=False)
-    (group,) = traces(draw(shown), name="L1 norm, channels → layers")
-    stages = shown.set_index("id")["stage"]
+    rows = points.select(frame, before=True, steps=False)
+    (group,) = traces(draw(rows), name="L1 norm, channels → layers")
+    stages = rows.set_index("id")["stage"]
     for symbol, (point, _) in zip(group.marker.symbol, group.customdata, strict=True):
         assert symbol.endswith("-open") == (stages[point] == "pruned")
 
 
 def test_what_hollow_means_is_in_the_legend_where_it_is_shown(frame: pd.DataFrame) -> None:
     for before in (False, True):
-        fig = draw(points.of_kind(frame, before=before, steps=False))
+        fig = draw(points.select(frame, before=before, steps=False))
         assert len(traces(fig, name="before recovery")) == int(before)
 
 
 def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
-    shown = points.of_kind(frame, before=False, steps=False)
-    front = points.front(shown, "macs", "top1", y_better="high")
-    fig = draw(shown, marks=tradeoff.Marks(front=front))
+    rows = points.select(frame, before=False, steps=False)
+    front = points.front(rows, "macs", "top1", y_better="high")
+    fig = draw(rows, marks=tradeoff.Marks(front=front))
     for group in traces(fig, mode="markers"):
         if group.customdata is not None and group.name != "baseline":
             for opacity, (point, _) in zip(group.marker.opacity, group.customdata, strict=True):
@@ -74,7 +74,7 @@ def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
 
 
 def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.DataFrame) -> None:
-    fig = draw(points.of_kind(frame, before=False, steps=False))
+    fig = draw(points.select(frame, before=False, steps=False))
     lines = [t for t in fig.data if t.mode == "lines" and t.fill is None and t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
     assert [(line.name, len(line.x)) for line in lines] == [("Taylor", 3), ("L1 norm", 3)]
     (band,) = traces(fig, fill="toself")
@@ -89,9 +89,9 @@ def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: 
 
 
 def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
-    asked = {"order": "layers", "depth": {"method": "direct"}, "criterion": "accuracy", "int8": True}
-    runs.stepwise(results, RunSpec.model_validate(asked | {"target": {"keep": [0.6, 0.3]}}), steps=2)
-    fig = draw(points.of_kind(points.tidy(results.points()), before=False, steps=True))
+    request = {"order": "layers", "depth": {"method": "direct"}, "criterion": "accuracy", "int8": True}
+    runs.stepwise(results, RunSpec.model_validate(request | {"target": {"keep": [0.6, 0.3]}}), steps=2)
+    fig = draw(points.select(points.tidy(results.points()), before=False, steps=True))
     (line,) = traces(fig, name="Exact accuracy, steps")
     assert len(line.x) == 4 and list(line.x) == sorted(line.x)  # type: ignore[attr-defined]
     (group,) = traces(fig, name="Exact accuracy, layers")
@@ -101,9 +101,9 @@ def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
 
 
 def test_the_way_of_a_run_names_the_methods_that_take_steps() -> None:
-    assert text.way_label("layers-channels", "one-shot", "one-shot") == "layers → channels"
-    assert text.way_label("layers-channels", "direct", "progressive") == "direct layers → progressive channels"
-    assert text.way_label("alternate", "one-shot", "one-shot") == "alternate"
+    assert text.method_label("layers-channels", "one-shot", "one-shot") == "layers → channels"
+    assert text.method_label("layers-channels", "direct", "progressive") == "direct layers → progressive channels"
+    assert text.method_label("alternate", "one-shot", "one-shot") == "alternate"
 
 
 def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
@@ -150,18 +150,18 @@ def test_learning_curves_have_a_line_where_a_stage_begins() -> None:
 
 
 @pytest.fixture
-def on_tx2(results: Store) -> tuple[pd.DataFrame, board_columns.BoardSetting]:
+def on_tx2(results: Store) -> tuple[pd.DataFrame, board_columns.BoardConditions]:
     """A baseline and two pruned points on a device: 8, 9 and 10 times as slow as on the host."""
     run = runs.finished(results, RunSpec.model_validate({"criterion": "l1", "target": {"keep": [0.6, 0.3]}}))
     for point, slower in ((0, 8.0), (2, 9.0), (4, 10.0)):
         runs.on_board(run, point, slower=slower)
     frame = points.tidy(results.points())
-    on = board_columns.settings(frame, "tx2")[0]
-    return board_columns.with_device(points.with_latency(frame, points.timings(frame)[0]), on), on
+    board = board_columns.conditions(frame, "tx2")[0]
+    return board_columns.with_board(points.with_latency(frame, points.host_conditions(frame)[0]), board), board
 
 
 def test_host_and_device_are_compared_along_the_line_of_the_median_ratio(
-    on_tx2: tuple[pd.DataFrame, board_columns.BoardSetting],
+    on_tx2: tuple[pd.DataFrame, board_columns.BoardConditions],
 ) -> None:
     fig = host_vs_board.figure(*on_tx2, "CPU", ink=theme.LIGHT)
     (line,) = (trace for trace in fig.data if trace.mode == "lines")
@@ -173,15 +173,17 @@ def test_host_and_device_are_compared_along_the_line_of_the_median_ratio(
     assert list(base.x) == pytest.approx([1.2]) and list(base.y) == pytest.approx([9.6])  # type: ignore[attr-defined]
 
 
-def test_the_comparison_says_its_point_in_words(on_tx2: tuple[pd.DataFrame, board_columns.BoardSetting]) -> None:
-    frame, on = on_tx2
-    said = "Latency on tx2 against latency on the host for 3 models: it takes 9 times as long, from 8 to 10."
-    assert host_vs_board.describe(frame, on) == said
-    assert host_vs_board.describe(frame[frame["point"] == 1], on) == "No model was timed both on tx2 and on the host."
-    assert not host_vs_board.figure(frame[frame["point"] == 1], on, "CPU", ink=theme.DARK).data
+def test_the_comparison_says_its_point_in_words(on_tx2: tuple[pd.DataFrame, board_columns.BoardConditions]) -> None:
+    frame, board = on_tx2
+    sentence = "Latency on tx2 against latency on the host for 3 models: it takes 9 times as long, from 8 to 10."
+    assert host_vs_board.describe(frame, board) == sentence
+    assert (
+        host_vs_board.describe(frame[frame["point"] == 1], board) == "No model was timed both on tx2 and on the host."
+    )
+    assert not host_vs_board.figure(frame[frame["point"] == 1], board, "CPU", ink=theme.DARK).data
 
 
-def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, board_columns.BoardSetting]) -> None:
+def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, board_columns.BoardConditions]) -> None:
     rows = host_vs_board.rows(on_tx2[0])
     assert list(rows["model"]) == ["L1 norm 0.30×, layers → channels", "L1 norm 0.60×, layers → channels", "Not pruned"]
     assert list(rows["p50"] / rows["host"]) == pytest.approx([10, 9, 8])
@@ -190,7 +192,7 @@ def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, boa
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "label"),
     [
         (20_300_000, "20.3 M"),
         (999_999, "1.00 M"),
@@ -205,5 +207,5 @@ def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, boa
         (None, "–"),
     ],
 )
-def test_numbers_have_three_figures_and_a_prefix(value: float | None, said: str) -> None:
-    assert format.si(value) == said
+def test_numbers_have_three_figures_and_a_prefix(value: float | None, label: str) -> None:
+    assert format.si(value) == label

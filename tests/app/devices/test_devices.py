@@ -1,4 +1,4 @@
-"""The page of the devices, with boards that only answer as they are told to; tests/browser has a real one."""
+"""The page of the devices, with fake boards; tests/browser has a real one."""
 
 import threading
 from pathlib import Path
@@ -41,8 +41,8 @@ class Boards:
         return runs.probe() if isinstance(answer, Exception) else answer
 
     def host_key(self, device: Board, root: Path, timeout: float = 10.0) -> trust.HostKey:
-        known = OLD if self.state == "changed" else None
-        return trust.HostKey(device.name, device.host, 22, "ssh-ed25519", NEW, self.state, known, "AAAA", self.jump)
+        known_key = OLD if self.state == "changed" else None
+        return trust.HostKey(device.name, device.host, 22, "ssh-ed25519", NEW, self.state, known_key, "AAAA", self.jump)
 
     def accept(self, root: Path, host_key: trust.HostKey) -> None:
         if self.refusal is not None:
@@ -63,16 +63,16 @@ def changed() -> Exception:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Boards:
-    made = Boards()
-    monkeypatch.setattr(session, "probe", made.probe)
-    monkeypatch.setattr(trust, "fetch_host_key", made.host_key)
-    monkeypatch.setattr(trust, "accept", made.accept)
-    return made
+def fakes(monkeypatch: pytest.MonkeyPatch) -> Boards:
+    fakes = Boards()
+    monkeypatch.setattr(session, "probe", fakes.probe)
+    monkeypatch.setattr(trust, "fetch_host_key", fakes.host_key)
+    monkeypatch.setattr(trust, "accept", fakes.accept)
+    return fakes
 
 
 @pytest.fixture
-def tx2(results: Store, world: Boards) -> Board:
+def tx2(results: Store, fakes: Boards) -> Board:
     """A device of the list that was never asked."""
     results.prepare()
     device = parse("tx2", "nvidia@192.168.55.1:2222")
@@ -97,18 +97,18 @@ def test_without_devices_the_page_says_what_it_will_show_and_has_one_button(resu
 
 
 def test_a_device_is_asked_for_its_key_when_it_is_added_and_trusted_only_on_consent(
-    results: Store, world: Boards
+    results: Store, fakes: Boards
 ) -> None:
-    world.answers["tx2"] = untrusted()
+    fakes.answers["tx2"] = untrusted()
     at = press(app("devices"), "Add a device")
     next(field for field in at.text_input if field.label == "Name").set_value("tx2")
     next(field for field in at.text_input if field.label == "Address").set_value("nvidia@192.168.55.1")
     press(at, "Add")
-    assert [device.target for device in store.devices()] == ["nvidia@192.168.55.1"]
+    assert [device.target for device in store.boards()] == ["nvidia@192.168.55.1"]
     assert NEW in codes(at) and "ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub" in codes(at)
-    assert world.asked == ["tx2"] and not world.accepted
+    assert fakes.asked == ["tx2"] and not fakes.accepted
     press(at, "They are the same, trust it")
-    assert world.accepted == ["tx2"] and world.asked == ["tx2", "tx2"]
+    assert fakes.accepted == ["tx2"] and fakes.asked == ["tx2", "tx2"]
     assert any("reachable" in markdown.value for markdown in at.markdown)
 
 
@@ -117,46 +117,46 @@ def test_a_device_is_asked_for_its_key_when_it_is_added_and_trusted_only_on_cons
     [("; rm -rf ~", "h", "device name"), ("tx2", "a b@h", "user name"), ("", "h", "device name"), ("tx2", "", "host")],
 )
 def test_a_device_that_is_none_is_refused_where_it_was_typed(
-    results: Store, world: Boards, name: str, target: str, word: str
+    results: Store, fakes: Boards, name: str, target: str, word: str
 ) -> None:
     at = press(app("devices"), "Add a device")
     next(field for field in at.text_input if field.label == "Name").set_value(name)
     next(field for field in at.text_input if field.label == "Address").set_value(target)
     press(at, "Add")
     assert len(errors(at)) == 1 and word in errors(at)[0]
-    assert store.devices() == [] and not world.asked
+    assert store.boards() == [] and not fakes.asked
 
 
-def test_loading_the_page_connects_to_nothing(tx2: Board, world: Boards) -> None:
+def test_loading_the_page_connects_to_nothing(tx2: Board, fakes: Boards) -> None:
     at = app("devices")
-    assert not world.asked and "Check asks it" in captions(at)
+    assert not fakes.asked and "Check asks it" in captions(at)
 
 
-def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"] = runs.probe(problems=["a rail cannot be read"])
+def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"] = runs.probe(problems=["a rail cannot be read"])
     at = press(app("devices"), "Check")
     for page in (at, app("devices")):
-        said = "\n".join(table.value.astype(str).to_string() for table in page.table)
+        page_text = "\n".join(table.value.astype(str).to_string() for table in page.table)
         for part in ("Jetson TX2 (quill)", "JetPack 4.6.1, L4T 32.7.1", "TensorRT 8.2.1", "MAXN (0), clocks locked",
                      "43 °C (MCPU-therm)", "9.80 GB"):  # fmt: skip
-            assert part in said
+            assert part in page_text
         assert "A rail cannot be read" in captions(page)
-    assert world.asked == ["tx2"]
+    assert fakes.asked == ["tx2"]
 
 
-def test_an_answer_is_not_taken_for_that_of_another_device_of_the_name(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"] = runs.probe()
+def test_an_answer_is_not_taken_for_that_of_another_device_of_the_name(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"] = runs.probe()
     press(app("devices"), "Check")
     assert probes.last_result(tx2) is not None
     assert probes.last_result(parse("tx2", "nvidia@192.168.55.2")) is None
 
 
-def test_several_devices_are_asked_at_once(tx2: Board, world: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_devices_are_asked_at_once(tx2: Board, fakes: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
     store.registry().add(parse("nano", "10.0.0.9"))
-    together = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=10)
 
     def probe(device: Board, root: Path, password: str | None = None) -> Any:
-        together.wait()
+        barrier.wait()
         return runs.probe()
 
     monkeypatch.setattr(session, "probe", probe)
@@ -165,19 +165,19 @@ def test_several_devices_are_asked_at_once(tx2: Board, world: Boards, monkeypatc
 
 
 def test_a_changed_key_is_explained_with_both_fingerprints_and_replaced_only_on_consent(
-    tx2: Board, world: Boards
+    tx2: Board, fakes: Boards
 ) -> None:
-    world.answers["tx2"], world.state = changed(), "changed"
+    fakes.answers["tx2"], fakes.state = changed(), "changed"
     at = press(app("devices"), "Check")
     assert OLD in codes(at) and NEW in codes(at) and "somebody stands between" in errors(at)[0]
-    assert not world.accepted
+    assert not fakes.accepted
     press(at, "It is the new key, trust it")
-    assert world.accepted == ["tx2"]
+    assert fakes.accepted == ["tx2"]
 
 
-def test_a_key_in_the_users_own_file_is_not_replaced_and_the_card_says_how_to(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"], world.state = changed(), "changed"
-    world.refusal = ssh_errors.KeyChanged(
+def test_a_key_in_the_users_own_file_is_not_replaced_and_the_card_says_how_to(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"], fakes.state = changed(), "changed"
+    fakes.refusal = ssh_errors.KeyChanged(
         "tx2 has changed; run: ssh-keygen -R '[h]:22'", board="tx2", host="h", port=22, fingerprint=NEW, known=OLD
     )
     at = press(app("devices"), "Check")
@@ -185,14 +185,14 @@ def test_a_key_in_the_users_own_file_is_not_replaced_and_the_card_says_how_to(tx
     assert len(errors(at)) == 1 and errors(at)[0].startswith("tx2 has changed; run: ssh-keygen -R")
 
 
-def test_the_key_of_a_jump_host_is_said_to_be_one(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"], world.jump = untrusted(), True
+def test_the_key_of_a_jump_host_is_said_to_be_one(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"], fakes.jump = untrusted(), True
     at = press(app("devices"), "Check")
     assert "The jump host 192.168.55.1 shows this key" in captions(at)
 
 
-def test_a_board_that_takes_only_passwords_is_to_be_given_a_key(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"] = ssh_errors.LoginRefused(
+def test_a_board_that_takes_only_passwords_is_to_be_given_a_key(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"] = ssh_errors.LoginRefused(
         "it takes none of the keys", attempts=("id_rsa",), allowed_methods=("password",)
     )
     at = press(app("devices"), "Check")
@@ -205,32 +205,32 @@ def test_the_key_goes_the_way_that_the_device_is_reached() -> None:
     assert cards.copy_id(parse("a", "u@board", "me@gate:9")) == "ssh-copy-id -o ProxyJump=me@gate:9 u@board"
 
 
-def test_an_unreachable_board_is_told_in_one_sentence(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"] = ssh_errors.Unreachable("nobody answers at 192.168.55.1:2222; see that it is on")
+def test_an_unreachable_board_is_told_in_one_sentence(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"] = ssh_errors.Unreachable("nobody answers at 192.168.55.1:2222; see that it is on")
     at = press(app("devices"), "Check")
     assert errors(at) == ["Nobody answers at 192.168.55.1:2222; see that it is on."]
 
 
-def test_what_a_board_says_makes_no_links_and_pictures(tx2: Board, world: Boards) -> None:
-    world.answers["tx2"] = runs.probe(model="![x](http://10.0.0.1/x.png) *y*", jetson=None)
+def test_what_a_board_says_makes_no_links_and_pictures(tx2: Board, fakes: Boards) -> None:
+    fakes.answers["tx2"] = runs.probe(model="![x](http://10.0.0.1/x.png) *y*", jetson=None)
     at = press(app("devices"), "Check")
     assert at.table[0].value.astype(str).to_string().count(r"!\[x\](http://10.0.0.1/x.png) \*y\*") == 1
     assert text.sentence("![x](http://10.0.0.1)") == r"!\[x](http://10.0.0.1)."
 
 
-def test_a_device_is_removed_only_when_that_was_meant(tx2: Board, world: Boards) -> None:
+def test_a_device_is_removed_only_when_that_was_meant(tx2: Board, fakes: Boards) -> None:
     at = press(app("devices"), "Remove")
-    assert store.devices() == [tx2]
+    assert store.boards() == [tx2]
     at.button(key="confirmed").click().run()
-    assert not at.exception and store.devices() == []
+    assert not at.exception and store.boards() == []
 
 
-def test_a_device_that_is_timed_stays(tx2: Board, results: Store, world: Boards) -> None:
+def test_a_device_that_is_timed_stays(tx2: Board, results: Store, fakes: Boards) -> None:
     point = PointId(run="20260101-000000-00000000", point=0)
     results.create_timing(TimingRequest(device="tx2", points=(point,)))
     at = press(app("devices"), "Remove")
     assert "cannot be removed while a timing on it has not ended" in at.warning[0].value
-    assert store.devices() == [tx2] and "confirmed" not in [button.key for button in at.button]
+    assert store.boards() == [tx2] and "confirmed" not in [button.key for button in at.button]
 
 
 def test_a_damaged_list_of_devices_is_told_in_one_sentence(results: Store) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from app.devices import probes, timing_form
+from app.components import actions
+from app.devices import probes
 from app.tables import store
 from engine.boards.registry import Board, parse
 from engine.spec import board_timing
@@ -39,8 +40,8 @@ def test_only_models_with_an_onnx_file_are_offered_and_int8_is_not(results: Stor
     stepwise = build.stepwise(results, direct)
     for point in (0, 1, 2, 3):  # the baseline, a step, the final point and its INT8 twin
         stepwise.model_file(point, "onnx").write_bytes(b"onnx")
-    offered = app("devices").multiselect(key="time_points").options
-    assert [option.partition(" · ")[0] for option in offered] == [
+    options = app("devices").multiselect(key="time_points").options
+    assert [option.partition(" · ")[0] for option in options] == [
         "Not pruned, 90.0 %",
         "Exact accuracy 0.60×, 86.0 %",
         "L1 norm 0.60×, 87.6 %",
@@ -50,8 +51,8 @@ def test_only_models_with_an_onnx_file_are_offered_and_int8_is_not(results: Stor
 
 def test_models_of_the_same_name_are_told_apart(results: Store, run: Run) -> None:
     build.finished(results, build.spec(criterion="l1"))
-    offered = app("devices").multiselect(key="time_points").options
-    assert len(offered) == len(set(offered)) == 4
+    options = app("devices").multiselect(key="time_points").options
+    assert len(options) == len(set(options)) == 4
 
 
 def test_the_models_of_the_address_are_chosen_and_it_follows_the_choice(run: Run) -> None:
@@ -85,17 +86,17 @@ def test_time_queues_what_was_asked_for_and_starts_a_worker(results: Store, run:
     at.toggle(key="time_max_clocks").set_value(True).run()
     at.button(key="time").click().run()
     assert not at.exception and len(submitted) == 1
-    (listed,) = results.timings()
-    assert listed["state"] == "queued"
-    asked = {"precision": "fp16", "rounds": 5, "seconds": 2.0, "threads": 2, "power_mode": 0, "max_clocks": True}
-    assert results.timing(listed["job_id"]).spec() == request(run, 2, 4, **asked)
+    (timing,) = results.timings()
+    assert timing["state"] == "queued"
+    settings = {"precision": "fp16", "rounds": 5, "seconds": 2.0, "threads": 2, "power_mode": 0, "max_clocks": True}
+    assert results.timing(timing["job_id"]).spec() == request(run, 2, 4, **settings)
 
 
 def test_a_double_click_asks_for_one_timing(results: Store, run: Run, submitted: list[Store]) -> None:
     at = app("devices", point=f"{run.id}.2")
     for _ in range(2):
         at.button(key="time").click().run()
-    assert timing_form.TWICE_SECONDS > 0 and len(results.timings()) == 1
+    assert actions.DOUBLE_CLICK_SECONDS > 0 and len(results.timings()) == 1
 
 
 def test_what_the_board_is_known_not_to_do_is_refused_before_it_is_queued(
@@ -113,17 +114,17 @@ def test_what_the_board_is_known_not_to_do_is_refused_before_it_is_queued(
 
 
 def test_an_active_timing_shows_its_progress_its_turns_and_a_way_to_cancel(results: Store, run: Run) -> None:
-    made = results.create_timing(request(run, 2, 4))
-    assert made.lock.acquire()
-    made.update(state="running", progress=0.5, message=f"measuring {run.id}.2, round 1 of 3", times={"started": 1.0})
-    for n, model in enumerate(made.spec().points):
-        made.append_event(TurnEvent(model=str(model), round=1, n=400, p50_ms=2.5 + n))
+    timing = results.create_timing(request(run, 2, 4))
+    assert timing.lock.acquire()
+    timing.update(state="running", progress=0.5, message=f"measuring {run.id}.2, round 1 of 3", times={"started": 1.0})
+    for n, model in enumerate(timing.spec().points):
+        timing.append_event(TurnEvent(model=str(model), round=1, n=400, p50_ms=2.5 + n))
     at = app("devices")
     assert at.get("progress")[0].proto.text == "50% · measuring L1 norm 0.60×, round 1 of 3"
     assert "L1 norm 0.60×: p50 2.50 ms" in captions(at) and "L1 norm 0.30×: p50 3.50 ms" in captions(at)
-    made.lock.release()
-    at.button(key=f"cancel-{made.id}").click().run()
-    assert not at.exception and made.status().state == "cancelled"
+    timing.lock.release()
+    at.button(key=f"cancel-{timing.id}").click().run()
+    assert not at.exception and timing.status().state == "cancelled"
 
 
 def test_waiting_timings_without_a_worker_are_noticed(results: Store, run: Run, submitted: list[Store]) -> None:
@@ -134,41 +135,41 @@ def test_waiting_timings_without_a_worker_are_noticed(results: Store, run: Run, 
 
 
 def test_a_failed_timing_says_why_and_can_be_tried_again(results: Store, run: Run, submitted: list[Store]) -> None:
-    made = results.create_timing(request(run, 2))
-    made.end("failed", "tx2 has no room: 12 MB are needed, and 3 MB are free; remove something there")
-    at = app("devices", timing=made.id)
+    timing = results.create_timing(request(run, 2))
+    timing.end("failed", "tx2 has no room: 12 MB are needed, and 3 MB are free; remove something there")
+    at = app("devices", timing=timing.id)
     assert errors(at) == ["tx2 has no room: 12 MB are needed, and 3 MB are free; remove something there."]
     next(button for button in at.button if button.label == "Try again").click().run()
-    assert not at.exception and made.status().state == "queued" and len(submitted) == 1
+    assert not at.exception and timing.status().state == "queued" and len(submitted) == 1
 
 
 def test_an_ended_timing_is_deleted_only_when_that_was_meant_and_what_it_measured_stays(
     results: Store, run: Run
 ) -> None:
-    made = results.create_timing(request(run, 2))
-    made.end("done", "done")
+    timing = results.create_timing(request(run, 2))
+    timing.end("done", "done")
     build.on_board(run, 2)
-    at = app("devices", timing=made.id)
+    at = app("devices", timing=timing.id)
     assert "Try again" not in labels(at)
     next(button for button in at.button if button.label == "Delete").click().run()
-    assert made.path.exists()
+    assert timing.path.exists()
     at.button(key="confirmed").click().run()
-    assert not at.exception and not made.path.exists() and len(run.measurements()) == 1
+    assert not at.exception and not timing.path.exists() and len(run.measurements()) == 1
 
 
 def test_a_damaged_timing_is_listed_and_harms_nothing(results: Store, run: Run) -> None:
-    made = results.create_timing(request(run, 2))
-    (made.path / "spec.json").write_text("{")
-    at = app("devices", timing=made.id)
+    timing = results.create_timing(request(run, 2))
+    (timing.path / "spec.json").write_text("{")
+    at = app("devices", timing=timing.id)
     assert len(errors(at)) == 1 and "spec.json" in errors(at)[0]
 
 
 def test_a_timing_of_a_deleted_run_keeps_its_row(results: Store, run: Run) -> None:
-    made = results.create_timing(request(run, 2))
-    made.end("done", "done")
+    timing = results.create_timing(request(run, 2))
+    timing.end("done", "done")
     results.delete(run.id)
-    at = app("devices", timing=made.id)
-    assert not errors(at) and made.id in captions(at)
+    at = app("devices", timing=timing.id)
+    assert not errors(at) and timing.id in captions(at)
 
 
 def test_what_devices_measured_stands_in_a_table_and_beside_the_host(run: Run) -> None:
@@ -177,9 +178,9 @@ def test_what_devices_measured_stands_in_a_table_and_beside_the_host(run: Run) -
     at = app("devices")
     (frame,) = (element.value for element in at.dataframe)
     assert list(frame["p50"]) == pytest.approx([4.5, 7.2, 10.8]) and "the GPU fell to 854 MHz" in set(frame["warning"])
-    (compared,) = at.get("plotly_chart")
-    assert "for 3 models: it takes 9 times as long" in compared.proto.alt
-    assert json.loads(compared.proto.spec)["layout"]["yaxis"]["title"]["text"] == "latency p50 on tx2"
+    (chart,) = at.get("plotly_chart")
+    assert "for 3 models: it takes 9 times as long" in chart.proto.alt
+    assert json.loads(chart.proto.spec)["layout"]["yaxis"]["title"]["text"] == "latency p50 on tx2"
 
 
 def test_what_a_device_measured_stays_when_the_device_is_removed(run: Run) -> None:
@@ -191,9 +192,9 @@ def test_what_a_device_measured_stays_when_the_device_is_removed(run: Run) -> No
 
 @pytest.mark.parametrize("state", ["running", "queued"])
 def test_runs_and_explore_show_no_timings(results: Store, run: Run, state: str) -> None:
-    made = results.create_timing(request(run, 2))
-    assert made.lock.acquire()
-    made.update(state=state)
+    timing = results.create_timing(request(run, 2))
+    assert timing.lock.acquire()
+    timing.update(state=state)
     for page in ("runs", "explore"):
         at = app(page)
         assert not errors(at) and not any("on tx2" in markdown.value for markdown in at.markdown)

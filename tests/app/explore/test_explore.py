@@ -11,7 +11,7 @@ from engine.errors import WorkError
 from engine.spec import run as specs
 from engine.storage.store import Store
 from tests.support import runs
-from tests.support.screen import app, captions, chart, drawn_points, errors, labels, numbers
+from tests.support.screen import app, captions, chart, errors, labels, numbers, point_count
 
 
 def test_explore_without_runs_says_what_will_be_here_and_leads_there(results: Store) -> None:
@@ -38,10 +38,10 @@ def test_the_view_is_restored_from_the_link(results: Store) -> None:
     run = runs.finished(results, specs.parse({"criterion": "l1"}))
     runs.finished(results, specs.parse({"criterion": "taylor"}))
     at = app(criterion="L1 norm", x="Parameters", y="Validation top-1", log="true", point=f"{run.id}.4")
-    drawn = chart(at)
-    assert drawn["layout"]["xaxis"]["type"] == "log"
-    assert drawn["layout"]["xaxis"]["title"]["text"] == "parameters"
-    assert {t["name"] for t in drawn["data"] if t.get("customdata")} == {"baseline", "L1 norm, layers → channels"}
+    figure = chart(at)
+    assert figure["layout"]["xaxis"]["type"] == "log"
+    assert figure["layout"]["xaxis"]["title"]["text"] == "parameters"
+    assert {t["name"] for t in figure["data"] if t.get("customdata")} == {"baseline", "L1 norm, layers → channels"}
     assert at.metric[0].value == "87.6 %"
     assert [m.delta for m in at.metric] == ["−2.4 points", "0.60×", "0.67×", "0.60×"]
 
@@ -59,8 +59,8 @@ def test_a_run_opens_in_explore_with_its_own_experiment_only(results: Store) -> 
     run = runs.finished(results, specs.parse({"criterion": "l1"}))
     runs.finished(results, specs.parse({"criterion": "taylor"}))
     (row,) = (row for row in results.runs() if row["run_id"] == run.id)
-    drawn = chart(app(exp=points.experiment(row)))
-    assert {t["name"] for t in drawn["data"] if t.get("customdata")} == {"baseline", "L1 norm, layers → channels"}
+    figure = chart(app(exp=points.experiment(row)))
+    assert {t["name"] for t in figure["data"] if t.get("customdata")} == {"baseline", "L1 norm, layers → channels"}
 
 
 def test_a_point_of_a_link_that_is_gone_leaves_the_card_empty(results: Store) -> None:
@@ -76,8 +76,8 @@ def test_on_a_first_visit_the_best_model_at_half_the_macs_is_on_the_card(results
 
 def test_the_card_offers_only_the_files_that_are_there(results: Store) -> None:
     run = runs.finished(results, specs.parse({}))
-    offered = [b.label for b in app(point=f"{run.id}.2").get("download_button")]
-    assert {"ONNX", "Plan"} <= set(offered) and "Weights" not in offered
+    buttons = [b.label for b in app(point=f"{run.id}.2").get("download_button")]
+    assert {"ONNX", "Plan"} <= set(buttons) and "Weights" not in buttons
     at = app(point=f"{run.id}.0")
     assert not {"ONNX", "Plan", "Weights"} & {b.label for b in at.get("download_button")}
     assert "No files are kept for this point." in captions(at)
@@ -118,14 +118,14 @@ def test_points_before_recovery_appear_when_asked_for(results: Store) -> None:
 
 
 def test_steps_appear_when_asked_for_and_int8_goes_when_it_is_not(results: Store) -> None:
-    asked = {"order": "layers", "depth": {"method": "direct"}, "int8": True, "target": {"keep": [0.8, 0.6]}}
-    runs.stepwise(results, specs.parse(asked), steps=3)
+    request = {"order": "layers", "depth": {"method": "direct"}, "int8": True, "target": {"keep": [0.8, 0.6]}}
+    runs.stepwise(results, specs.parse(request), steps=3)
     at = app()
-    counts = [drawn_points(at)]
+    counts = [point_count(at)]
     at.toggle(key="steps").set_value(True).run()
-    counts.append(drawn_points(at))
+    counts.append(point_count(at))
     at.toggle(key="int8").set_value(False).run()
-    counts.append(drawn_points(at))
+    counts.append(point_count(at))
     assert counts == [5, 9, 7] and not at.exception
 
 
@@ -178,17 +178,17 @@ def test_devices_are_axes_only_where_they_timed_what_is_shown(results: Store) ->
 )
 def test_a_device_axis_shows_what_was_measured_there(results: Store, axis: str, values: list[float]) -> None:
     timed(results)
-    drawn = chart(app(x=axis))
-    assert drawn["layout"]["xaxis"]["title"]["text"].endswith("on tx2<br>TensorRT 8.2.1, FP32, MAXN, clocks locked")
-    found = [x for trace in drawn["data"] if trace.get("customdata") for x in numbers(trace["x"])]
-    assert sorted(found, reverse=True) == pytest.approx(values, rel=1e-2)
+    figure = chart(app(x=axis))
+    assert figure["layout"]["xaxis"]["title"]["text"].endswith("on tx2<br>TensorRT 8.2.1, FP32, MAXN, clocks locked")
+    values_on_axis = [x for trace in figure["data"] if trace.get("customdata") for x in numbers(trace["x"])]
+    assert sorted(values_on_axis, reverse=True) == pytest.approx(values, rel=1e-2)
 
 
 def test_measurements_under_other_conditions_are_chosen_and_not_mixed(results: Store) -> None:
     first, _ = timed(results)
     fp16 = "TensorRT 8.2.1, FP16, MAXN, clocks locked"
     at = app(x="Latency on tx2", with_tx2=fp16, point=f"{first}.2")
-    assert drawn_points(at) == 1
+    assert point_count(at) == 1
     assert at.selectbox(key="with_tx2").value == fp16
     assert at.metric[4].value == "4.00 ms" and at.metric[2].value == "0.800 ms"
 
@@ -203,25 +203,25 @@ def test_the_budget_and_the_link_know_the_device(results: Store) -> None:
 def test_the_table_and_the_csv_have_the_device_beside_the_host(results: Store) -> None:
     timed(results)
     frame = points.tidy(results.points())
-    frame = points.with_latency(frame, points.timings(frame)[0])
-    on = {each.setting: each for each in board_columns.settings(frame, "tx2")}[
+    frame = points.with_latency(frame, points.host_conditions(frame)[0])
+    board = {each.label: each for each in board_columns.conditions(frame, "tx2")}[
         "TensorRT 8.2.1, FP32, MAXN, clocks locked"
     ]
-    frame = board_columns.with_device(frame, on)
-    rows = table.readable(frame, on)
+    frame = board_columns.with_board(frame, board)
+    rows = table.display_rows(frame, board)
     assert {"latency", "Latency on tx2", "Energy on tx2"} <= set(rows)
-    written = pd.read_csv(io.BytesIO(table.csv(frame, points.timings(frame)[0], on)))
-    there = written.dropna(subset="device_latency_p50_ms")
-    assert list(there["device_latency_p50_ms"] / there["latency_p50_ms"]) == pytest.approx([9.0] * 3)
-    assert set(there["device"]) == {"tx2"} and set(there["device_conditions"]) == {on.setting}
+    csv_rows = pd.read_csv(io.BytesIO(table.csv(frame, points.host_conditions(frame)[0], board)))
+    board_rows = csv_rows.dropna(subset="device_latency_p50_ms")
+    assert list(board_rows["device_latency_p50_ms"] / board_rows["latency_p50_ms"]) == pytest.approx([9.0] * 3)
+    assert set(board_rows["device"]) == {"tx2"} and set(board_rows["device_conditions"]) == {board.label}
     assert "device" not in pd.read_csv(io.BytesIO(table.csv(frame, None)))
 
 
 def test_the_card_has_the_latency_on_the_device_and_its_share_of_the_baseline(results: Store) -> None:
     first, _ = timed(results)
     at = app(x="Energy on tx2", point=f"{first}.2")
-    there = {metric.label: (metric.value, metric.delta) for metric in at.metric}
-    assert there["Latency on tx2"] == ("7.20 ms", "0.67×") and there["Energy on tx2"] == ("70.6 mJ", "0.67×")
+    metrics = {metric.label: (metric.value, metric.delta) for metric in at.metric}
+    assert metrics["Latency on tx2"] == ("7.20 ms", "0.67×") and metrics["Energy on tx2"] == ("70.6 mJ", "0.67×")
     note = next(metric.help for metric in at.metric if metric.label == "Latency on tx2")
     for part in ("TensorRT 8.2.1, FP32, MAXN, clocks locked", "n = 1,834", "GPU compute 2.60 ms, transfers 0.400 ms"):
         assert part in note

@@ -52,11 +52,11 @@ def test_runs_that_differ_in_one_setting_alone_are_told_apart(
     rows = {row["run_id"]: row for row in results.runs()}
     assert len({str(row[column]) for row in rows.values()}) == 2
     frame = points.with_latency(points.tidy(results.points()), None)
-    assert points.differing(frame) == [column]
-    shown = table.readable(frame)
-    assert set(shown[heading].dropna()) >= {value}
-    written = pd.read_csv(io.BytesIO(table.csv(frame, None)))
-    assert set(written[written["run_id"] == second.id][column]) == {value}
+    assert points.differing_settings(frame) == [column]
+    table_rows = table.display_rows(frame)
+    assert set(table_rows[heading].dropna()) >= {value}
+    csv_rows = pd.read_csv(io.BytesIO(table.csv(frame, None)))
+    assert set(csv_rows[csv_rows["run_id"] == second.id][column]) == {value}
     hover = frame[frame["run_id"] == second.id].iloc[0]["hover"]
     assert f"{heading} {str(value).rsplit('/', 1)[-1]}" in hover
 

@@ -1,5 +1,6 @@
 import pytest
 
+from app.components import actions
 from app.launch import preview
 from app.tables import store
 from engine.errors import WorkError
@@ -8,7 +9,7 @@ from engine.spec import run as specs
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 from tests.support import runs
-from tests.support.screen import app, captions, errors, launch, small_sheet
+from tests.support.screen import app, captions, errors, launch, small_summary
 
 
 def test_launch_shows_what_every_target_will_cost(submitted: list[Store]) -> None:
@@ -43,7 +44,7 @@ def test_a_double_click_asks_for_one_run(results: Store, submitted: list[Store])
     at.button(key="prune").click().run()
     at.switch_page("../pages/launch.py").run()
     at.button(key="prune").click().run()
-    assert preview.TWICE_SECONDS > 0 and len(results.runs()) == 1
+    assert actions.DOUBLE_CLICK_SECONDS > 0 and len(results.runs()) == 1
 
 
 def test_what_is_queued_when_submitting_stops_is_worked_on(
@@ -90,7 +91,7 @@ def test_a_target_below_what_is_possible_is_refused(results: Store, submitted: l
 def test_a_criterion_that_cannot_score_the_network_is_refused_beside_the_criteria(
     submitted: list[Store], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "summary", lambda *_: small_sheet(normed=False))
+    monkeypatch.setattr(store, "summary", lambda *_: small_summary(normed=False))
     (error,) = errors(app("launch"))
     assert error.startswith("BN scale cannot score")
 
@@ -136,8 +137,8 @@ def test_only_the_methods_of_the_orders_phases_are_offered(
     submitted: list[Store], order: str, layers: bool, channels: bool
 ) -> None:
     at = launch(order=order)
-    offered = {box.key for box in at.selectbox}
-    assert ("launch_layers" in offered, "launch_channels" in offered) == (layers, channels)
+    keys = {box.key for box in at.selectbox}
+    assert ("launch_layers" in keys, "launch_channels" in keys) == (layers, channels)
     assert ("launch_race" in {toggle.key for toggle in at.toggle}) == (order == "alternate")
     assert at.button(key="prune") and not errors(at)
 
@@ -159,9 +160,9 @@ def test_direct_removal_alone_asks_for_measures_in_place_of_criteria(results: St
     at.toggle(key="launch_race").set_value(True).run()
     at.number_input(key="launch_floor").set_value(85.0).run()
     at.button(key="prune").click().run()
-    asked = [results.run(row["run_id"]).spec() for row in results.runs()]
-    assert sorted(spec.measure("layers") for spec in asked) == ["accuracy", "loss"]
-    assert all(spec.attempt.race and spec.depth.floor == 0.85 for spec in asked)
+    queued = [results.run(row["run_id"]).spec() for row in results.runs()]
+    assert sorted(spec.measure("layers") for spec in queued) == ["accuracy", "loss"]
+    assert all(spec.attempt.race and spec.depth.floor == 0.85 for spec in queued)
 
 
 def test_a_progressive_run_is_asked_for_with_all_its_settings(results: Store, submitted: list[Store]) -> None:
@@ -177,15 +178,15 @@ def test_a_progressive_run_is_asked_for_with_all_its_settings(results: Store, su
     at.toggle(key="launch_int8").set_value(True).run()
     at.button(key="prune").click().run()
     (row,) = results.runs()
-    asked = results.run(row["run_id"]).spec()
+    queued = results.run(row["run_id"]).spec()
     assert (row["width_method"], row["measure"], row["distil"], row["int8"]) == (
         "progressive",
         "divergence",
         True,
         True,
     )
-    assert (asked.width.attempt_fraction, asked.width.layers_per_step, asked.width.least_share) == (0.2, 0.5, 0.3)
-    assert (asked.width.select, asked.recover.between_steps_batches, asked.recover.temperature) == ("rise", 20, 2.0)
+    assert (queued.width.attempt_fraction, queued.width.layers_per_step, queued.width.least_share) == (0.2, 0.5, 0.3)
+    assert (queued.width.select, queued.recover.between_steps_batches, queued.recover.temperature) == ("rise", 20, 2.0)
 
 
 def test_settings_of_a_method_that_is_not_chosen_any_more_are_not_asked_for(submitted: list[Store]) -> None:

@@ -12,12 +12,12 @@ from engine.latency.table import read_for
 from engine.pipeline.summaries import summary_of
 from engine.prune.forecast import forecast
 from engine.spec import run as specs
-from tests.support.screen import small_sheet
+from tests.support.screen import small_summary
 
 
 def request(base: dict[str, Any] | None = None, **changes: Any) -> forms.Request:
-    given = {"base": base or {}, "criteria": ("bn_scale",), "ensemble": False, "seeds": (0,)} | changes
-    return forms.Request(**given)
+    fields = {"base": base or {}, "criteria": ("bn_scale",), "ensemble": False, "seeds": (0,)} | changes
+    return forms.Request(**fields)
 
 
 def test_one_run_per_criterion_and_seed() -> None:
@@ -80,9 +80,9 @@ def test_a_criterion_of_whole_blocks_is_refused_beside_the_criteria_where_channe
 
 
 def refusal(check: Callable[[], object]) -> forms.Refusal:
-    with pytest.raises(RequestError) as caught:
+    with pytest.raises(RequestError) as caught_error:
         check()
-    return forms.Refusal.of(str(caught.value), caught.value.field)
+    return forms.Refusal.of(str(caught_error.value), caught_error.value.field)
 
 
 def test_an_unreadable_npz_is_said_beside_the_data_and_weights_beside_the_network(tmp_path: Path) -> None:
@@ -101,10 +101,10 @@ def test_a_missing_folder_is_said_beside_the_data(data: dict[str, str]) -> None:
 
 def test_a_target_out_of_reach_is_said_beside_the_targets_and_an_unfit_criterion_beside_the_criteria() -> None:
     deep = specs.parse({"target": {"keep": [0.0001]}})
-    assert refusal(lambda: forecast(small_sheet(), deep)).section == "target"
-    unfit = refusal(lambda: forecast(small_sheet(normed=False), specs.RunSpec()))
+    assert refusal(lambda: forecast(small_summary(), deep)).section == "target"
+    unfit = refusal(lambda: forecast(small_summary(normed=False), specs.RunSpec()))
     assert unfit.section == "remove" and unfit.sentence.startswith("BN scale cannot score block")
-    assert refusal(lambda: read_for(__file__, small_sheet())).section == "target"
+    assert refusal(lambda: read_for(__file__, small_summary())).section == "target"
 
 
 def test_what_is_known_to_concern_no_field_is_said_beside_the_network() -> None:

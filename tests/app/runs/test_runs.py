@@ -81,11 +81,11 @@ def test_a_damaged_run_is_listed_and_harms_nothing(results: Store) -> None:
 
 def test_damaged_events_are_told_in_one_sentence_and_the_rest_of_the_page_stays(results: Store) -> None:
     ended = runs.finished(results, specs.parse({}))
-    working = runs.underway(results, specs.parse({"criterion": "l1"}))
-    for run in (ended, working):
+    active = runs.underway(results, specs.parse({"criterion": "l1"}))
+    for run in (ended, active):
         with (run.path / "events.jsonl").open("a") as file:
             file.write("not json\n{}\n")
     at = app("runs", run=ended.id)
     assert len(errors(at)) == 2 and all("events.jsonl" in error for error in errors(at))
-    assert f"cancel-{working.id}" in [button.key for button in at.button]
+    assert f"cancel-{active.id}" in [button.key for button in at.button]
     assert "Run again" in labels(at)

@@ -21,7 +21,7 @@ def spec(**changes: object) -> RunSpec:
 def frame(results: Store) -> pd.DataFrame:
     runs.finished(results, spec(criterion="l1"))
     runs.finished(results, spec(criterion="taylor"), loss=0.02)
-    return points.with_latency(points.tidy(results.points()), points.timings(points.tidy(results.points()))[0])
+    return points.with_latency(points.tidy(results.points()), points.host_conditions(points.tidy(results.points()))[0])
 
 
 def test_no_points_make_an_empty_table() -> None:
@@ -37,8 +37,8 @@ def test_every_point_stands_beside_its_runs_baseline(frame: pd.DataFrame) -> Non
 
 
 def test_by_default_only_baselines_and_final_points_are_shown(frame: pd.DataFrame) -> None:
-    assert set(points.of_kind(frame, before=False, steps=False)["stage"]) == {"baseline", "recovered"}
-    with_before = points.of_kind(frame, before=True, steps=False)
+    assert set(points.select(frame, before=False, steps=False)["stage"]) == {"baseline", "recovered"}
+    with_before = points.select(frame, before=True, steps=False)
     assert len(with_before) == len(frame) == 10
 
 
@@ -47,21 +47,21 @@ def test_a_point_between_phases_is_a_step_and_not_the_one_before_recovery(result
     run.append_point(runs.point(9, "recovered", 0.6, 0.8, final=False, phase="layers"))
     run.append_point(runs.point(10, "pruned", 0.6, 0.7, final=False, phase="layers"))
     frame = points.tidy(results.points())
-    plain = points.of_kind(frame, before=False, steps=False)
+    plain = points.select(frame, before=False, steps=False)
     assert not set(plain["point"]) & {9, 10}
-    assert set(points.of_kind(frame, before=False, steps=True)["point"]) - set(plain["point"]) == {9, 10}
-    assert not set(points.of_kind(frame, before=True, steps=False)["point"]) & {9, 10}
+    assert set(points.select(frame, before=False, steps=True)["point"]) - set(plain["point"]) == {9, 10}
+    assert not set(points.select(frame, before=True, steps=False)["point"]) & {9, 10}
 
 
 def test_the_steps_of_a_run_are_shown_when_asked_for_and_its_int8_points_unless_hidden(results: Store) -> None:
     runs.stepwise(results, spec(order="layers", depth={"method": "direct"}, criterion="accuracy", int8=True), steps=3)
     frame = points.tidy(results.points())
     kinds = {
-        (steps, int8): points.of_kind(frame, before=True, steps=steps, int8=int8)
+        (steps, int8): points.select(frame, before=True, steps=steps, int8=int8)
         for steps in (False, True)
         for int8 in (False, True)
     }
-    assert {which: len(shown) for which, shown in kinds.items()} == {
+    assert {switches: len(rows) for switches, rows in kinds.items()} == {
         (False, False): 1 + 2,
         (False, True): 1 + 2 + 2,
         (True, False): 1 + 2 * 3,
@@ -80,7 +80,7 @@ def test_the_last_step_is_what_stood_before_the_recovery_that_ends_a_target(resu
     assert list(frame[frame["before"]]["step"]) == [2]
 
 
-def test_the_steps_of_a_first_phase_are_one_trail_and_those_of_a_later_one_start_anew(results: Store) -> None:
+def test_the_steps_of_a_first_phase_are_one_trajectory_and_those_of_a_later_one_start_anew(results: Store) -> None:
     methods = {"depth": {"method": "direct"}, "width": {"method": "progressive"}}
     run = results.create(spec(**methods))
     number = 0
@@ -91,15 +91,15 @@ def test_the_steps_of_a_first_phase_are_one_trail_and_those_of_a_later_one_start
                 run.append_point(runs.point(number, "recovered", keep, 0.8, **more))
                 number += 1
     frame = points.tidy(results.points())
-    assert [len(trail.x) for trail in trajectories(frame, "macs", "top1")] == [2, 2, 4]
-    assert all(list(trail.x) == sorted(trail.x) for trail in trajectories(frame, "macs", "top1"))
+    assert [len(curve.x) for curve in trajectories(frame, "macs", "top1")] == [2, 2, 4]
+    assert all(list(curve.x) == sorted(curve.x) for curve in trajectories(frame, "macs", "top1"))
 
 
 def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> None:
-    asked = spec(
+    request = spec(
         order="layers", depth={"method": "direct"}, criterion="loss", attempt={"measure": "loss", "race": True}
     )
-    run = runs.stepwise(results, asked)
+    run = runs.stepwise(results, request)
     more = {"final": True, "note": "the last block takes it lower", "predicted_ms": 1.25, "phase": "layers"}
     run.append_point(runs.point(50, "pruned", 0.2, 0.7, **more))
     frame = points.tidy(results.points()).set_index("point")
@@ -111,7 +111,7 @@ def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> Non
 
 
 def test_the_front_holds_what_nothing_beats(frame: pd.DataFrame) -> None:
-    finals = points.of_kind(frame, before=False, steps=False)
+    finals = points.select(frame, before=False, steps=False)
     best = points.front(finals, "macs", "top1", y_better="high")
     kept = finals[finals["id"].isin(best)]
     assert set(kept[~kept["baseline"]]["criterion"]) == {"taylor"}
@@ -126,7 +126,7 @@ def test_models_on_other_images_do_not_beat_each_other(results: Store) -> None:
 
 
 def test_a_loss_on_the_y_axis_is_better_when_low(frame: pd.DataFrame) -> None:
-    finals = points.of_kind(frame, before=False, steps=False)
+    finals = points.select(frame, before=False, steps=False)
     assert points.front(finals, "macs", "loss", y_better="low") == points.front(finals, "macs", "top1", y_better="high")
 
 
@@ -146,7 +146,7 @@ def test_a_budget_finds_the_best_model_within_it(
     frame: pd.DataFrame, at_most: float | None, at_least: float | None, expected: tuple[str, float] | None
 ) -> None:
     finals = frame[frame["final"]]
-    best = points.within_budget(finals, "macs", "top1", y_better="high", at_most=at_most, at_least=at_least)
+    best = points.best_within_budget(finals, "macs", "top1", y_better="high", at_most=at_most, at_least=at_least)
     if expected is None:
         assert best is None
     else:
@@ -155,7 +155,7 @@ def test_a_budget_finds_the_best_model_within_it(
 
 
 def test_only_the_settings_that_differ_are_named(frame: pd.DataFrame) -> None:
-    assert points.differing(frame) == ["criterion"]
+    assert points.differing_settings(frame) == ["criterion"]
 
 
 def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame) -> None:
@@ -172,7 +172,7 @@ def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame
 
 
 def test_a_latency_measured_otherwise_is_not_mixed_in(frame: pd.DataFrame) -> None:
-    other = replace(points.timings(frame)[0], host="another board")
+    other = replace(points.host_conditions(frame)[0], host="another board")
     assert points.with_latency(frame, other)["latency"].isna().all()
 
 
@@ -182,14 +182,16 @@ def test_latencies_of_different_machines_are_parted(results: Store) -> None:
     runs.finished(results, spec(criterion="random"))
     frame = points.tidy(results.points())
     hosts = ["Cortex-A78AE", "Intel Xeon @ 2.00GHz", "unnamed host"]
-    assert sorted(map(text.conditions, points.timings(frame))) == [f"{host}, CPU, 1 thread, batch 1" for host in hosts]
-    timed = points.with_latency(frame, points.timings(frame.query("host == 'Cortex-A78AE'"))[0])
+    assert sorted(map(text.host_conditions, points.host_conditions(frame))) == [
+        f"{host}, CPU, 1 thread, batch 1" for host in hosts
+    ]
+    timed = points.with_latency(frame, points.host_conditions(frame.query("host == 'Cortex-A78AE'"))[0])
     assert set(timed.dropna(subset="latency")["criterion"]) == {"taylor"}
     assert set(timed[timed["id"].isin(points.front(timed, "latency", "top1", y_better="high"))]["criterion"]) == {
         "taylor"
     }
-    cortex = next(each for each in points.timings(frame) if each.host == "Cortex-A78AE")
-    row, measured = points.timed_row(timed, f"{fast.id}.2", cortex)
+    cortex = next(each for each in points.host_conditions(frame) if each.host == "Cortex-A78AE")
+    row, measured = points.row_with_latency(timed, f"{fast.id}.2", cortex)
     assert row["latency"] == pytest.approx(0.8) and row["base_latency"] == pytest.approx(1.2)
     assert measured == "Intel Xeon @ 2.00GHz, CPU, 1 thread, batch 1, n = 200, p90 0.850 ms"
 
@@ -223,12 +225,14 @@ def test_a_host_is_never_mixed_with_a_device_whatever_that_is_called(results: St
     run = runs.finished(results, spec())
     runs.on_board(run, 2, device="host")
     frame = points.tidy(results.points())
-    assert [text.conditions(each) for each in points.timings(frame)] == ["unnamed host, CPU, 1 thread, batch 1"]
-    timed = points.with_latency(frame, points.timings(frame)[0])
+    assert [text.host_conditions(each) for each in points.host_conditions(frame)] == [
+        "unnamed host, CPU, 1 thread, batch 1"
+    ]
+    timed = points.with_latency(frame, points.host_conditions(frame)[0])
     assert timed.set_index("point").loc[2, "latency"] == pytest.approx(0.8)
-    assert board_columns.devices(frame) == {"host": True}
-    on = board_columns.settings(frame, "host")[0]
-    assert list(board_columns.with_device(frame, on).dropna(subset="device_ms")["point"]) == [2]
+    assert board_columns.boards(frame) == {"host": True}
+    board = board_columns.conditions(frame, "host")[0]
+    assert list(board_columns.with_board(frame, board).dropna(subset="device_ms")["point"]) == [2]
 
 
 def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mode(results: Store) -> None:
@@ -239,13 +243,13 @@ def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mo
         run, 4, tool="onnxruntime", version="1.10.0", provider="CPUExecutionProvider", threads=2, power_mode=None,
         clocks_locked=None,
     )  # fmt: skip
-    found = {each.setting for each in board_columns.settings(points.tidy(results.points()), "tx2")}
+    labels = {each.label for each in board_columns.conditions(points.tidy(results.points()), "tx2")}
     assert {
         "TensorRT 8.2.1, FP16, MAXN, clocks locked",
         "TensorRT 8.6.1, FP32, MAXN, clocks locked",
         "TensorRT 8.2.1, FP32, MAXQ",
         "ONNX Runtime 1.10.0, CPU, 2 threads, FP32",
-    } <= found
+    } <= labels
 
 
 def test_the_hover_says_how_a_device_measured_and_that_it_throttled(results: Store) -> None:
@@ -268,9 +272,9 @@ def test_a_card_takes_the_chosen_timing_or_else_the_last_one(results: Store) -> 
     runs.on_board(run, 2, at=2.0, precision="fp16", slower=4.0)
     frame = points.tidy(results.points())
     fp32 = next(
-        each for each in board_columns.settings(frame, "tx2") if each.setting.startswith("TensorRT 8.2.1, FP32")
+        each for each in board_columns.conditions(frame, "tx2") if each.label.startswith("TensorRT 8.2.1, FP32")
     )
-    chosen, last = (board_columns.of_point(frame, f"{run.id}.2", on) for on in (fp32, None))
-    assert chosen is not None and chosen.entry.precision == "fp32" and chosen.latency_ratio is None
+    selected, last = (board_columns.board_result(frame, f"{run.id}.2", board) for board in (fp32, None))
+    assert selected is not None and selected.entry.precision == "fp32" and selected.latency_ratio is None
     assert last is not None and last.entry.precision == "fp16"
-    assert board_columns.of_point(frame, f"{run.id}.4", fp32) is None
+    assert board_columns.board_result(frame, f"{run.id}.4", fp32) is None

@@ -57,32 +57,32 @@ def answer(stdout: str, stderr: str = "", code: int = 0) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("said", "sentence"),
+    ("child", "sentence"),
     [
         (answer(json.dumps({"error": "no such file"}), code=2), "no such file"),
         (answer("", "Traceback\nMemoryError: too large\n", 1), "building the network failed: MemoryError: too large"),
         (answer("", "", -9), "building the network failed: exit code -9"),
     ],
 )
-def test_a_sheet_that_cannot_be_made_says_why(
-    monkeypatch: pytest.MonkeyPatch, results: Store, said: Any, sentence: str
+def test_a_summary_that_cannot_be_made_says_why(
+    monkeypatch: pytest.MonkeyPatch, results: Store, child: Any, sentence: str
 ) -> None:
-    monkeypatch.setattr(store.subprocess, "run", said)
+    monkeypatch.setattr(store.subprocess, "run", child)
     assert store.summary(specs.parse({})) == store.SummaryFailure(sentence)
 
 
 @pytest.mark.parametrize(
-    ("given", "field"),
+    ("settings", "field"),
     [({"weights": "/nowhere/w.pth"}, "weights"), ({"data": {"name": "npz:/nowhere/d.npz"}}, "data.name")],
 )
-def test_a_sheet_that_cannot_be_made_says_which_field_it_is_about(
-    results: Store, given: dict[str, Any], field: str
+def test_a_summary_that_cannot_be_made_says_which_field_it_is_about(
+    results: Store, settings: dict[str, Any], field: str
 ) -> None:
-    failure = store.summary(specs.parse(given))
+    failure = store.summary(specs.parse(settings))
     assert isinstance(failure, store.SummaryFailure) and failure.field == field and "/nowhere/" in failure.sentence
 
 
-def test_a_sheet_is_made_again_when_the_weights_have_changed(
+def test_a_summary_is_made_again_when_the_weights_have_changed(
     monkeypatch: pytest.MonkeyPatch, results: Store, tmp_path: Path
 ) -> None:
     calls: list[list[str]] = []

@@ -1,4 +1,4 @@
-"""The whole road in a real browser: launch, watch, cancel one, see the curve, click a point, download its ONNX."""
+"""The whole workflow in a real browser: launch, watch, cancel one, see the curve, click a point, download its ONNX."""
 
 import re
 import time
@@ -13,7 +13,7 @@ SECOND = 1000  # Playwright counts milliseconds
 
 
 @pytest.mark.timeout(240)
-def test_the_road_from_a_click_to_a_downloaded_network(
+def test_the_workflow_from_a_click_to_a_downloaded_network(
     results: Store, address: str, page: Page, tmp_path: Path
 ) -> None:
     page.goto(f"{address}/launch")
@@ -56,9 +56,9 @@ def _click_a_point_and_download(page: Page, address: str, results: Store, run_id
         page.get_by_role("button", name="ONNX").click()
     number = re.search(r"point=[^&]*\.(\d+)", link)
     assert number is not None
-    saved = folder / "saved.onnx"
-    download.value.save_as(saved)
-    assert saved.read_bytes() == (results.run(run_id).path / "models" / f"p{number[1]}.onnx").read_bytes()
+    copy = folder / "saved.onnx"
+    download.value.save_as(copy)
+    assert copy.read_bytes() == (results.run(run_id).path / "models" / f"p{number[1]}.onnx").read_bytes()
 
     top1 = page.get_by_test_id("stMetricValue").first.inner_text()
     page.goto(link)
