@@ -84,5 +84,5 @@ def test_a_kept_sheet_does_without_torch(espalier: Espalier, monkeypatch: pytest
     def build(*_: Any) -> Any:
         raise AssertionError("the sheet is there")
 
-    monkeypatch.setattr(summaries, "_described", build)
+    monkeypatch.setattr(summaries, "_compute", build)
     assert espalier(*ASKED, "--no-worker").code == 0

@@ -12,6 +12,7 @@ import pytest
 
 from engine.errors import RequestError
 from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network, prepare
 from engine.pipeline.summaries import published_summary
 from engine.prune.forecast import forecast
 from engine.spec.run import parse
@@ -67,7 +68,7 @@ def test_direct_removal_takes_one_block_a_step_and_draws_the_curve_in_one_run(di
 
 
 def test_direct_removal_takes_the_block_with_the_most_correct_validation_images(direct: Run) -> None:
-    data = pipeline.load_network(direct.spec()).data
+    data = load_network(direct.spec()).data
     module, _ = serialization.read(direct.model_file(0, "plan.json"), direct.model_file(0, "safetensors"))
     first = attempts(direct)[0]
     for tried in first["attempts"]:
@@ -117,7 +118,7 @@ def test_a_network_without_removable_blocks_is_refused_in_one_sentence(tmp_path:
 def test_too_few_images_for_a_race_are_refused_before_anything_is_trained() -> None:
     asked = parse({**SMALL, **PROGRESSIVE, "attempt": {"race": True}})
     with pytest.raises(RequestError, match="at least 256 validation images and there are 120"):
-        pipeline.prepare(asked)
+        prepare(asked)
 
 
 def test_progressive_pruning_meets_its_targets_and_keeps_a_record_of_every_attempt(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_least_share_of_every_layer_stays(tmp_path: Path) -> None:
     folder = run(tmp_path, **{**PROGRESSIVE, "width": width}, target={"keep": [0.45]})
     assert all(kept >= 0.6 * original for original, kept in folder.points()[-1].widths.values())
     with pytest.raises(RequestError, match=r"keep 0\.2 of the macs cannot be met with order channels: at least"):
-        pipeline.prepare(parse({**SMALL, **PROGRESSIVE, "width": width, "target": {"keep": [0.2]}}))
+        prepare(parse({**SMALL, **PROGRESSIVE, "width": width, "target": {"keep": [0.2]}}))
 
 
 @pytest.mark.parametrize("measure", ["loss", "cka"])

@@ -12,7 +12,8 @@ from engine.errors import RequestError, WorkError
 from engine.graph.summarize import summarize
 from engine.measure.counters import count
 from engine.pipeline import run as pipeline
-from engine.pipeline.recorder import find_same_baseline
+from engine.pipeline.inputs import prepare
+from engine.pipeline.same_baseline import find_same_baseline
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Event
@@ -148,7 +149,7 @@ def test_a_cut_that_differs_from_the_masked_network_fails_the_run(
 def test_a_target_below_the_floor_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     spec = parse({**SMALL, "order": "layers", "target": {"keep": [0.05]}})
     with pytest.raises(RequestError, match=r"at least 0\.\d+× remains"):
-        pipeline.prepare(spec)
+        prepare(spec)
 
 
 def test_events_tell_the_steps_and_progress_only_grows(finished: Run) -> None:

@@ -27,14 +27,13 @@ def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -
     spec = run_spec.parse(requests[0])
     store = store_in(results)
     from engine.jobs.child import execute
-    from engine.pipeline import (
-        run as pipeline,
-    )  # torch takes seconds to import, and the request may be refused without it
+    from engine.pipeline import run as pipeline  # torch takes seconds to import, and the request may be refused without
+    from engine.pipeline.inputs import prepare
 
-    prepared = pipeline.prepare(spec)
+    inputs = prepare(spec)
     folder = store.create(spec, foreground=True)
     with tables.progress(folder):
-        state = execute(folder, lambda request, where: pipeline.run(request, where, prepared))
+        state = execute(folder, lambda request, job: pipeline.run(request, job, inputs))
     if state != "done":
         raise WorkError(f"run {folder.id}: {folder.status().message}")
     answer(_document(folder), as_json, tables.run)

@@ -22,7 +22,7 @@ from engine.criteria.calibration import Calibration, Images, prepare_calibration
 from engine.data.load import Data, load
 from engine.errors import RequestError
 from engine.graph.summarize import Structure, summarize
-from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network
 from engine.spec import run as run_spec
 from engine.spec.run import FEWEST_RACED, DataSpec, check_race
 from engine.surgery.cut import bypassed_copy, masked_copy
@@ -76,7 +76,7 @@ def test_bypassed_blocks_count_exactly_as_in_a_plain_loop(network: tuple[nn.Modu
 def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
     shared: Callable[[str], Path],
 ) -> None:
-    ready = pipeline.load_network(
+    inputs = load_network(
         run_spec.parse(
             {
                 "model": "resnet56",
@@ -85,12 +85,12 @@ def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
             }
         )
     )
-    structure, data = ready.network.structure, ready.data
+    structure, data = inputs.network.structure, inputs.data
     attempts = blocks_of(structure)
     evaluator = AttemptEvaluator(structure.trace, Images(data.val, data, CPU), attempts)
     evaluator.run()
     for attempt, after in list(zip(attempts, evaluator.after, strict=True))[::6]:
-        found = evaluate(bypassed_copy(ready.network.module, attempt.modules), data.val, data, "cpu")
+        found = evaluate(bypassed_copy(inputs.network.module, attempt.modules), data.val, data, "cpu")
         assert (after.correct, after.total) == (found.correct, found.total)
 
 
