@@ -75,9 +75,9 @@ class Bench:
         """Correct images without each block, and the one that is missed least."""
         attempts = [p.attempt for p in direct.propose_removals(self.structure.summary, Metric("macs"), 0.0)]
         context = self.context(race=race, seed=seed)
-        wanted = 1 if race else len(attempts)
+        count = 1 if race else len(attempts)
         ranking = rank_attempts(
-            context.calibration, attempts, "accuracy", wanted=wanted, race=race, reference=context.reference
+            context.calibration, attempts, "accuracy", count=count, race=race, reference=context.reference
         )
         return [after.correct for after in ranking.after], ranking.best[0]
 

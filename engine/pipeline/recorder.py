@@ -40,7 +40,7 @@ class Network:
 
     @cached_property
     def structure(self) -> Structure:
-        """Its trace and model summary. Weights may be trained on, the shape never changes: a cut makes another network."""
+        """Its trace and model summary. Weights may be trained, the shape never changes: a cut makes another network."""
         return summarize(self.module, self.plan.image, self.plan.model)
 
 

@@ -205,14 +205,14 @@ def test_a_walk_leaves_the_network_and_its_trace_as_they_were(network: tuple[nn.
 @pytest.mark.parametrize("measure", ["accuracy", "loss", "divergence"])
 @pytest.mark.parametrize("wanted", [1, 3])
 def test_a_race_selects_what_measuring_everything_selects(
-    network: tuple[nn.Module, Structure], digits: Data, measure: Any, wanted: int
+    network: tuple[nn.Module, Structure], digits: Data, measure: Any, best_count: int
 ) -> None:
     module, structure = network
     calibration = prepare_calibration(module, structure.trace, digits.val, digits, "cpu", 0)
     attempts = [*blocks_of(structure), *channels_of(structure)]
-    savings = np.random.default_rng(wanted).uniform(0.5, 2, len(attempts)).tolist()
-    whole = rank_attempts(calibration, attempts, measure, savings=savings, wanted=wanted)
-    race = rank_attempts(calibration, attempts, measure, savings=savings, wanted=wanted, race=True)
+    savings = np.random.default_rng(best_count).uniform(0.5, 2, len(attempts)).tolist()
+    whole = rank_attempts(calibration, attempts, measure, savings=savings, count=best_count)
+    race = rank_attempts(calibration, attempts, measure, savings=savings, count=best_count, race=True)
     assert race.best == whole.best
     assert sum(t.total for t in race.after) <= sum(t.total for t in whole.after)
 
@@ -247,11 +247,13 @@ class Scripted(AttemptEvaluator):
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(2, 12),
-    wanted=st.integers(1, 12),
+    best_count=st.integers(1, 12),
     ties=st.booleans(),
     given_reference=st.booleans(),
 )
-def test_a_race_is_exact_for_any_losses(seed: int, count: int, wanted: int, ties: bool, given_reference: bool) -> None:
+def test_a_race_is_exact_for_any_losses(
+    seed: int, count: int, best_count: int, ties: bool, given_reference: bool
+) -> None:
     rng = np.random.default_rng(seed)
     losses = rng.exponential(size=(count, FEWEST_RACED + 50)) * rng.uniform(0.1, 3, (count, 1))
     losses = np.round(losses) if ties else losses
@@ -261,8 +263,8 @@ def test_a_race_is_exact_for_any_losses(seed: int, count: int, wanted: int, ties
     if given_reference:
         scripted.reference = scripted.logits()
     totals = losses.sum(1)
-    expected = sorted(range(count), key=lambda i: ((totals[i] - before) / savings[i], i))[:wanted]
-    found = find_best(scripted, "loss", savings, min(wanted, count))
+    expected = sorted(range(count), key=lambda i: ((totals[i] - before) / savings[i], i))[:best_count]
+    found = find_best(scripted, "loss", savings, min(best_count, count))
     rise = lambda i: (totals[i] - before) / savings[i]  # noqa: E731
     np.testing.assert_allclose([rise(i) for i in found], [rise(i) for i in expected], atol=1e-9)
     assert found == expected or not ties
