@@ -47,9 +47,9 @@ class PruneSettings(BaseModel):
         return self.order.split("-")
 
 
-def parse(given: Mapping[str, Any]) -> PruneSettings:
+def parse(arguments: Mapping[str, Any]) -> PruneSettings:
     """The settings in `given`; RequestError with one sentence when they may not be asked for."""
     try:
-        return PruneSettings.model_validate(dict(given))
+        return PruneSettings.model_validate(dict(arguments))
     except ValidationError as error:
         raise messages.refusal(error, PruneSettings) from None

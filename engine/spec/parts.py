@@ -12,7 +12,7 @@ MOST_TARGETS = 100
 _LONGEST_NAME = 255  # bytes that file systems take for one name
 
 
-def _readable(text: str) -> str:
+def _check_readable(text: str) -> str:
     try:
         names = text.encode().split(b"/")
     except UnicodeEncodeError:
@@ -26,7 +26,7 @@ def _readable(text: str) -> str:
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
-Text = Annotated[str, AfterValidator(_readable)]
+Text = Annotated[str, AfterValidator(_check_readable)]
 Three = tuple[Number, Number, Number]
 
 

@@ -51,7 +51,7 @@ def test_the_digit_lies_wholly_inside_whatever_its_place_and_size() -> None:
     still = replace(ALONE, angle=0.0, scale=(2.0, 2.0), contrast=(1.0, 1.0))
     train, _ = clutter._originals()
     part = clutter._Originals(train.images[:1], train.labels[:1])
-    made = images(clutter._cluttered(part, 64, still, np.random.default_rng(0)))[:, 0].float() / 255
+    made = images(clutter._render_clutter(part, 64, still, np.random.default_rng(0)))[:, 0].float() / 255
     whole = float(part.images.sum()) * 4
     assert made.sum((1, 2)).tolist() == pytest.approx([whole] * 64, rel=0.03)
     assert len({tuple((image.sum(0) > 0.5).nonzero().flatten().tolist()) for image in made}) > 10

@@ -63,7 +63,7 @@ def test_augmented_images_are_shifted_and_where_allowed_mirrored_originals(flip:
     some = data(64, flip=flip, crop=2)
     [(x, y)] = batches(some.train, some, 64, "cpu", augment=True, seed=1)
     assert some.train.images is not None
-    padded = torch.nn.functional.pad(some.train.images, (2, 2, 2, 2))
+    frame = torch.nn.functional.pad(some.train.images, (2, 2, 2, 2))
     seen = set()
     for image, label in zip(pixels(x), y.tolist(), strict=True):
         matches = [
@@ -71,7 +71,7 @@ def test_augmented_images_are_shifted_and_where_allowed_mirrored_originals(flip:
             for mirrored in (False, True)
             for dy in range(5)
             for dx in range(5)
-            if torch.equal(image.flip(2) if mirrored else image, padded[label, :, dy : dy + 8, dx : dx + 8])
+            if torch.equal(image.flip(2) if mirrored else image, frame[label, :, dy : dy + 8, dx : dx + 8])
         ]
         assert len(matches) == 1
         seen.add(matches[0])
@@ -96,10 +96,10 @@ def test_augmentation_without_a_seed_is_a_mistake() -> None:
 def test_images_are_sent_to_an_accelerator_once_and_let_go_with_the_split() -> None:
     from engine.data import loader
 
-    before = len(loader._resident)
+    before = len(loader._device_copies)
     some = data(6)
     for _ in range(2):  # the meta device stands in for an accelerator
         list(batches(some.test, some, 4, "meta"))
-    assert len(loader._resident) == before + 1
+    assert len(loader._device_copies) == before + 1
     del some
-    assert len(loader._resident) == before
+    assert len(loader._device_copies) == before

@@ -13,7 +13,7 @@ from engine.errors import RequestError
 from engine.spec import board_timing, flags
 from engine.spec.board_timing import TimingRequest
 from engine.spec.run import RunSpec, parse
-from engine.spec.settings import Setting, arranged, columns_of, label_of, section_of, settings_of
+from engine.spec.settings import Setting, arrange, columns_of, label_of, section_of, settings_of
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.places import ROOT
@@ -162,7 +162,7 @@ def test_the_walk_gives_every_setting_with_its_place_type_and_default() -> None:
 
 
 def test_a_setting_that_an_order_does_not_name_follows_the_one_before_it() -> None:
-    order = arranged(settings_of(Whole), "part.last part.first name")
+    order = arrange(settings_of(Whole), "part.last part.first name")
     assert [field.name for field in order] == ["part.last", "part.first", "part.new", "name"]
 
 

@@ -12,7 +12,7 @@ from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in
 from engine.errors import RequestError, WorkError
 from engine.spec import board_timing
-from engine.spec.flags import Given, with_timing_flags
+from engine.spec.flags import Arguments, with_timing_flags
 from engine.storage.job_folder import Timing
 from engine.storage.store import Store
 
@@ -129,7 +129,7 @@ def time(
     also: Annotated[
         list[str] | None, typer.Option("--also", metavar="ID.N", help="a point of another run, to take turns with")
     ] = None,
-    settings: Given,
+    settings: Arguments,
     queue: Annotated[bool, typer.Option("--queue", help="leave it to the worker, and print the timing's id")] = False,
     ask_password: AskPassword = False,
     results: Results = RESULTS,
