@@ -61,7 +61,7 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     """Do the run, or what is left of it, in its folder. RequestError and WorkError say what is wrong."""
     inputs = inputs or prepare(spec)
     folder.write_env(machine.environment(torch.get_num_threads(), spec.seed, inputs.device))
-    folder.append_event(event.Start(notes=(*inputs.data.notes, *inputs.zoo_model.notes), device=inputs.device))
+    folder.append_event(event.StartEvent(notes=(*inputs.data.notes, *inputs.zoo_model.notes), device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model))
 
@@ -81,7 +81,7 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
             recorder.note("the floor ended removal, so smaller targets are left out")
             break
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    folder.append_event(event.Done())
+    folder.append_event(event.EndEvent())
 
 
 def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> Network:

@@ -46,7 +46,7 @@ def test_every_device_is_a_lane_beside_this_computer(store: Store) -> None:
     while listed := queue.next(busy):
         started.append(listed.job.id)
         busy.append(listed.lane)
-    assert started == [run.id, first.id, other.id] and second.id in queue.waiting()
+    assert started == [run.id, first.id, other.id] and second.id in queue.queued_ids()
 
 
 def test_what_devices_measured_stands_among_a_points_latencies_the_last_of_each_kind(store: Store) -> None:
