@@ -60,7 +60,7 @@ class Queue:
         return timing
 
     def cancel(self, job_id: str) -> None:
-        """Cancels a job: at once when nobody works on it, else by a signal to its process, and the worker does the rest.
+        """Cancels a job: at once when nobody works on it, else by a signal to its process; the worker does the rest.
 
         RequestError when it has ended already or is a gallery job.
         """

@@ -196,10 +196,7 @@ class Run(Job):
 
     def steps(self) -> int:
         """How many different steps are behind the run: points, and epochs of each stage, however often repeated."""
-        epochs = {
-            (measurement.stage, measurement.phase, measurement.keep, measurement.epoch)
-            for measurement in self.events(Epoch)
-        }
+        epochs = {(epoch.stage, epoch.phase, epoch.keep, epoch.epoch) for epoch in self.events(Epoch)}
         return len(self.points()) + len(epochs)
 
 

@@ -68,6 +68,6 @@ def test_distractors_and_noise_add_what_they_should() -> None:
 def test_distractors_are_never_of_the_digits_own_class() -> None:
     labels = np.repeat(np.arange(10), [5, 1, 7, 2, 9, 3, 4, 6, 8, 10])
     ids = np.arange(len(labels)).repeat(200)
-    others = clutter._of_other_classes(labels, ids, np.random.default_rng(0))
+    others = clutter._sample_other_classes(labels, ids, np.random.default_rng(0))
     assert not np.any(labels[others] == labels[ids])
     assert set(labels[others].tolist()) == set(range(10))

@@ -7,6 +7,7 @@ import typer
 from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.cli.progress import show_progress
 from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
@@ -32,7 +33,7 @@ def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -
 
     inputs = prepare(spec)
     folder = store.create(spec, foreground=True)
-    with tables.progress(folder):
+    with show_progress(folder):
         state = execute(folder, lambda request, job: pipeline.run(request, job, inputs))
     if state != "done":
         raise WorkError(f"run {folder.id}: {folder.status().message}")
@@ -54,14 +55,14 @@ def submit(
     specs = [run_spec.parse(request) for request in requests]
     store = store_in(results)
     check(specs[0], store.root)
-    queued: list[str] = []
+    run_ids: list[str] = []
     try:
-        queued.extend(Queue(store).submit(spec).id for spec in specs)
+        run_ids.extend(Queue(store).submit(spec).id for spec in specs)
         if not no_worker:
             start_detached(store)
     except WorkError as error:
-        raise WorkError(f"{error} (in the queue already: {', '.join(queued)})" if queued else str(error)) from None
-    answer({"run_ids": queued}, as_json, tables.submitted)
+        raise WorkError(f"{error} (in the queue already: {', '.join(run_ids)})" if run_ids else str(error)) from None
+    answer({"run_ids": run_ids}, as_json, tables.run_ids)
 
 
 @app.command()
@@ -143,7 +144,7 @@ def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
     """Make the index anew from the run folders."""
     store = store_in(results)
     store.prepare()
-    answer({"runs": store.reindex()}, as_json, tables.indexed)
+    answer({"runs": store.reindex()}, as_json, tables.index_size)
 
 
 def _document(folder: Run) -> dict[str, Any]:
