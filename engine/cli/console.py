@@ -45,7 +45,7 @@ def answer(document: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 
 @contextmanager
 def _reader() -> Iterator[None]:
-    """What is printed inside reaches whoever reads it; a reader who has seen enough and left is fine."""
+    """What is printed inside reaches whoever reads it; a reader that has closed its end is fine."""
     try:
         yield
         sys.stdout.flush()

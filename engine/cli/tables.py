@@ -186,11 +186,13 @@ def device_removed(document: Mapping[str, Any]) -> None:
     _print(f"{document['name']} is forgotten; what was measured on it stays")
 
 
-def host_key(where: str, key_type: str, fingerprint: str, known: str | None) -> None:
+def host_key(address: str, key_type: str, fingerprint: str, previous: str | None) -> None:
     """Before the question whether to trust a key: on stderr, as it is no answer."""
-    lines = [f"{where} shows the {key_type} key {fingerprint}"]
-    if known is not None:
-        lines.append(f"IT HAS CHANGED: until now it was {known}; a reinstalled host does that, and so does an impostor")
+    lines = [f"{address} shows the {key_type} key {fingerprint}"]
+    if previous is not None:
+        lines.append(
+            f"IT HAS CHANGED: until now it was {previous}; a reinstalled host does that, and so does an impostor"
+        )
     file = f"/etc/ssh/ssh_host_{key_type.removeprefix('ssh-').split('-')[0]}_key.pub"
     lines.append(f"on that host itself, `ssh-keygen -lf {file}` shows it")
     print("\n".join(lines), file=sys.stderr)

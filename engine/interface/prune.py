@@ -23,7 +23,7 @@ from engine.prune import depth, solver, width
 from engine.surgery import checked
 from engine.surgery.plan import Plan, Step, channel_step
 
-_CHECK_IMAGES = 4  # images on which a cut is held against the masked network
+_CHECK_IMAGES = 4  # images on which a cut is compared with the masked network
 
 Batches = Iterable[Tensor] | Iterable[tuple[Tensor, Tensor]]
 
@@ -56,7 +56,7 @@ def prune(
     calibration: normalised float images N×C×H×W, as a pair with their N labels for gradients and attempts, or an
         iterable of such batches, of which about the first 640 images are read (all, for attempts). The cut is checked
         on some of them, else on random ones.
-    depth_share: of the reduction, in log space, that layers answer for where both phases are asked for.
+    depth_share: of the reduction, in log space, that layers answer for where the order has both phases.
     scope: "global" ranks all channels together, "uniform" cuts the same share of every layer.
     round_to: widths become multiples of it.
     seed: of the criterion "random".

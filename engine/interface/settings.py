@@ -1,4 +1,4 @@
-"""What a call of `engine.prune` asks for, checked before anything is traced. No torch."""
+"""The settings of a call of `engine.prune`, checked before anything is traced. No torch."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -48,7 +48,7 @@ class PruneSettings(BaseModel):
 
 
 def parse(arguments: Mapping[str, Any]) -> PruneSettings:
-    """The settings in `given`; RequestError with one sentence when they may not be asked for."""
+    """The settings in `arguments`; RequestError with one sentence when something is not allowed."""
     try:
         return PruneSettings.model_validate(dict(arguments))
     except ValidationError as error:

@@ -14,7 +14,7 @@ from engine.storage.locks import Process
 
 @dataclass
 class Child:
-    """A job's process: one started here (`popen`), or one left by a worker that died."""
+    """A job's process: one started here (`popen`), or one of a worker that died."""
 
     job: Job
     popen: subprocess.Popen[bytes] | None
@@ -67,7 +67,7 @@ def _kill_group(leader: int) -> None:
 
 
 def _kill_session(leader: int) -> None:
-    """Ends what is left of a dead child's session; while anything is left, the kernel gives its number to nobody."""
+    """Ends the rest of a dead child's session; while anything of it runs, the kernel gives its number to nobody."""
     for pid in psutil.pids():
         try:
             if os.getsid(pid) == leader != os.getsid(0):

@@ -81,7 +81,7 @@ class Queue:
     def resume(self, job_id: str) -> Job:
         """Puts an interrupted, failed or cancelled job back at the queue's end; a run goes on from its last step.
 
-        So is one that says it is running, when the process that said so is gone.
+        So is one whose status is running while its process is dead.
         """
         job = self._user_job(job_id, "resumed")
         state = job.status().state
@@ -138,7 +138,7 @@ class Queue:
         return None
 
     def reconcile(self, child_ids: Collection[str] = ()) -> None:
-        """Brings every job whose process is gone to the state it is to have: cancelled, queued again, or failed.
+        """Brings every job whose process is dead to the state it is to have: cancelled, queued again, or failed.
 
         Not those in `child_ids`: whoever watches a child settles its job.
         """

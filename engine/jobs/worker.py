@@ -57,9 +57,9 @@ def worker_of(store: Store) -> Process | None:
 
 
 def settle_lost(store: Store) -> None:
-    """Brings jobs whose process is gone to the state that they are to have, unless a worker lives, which sees to that.
+    """Brings jobs whose process is dead to the state that they are to have, unless a worker lives, which sees to that.
 
-    For whoever is about to show how jobs stand: after a power cut nobody else would say that they stand still.
+    For whoever is about to show how jobs stand: after a power cut nobody else would notice that they stand still.
     """
     if worker_of(store) is None:
         Queue(store).reconcile()

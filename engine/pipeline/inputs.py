@@ -17,7 +17,7 @@ from engine.zoo.build import ZooModel, build
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What a run needs before it writes anything: its data and its network, loaded and found to fit the request."""
+    """What a run needs before it writes anything: its data and its network, loaded and checked against the request."""
 
     data: Data
     zoo_model: ZooModel

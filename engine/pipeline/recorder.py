@@ -96,7 +96,7 @@ class Recorder:
         work: Callable[[int], Network],
         standing: Standing | StandingRule = Standing(),
     ) -> Network:
-        """The network of a step, in the form in which it is stored, whether it was made now or before an interruption.
+        """The network of a step, in the form in which it is stored, whether from now or from before an interruption.
 
         `work` gets the step's number, `units` is its share of the run's progress; `standing` says where its point
         stands, as far as need be once it is measured.
@@ -113,7 +113,7 @@ class Recorder:
         return network
 
     def point(self, key: StepKey) -> Point:
-        """The point of a step that was made."""
+        """The point of a finished step."""
         return next(point for point in self._points if key.is_of(point))
 
     def is_final(self, keep: float) -> bool:
@@ -132,7 +132,7 @@ class Recorder:
         """Where the training of a step keeps what it resumes from."""
         return self.folder.checkpoint / f"p{number}.safetensors"
 
-    def say(self, key: StepKey, message: str, part: float = 0.0) -> None:
+    def report(self, key: StepKey, message: str, part: float = 0.0) -> None:
         """Write to the folder what is going on; `part` is how much of the step's units is done."""
         self._progress = max(self._progress, min((self._units_done + part) / self._units, 0.999))
         progress = self._progress
@@ -161,7 +161,7 @@ class Recorder:
                     seconds=epoch.seconds,
                 )
             )
-            self.say(key, f"{message}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
+            self.report(key, f"{message}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
 
         return on_epoch
 
@@ -170,7 +170,7 @@ class Recorder:
 
     def _record(self, key: StepKey, number: int, network: Network, standing: Standing | StandingRule) -> None:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
-        self.say(key, "measuring")
+        self.report(key, "measuring")
         _restore_form(network.module)
         serialization.write(
             network.module, network.plan, self.folder.model_file(number, "plan.json"), self._weights(number)
@@ -266,7 +266,7 @@ class Recorder:
         if share > key.keep * (1 + 1e-6):
             return f"the floor of {self.spec.depth.floor} ended removal at {share:.3f}×, above the {key.keep:g}× asked"
         if share < (1 - TIGHT) * key.keep and key.phase == "layers":
-            # Blocks are large: where they go last a point may land lower than asked.
+            # Blocks are large: where they go last a point may land below its target.
             return f"the last block takes the {metric} to {share:.3f}×, below the {key.keep:g}× asked"
         return None
 

@@ -47,7 +47,7 @@ def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: i
     if phases.whole_epochs_each_step(recorder.spec, key.phase):
         fine_tune_phase(recorder, key, network, number, teacher)
     elif settings.between_steps_batches:
-        recorder.say(key, f"recovering, {settings.between_steps_batches} batches")
+        recorder.report(key, f"recovering, {settings.between_steps_batches} batches")
         data, seed = _without_crops(recorder.data), seed_of(recorder.spec.seed, number)
         fit_batches(
             network.module, data, recipe, recorder.device, seed, batches=settings.between_steps_batches, teacher=teacher
@@ -79,7 +79,7 @@ def _fit(
     message: str,
     teacher: Teacher | None,
 ) -> None:
-    recorder.say(key, message)
+    recorder.report(key, message)
     fit(
         network.module,
         data,

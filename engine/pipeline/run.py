@@ -58,7 +58,7 @@ class Trajectory:
 
 
 def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
-    """Do the run, or what is left of it, in its folder. RequestError and WorkError say what is wrong."""
+    """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
     inputs = inputs or prepare(spec)
     folder.write_env(machine.environment(torch.get_num_threads(), spec.seed, inputs.device))
     folder.append_event(event.StartEvent(notes=(*inputs.data.notes, *inputs.zoo_model.notes), device=inputs.device))
@@ -143,7 +143,7 @@ def _prune_one_shot(context: RunContext, network: Network, target: PhaseTarget) 
     key = StepKey("pruned", target.phase, target.keep)
 
     def work(_: int) -> Network:
-        recorder.say(key, f"scoring by {recorder.spec.criterion}")
+        recorder.report(key, f"scoring by {recorder.spec.criterion}")
         return _cut(recorder, key, network, select.select_one_shot(recorder, network, context.baseline, target))
 
     return recorder.step(key, 1, work, standing)
@@ -177,7 +177,7 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
     recorder, network = context.recorder, trajectory.network
 
     def work(number: int) -> Network:
-        recorder.say(key, "attempting")
+        recorder.report(key, "attempting")
         choice = select.select_step(recorder, network, context.baseline, target)
         recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
         smaller = _cut(recorder, key, network, choice.step)
@@ -250,7 +250,7 @@ def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) ->
 
 
 def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Network:
-    """Fine-tune what is left."""
+    """Fine-tune a copy of the cut network."""
     key = StepKey("recovered", target.phase, target.keep)
 
     def work(number: int) -> Network:

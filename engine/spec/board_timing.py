@@ -82,7 +82,7 @@ class TimingRequest(_Part):
 
 
 def parse(raw: Mapping[str, Any]) -> TimingRequest:
-    """The request that `raw` makes; RequestError with one sentence when it may not be made."""
+    """The request in `raw`, with every default; RequestError with one sentence when something is not allowed."""
     try:
         return TimingRequest.model_validate(raw)
     except ValidationError as error:

@@ -1,7 +1,7 @@
 """What can be picked: models, datasets and criteria, by name. No torch.
 
 Each declares itself where it is written (`engine.criteria.declare`, `engine.data.declare`, `engine.zoo.declare`); the
-files that do are imported when names are first asked for.
+files that do are imported when names are first read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

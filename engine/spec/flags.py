@@ -103,8 +103,8 @@ Arguments = dict[str, Any]
 
 
 def with_spec_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's with the given flags
-    put in."""
+    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's with the flags of
+    the command line put in."""
 
     def with_flags(**arguments: Any) -> None:
         spec_file = arguments.pop("spec_file")

@@ -22,7 +22,7 @@ Where = tuple[int | str, ...]
 
 
 def refusal(error: ValidationError, root: type[BaseModel]) -> RequestError:
-    """The first thing that is wrong with a `root`: where, what is allowed there, and what was given."""
+    """The first thing that is wrong with a `root`: where, what is allowed there, and what stands there."""
     first = error.errors(include_url=False)[0]
     names = _field_path(first["loc"], root)
     where = ".".join(names)

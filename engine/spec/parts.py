@@ -151,7 +151,7 @@ class WidthSpec(Part):
 class AttemptSpec(Part):
     """How direct, progressive and alternate look for what to remove next."""
 
-    # Where none is given it is the method's own: accuracy for direct, loss for progressive and alternate.
+    # Without one it is the method's own: accuracy for direct, loss for progressive and alternate.
     measure: Annotated[
         Measure | None,
         Setting(

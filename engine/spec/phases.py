@@ -51,7 +51,7 @@ def ends_target_with_recovery(spec: RunSpec, phase: str) -> bool:
 
 
 def whole_epochs_each_step(spec: RunSpec, phase: str) -> bool:
-    """Whether each step gets the epochs: direct removal's transfer learning, unless some batches are asked for."""
+    """Whether each step gets the epochs: direct removal's transfer learning, unless the spec names some batches."""
     return phase == "layers" and spec.depth.method == "direct" and not spec.recover.between_steps_batches
 
 

@@ -1,7 +1,7 @@
 """Registries that fill themselves: what is declared in the files of a package, by name. No torch.
 
-A file of the package declares its entries when it is imported; all files are imported when names are first asked for.
-So a file that is put there is found, and nothing else has to name it.
+A file of the package declares its entries when it is imported; all files are imported when names are first read.
+So a new file there is enough, and nothing else has to name it.
 """
 
 import importlib

@@ -130,7 +130,7 @@ def phases_of(order: str) -> tuple[Phase, ...]:
 
 
 def parse(raw: Mapping[str, Any]) -> RunSpec:
-    """The spec that `raw` asks for; RequestError with one sentence when it may not be asked for."""
+    """The spec in `raw`, with every default; RequestError with one sentence when something in it is not allowed."""
     if not isinstance(raw, Mapping):
         raise RequestError("a spec is one JSON object; see the README for its keys")
     version = raw.get("schema_version", SCHEMA_VERSION)

@@ -45,7 +45,7 @@ class Process:
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:
-                return  # it ended in between, as was asked
+                return  # it ended in between, which was the aim
 
 
 class Lock:
@@ -57,7 +57,7 @@ class Lock:
         self._signed = False
 
     def acquire(self, wait: float = 0.5, *, sign: bool = False) -> bool:
-        """Takes the lock within `wait` seconds (others' `taken` touches it for an instant) or returns False."""
+        """Takes the lock within `wait` seconds (others' `is_taken` touches it for an instant) or returns False."""
         deadline = time.monotonic() + wait
         while self._fd is None:
             self._fd = self._try_lock(fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A model by name: built for a number of classes and an image size, with fresh, published or given weights."""
+"""A model by name: built for a number of classes and an image size, with fresh weights, published ones or a file's."""
 
 import re
 from dataclasses import dataclass

@@ -142,7 +142,7 @@ def mismatch(module: nn.Module, state: State) -> str | None:
 
 
 def load_into(module: nn.Module, state: State) -> tuple[str, ...]:
-    """Load a state dict that fits (`mismatch` is None); notes say whether the head was left fresh."""
+    """Load a state dict that fits (`mismatch` is None); notes say whether the head stays fresh."""
     expected = module.state_dict()
     head = head_of(module)
     file_classes, model_classes = state[f"{head}.weight"].shape[0], expected[f"{head}.weight"].shape[0]

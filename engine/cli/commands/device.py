@@ -198,7 +198,7 @@ def _password(name: str, ask_password: bool) -> str | None:
 
 
 def _confirm_key(host_key: "HostKey", accepted: list[str] | None) -> None:
-    """Goes on only when the person has said that the key is the host's."""
+    """RequestError unless the key is one of the `accepted` fingerprints or the person confirms it."""
     fingerprint = host_key.fingerprint
     address = f"{host_key.host}:{host_key.port}" + (f", on the way to {host_key.board}," if host_key.jump else "")
     change = f" INSTEAD OF {host_key.known}, which was trusted until now" if host_key.known else ""

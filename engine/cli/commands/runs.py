@@ -1,4 +1,4 @@
-"""Runs: in the foreground, through the queue, and what became of them."""
+"""Runs: in the foreground and through the queue; their state and their points."""
 
 from typing import Annotated, Any
 

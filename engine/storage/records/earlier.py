@@ -1,4 +1,4 @@
-"""What runs of earlier versions left for the reader to work out. Pure functions, no torch.
+"""What runs of earlier versions lack, worked out when they are read. Pure functions, no torch.
 
 The pipeline writes with each point whether it was measured before the recovery that ends its target, and with each step
 and its attempts which trajectory they belong to. Where that is missing it follows from the request and from the order
