@@ -24,11 +24,11 @@ def pixels(x: torch.Tensor) -> torch.Tensor:
 
 def test_without_a_seed_images_come_in_order_and_the_small_last_batch_stays() -> None:
     some = data(10)
-    made = list(batches(some.test, some, 3, "cpu"))
-    assert [len(y) for _, y in made] == [3, 3, 3, 1]
-    assert torch.cat([y for _, y in made]).tolist() == list(range(10))
+    result = list(batches(some.test, some, 3, "cpu"))
+    assert [len(y) for _, y in result] == [3, 3, 3, 1]
+    assert torch.cat([y for _, y in result]).tolist() == list(range(10))
     assert some.test.images is not None
-    assert torch.equal(pixels(torch.cat([x for x, _ in made])), some.test.images)
+    assert torch.equal(pixels(torch.cat([x for x, _ in result])), some.test.images)
 
 
 def test_normalisation_takes_off_the_mean_and_divides_by_the_deviation() -> None:
@@ -64,7 +64,7 @@ def test_augmented_images_are_shifted_and_where_allowed_mirrored_originals(flip:
     [(x, y)] = batches(some.train, some, 64, "cpu", augment=True, seed=1)
     assert some.train.images is not None
     frame = torch.nn.functional.pad(some.train.images, (2, 2, 2, 2))
-    seen = set()
+    shifts = set()
     for image, label in zip(pixels(x), y.tolist(), strict=True):
         matches = [
             (mirrored, dy, dx)
@@ -74,9 +74,9 @@ def test_augmented_images_are_shifted_and_where_allowed_mirrored_originals(flip:
             if torch.equal(image.flip(2) if mirrored else image, frame[label, :, dy : dy + 8, dx : dx + 8])
         ]
         assert len(matches) == 1
-        seen.add(matches[0])
-    assert {mirrored for mirrored, _, _ in seen} == ({True, False} if flip else {False})
-    assert len({(dy, dx) for _, dy, dx in seen}) > 12
+        shifts.add(matches[0])
+    assert {mirrored for mirrored, _, _ in shifts} == ({True, False} if flip else {False})
+    assert len({(dy, dx) for _, dy, dx in shifts}) > 12
 
 
 def test_augmentation_repeats_itself_for_a_seed_and_leaves_the_global_random_state_alone() -> None:

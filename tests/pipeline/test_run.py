@@ -79,8 +79,8 @@ def test_the_final_point_meets_its_target_and_its_numbers_are_those_of_the_store
 def test_a_plan_replays_on_the_untouched_model_to_the_pruned_network_bit_for_bit(tmp_path: Path) -> None:
     folder = run(tmp_path, order="layers", train={"epochs": 0}, recover={"epochs": 0})
     spec = folder.spec()
-    untouched = build(spec.model, 10, (3, 16, 16), seed=spec.seed).module
-    again = plan.replay(serialization.read_plan(folder.model_file(1, "plan.json")), untouched).state_dict()
+    baseline = build(spec.model, 10, (3, 16, 16), seed=spec.seed).module
+    again = plan.replay(serialization.read_plan(folder.model_file(1, "plan.json")), baseline).state_dict()
     stored = serialization.read(folder.model_file(1, "plan.json"), folder.model_file(1, "safetensors"))[0].state_dict()
     assert stored.keys() == again.keys()
     assert all(torch.equal(stored[key], again[key]) for key in stored)
@@ -141,7 +141,7 @@ def test_a_second_run_with_the_same_baseline_does_not_train_it_again(finished: R
 def test_a_cut_that_differs_from_the_masked_network_fails_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surgery, "_kept", lambda ids, gone: surgery.torch.arange(len(ids) - len(set(ids) & set(gone))))
+    monkeypatch.setattr(surgery, "_kept", lambda ids, drop: surgery.torch.arange(len(ids) - len(set(ids) & set(drop))))
     with pytest.raises(WorkError, match="differs from the masked one"):
         run(tmp_path, order="channels", train={"epochs": 1})
 

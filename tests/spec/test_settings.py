@@ -94,8 +94,8 @@ def test_a_field_that_is_added_is_a_flag_a_column_and_a_heading_and_old_rows_are
     store = Store(tmp_path / "results", gallery=tmp_path / "none")
     runs.finished(store, parse({}))
     assert "gloss" not in store.runs()[0]
-    told = json.loads(run_wider(_USED, str(tmp_path / "results")))
-    assert told == {
+    output = json.loads(run_wider(_USED, str(tmp_path / "results")))
+    assert output == {
         "command": "espalier submit --model resnet20 --data clutter --criterion bn_scale"
         " --order layers-channels --gloss 0.7",
         "runs": [0.5, 0.7],
@@ -194,8 +194,8 @@ def test_a_field_of_which_nothing_is_said_and_two_of_one_name_are_mistakes() -> 
         one: Annotated[int, Setting("x")] = 1
         other: Annotated[int, Setting("y", flag="--one")] = 1
 
-    for model, said in ((Silent, "Silent.silent has no Setting"), (Twice, "are called --one")):
-        with pytest.raises(TypeError, match=said):
+    for model, sentence in ((Silent, "Silent.silent has no Setting"), (Twice, "are called --one")):
+        with pytest.raises(TypeError, match=sentence):
             settings_of(model)
 
 
