@@ -51,7 +51,7 @@ heard = []
 def listen(requests: flags.Requests) -> None:
     heard.extend(requests)
 
-def listen_to_timing(settings: flags.Given) -> None:
+def listen_to_timing(settings: flags.Arguments) -> None:
     heard.append(settings)
 
 import typer
@@ -203,7 +203,7 @@ def test_no_column_hides_what_a_row_has_besides(tmp_path: Path) -> None:
     store = Store(tmp_path / "results", gallery=tmp_path / "none")
     run = runs.finished(store, parse({}))
     summary: set[str] = set(store.runs()[0])
-    own = {key for point in run.points() for key in point}
+    own = {key for point in run.points() for key in point.to_json()}
     assert not own & set(columns_of(RunSpec)) and set(columns_of(RunSpec)) < summary
     rows: list[dict[str, Any]] = store.points()
     assert all(set(columns_of(RunSpec)) <= set(row) for row in rows)
