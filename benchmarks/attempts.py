@@ -32,7 +32,7 @@ from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure
 from engine.measure.machine import cpu_model
-from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network
 from engine.pipeline.recorder import Network
 from engine.prune import direct, progressive
 from engine.prune.attempt_context import AttemptContext
@@ -75,9 +75,9 @@ class Bench:
         """Correct images without each block, and the one that is missed least."""
         attempts = [p.attempt for p in direct.propose_removals(self.structure.summary, Metric("macs"), 0.0)]
         context = self.context(race=race, seed=seed)
-        wanted = 1 if race else len(attempts)
+        count = 1 if race else len(attempts)
         ranking = rank_attempts(
-            context.calibration, attempts, "accuracy", wanted=wanted, race=race, reference=context.reference
+            context.calibration, attempts, "accuracy", count=count, race=race, reference=context.reference
         )
         return [after.correct for after in ranking.after], ranking.best[0]
 
@@ -119,18 +119,18 @@ def main(arguments: list[str]) -> int:
         "weights": options.weights,
         "data": {"name": options.data, "limit": options.limit},
     }
-    ready = pipeline.load_network(run_spec.parse(request))
-    structure, settings = ready.network.structure, run_spec.WidthSpec(method="progressive")
-    calibration = prepare_calibration(ready.network.module, structure.trace, ready.data.val, ready.data, "cpu", 0)
+    inputs = load_network(run_spec.parse(request))
+    structure, settings = inputs.network.structure, run_spec.WidthSpec(method="progressive")
+    calibration = prepare_calibration(inputs.network.module, structure.trace, inputs.data.val, inputs.data, "cpu", 0)
     assert calibration.images is not None
     reference = AttemptEvaluator(structure.trace, calibration.images, []).measure_current()
-    bench = Bench(ready.network, structure, ready.data, settings, reference)
+    bench = Bench(inputs.network, structure, inputs.data, settings, reference)
     seconds: dict[str, list[float]] = {}
     wrong: list[str] = []
     for round_ in range(options.rounds):
         wrong += _round(bench, seconds, backwards=bool(round_ % 2))
         print(f"round {round_ + 1} of {options.rounds} done", file=sys.stderr)
-    missed = _show(seconds, len(ready.data.val))
+    missed = _show(seconds, len(inputs.data.val))
     problems = (("another answer than the plain loop's", wrong), ("more of its time than the floor allows", missed))
     messages = [f"{what} ({'; '.join(dict.fromkeys(which))})" for what, which in problems if which]
     if messages:

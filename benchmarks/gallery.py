@@ -9,7 +9,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from engine.cli import tables
+from engine.cli.progress import show_progress
 from engine.jobs.child import execute
 from engine.pipeline import run as pipeline
 from engine.spec import run as run_spec
@@ -32,7 +32,7 @@ def main() -> None:
                     {"criterion": criterion, "order": order, "target": {"keep": KEEP}, "recover": {"epochs": 3}}
                 )
                 folder = store.create(spec, foreground=True)
-                with tables.progress(folder):
+                with show_progress(folder):
                     if execute(folder, pipeline.run) != "done":
                         raise SystemExit(f"{criterion}, {order}: {folder.status().message}")
                 print(f"{criterion}, {order}: {folder.points()[-1].top1:.1%} at {KEEP[-1]}×", flush=True)

@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from engine.storage.records.event import Spent
+from engine.storage.records.event import DurationsEvent
 from tests.support.board_rig import own_home, rigged
 from tests.support.sshd import SSHD
 
@@ -44,7 +44,7 @@ def _own_seconds(folder: Path, key: Path, timings: int) -> list[float]:
         for number in range(timings):
             timing = rig.timed(seconds=0.2 + 0.01 * number)
             assert timing.status().state == "done", timing.status().message
-            own += [spent.own for spent in timing.events(Spent)]
+            own += [spent.own for spent in timing.events(DurationsEvent)]
     return own
 
 

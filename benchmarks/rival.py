@@ -23,7 +23,7 @@ from engine.data.loader import batches
 from engine.export import onnx
 from engine.measure.counters import count
 from engine.pipeline import recovery
-from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network
 from engine.spec.run import RunSpec
 from engine.storage.atomic import write_json
 from engine.train.distil import Teacher
@@ -45,8 +45,8 @@ IMPORTANCE: dict[str, Callable[[], Any]] = {
 
 def compete(entry: Entry, like: RunSpec, file: Path) -> None:
     """Prune, fine-tune and measure; `like` is a one-shot run of ours, `file` the JSON to write, with ONNX beside it."""
-    ready = pipeline.load_network(like)
-    data, baseline = ready.data, ready.network.module
+    inputs = load_network(like)
+    data, baseline = inputs.data, inputs.network.module
     module = copy.deepcopy(baseline)
     torch.manual_seed(like.seed)
     started = time.perf_counter()
@@ -59,7 +59,7 @@ def compete(entry: Entry, like: RunSpec, file: Path) -> None:
     recipe = Recipe(EPOCHS, LR, like.train.batch_size, like.train.weight_decay)
     seed = recovery.seed_of(like.seed, RECOVERED)
     plain = dataclasses.replace(data, crop=0)
-    fit(module, plain, recipe, ready.device, seed, on_epoch=lambda _: None, teacher=teacher)
+    fit(module, plain, recipe, inputs.device, seed, on_epoch=lambda _: None, teacher=teacher)
     kept = count(module, data.image).macs / count(baseline, data.image).macs
     batches_ = EPOCHS * math.ceil(len(data.train) / recipe.batch_size)
     more = {"steps": steps, "version": version("torch-pruning")}
@@ -68,8 +68,8 @@ def compete(entry: Entry, like: RunSpec, file: Path) -> None:
 
 def measure_baseline(like: RunSpec, file: Path) -> None:
     """Measure the network that all of them start from, in the same way."""
-    ready = pipeline.load_network(like)
-    _write(file, like, ready.network.module, ready.data, macs=1.0, batches=0, seconds=0.0)
+    inputs = load_network(like)
+    _write(file, like, inputs.network.module, inputs.data, macs=1.0, batches=0, seconds=0.0)
 
 
 def prune(module: nn.Module, importance: str, data: Data, seed: int) -> int:

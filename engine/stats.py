@@ -32,10 +32,10 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
     if costs.ndim != 1 or costs.shape != values.shape:
         raise ValueError(f"cost and value need one shape (n,), not {costs.shape} and {values.shape}")
     front = np.zeros(costs.size, dtype=bool)
-    known = np.flatnonzero(~(np.isnan(costs) | np.isnan(values)))
-    if known.size == 0:
+    finite = np.flatnonzero(~(np.isnan(costs) | np.isnan(values)))
+    if finite.size == 0:
         return front
-    order = known[np.lexsort((-values[known], costs[known]))]
+    order = finite[np.lexsort((-values[finite], costs[finite]))]
     c, v = costs[order], values[order]
     best = np.maximum.accumulate(v)
     rises = np.r_[True, v[1:] > best[:-1]]

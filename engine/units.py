@@ -9,8 +9,8 @@ def si(number: float, unit: str = "") -> str:
     for factor, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if abs(number) >= 0.9995 * factor:  # from here on three figures round up to the next prefix
             return f"{three(number / factor)} {prefix}{unit}"
-    shown = f"{number:.0f}" if number == int(number) else three(number)
-    return f"{shown} {unit}".rstrip()
+    text = f"{number:.0f}" if number == int(number) else three(number)
+    return f"{text} {unit}".rstrip()
 
 
 def three(number: float) -> str:

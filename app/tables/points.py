@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from app import text
 from engine import stats
 from engine.spec.run import RunSpec
-from engine.spec.settings import arranged, settings_of
+from engine.spec.settings import arrange, settings_of
 from engine.storage.records.measurement import Conditions, Latency, Timed, read_timed
 
 METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
@@ -32,7 +32,7 @@ _ORDER = """
 
 def headings(model: type[BaseModel]) -> dict[str, str]:
     """The settings in which requests can differ: column → heading, in the order of the table."""
-    fields = arranged(settings_of(model), _ORDER)
+    fields = arrange(settings_of(model), _ORDER)
     return {field.column: field.heading for field in fields if field.column is not None}
 
 

@@ -63,7 +63,7 @@ def run(request: TimingRequest, job: Timing, password: str | None = None) -> Non
     """
     started = time.monotonic()
     store = Store(job.root)
-    if measured := job.measured():
+    if measured := job.pending_measurements():
         _hand_over(store, job, measured)
         return
     device = Registry(store.root).get(request.device)
@@ -73,11 +73,11 @@ def run(request: TimingRequest, job: Timing, password: str | None = None) -> Non
         session.open_agent(device, store.root, password) as agent,
         _hold_board(agent, request, job) as (holding_agent, waited),
     ):
-        job.keep_measured(_measure_networks(holding_agent, networks, request, job))
-        _hand_over(store, job, job.measured())
+        job.keep_pending(_measure_networks(holding_agent, networks, request, job))
+        _hand_over(store, job, job.pending_measurements())
     tools = sum(network.tool_seconds for network in networks)
     own = time.monotonic() - started - waited() - tools
-    job.append_event(event.Spent(tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3)))
+    job.append_event(event.DurationsEvent(tools=round(tools, 3), waiting=round(waited(), 3), own=round(own, 3)))
 
 
 def _measure_networks(
@@ -85,7 +85,7 @@ def _measure_networks(
 ) -> list[Measurement]:
     """The measurement of every network on a board that is held."""
     before = agent.probe()
-    job.append_event(event.Probed(probe=before.as_json()))
+    job.append_event(event.ProbeEvent(probe=before.as_json()))
     runtime = runtimes.choose_runtime(before, request)
     agent.tidy([f"{network.model.digest}.onnx" for network in networks])
     for network in networks:
@@ -124,7 +124,7 @@ def _hand_over(store: Store, job: Timing, measurements: Sequence[Measurement]) -
             continue
         if line not in run.measurements():
             run.append_measurement(line)
-    job.forget_measured()
+    job.forget_pending()
     if deleted:
         raise WorkError(f"run {deleted[0]} was deleted while it was timed; what was measured of other runs is kept")
 
@@ -175,7 +175,7 @@ def _hold_board(
     settings: dict[str, Any] = {"power_mode": request.power_mode, "max_clocks": request.max_clocks}
     with agent.hold(owner, **settings, on_wait=on_wait, on_restore_failure=job.log) as (holding_agent, document):
         broke, restored, changed = (document.get(key) or None for key in ("broke", "restored", "changed"))
-        job.append_event(event.Held(broke=broke, restored=restored, changed=changed))
+        job.append_event(event.HoldEvent(broke=broke, restored=restored, changed=changed))
         yield holding_agent, lambda: waits[0]
 
 
@@ -186,7 +186,7 @@ def _send(agent: session.Agent, networks: Sequence[NetworkTiming], job: Timing) 
         _phase(job, "sending", f"sending {model.point} ({number + 1} of {len(networks)})", begin)
         progress = partial(_sent, job, begin, each)
         sent = agent.send(model.file, _remote_path(agent, model), sha256=model.digest, on_progress=progress)
-        job.append_event(event.Sent(model=str(model.point), bytes=model.file.stat().st_size if sent else 0))
+        job.append_event(event.TransferEvent(model=str(model.point), bytes=model.file.stat().st_size if sent else 0))
 
 
 def _sent(job: Timing, begin: float, share: float, done: int, size: int) -> None:
@@ -205,7 +205,7 @@ def _prepare(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence
         _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(networks)})", 0.15 + share)
         artifact = runtime.prepare(agent, _remote_path(agent, model), model.digest, model.image)
         network.path, network.tool_seconds = artifact.path, artifact.seconds
-        job.append_event(event.Built(model=str(model.point), cached=artifact.cached, seconds=artifact.seconds))
+        job.append_event(event.BuildEvent(model=str(model.point), cached=artifact.cached, seconds=artifact.seconds))
         for line in artifact.warnings:
             job.log(f"{model.point}: {line}")
 

@@ -27,7 +27,7 @@ def complain(sentence: str, as_json: bool, code: int) -> int:
     return code
 
 
-def unexpected(error: Exception) -> str:
+def describe_bug(error: Exception) -> str:
     """A mistake of the program: what a report of it needs, on one line."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
@@ -45,7 +45,7 @@ def answer(document: Any, as_json: bool, show: Callable[[Any], None]) -> None:
 
 @contextmanager
 def _reader() -> Iterator[None]:
-    """What is printed inside reaches whoever reads it; a reader who has seen enough and left is fine."""
+    """What is printed inside reaches whoever reads it; a reader that has closed its end is fine."""
     try:
         yield
         sys.stdout.flush()

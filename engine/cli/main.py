@@ -9,7 +9,7 @@ from typer.exceptions import TyperException
 
 from engine.cli.commands import app as dashboard
 from engine.cli.commands import catalog, device, runs, steps
-from engine.cli.console import complain, unexpected
+from engine.cli.console import complain, describe_bug
 from engine.errors import RequestError, WorkError
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         where = f"{error.filename}: " if error.filename else ""
         return complain(f"{where}{error.strerror or error}", as_json, WorkError.exit_code)
     except Exception as error:
-        return complain(unexpected(error), as_json, WorkError.exit_code)
+        return complain(describe_bug(error), as_json, WorkError.exit_code)
 
 
 def console() -> None:

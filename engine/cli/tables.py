@@ -1,17 +1,13 @@
-"""What the command line shows to people: tables on stdout, progress on stderr."""
+"""What the command line prints for people: a table for each kind of answer."""
 
 import io
 import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from engine.storage.job_folder import Job
 from engine.storage.records.event import Attempts, TurnEvent
 from engine.storage.records.measurement import Latency, Measurement
 from engine.storage.records.point import Point
@@ -19,7 +15,6 @@ from engine.storage.records.status import Status
 from engine.units import si
 
 WIDTH = 100  # columns, where no terminal says how many it has
-_REFRESH_SECONDS = 0.5
 # How the names of numbers end → how they are written.
 _UNITS: Mapping[str, Callable[[float], str]] = {
     "_bytes": lambda value: si(value, "B"),
@@ -29,26 +24,26 @@ _UNITS: Mapping[str, Callable[[float], str]] = {
 }
 
 
-def models(listed: Sequence[Mapping[str, Any]]) -> None:
+def models(entries: Sequence[Mapping[str, Any]]) -> None:
     table = _table("model", "input", ">params", ">MACs", ">removable blocks")
-    for m in listed:
+    for m in entries:
         removable = sum(block["removable"] for block in m["blocks"])
         size = "×".join(map(str, m["input"]))
         table.add_row(m["name"], size, si(m["params"]), si(m["macs"]), f"{removable} of {len(m['blocks'])}")
     _print(table)
 
 
-def datasets(listed: Sequence[Mapping[str, Any]]) -> None:
+def datasets(entries: Sequence[Mapping[str, Any]]) -> None:
     table = _table("dataset", "image", ">classes", "what")
-    for d in listed:
+    for d in entries:
         size = "×".join(map(str, d["image"])) if d["image"] else "any"
         table.add_row(d["name"], size, str(d["classes"] or "any"), d["summary"])
     _print(table)
 
 
-def criteria(listed: Sequence[Mapping[str, Any]]) -> None:
+def criteria(entries: Sequence[Mapping[str, Any]]) -> None:
     table = _table("criterion", "score of channel c", "looks at", "source")
-    for c in listed:
+    for c in entries:
         table.add_row(c["name"], c["formula"], c["needs"], c["source"])
     _print(table)
 
@@ -74,7 +69,7 @@ def run(document: Mapping[str, Any]) -> None:
     for point in map(Point.from_json, document["points"]):
         table.add_row(
             str(point.point),
-            _after(point),
+            _step_label(point),
             f"{point.keep:g}× {point.asked.metric}" if point.asked else "",
             si(point.macs),
             f"{point.got.macs:.3f}×",
@@ -90,7 +85,7 @@ def run(document: Mapping[str, Any]) -> None:
         _attempts(record)
 
 
-def _after(point: Point) -> str:
+def _step_label(point: Point) -> str:
     if point.stage == "baseline":
         return "baseline"
     step = "" if point.step is None else f" step {point.step}"
@@ -98,7 +93,7 @@ def _after(point: Point) -> str:
 
 
 def _attempts(record: Attempts) -> None:
-    """What one step of an iterative method tried: what hurts least first."""
+    """What one step of an iterative method attempted: what hurts least first."""
     before = record.before.accuracy
     accuracy = "" if before is None else f", {before:.1%} before"
     _print(f"\n{record.keep:g}×: {record.phase} step {record.step}, by {record.measure}{accuracy}")
@@ -116,12 +111,12 @@ def _attempts(record: Attempts) -> None:
     _print(table)
 
 
-def runs(listed: Sequence[Mapping[str, Any]]) -> None:
-    if not listed:
+def runs(entries: Sequence[Mapping[str, Any]]) -> None:
+    if not entries:
         _print("no runs yet; `espalier submit` starts one")
         return
     table = _table("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
-    for r in listed:
+    for r in entries:
         name = str(r["data"])
         data = name if len(name) <= 16 else "…" + name[-15:]
         settings = (r["model"], data, r["criterion"], r["order"], str(r["seed"]))
@@ -144,7 +139,7 @@ def scores(document: Mapping[str, Any]) -> None:
     _print(table)
 
 
-def submitted(document: Mapping[str, Any]) -> None:
+def run_ids(document: Mapping[str, Any]) -> None:
     for run_id in document["run_ids"]:
         _print(run_id)
 
@@ -157,28 +152,28 @@ def counts(document: Mapping[str, Any]) -> None:
     _print(" · ".join(f"{number} {name}" for name, number in document.items()))
 
 
-def indexed(document: Mapping[str, Any]) -> None:
+def index_size(document: Mapping[str, Any]) -> None:
     _print(f"runs in the index: {document['runs']}")
 
 
-def written(document: Mapping[str, Any]) -> None:
+def output_file(document: Mapping[str, Any]) -> None:
     _print(f"{document['out']}: {document['bytes']:,} bytes")
 
 
 def latency(document: Mapping[str, Any]) -> None:
-    timed = Latency.from_json(document["latency"])
-    percentiles = (("p90", timed.p90_ms), ("p99", timed.p99_ms))
+    record = Latency.from_json(document["latency"])
+    percentiles = (("p90", record.p90_ms), ("p99", record.p99_ms))
     tail = "".join(f", {name} {value:.3f} ms" for name, value in percentiles if value is not None)
-    threads = "1 thread" if timed.threads == 1 else f"{timed.threads} threads"
-    _print(f"p50 {timed.p50_ms:.3f} ms{tail}  ({timed.provider}, {threads}, batch {timed.batch}, n = {timed.n})")
+    threads = "1 thread" if record.threads == 1 else f"{record.threads} threads"
+    _print(f"p50 {record.p50_ms:.3f} ms{tail}  ({record.provider}, {threads}, batch {record.batch}, n = {record.n})")
 
 
-def devices(listed: Sequence[Mapping[str, Any]]) -> None:
-    if not listed:
+def devices(entries: Sequence[Mapping[str, Any]]) -> None:
+    if not entries:
         _print("no devices yet; `espalier device add NAME user@host` adds one")
         return
     table = _table("device", "target", "through")
-    for d in listed:
+    for d in entries:
         table.add_row(d["name"], d["target"], d["jump"] or "")
     _print(table)
 
@@ -191,22 +186,24 @@ def device_removed(document: Mapping[str, Any]) -> None:
     _print(f"{document['name']} is forgotten; what was measured on it stays")
 
 
-def host_key_shown(where: str, key_type: str, fingerprint: str, known: str | None) -> None:
+def host_key(address: str, key_type: str, fingerprint: str, previous: str | None) -> None:
     """Before the question whether to trust a key: on stderr, as it is no answer."""
-    lines = [f"{where} shows the {key_type} key {fingerprint}"]
-    if known is not None:
-        lines.append(f"IT HAS CHANGED: until now it was {known}; a reinstalled host does that, and so does an impostor")
+    lines = [f"{address} shows the {key_type} key {fingerprint}"]
+    if previous is not None:
+        lines.append(
+            f"IT HAS CHANGED: until now it was {previous}; a reinstalled host does that, and so does an impostor"
+        )
     file = f"/etc/ssh/ssh_host_{key_type.removeprefix('ssh-').split('-')[0]}_key.pub"
     lines.append(f"on that host itself, `ssh-keygen -lf {file}` shows it")
     print("\n".join(lines), file=sys.stderr)
 
 
 def key_trusted(document: Mapping[str, Any]) -> None:
-    was = "was trusted already" if document["state"] == "known" else "is trusted from now on"
-    _print(f"{document['name']}: {document['key_type']} {document['fingerprint']} {was}")
+    state = "was trusted already" if document["state"] == "known" else "is trusted from now on"
+    _print(f"{document['name']}: {document['key_type']} {document['fingerprint']} {state}")
 
 
-def probed(document: Mapping[str, Any]) -> None:
+def probe(document: Mapping[str, Any]) -> None:
     table = _table("what", "this device")
     for name, value in document.items():
         if name == "time":  # its clock, in seconds since 1970
@@ -217,9 +214,9 @@ def probed(document: Mapping[str, Any]) -> None:
 
 def _unit(name: str) -> tuple[str, Callable[[float], str]]:
     """The name without its unit, and how a number of that unit is written."""
-    for ending, shown in _UNITS.items():
+    for ending, form in _UNITS.items():
         if name.endswith(ending):
-            return name.removesuffix(ending), shown
+            return name.removesuffix(ending), form
     return name, str
 
 
@@ -227,7 +224,7 @@ def _plain(value: Any, number: Callable[[float], str] = str) -> str:
     """A value of a JSON document on one line."""
     if isinstance(value, Mapping):
         items = ((*_unit(key), item) for key, item in value.items())
-        return ", ".join(f"{key} {_plain(item, number if shown is str else shown)}" for key, shown, item in items)
+        return ", ".join(f"{key} {_plain(item, number if form is str else form)}" for key, form, item in items)
     if isinstance(value, list | tuple):
         return ", ".join(_plain(item, number) for item in value)
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -235,12 +232,12 @@ def _plain(value: Any, number: Callable[[float], str] = str) -> str:
     return "–" if value is None else str(value)
 
 
-def timings(listed: Sequence[Mapping[str, Any]]) -> None:
-    if not listed:
+def timings(entries: Sequence[Mapping[str, Any]]) -> None:
+    if not entries:
         _print("no timings yet; `espalier device time` makes one")
         return
     table = _table("timing", "state", ">%", "device", "precision", "points")
-    for t in listed:
+    for t in entries:
         points = ", ".join(f"{point['run']}.{point['point']}" for point in t["points"])
         table.add_row(t["job_id"], t["state"], f"{100 * t['progress']:.0f}", t["device"], t["precision"], points)
     _print(table)
@@ -261,7 +258,7 @@ def timing_queued(document: Mapping[str, Any]) -> None:
     _print(document["job_id"])
 
 
-def timed(document: Mapping[str, Any]) -> None:
+def measurements(document: Mapping[str, Any]) -> None:
     table = _table("run", ">#", "by", ">p50 ms", ">p90 ms", ">p99 ms", ">GPU ms", ">mW", ">mJ", ">n", "")
     for line in document["measurements"]:
         m = Measurement.from_json(line)
@@ -274,46 +271,21 @@ def timed(document: Mapping[str, Any]) -> None:
     _print(table)
 
 
-@contextmanager
-def progress(folder: Job) -> Iterator[None]:
-    """A live bar on stderr from the job's own status, while the block runs; only where stderr is a terminal."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting", total=1.0)
-        stop = threading.Event()
-
-        def follow() -> None:
-            while not stop.wait(_REFRESH_SECONDS):
-                status = folder.status()
-                bar.update(task, completed=status.progress, description=status.message)
-
-        watcher = threading.Thread(target=follow, daemon=True)
-        watcher.start()
-        try:
-            yield
-        finally:
-            stop.set()
-            watcher.join()
-            status = folder.status()
-            bar.update(task, completed=status.progress, description=status.message)
-
-
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
-        right = column.startswith(">")
+        is_number = column.startswith(">")
         # Names in the first column are for copying, so they stay in one piece.
         table.add_column(
-            column.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=number == 0
+            column.removeprefix(">"), justify="right" if is_number else "left", overflow="fold", no_wrap=number == 0
         )
     return table
 
 
-def _print(what: Any) -> None:
+def _print(content: Any) -> None:
     """Rendered first and then written in one piece, so that whoever reads us meets no half of it."""
     terminal = sys.stdout.isatty()
     text = io.StringIO()
     console = Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH)
-    console.print(what, highlight=False, markup=False, soft_wrap=isinstance(what, str))
+    console.print(content, highlight=False, markup=False, soft_wrap=isinstance(content, str))
     sys.stdout.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")

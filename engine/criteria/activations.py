@@ -19,7 +19,7 @@ RANK_IMAGES = 64
 )
 def activation(calibration: Calibration) -> Scores:
     """Mean |a_c| over calibration images and positions (Molchanov et al. 2017)."""
-    return _averaged(calibration, lambda maps: maps.abs().flatten(2).mean(2))
+    return _image_mean(calibration, lambda maps: maps.abs().flatten(2).mean(2))
 
 
 @criterion(
@@ -29,10 +29,10 @@ def feature_rank(calibration: Calibration) -> Scores:
     """Mean matrix rank of a_c over the first 64 calibration images (Lin et al. 2020, eq. 4)."""
     import torch
 
-    return _averaged(calibration, lambda maps: torch.linalg.matrix_rank(maps).float(), RANK_IMAGES)
+    return _image_mean(calibration, lambda maps: torch.linalg.matrix_rank(maps).float(), RANK_IMAGES)
 
 
-def _averaged(calibration: Calibration, measure: Callable[[Tensor], Tensor], limit: int | None = None) -> Scores:
+def _image_mean(calibration: Calibration, measure: Callable[[Tensor], Tensor], limit: int | None = None) -> Scores:
     """The mean over images of `measure`, which maps N×C×H×W feature maps to N×C numbers."""
     import torch
 
@@ -44,12 +44,12 @@ def _averaged(calibration: Calibration, measure: Callable[[Tensor], Tensor], lim
         total[layer] += measure(maps).double().sum(0).cpu().numpy()
 
     network = FeatureMaps(calibration.trace, add)
-    seen = 0
+    count = 0
     for batch, _ in calibration.batches():
-        images = batch[: None if limit is None else limit - seen]
+        images = batch[: None if limit is None else limit - count]
         with torch.inference_mode():
             network.run(images)
-        seen += len(images)
-        if seen == limit:
+        count += len(images)
+        if count == limit:
             break
-    return {name: scores / seen for name, scores in total.items()}
+    return {name: scores / count for name, scores in total.items()}

@@ -83,12 +83,17 @@ def prepare_calibration(
     """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion."""
     import torch
 
-    place = torch.device(device)
-    chosen, _ = split.representative(min(len(split), CALIBRATION_IMAGES), seed=0)
-    images = Images(split, data, place)
-    calibration = images.take(chosen)
+    target = torch.device(device)
+    selected, _ = split.representative(min(len(split), CALIBRATION_IMAGES), seed=0)
+    images = Images(split, data, target)
+    calibration = images.take(selected)
     return Calibration(
-        module.to(place).eval(), trace, lambda: calibration.batches(CALIBRATION_BATCH), place, seed, images
+        module.to(target).eval(),
+        trace,
+        lambda: calibration.batches(CALIBRATION_BATCH),
+        target,
+        seed,
+        images,
     )
 
 
@@ -100,8 +105,8 @@ def identity_scores(trace: Trace, filters: Scores) -> dict[int, float]:
     count: dict[int, int] = {}
     for name, raw in filters.items():
         scores = raw / (raw.mean() or 1.0)
-        identities, where = np.unique(trace.layers[name].outs, return_inverse=True)
-        means = np.bincount(where, scores) / np.bincount(where)
+        identities, positions = np.unique(trace.layers[name].outs, return_inverse=True)
+        means = np.bincount(positions, scores) / np.bincount(positions)
         for identity, score in zip(identities.tolist(), means.tolist(), strict=True):
             total[identity] = total.get(identity, 0.0) + score
             count[identity] = count.get(identity, 0) + 1

@@ -43,6 +43,6 @@ def criterion(
 
 
 def exact_criterion(name: Measure, *, label: str, formula: str, source: str, module: str) -> None:
-    """Declare a measure of attempts as a criterion for blocks: what it says when the block is gone."""
+    """Declare a measure of attempts as a criterion for blocks: what it is without the block."""
     needs: Needs = "attempts"
     CRITERIA.add(name, Criterion(name, label, needs, formula, source, "blocks"), module, NEEDS.index(needs))

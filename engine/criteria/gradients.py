@@ -35,20 +35,20 @@ def taylor(calibration: Calibration) -> Scores:
 def obd(calibration: Calibration) -> Scores:
     """½ Σ w²·E[(∂L/∂w)²], the expectation over single samples (LeCun et al. 1990, with the empirical Fisher)."""
     total, samples = zeros(calibration), 0
-    for images, labels in _singles(calibration, OBD_SAMPLES):
+    for images, labels in _single_samples(calibration, OBD_SAMPLES):
         for name, weight, gradient in _gradients(calibration, images, labels):
             total[name] += 0.5 * (weight * gradient).flatten(1).double().square().sum(1).cpu().numpy()
         samples += 1
     return {name: scores / samples for name, scores in total.items()}
 
 
-def _singles(calibration: Calibration, count: int) -> Iterator[tuple[Tensor, Tensor]]:
-    left = count
+def _single_samples(calibration: Calibration, count: int) -> Iterator[tuple[Tensor, Tensor]]:
+    remaining = count
     for images, labels in calibration.batches():
-        for i in range(min(left, len(labels))):
+        for i in range(min(remaining, len(labels))):
             yield images[i : i + 1], labels[i : i + 1]
-        left -= len(labels)
-        if left <= 0:
+        remaining -= len(labels)
+        if remaining <= 0:
             return
 
 

@@ -18,16 +18,16 @@ K = TypeVar("K")
 
 def score_channels(calibration: Calibration, criterion: str) -> dict[int, float]:
     """Scores of channel identities by one criterion or an ensemble `a+b`."""
-    return _mean_rank([identity_scores(calibration.trace, filters) for filters in _each(calibration, criterion)])
+    return _mean_rank([identity_scores(calibration.trace, filters) for filters in _scores(calibration, criterion)])
 
 
 def score_blocks(calibration: Calibration, blocks: Iterable[Block], criterion: str) -> dict[str, float]:
     """Scores of blocks by one criterion or an ensemble `a+b`; exact ones are what is lost without the block."""
     candidates = list(blocks)
-    return _mean_rank([_of_blocks(calibration, candidates, name) for name in check_criterion(criterion).split("+")])
+    return _mean_rank([_score_blocks(calibration, candidates, name) for name in check_criterion(criterion).split("+")])
 
 
-def _of_blocks(calibration: Calibration, blocks: list[Block], name: str) -> dict[str, float]:
+def _score_blocks(calibration: Calibration, blocks: list[Block], name: str) -> dict[str, float]:
     if name not in EXACT:
         return block_scores(blocks, _finite(name, SCORERS[name](calibration)))
     from engine.criteria.attempts.rank import rank_attempts
@@ -40,7 +40,7 @@ def _of_blocks(calibration: Calibration, blocks: list[Block], name: str) -> dict
 def score_filters(calibration: Calibration, criterion: str) -> Scores:
     """One number per output channel of each layer: the criterion's own; for an ensemble the channel's mean rank."""
     if "+" not in criterion:
-        return _each(calibration, criterion)[0]
+        return _scores(calibration, criterion)[0]
     import numpy as np
 
     ranks = score_channels(calibration, criterion)
@@ -51,7 +51,7 @@ def score_filters(calibration: Calibration, criterion: str) -> Scores:
     }
 
 
-def _each(calibration: Calibration, criterion: str) -> list[Scores]:
+def _scores(calibration: Calibration, criterion: str) -> list[Scores]:
     return [_finite(name, SCORERS[name](calibration)) for name in check_criterion(criterion).split("+")]
 
 

@@ -58,9 +58,9 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     rng = np.random.default_rng(difficulty.seed)
     train, test = _originals()
     return Parts(
-        _cluttered(train, difficulty.train, difficulty, rng),
+        _render_clutter(train, difficulty.train, difficulty, rng),
         None,
-        _cluttered(test, difficulty.test, difficulty, rng),
+        _render_clutter(test, difficulty.test, difficulty, rng),
         _CLASSES,
         (difficulty.image, difficulty.image),
         (f"clutter: {difficulty.distractors} pieces of other digits in each image",),
@@ -78,7 +78,7 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
 def digits() -> Parts:
     """The 1,797 digits as they are, enlarged to 16×16 px; a fifth is the test split."""
     train, test = _originals()
-    return Parts(_enlarged(train), None, _enlarged(test), _CLASSES, (2 * _SIDE, 2 * _SIDE))
+    return Parts(_enlarge(train), None, _enlarge(test), _CLASSES, (2 * _SIDE, 2 * _SIDE))
 
 
 @dataclass(frozen=True)
@@ -91,59 +91,60 @@ def _originals() -> tuple[_Originals, _Originals]:
     import torch
     from sklearn.datasets import load_digits
 
-    bunch: Any = load_digits()
-    images = torch.from_numpy(bunch.images).float() / 16
-    labels = torch.from_numpy(bunch.target).long()
+    scans: Any = load_digits()
+    images = torch.from_numpy(scans.images).float() / 16
+    labels = torch.from_numpy(scans.target).long()
     test, train = Split(None, labels).representative(round(_TEST_FRACTION * len(labels)), _SPLIT_SEED)
     return _Originals(images[train], labels[train]), _Originals(images[test], labels[test])
 
 
-def _enlarged(part: _Originals) -> Split:
+def _enlarge(part: _Originals) -> Split:
     import torch.nn.functional as F
 
     images = F.interpolate(part.images[:, None], scale_factor=2, mode="bicubic", align_corners=False)
-    return in_memory(_bytes(images), part.labels)
+    return in_memory(_to_bytes(images), part.labels)
 
 
-def _cluttered(part: _Originals, count: int, difficulty: Difficulty, rng: Generator) -> Split:
+def _render_clutter(part: _Originals, count: int, difficulty: Difficulty, rng: Generator) -> Split:
     import torch
 
-    chosen = torch.from_numpy(rng.integers(len(part.labels), size=count))
-    images = [_scene(part, chosen[start : start + _CHUNK], difficulty, rng) for start in range(0, count, _CHUNK)]
-    return in_memory(torch.cat(images), part.labels[chosen])
+    selection = torch.from_numpy(rng.integers(len(part.labels), size=count))
+    starts = range(0, count, _CHUNK)
+    images = [_render_scenes(part, selection[start : start + _CHUNK], difficulty, rng) for start in starts]
+    return in_memory(torch.cat(images), part.labels[selection])
 
 
-def _scene(part: _Originals, ids: Tensor, difficulty: Difficulty, rng: Generator) -> Tensor:
+def _render_scenes(part: _Originals, ids: Tensor, difficulty: Difficulty, rng: Generator) -> Tensor:
     """uint8 N×H×W: the digits `ids` and their distractors, the brighter of two where they overlap, and noise."""
     import numpy as np
     import torch
 
     count, pieces = len(ids), difficulty.distractors
-    scene = _placed(part.images[ids], np.zeros((count, 2)), difficulty, rng, whole=True)
+    scenes = _render(part.images[ids], np.zeros((count, 2)), difficulty, rng, inside=True)
     if pieces:
-        others = torch.from_numpy(_of_other_classes(part.labels.numpy(), ids.numpy().repeat(pieces), rng))
-        cut, centre = _pieces(part.images[others], difficulty, rng)
-        drawn = _placed(cut, centre, difficulty, rng, whole=False)
-        scene = torch.maximum(scene, drawn.view(count, pieces, difficulty.image, difficulty.image).amax(1))
-    noise = torch.from_numpy(rng.standard_normal(scene.shape, dtype=np.float32)) * difficulty.noise
-    return _bytes(scene + noise)
+        originals = torch.from_numpy(_sample_other_classes(part.labels.numpy(), ids.numpy().repeat(pieces), rng))
+        crops, centre = _cut_pieces(part.images[originals], difficulty, rng)
+        canvas = _render(crops, centre, difficulty, rng, inside=False)
+        scenes = torch.maximum(scenes, canvas.view(count, pieces, difficulty.image, difficulty.image).amax(1))
+    noise = torch.from_numpy(rng.standard_normal(scenes.shape, dtype=np.float32)) * difficulty.noise
+    return _to_bytes(scenes + noise)
 
 
-def _of_other_classes(labels: Array, ids: Array, rng: Generator) -> Array:
+def _sample_other_classes(labels: Array, ids: Array, rng: Generator) -> Array:
     """For each of `ids` an original of another class."""
     import numpy as np
 
     order = np.argsort(labels, kind="stable")
     counts = np.bincount(labels, minlength=10)
     starts = np.cumsum(counts) - counts
-    own = labels[ids]
+    classes = labels[ids]
     # skip the own class: an offset past its end leads round to the others
-    offset = rng.integers(len(labels) - counts[own])
-    others: Array = order[(starts[own] + counts[own] + offset) % len(labels)]
-    return others
+    offset = rng.integers(len(labels) - counts[classes])
+    originals: Array = order[(starts[classes] + counts[classes] + offset) % len(labels)]
+    return originals
 
 
-def _pieces(images: Tensor, difficulty: Difficulty, rng: Generator) -> tuple[Tensor, Array]:
+def _cut_pieces(images: Tensor, difficulty: Difficulty, rng: Generator) -> tuple[Tensor, Array]:
     """Each original with all but a random square blanked out, and the square's centre from the original's, in px."""
     import numpy as np
     import torch
@@ -156,8 +157,8 @@ def _pieces(images: Tensor, difficulty: Difficulty, rng: Generator) -> tuple[Ten
     return images * torch.from_numpy(inside_y[:, :, None] & inside_x[:, None, :]), centre
 
 
-def _placed(images: Tensor, centre: Array, difficulty: Difficulty, rng: Generator, *, whole: bool) -> Tensor:
-    """float32 N×H×W: each original turned, enlarged and moved, `centre` to a random place; `whole` keeps it inside."""
+def _render(images: Tensor, centre: Array, difficulty: Difficulty, rng: Generator, *, inside: bool) -> Tensor:
+    """float32 N×H×W: each original turned, enlarged and moved, `centre` to a random place (`inside`: all of it)."""
     import numpy as np
     import torch
     import torch.nn.functional as F
@@ -166,19 +167,19 @@ def _placed(images: Tensor, centre: Array, difficulty: Difficulty, rng: Generato
     scale = rng.uniform(*difficulty.scale, size=count)
     angle = np.radians(rng.uniform(-difficulty.angle, difficulty.angle, size=count))
     contrast = rng.uniform(*difficulty.contrast, size=count)
-    margin = scale * _SIDE / 2 if whole else np.zeros(count)
-    place = rng.uniform(-1, 1, size=(count, 2)) * np.maximum(side / 2 - margin, 0)[:, None]
+    margin = scale * _SIDE / 2 if inside else np.zeros(count)
+    position = rng.uniform(-1, 1, size=(count, 2)) * np.maximum(side / 2 - margin, 0)[:, None]
     # grid_sample asks where in the original each pixel of the image lies, both in units of half a side
     turn = np.stack([np.cos(angle), np.sin(angle), -np.sin(angle), np.cos(angle)], 1).reshape(-1, 2, 2)
     matrix = turn * (side / _SIDE / scale)[:, None, None]
-    shift = centre / (_SIDE / 2) - np.einsum("nij,nj->ni", matrix, place / (side / 2))
+    shift = centre / (_SIDE / 2) - np.einsum("nij,nj->ni", matrix, position / (side / 2))
     theta = torch.from_numpy(np.concatenate([matrix, shift[:, :, None]], 2)).float()
     grid = F.affine_grid(theta, [count, 1, side, side], align_corners=False)
-    drawn = F.grid_sample(images[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return drawn[:, 0] * torch.from_numpy(contrast).float().view(-1, 1, 1)
+    canvas = F.grid_sample(images[:, None], grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return canvas[:, 0] * torch.from_numpy(contrast).float().view(-1, 1, 1)
 
 
-def _bytes(images: Tensor) -> Tensor:
+def _to_bytes(images: Tensor) -> Tensor:
     import torch
 
     return images.mul(255).round().clamp(0, 255).to(torch.uint8)

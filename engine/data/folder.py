@@ -52,7 +52,7 @@ class ImageFiles:
     def __getitem__(self, index: int) -> Item:
         try:
             return pixels(self.files[index], self.shape), self.labels[index]
-        except _broken() as error:
+        except _read_errors() as error:
             raise WorkError(f"cannot read the image {self.files[index]}: {error}") from None
 
 
@@ -61,16 +61,17 @@ def read(root: Path) -> Parts:
     """train/CLASS/…, test/CLASS/… and, where there, val/CLASS/…; all images at the commonest size in train."""
     names = [name for name in ("train", "val", "test") if name != "val" or (root / name).is_dir()]
     classes = class_folders(root, "train")
-    listed = {name: listing(root, name, classes) for name in names}
-    sizes = {name: _sizes(files) for name, (files, _) in listed.items()}
+    listings = {name: listing(root, name, classes) for name in names}
+    sizes = {name: _sizes(files) for name, (files, _) in listings.items()}
     (width, height), _ = max(Counter(sizes["train"]).items(), key=lambda item: (item[1], item[0]))
-    every = [size for name in names for size in sizes[name]]
-    notes = [_size_note(height, width, sum(size != (width, height) for size in every), len(every))]
-    fits = len(every) * 3 * height * width < IN_MEMORY_BYTES
-    if not fits:
+    all_sizes = [size for name in names for size in sizes[name]]
+    notes = [_size_note(height, width, sum(size != (width, height) for size in all_sizes), len(all_sizes))]
+    fits_in_memory = len(all_sizes) * 3 * height * width < IN_MEMORY_BYTES
+    if not fits_in_memory:
         notes.append("the images do not fit in 1 GiB of memory and are read from disk")
     shape = Resize(height, width)
-    splits = {name: (_loaded if fits else on_disk)(files, labels, shape) for name, (files, labels) in listed.items()}
+    read_split = _read_all if fits_in_memory else on_disk
+    splits = {name: read_split(files, labels, shape) for name, (files, labels) in listings.items()}
     return Parts(splits["train"], splits.get("val"), splits["test"], classes, (height, width), tuple(notes))
 
 
@@ -95,10 +96,11 @@ def listing(root: Path, name: str, classes: tuple[str, ...]) -> tuple[list[Path]
         raise RequestError(f"{root / name} has a folder {unknown[0]!r}, which is no class of train/")
     files: list[Path] = []
     labels: list[int] = []
-    for label, one in enumerate(classes):
-        images = sorted(p for p in (root / name / one).rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+    for label, class_name in enumerate(classes):
+        folder = root / name / class_name
+        images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
         if not images:
-            raise RequestError(f"{root / name / one} holds no image ({', '.join(EXTENSIONS)})")
+            raise RequestError(f"{folder} holds no image ({', '.join(EXTENSIONS)})")
         files += images
         labels += [label] * len(images)
     return files, labels
@@ -121,7 +123,7 @@ def pixels(file: Path, shape: Shape) -> Tensor:
         return torch.from_numpy(np.array(shape(image.convert("RGB")))).permute(2, 0, 1)
 
 
-def _loaded(files: list[Path], labels: list[int], shape: Resize) -> Split:
+def _read_all(files: list[Path], labels: list[int], shape: Resize) -> Split:
     from concurrent.futures import ThreadPoolExecutor
 
     import torch
@@ -131,7 +133,7 @@ def _loaded(files: list[Path], labels: list[int], shape: Resize) -> Split:
     def fill(index: int) -> None:
         try:
             images[index] = pixels(files[index], shape)
-        except _broken() as error:
+        except _read_errors() as error:
             raise _unreadable(files[index], error) from None
 
     with ThreadPoolExecutor(_THREADS) as pool:
@@ -152,11 +154,11 @@ def _size(file: Path) -> tuple[int, int]:
         with Image.open(file) as image:
             size: tuple[int, int] = image.size
             return size
-    except _broken() as error:
+    except _read_errors() as error:
         raise _unreadable(file, error) from None
 
 
-def _broken() -> tuple[type[Exception], ...]:
+def _read_errors() -> tuple[type[Exception], ...]:
     """What PIL raises on a file that is no image, or not a whole one."""
     from PIL import Image
 

@@ -27,7 +27,7 @@ def load(spec: DataSpec, seed: int) -> Data:
     if val is None:
         train, val = _cut(spec, train, seed)
         notes.append(f"val split: {spec.val_fraction:.0%} of train ({len(val):,} images), seed {seed}")
-    train, val, test = (split.limited(spec.limit) for split in (train, val, parts.test))
+    train, val, test = (split.limit_to(spec.limit) for split in (train, val, parts.test))
     if spec.limit is not None:
         notes.append(f"limit {spec.limit:,}: {len(train):,} train, {len(val):,} val and {len(test):,} test images")
     if len(train) < 2:

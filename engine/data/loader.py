@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 _MOST_WORKERS = 8
 
-# Images of a split on an accelerator: sent once, gone with the split.
-_resident: WeakKeyDictionary[Split, dict[torch.device, Tensor]] = WeakKeyDictionary()
+# Copies of a split's images on accelerators: made once, freed with the split.
+_device_copies: WeakKeyDictionary[Split, dict[torch.device, Tensor]] = WeakKeyDictionary()
 
 
 def batches(
@@ -53,8 +53,8 @@ def batches(
         chunks[-2:] = [torch.cat(chunks[-2:])]
     raw = _from_disk(split, chunks) if split.images is None else _from_memory(split.images, split, chunks, device)
     for pixels, labels in raw:
-        sent = pixels.to(device, non_blocking=True)
-        images = _augmented(sent, data, generator) if augment else sent
+        moved = pixels.to(device, non_blocking=True)
+        images = _augment(moved, data, generator) if augment else moved
         yield normalise(images, data), labels.to(device, non_blocking=True)
 
 
@@ -71,8 +71,8 @@ def _from_memory(
     images: Tensor, split: Split, chunks: list[Tensor], device: torch.device
 ) -> Iterator[tuple[Tensor, Tensor]]:
     if device.type != "cpu":
-        held = _resident.setdefault(split, {})
-        images = held[device] if device in held else held.setdefault(device, images.to(device))
+        copies = _device_copies.setdefault(split, {})
+        images = copies[device] if device in copies else copies.setdefault(device, images.to(device))
     for chunk in chunks:
         yield images[chunk.to(images.device)], split.labels[chunk]
 
@@ -124,7 +124,7 @@ def _collate(items: list[Item | WorkError]) -> tuple[Tensor, Tensor] | WorkError
     return images, labels
 
 
-def _augmented(images: Tensor, data: Data, generator: torch.Generator) -> Tensor:
+def _augment(images: Tensor, data: Data, generator: torch.Generator) -> Tensor:
     """A random crop of each zero-padded image, mirrored half of the time where `data` allows it."""
     import torch
     import torch.nn.functional as F
@@ -138,7 +138,7 @@ def _augmented(images: Tensor, data: Data, generator: torch.Generator) -> Tensor
     if data.flip:
         columns = torch.where(flip, columns.flip(1), columns)
     columns = columns + offset[1]
-    padded = F.pad(images, (data.crop,) * 4)
+    frame = F.pad(images, (data.crop,) * 4)
     image = torch.arange(count, device=device).view(-1, 1, 1, 1)
     channel = torch.arange(channels, device=device).view(1, -1, 1, 1)
-    return padded[image, channel, rows[:, None, :, None], columns[:, None, None, :]]
+    return frame[image, channel, rows[:, None, :, None], columns[:, None, None, :]]

@@ -78,7 +78,7 @@ class ResizeAndCrop:
     image=(3, 224, 224),
     classes=1000,
     summary="ImageNet-1k from a local copy",
-    root=Root(needed=_FOLDERS, folders=("train", "val")),
+    root=Root(requirement=_FOLDERS, folders=("train", "val")),
     normalize=IMAGENET,
 )
 def imagenet(root: Path | None) -> Parts:

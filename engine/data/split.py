@@ -50,10 +50,10 @@ class Split:
 
     def representative(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Indices of a seeded choice of `size` images with the classes in proportion, and of all the others."""
-        order = _mixed(self.labels, seed)
+        order = _stratified_order(self.labels, seed)
         return order[:size], order[size:]
 
-    def limited(self, size: int | None) -> Split:
+    def limit_to(self, size: int | None) -> Split:
         """At most `size` images, the same ones for every run."""
         return self if size is None or size >= len(self) else self.take(self.representative(size, LIMIT_SEED)[0])
 
@@ -97,15 +97,15 @@ def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:
     return Split(images.expand(count, 3, height, width).contiguous(), torch.as_tensor(labels, dtype=torch.int64))
 
 
-def _mixed(labels: Tensor, seed: int) -> Tensor:
+def _stratified_order(labels: Tensor, seed: int) -> Tensor:
     """A seeded permutation of which every beginning holds the classes in proportion."""
     import torch
 
-    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    by_class = shuffled[torch.argsort(labels[shuffled], stable=True)]
+    permutation = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    by_class = permutation[torch.argsort(labels[permutation], stable=True)]
     counts = torch.bincount(labels)
-    present = counts[counts > 0]
-    place = torch.cat([(torch.arange(int(n), dtype=torch.float64) + 0.5) / int(n) for n in present])
+    class_sizes = counts[counts > 0]
+    positions = torch.cat([(torch.arange(int(n), dtype=torch.float64) + 0.5) / int(n) for n in class_sizes])
     # equal places are taken in a seeded order, so that no class comes first by its number
     tie = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
-    return by_class[tie][torch.argsort(place[tie], stable=True)]
+    return by_class[tie][torch.argsort(positions[tie], stable=True)]

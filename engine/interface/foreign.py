@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from engine.errors import RequestError
 
-_TRIED = 2  # images
+_SAMPLE_IMAGES = 2  # images
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,12 @@ def working_copy(model: nn.Module, image: tuple[int, int, int]) -> nn.Module:
         raise RequestError(f"a model is a torch.nn.Module; a {type(model).__name__} was given")
     if not any(isinstance(part, nn.Conv2d | nn.Linear) for part in model.modules()):
         raise RequestError(f"{type(model).__name__} has no convolution or linear layer, so there is nothing to prune")
-    copied = copy.deepcopy(model).cpu().eval()
-    kinds = {str(p.dtype).removeprefix("torch.") for p in copied.parameters() if p.is_floating_point()}
+    clone = copy.deepcopy(model).cpu().eval()
+    kinds = {str(p.dtype).removeprefix("torch.") for p in clone.parameters() if p.is_floating_point()}
     if kinds - {"float32"}:
         raise RequestError(f"the model holds {min(kinds - {'float32'})} numbers; call .float() on it first")
-    output_of(copied, image)
-    return copied
+    output_of(clone, image)
+    return clone
 
 
 def output_of(module: nn.Module, image: tuple[int, int, int]) -> Tensor:
@@ -63,7 +63,7 @@ def output_of(module: nn.Module, image: tuple[int, int, int]) -> Tensor:
     size = "×".join(map(str, image))
     try:
         with torch.inference_mode():
-            output = module(torch.randn(_TRIED, *image, generator=torch.Generator().manual_seed(0)))
+            output = module(torch.randn(_SAMPLE_IMAGES, *image, generator=torch.Generator().manual_seed(0)))
     except (RuntimeError, ValueError, TypeError, IndexError) as error:  # what torch raises for shapes that do not fit
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise RequestError(

@@ -48,7 +48,7 @@ class ImageTensor:
         return part.batches(CALIBRATION_BATCH)
 
 
-def read_images(source: Any, image: tuple[int, int, int], most: int | None = None) -> ImageTensor:
+def read_images(source: Any, image: tuple[int, int, int], limit: int | None = None) -> ImageTensor:
     """The images in `source`, of `image` = (channels, height, width), on the CPU; of batches about `most` are read.
 
     RequestError when they are something else.
@@ -60,7 +60,7 @@ def read_images(source: Any, image: tuple[int, int, int], most: int | None = Non
     parts: list[tuple[Tensor, Tensor | None]] = []
     for item in source:
         parts.append(_batch(item, image))
-        if most is not None and sum(len(images) for images, _ in parts) >= most:
+        if limit is not None and sum(len(images) for images, _ in parts) >= limit:
             break
     return _join(parts)
 
@@ -87,7 +87,7 @@ def _batch(source: Any, image: tuple[int, int, int]) -> tuple[Tensor, Tensor | N
 def _join(parts: list[tuple[Tensor, Tensor | None]]) -> ImageTensor:
     if not sum(len(images) for images, _ in parts):
         raise RequestError("calibration holds no image; give some")
-    labels = [some for _, some in parts if some is not None]
+    labels = [part_labels for _, part_labels in parts if part_labels is not None]
     if labels and len(labels) < len(parts):
         raise RequestError("calibration has labels for some batches only; give them for all or none")
     return ImageTensor(torch.cat([images for images, _ in parts]), torch.cat(labels) if labels else None)

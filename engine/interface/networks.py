@@ -16,7 +16,7 @@ from engine.surgery.plan import Plan
 
 
 def sheet(model: nn.Module, image: tuple[int, int, int] = (3, 224, 224)) -> ModelSummary:
-    """The model sheet for images of `image` = (channels, height, width) in px: counts, layers, channels and blocks.
+    """The model summary for images of `image` = (channels, height, width) in px: counts, layers, channels and blocks.
 
     `params` and `macs` (multiply–accumulates of one image), `layers`, `channel_groups` (interchangeable channels) and
     `blocks` with whether each may go, and why. RequestError for an operation that no rule knows, by its name.
@@ -32,7 +32,7 @@ def sheet(model: nn.Module, image: tuple[int, int, int] = (3, 224, 224)) -> Mode
 
 
 def apply(plan: Plan | str | Path, model: nn.Module) -> nn.Module:
-    """A cut copy of `model`, the untouched network that `plan` (or the plan.json of that path) was made for.
+    """A cut copy of `model`, the baseline that `plan` (or the plan.json of that path) was made for.
 
     Device, mode and frozen parameters are those of `model`, which stays as it is. RequestError when the plan does not
     fit it.
@@ -45,8 +45,8 @@ def apply(plan: Plan | str | Path, model: nn.Module) -> nn.Module:
     Conv2d(3, 4, kernel_size=(3, 3), stride=(1, 1))
     """
     steps = plan if isinstance(plan, Plan) else serialization.read_plan(Path(plan).expanduser())
-    working = working_copy(model, steps.image)
-    return ModuleState.of(model).restore(plans.replay(steps, working))
+    clone = working_copy(model, steps.image)
+    return ModuleState.of(model).restore(plans.replay(steps, clone))
 
 
 def export(model: nn.Module, path: str | Path, image: tuple[int, int, int] = (3, 224, 224)) -> Path:

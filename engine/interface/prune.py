@@ -24,7 +24,7 @@ from engine.spec.parts import CountMetric
 from engine.surgery import checked
 from engine.surgery.plan import Plan, Step, channel_step
 
-_CHECKED = 4  # images on which a cut is held against the masked network
+_CHECK_IMAGES = 4  # images on which a cut is compared with the masked network
 
 Batches = Iterable[Tensor] | Iterable[tuple[Tensor, Tensor]]
 
@@ -57,7 +57,7 @@ def prune(
     calibration: normalised float images N×C×H×W, as a pair with their N labels for gradients and attempts, or an
         iterable of such batches, of which about the first 640 images are read (all, for attempts). The cut is checked
         on some of them, else on random ones.
-    depth_share: of the reduction, in log space, that layers answer for where both phases are asked for.
+    depth_share: of the reduction, in log space, that layers answer for where the order has both phases.
     scope: "global" ranks all channels together, "uniform" cuts the same share of every layer.
     round_to: widths become multiples of it.
     seed: of the criterion "random".
@@ -89,13 +89,13 @@ def prune(
             "seed": seed,
         }
     )
-    working = working_copy(model, request.image)
+    clone = working_copy(model, request.image)
     state = ModuleState.of(model)
-    calibration_images = _calibration_images(request, calibration, working)
-    structure = summarize(working, request.image, type(model).__name__)
+    calibration_images = _calibration_images(request, calibration, clone)
+    structure = summarize(clone, request.image, type(model).__name__)
     baseline = structure.summary
     _check_blocks(baseline, request)
-    network = _Network(working, structure, Plan(baseline.model, baseline.classes, request.image))
+    network = _Network(clone, structure, Plan(baseline.model, baseline.classes, request.image))
     selection = _Selection(request, calibration_images, state.device, Metric(request.metric).of(CostModel(baseline)))
     for phase in request.phases():
         network = selection.cut(network, phase)
@@ -160,8 +160,8 @@ class _Selection:
 
     def _check_images(self) -> Tensor:
         if self.images is not None:
-            return self.images.images[:_CHECKED]
-        return torch.randn(_CHECKED, *self.settings.image, generator=torch.Generator().manual_seed(0))
+            return self.images.images[:_CHECK_IMAGES]
+        return torch.randn(_CHECK_IMAGES, *self.settings.image, generator=torch.Generator().manual_seed(0))
 
 
 def _no_batches() -> Iterator[tuple[Tensor, Tensor]]:
@@ -177,18 +177,18 @@ def _check_blocks(summary: ModelSummary, settings: PruneSettings) -> None:
         )
 
 
-def _calibration_images(settings: PruneSettings, source: Any, working: nn.Module) -> ImageTensor | None:
+def _calibration_images(settings: PruneSettings, source: Any, clone: nn.Module) -> ImageTensor | None:
     """The images to score and check on, None where there are none; RequestError when they are missing or wrong."""
-    needing = settings.needs("gradients", "activations", "attempts")
+    image_criterion = settings.needs("gradients", "activations", "attempts")
     if source is None:
-        if needing is not None:
-            raise RequestError(f"criterion {needing} looks at images; give some as calibration, or take l1")
+        if image_criterion is not None:
+            raise RequestError(f"criterion {image_criterion} looks at images; give some as calibration, or take l1")
         return None
-    attempted = settings.needs("attempts") is not None
-    images = read_images(source, settings.image, None if attempted else CALIBRATION_IMAGES)
-    labelled = settings.needs("gradients", "attempts")
-    if labelled is not None:
-        _check_labels(labelled, images, output_of(working, settings.image))
+    uses_attempts = settings.needs("attempts") is not None
+    images = read_images(source, settings.image, None if uses_attempts else CALIBRATION_IMAGES)
+    label_criterion = settings.needs("gradients", "attempts")
+    if label_criterion is not None:
+        _check_labels(label_criterion, images, output_of(clone, settings.image))
     return images
 
 

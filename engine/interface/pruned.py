@@ -65,7 +65,7 @@ class PrunedModel:
         return CostChange(CostModel(self.baseline)(), CostModel(self.summary)())
 
     def report(self) -> pd.DataFrame:
-        """What went, one row a layer in order of depth.
+        """What was removed, one row a layer in order of depth.
 
         `channels` the layer put out, `kept` it puts out now (0: it went with the block `block`); `params` and `macs`
         before, `params_kept` and `macs_kept` now.
@@ -76,19 +76,19 @@ class PrunedModel:
         after = {layer.name: layer for layer in self.summary.layers}
         rows = []
         for layer in self.baseline.layers:
-            now = after.get(layer.name)
-            full, left = _cost(self.baseline, layer), _cost(self.summary, now)
+            pruned = after.get(layer.name)
+            full, kept = _cost(self.baseline, layer), _cost(self.summary, pruned)
             rows.append(
                 {
                     "layer": layer.name,
                     "kind": layer.kind,
                     "channels": layer.width,
-                    "kept": 0 if now is None else now.width,
+                    "kept": 0 if pruned is None else pruned.width,
                     "block": blocks.get(layer.name, ""),
                     "params": full.params,
-                    "params_kept": left.params,
+                    "params_kept": kept.params,
                     "macs": full.macs,
-                    "macs_kept": left.macs,
+                    "macs_kept": kept.macs,
                 }
             )
         return pd.DataFrame(rows).set_index("layer")
@@ -123,8 +123,8 @@ class PrunedModel:
 
     def __str__(self) -> str:
         report = self.report()
-        changed = report[report["kept"] < report["channels"]]
-        return f"{self!r}\n{changed.to_string()}"
+        rows = report[report["kept"] < report["channels"]]
+        return f"{self!r}\n{rows.to_string()}"
 
     def __repr__(self) -> str:
         return f"PrunedModel({self.plan.model}: {self.cost})"
@@ -134,5 +134,5 @@ class PrunedModel:
 
 
 def _cost(summary: ModelSummary, layer: Layer | None) -> Cost:
-    """What one layer costs, without the norm after it; nothing where it is gone."""
+    """What one layer costs, without the norm after it; nothing where there is none."""
     return _NO_LAYER if layer is None else CostModel(replace(summary, layers=(layer,), affines=()))()

@@ -30,7 +30,7 @@ def runs(results: str | Path | None = None) -> pd.DataFrame:
         return pd.DataFrame(columns=["id", "run_id", "point", "baseline"])
     frame.insert(0, "id", frame["run_id"] + "." + frame["point"].astype(str))
     frame["baseline"] = frame["stage"].eq("baseline")
-    own = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
+    baselines = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
     for name in _SHARES:
-        frame[f"{name}_share"] = frame[name] / frame["run_id"].map(own[name]).astype(float)
+        frame[f"{name}_share"] = frame[name] / frame["run_id"].map(baselines[name]).astype(float)
     return frame

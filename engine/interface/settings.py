@@ -1,4 +1,4 @@
-"""What a call of `engine.prune` asks for, checked before anything is traced. No torch."""
+"""The settings of a call of `engine.prune`, checked before anything is traced. No torch."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
@@ -47,9 +47,9 @@ class PruneSettings(BaseModel):
         return self.order.split("-")
 
 
-def parse(given: Mapping[str, Any]) -> PruneSettings:
-    """The settings in `given`; RequestError with one sentence when they may not be asked for."""
+def parse(arguments: Mapping[str, Any]) -> PruneSettings:
+    """The settings in `arguments`; RequestError with one sentence when something is not allowed."""
     try:
-        return PruneSettings.model_validate(dict(given))
+        return PruneSettings.model_validate(dict(arguments))
     except ValidationError as error:
         raise messages.refusal(error, PruneSettings) from None

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from engine.errors import RequestError, WorkError
-from engine.jobs.signals import handled
+from engine.jobs.signals import handle_signals
 from engine.storage import atomic
 from engine.storage.job_folder import Job, Run, Timing
 from engine.storage.records.status import State
@@ -46,7 +46,7 @@ def execute(job: Run | Timing, pipeline: Pipeline) -> State:
         raise RequestError(f"another process works on {job.id} already; cancel it or wait for it")
     try:
         stop = _Stop()
-        with handled(stop):
+        with handle_signals(stop):
             return _work(job, pipeline, stop)
     finally:
         job.lock.release()
@@ -97,10 +97,10 @@ def _sentence(job: Job, error: Exception) -> str:
         return "the machine ran out of memory; a smaller batch size or model needs less"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full; free some space, then resume"
-    return f"the {_what(job)} stopped on an unexpected {type(error).__name__}; log.txt has the details"
+    return f"the {_noun(job)} stopped on an unexpected {type(error).__name__}; log.txt has the details"
 
 
-def _what(job: Job) -> str:
+def _noun(job: Job) -> str:
     return "timing" if isinstance(job, Timing) else "run"
 
 

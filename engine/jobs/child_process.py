@@ -1,4 +1,4 @@
-"""A job's process as the worker sees it: whether it is gone, and how it is stopped."""
+"""A job's process as the worker sees it: whether it has ended, and how it is stopped."""
 
 import os
 import signal
@@ -14,11 +14,11 @@ from engine.storage.locks import Process
 
 @dataclass
 class Child:
-    """A job's process: one started here (`popen`), or one left by a worker that died."""
+    """A job's process: one started here (`popen`), or one of a worker that died."""
 
     job: Job
     popen: subprocess.Popen[bytes] | None
-    stopped_at: float | None = None  # the monotonic second at which it was told to stop
+    stopped_at: float | None = None  # the monotonic second of its signal to stop
     code: int = 0  # the exit status of one that was started here
 
     def __post_init__(self) -> None:
@@ -32,7 +32,7 @@ class Child:
             _kill_group(self.popen.pid)  # before it is reaped: until then nobody else can have its number
             self.code = self.popen.wait()
             self.popen = None
-        if not self.job.lock.taken():
+        if not self.job.lock.is_taken():
             return True
         signer = self.job.lock.signer()
         if signer and not signer.alive():
@@ -40,7 +40,7 @@ class Child:
         return False
 
     def stop(self, grace: float) -> None:
-        """Asks once, politely; `grace` seconds later ends its whole process group."""
+        """Sends SIGTERM once; `grace` seconds later ends its whole process group."""
         now = time.monotonic()
         if self.stopped_at is None:
             self.stopped_at = now
@@ -67,7 +67,7 @@ def _kill_group(leader: int) -> None:
 
 
 def _kill_session(leader: int) -> None:
-    """Ends what is left of a dead child's session; while anything is left, the kernel gives its number to nobody."""
+    """Ends the rest of a dead child's session; while anything of it runs, the kernel gives its number to nobody."""
     for pid in psutil.pids():
         try:
             if os.getsid(pid) == leader != os.getsid(0):

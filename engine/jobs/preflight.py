@@ -1,4 +1,4 @@
-"""Whether a request can be met and what it would cost, told before anything is queued."""
+"""Whether a request can be met and what it would cost, before anything is queued."""
 
 from pathlib import Path
 
@@ -22,8 +22,8 @@ def check(spec: RunSpec, results: Path) -> list[Forecast]:
         from engine.data.load import load
 
         load(spec.data, spec.seed)
-    known = summary_of(spec.model, spec.weights, spec.data, results)
-    return forecast(known, spec, read_for(spec.target.latency_table, known))
+    summary = summary_of(spec.model, spec.weights, spec.data, results)
+    return forecast(summary, spec, read_for(spec.target.latency_table, summary))
 
 
 def check_request(spec: RunSpec) -> None:
@@ -39,14 +39,14 @@ def check_request(spec: RunSpec) -> None:
 def _check_root(data: DataSpec) -> None:
     if data.root is None:
         dataset = catalog.DATASETS.get(data.name)
-        if dataset is not None and dataset.root is not None and dataset.root.needed:
-            raise RequestError(f"{data.name} needs data.root, {dataset.root.needed}")
+        if dataset is not None and dataset.root is not None and dataset.root.requirement:
+            raise RequestError(f"{data.name} needs data.root, {dataset.root.requirement}")
         return
-    expected = catalog.check_takes_root(data.name)
+    dataset_root = catalog.check_takes_root(data.name)
     root = Path(data.root)
     if root.exists() and not root.is_dir():
         raise RequestError(f"data.root {root} is not a folder")
-    missing = [name for name in expected.folders if not (root / name).is_dir()]
+    missing = [name for name in dataset_root.folders if not (root / name).is_dir()]
     if missing:
-        needed = " and ".join(f"{name}/" for name in expected.folders)
-        raise RequestError(f"data.root {root} has no {missing[0]}/ in it; {data.name} needs {needed}")
+        required = " and ".join(f"{name}/" for name in dataset_root.folders)
+        raise RequestError(f"data.root {root} has no {missing[0]}/ in it; {data.name} needs {required}")

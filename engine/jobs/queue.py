@@ -1,6 +1,6 @@
 """The queue: which jobs wait, and every change of a job's state that its own process does not make. No torch.
 
-A job is a run on this computer or a timing on a device; each of these is a lane, in which one job goes at a time. A
+A job is a run on this computer or a timing on a board; each of these is a lane, in which one job goes at a time. A
 job waits when its folder says so; the index only makes that quick to ask. Whoever changes a status holds the job's
 lock, which a child process holds for its whole life: so no job is started, cancelled or resumed under a living child.
 """
@@ -34,7 +34,7 @@ class _Counts(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Listed:
+class LaneJob:
     """A job and the lane in which it goes."""
 
     job: Job
@@ -54,20 +54,20 @@ class Queue:
         return run
 
     def submit_timing(self, request: TimingRequest) -> Timing:
-        """The same for a timing on a device."""
+        """The same for a timing on a board."""
         timing = self.store.create_timing(request)
         self._note(timing)
         return timing
 
     def cancel(self, job_id: str) -> None:
-        """Cancels a job: at once when nobody works on it, else its process is told to stop and the worker sees to it.
+        """Cancels a job: at once when nobody works on it, else by a signal to its process; the worker does the rest.
 
         RequestError when it has ended already or is a gallery job.
         """
-        job = self._own(job_id, "cancelled")
+        job = self._user_job(job_id, "cancelled")
         if job.lock.owner() is None:
-            with job.lock.holding(wait=1.0) as mine:
-                if mine:
+            with job.lock.holding(wait=1.0) as acquired:
+                if acquired:
                     self._refuse_ended(job)
                     job.end("cancelled", "cancelled while nobody worked on it")
                     return
@@ -81,18 +81,18 @@ class Queue:
     def resume(self, job_id: str) -> Job:
         """Puts an interrupted, failed or cancelled job back at the queue's end; a run goes on from its last step.
 
-        So is one that says it is running, when the process that said so is gone.
+        So is one whose status is running while its process is dead.
         """
-        job = self._own(job_id, "resumed")
+        job = self._user_job(job_id, "resumed")
         state = job.status().state
-        refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {_what(job)} can be resumed"
+        refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {_noun(job)} can be resumed"
         if state in ("queued", "done"):
             raise RequestError(refusal)
         # A child that has just ended may still be leaving.
-        with job.lock.holding(wait=0.0 if state == "running" else 5.0) as mine:
-            if not mine and state == "running":
+        with job.lock.holding(wait=0.0 if state == "running" else 5.0) as acquired:
+            if not acquired and state == "running":
                 raise RequestError(refusal)
-            if not mine:
+            if not acquired:
                 raise RequestError(f"{job_id} is still being worked on; try again in a moment")
             with atomic.as_work_error(job.cancel_mark):
                 job.cancel_mark.unlink(missing_ok=True)
@@ -100,7 +100,7 @@ class Queue:
         return job
 
     def refuse_while_timed(self, device: str) -> None:
-        """RequestError while a timing on this device waits or is under way: without it they could not go on."""
+        """RequestError while a timing on this board waits or is under way: without it they could not go on."""
         active = [timing for timing in self.store.timings() if timing["device"] == device]
         count = sum(timing["state"] in ("queued", "running", "interrupted") for timing in active)
         if count:
@@ -112,47 +112,47 @@ class Queue:
         rows = self.store.index.query("SELECT state, count(*) FROM jobs WHERE kind != 'gallery' GROUP BY state")
         return {**dict.fromkeys(STATES, 0), **{str(state): int(count) for state, count in rows}}
 
-    def waiting(self) -> list[str]:
+    def queued_ids(self) -> list[str]:
         """The ids of the queued jobs in the order in which those of a lane will start."""
         return [job_id for job_id, _, _ in self.store.index.query(_WAITING)]
 
     # -- for the worker, of which there is one
 
-    def next(self, busy: Collection[str] = ()) -> Listed | None:
+    def next(self, busy_lanes: Collection[str] = ()) -> LaneJob | None:
         """The job that is to start now in one of the lanes that are not busy."""
-        for listed in self._listed(_WAITING, busy):
-            job = listed.job
+        for lane_job in self._lane_jobs(_WAITING, busy_lanes):
+            job = lane_job.job
             with _unless_deleted(job):
                 if job.cancel_mark.exists():
                     self.settle(job)
-                elif not job.lock.taken():
-                    return listed
+                elif not job.lock.is_taken():
+                    return lane_job
         return None
 
-    def living(self, busy: Collection[str] = ()) -> Listed | None:
+    def find_orphan(self, busy_lanes: Collection[str] = ()) -> LaneJob | None:
         """A job of the queue that a child works on already: one to watch instead of starting another."""
-        for listed in self._listed(_UNENDED, busy):
-            with _unless_deleted(listed.job):
-                if listed.job.lock.taken():
-                    return listed
+        for lane_job in self._lane_jobs(_UNENDED, busy_lanes):
+            with _unless_deleted(lane_job.job):
+                if lane_job.job.lock.is_taken():
+                    return lane_job
         return None
 
-    def reconcile(self, watched: Collection[str] = ()) -> None:
-        """Brings every job whose process is gone to the state it is to have: cancelled, queued again, or failed.
+    def reconcile(self, child_ids: Collection[str] = ()) -> None:
+        """Brings every job whose process is dead to the state it is to have: cancelled, queued again, or failed.
 
-        Not those whose ids are `watched`: whoever watches a child settles its job.
+        Not those in `child_ids`: whoever watches a child settles its job.
         """
         self.store.sweep()
-        for listed in self._listed(_STRAY):
-            job = listed.job
+        for lane_job in self._lane_jobs(_STRAY):
+            job = lane_job.job
             with _unless_deleted(job):
-                if job.id not in watched and not job.lock.taken():
+                if job.id not in child_ids and not job.lock.is_taken():
                     self.settle(job)
 
-    def settle(self, job: Job, *, lost: bool = False) -> None:
-        """The same for one job, nothing while a process works on it; `lost`: a child ended before it set a state."""
-        with _unless_deleted(job), job.lock.holding() as mine:
-            if not mine:
+    def settle(self, job: Job, *, crashed: bool = False) -> None:
+        """The same for one job, nothing while a process works on it; `crashed`: a child ended before it set a state."""
+        with _unless_deleted(job), job.lock.holding() as acquired:
+            if not acquired:
                 return
             status = job.status()
             state = status.state
@@ -165,17 +165,17 @@ class Queue:
                     job.end("interrupted", f"its process was lost; resume {job.resumes}")
             elif state == "interrupted":
                 self._requeue(job, f"was interrupted; {job.resumes}")
-            elif state == "running" or lost:
-                self._crashed(job)
+            elif state == "running" or crashed:
+                self._handle_crash(job)
 
-    def _crashed(self, job: Job) -> None:
+    def _handle_crash(self, job: Job) -> None:
         try:
             status, steps = job.status(), job.steps()
         except WorkError as error:
             job.end("failed", str(error))
             return
         crashes = 1 if steps > status.steps else status.crashes + 1
-        job.append_event(event.Interrupted(crashes=crashes))
+        job.append_event(event.CrashEvent(crashes=crashes))
         if crashes >= MAX_CRASHES:
             sentence = f"its process was lost {crashes} times without a step in between; log.txt may say why"
             job.end("failed", sentence)
@@ -194,15 +194,15 @@ class Queue:
             self.store.delete(job.id)
             raise
 
-    def _own(self, job_id: str, verb: str) -> Job:
+    def _user_job(self, job_id: str, verb: str) -> Job:
         job = self.store.job(job_id)
         if isinstance(job, Run) and job.gallery:
             raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be {verb}")
         return job
 
-    def _listed(self, sql: str, busy: Collection[str] = ()) -> list[Listed]:
+    def _lane_jobs(self, sql: str, busy_lanes: Collection[str] = ()) -> list[LaneJob]:
         rows = self.store.index.query(sql)
-        return [Listed(self._job(job_id, kind), lane) for job_id, kind, lane in rows if lane not in busy]
+        return [LaneJob(self._job(job_id, kind), lane) for job_id, kind, lane in rows if lane not in busy_lanes]
 
     def _job(self, job_id: str, kind: str) -> Job:
         if kind == "timing":
@@ -214,11 +214,11 @@ class Queue:
         state = job.status().state
         if state in ENDED:
             raise RequestError(
-                f"{job.id} is {state} already; only a queued, running or interrupted {_what(job)} can be cancelled"
+                f"{job.id} is {state} already; only a queued, running or interrupted {_noun(job)} can be cancelled"
             )
 
 
-def _what(job: Job) -> str:
+def _noun(job: Job) -> str:
     return "timing" if isinstance(job, Timing) else "run"
 
 

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-_ASKING = (signal.SIGTERM, signal.SIGINT)
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
-def handled(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+def handle_signals(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
     """SIGTERM and SIGINT call `handler` inside, and do what they did before again after. Main thread only."""
-    before = [signal.signal(number, handler) for number in _ASKING]
+    handlers = [signal.signal(number, handler) for number in _STOP_SIGNALS]
     try:
         yield
     finally:
-        for number, old in zip(_ASKING, before, strict=True):
-            signal.signal(number, old)
+        for number, previous in zip(_STOP_SIGNALS, handlers, strict=True):
+            signal.signal(number, previous)

@@ -1,6 +1,6 @@
 """The worker: takes the queue's jobs, each in a child process of its own, one at a time in each lane. No torch.
 
-This computer is a lane and every device is one, so that timings on boards go on beside a run. There is one worker per
+This computer is a lane and every board is one, so that timings on boards go on beside a run. There is one worker per
 results folder, held by a lock. It may die at any moment: its children go on alone, and the next worker watches them
 instead of starting others. `python -m engine.jobs.worker RESULTS` starts a detached one.
 """
@@ -19,7 +19,7 @@ from types import FrameType
 from engine.errors import RequestError, WorkError
 from engine.jobs.child_process import Child
 from engine.jobs.queue import Queue
-from engine.jobs.signals import handled
+from engine.jobs.signals import handle_signals
 from engine.storage import directories
 from engine.storage.atomic import as_work_error
 from engine.storage.job_folder import Job
@@ -57,9 +57,9 @@ def worker_of(store: Store) -> Process | None:
 
 
 def settle_lost(store: Store) -> None:
-    """Brings jobs whose process is gone to the state that they are to have, unless a worker lives, which sees to that.
+    """Brings jobs whose process is dead to the state that they are to have, unless a worker lives, which sees to that.
 
-    For whoever is about to show how jobs stand: after a power cut nobody else would say that they stand still.
+    For whoever is about to show how jobs stand: after a power cut nobody else would notice that they stand still.
     """
     if worker_of(store) is None:
         Queue(store).reconcile()
@@ -73,11 +73,11 @@ def start_detached(store: Store, command: Callable[[Store], list[str]] = worker_
     """
     lock = _lock(store)
     signer = lock.signer()
-    if lock.taken() and signer and lock.age() > HUNG_SECONDS:
+    if lock.is_taken() and signer and lock.age() > HUNG_SECONDS:
         signer.signal(signal.SIGKILL)
-    elif lock.taken():
+    elif lock.is_taken():
         return False
-    started = subprocess.run(
+    process = subprocess.run(
         command(store),
         check=False,
         cwd=PROJECT,
@@ -86,19 +86,19 @@ def start_detached(store: Store, command: Callable[[Store], list[str]] = worker_
         stderr=subprocess.PIPE,
         text=True,
     )
-    if started.returncode not in (0, ALREADY):
-        said = started.stderr.strip().splitlines() or [f"exit status {started.returncode}"]
-        raise WorkError(f"the worker could not start: {said[-1]}")
-    return started.returncode == 0
+    if process.returncode not in (0, ALREADY):
+        output = process.stderr.strip().splitlines() or [f"exit status {process.returncode}"]
+        raise WorkError(f"the worker could not start: {output[-1]}")
+    return process.returncode == 0
 
 
 def work(store: Store, drain: bool = False, command: Command = child_command, *, grace: float = GRACE_SECONDS) -> None:
-    """Works the queue until told to stop (SIGTERM, SIGINT) or, with `drain`, until it is empty.
+    """Works the queue until a signal to stop (SIGTERM, SIGINT) or, with `drain`, until it is empty.
 
-    Told to stop, it stops its child first, which goes on with the next worker. RequestError when another worker lives.
+    It then stops its child first, which goes on with the next worker. RequestError when another worker lives.
     """
     lock = _lock(store)
-    _take(lock, store)
+    _acquire(lock, store)
     lock.sign()
     _loop(store, lock, drain, command, grace)
 
@@ -110,13 +110,13 @@ def detach(store: Store, command: Command = child_command) -> None:
     another one lives.
     """
     lock = _lock(store)
-    _take(lock, store)
+    _acquire(lock, store)
     if os.fork():
         return
     status = 1
     try:
         os.setsid()
-        _silence(store.root / "worker.log")
+        _redirect_output(store.root / "worker.log")
         lock.sign()
         _loop(store, lock, True, command, GRACE_SECONDS)
         status = 0
@@ -141,7 +141,7 @@ class _Stop:
 def _loop(store: Store, lock: Lock, drain: bool, command: Command, grace: float) -> None:
     try:
         stop = _Stop()
-        with handled(stop):
+        with handle_signals(stop):
             _Crew(store, lock, command, grace).work(stop, drain)
     finally:
         lock.release()
@@ -154,43 +154,43 @@ class _Crew:
         self.queue = Queue(store)
         self.store, self.lock, self.command, self.grace = store, lock, command, grace
         self.children: dict[str, Child] = {}
-        self._looked = self._beaten = -math.inf
+        self._last_look = self._last_beat = -math.inf
 
     def work(self, stop: _Stop, drain: bool) -> None:
-        """Until told to stop and all children have ended or, with `drain`, the queue is empty."""
+        """Until a signal to stop, when all children have ended or, with `drain`, the queue is empty."""
         while not (stop.requested and not self.children):
-            if not stop.requested and self._due():
-                self._hire()
-                if drain and not self.children and self._finished():
+            if not stop.requested and self._is_due():
+                self._start_children()
+                if drain and not self.children and self._release_if_empty():
                     return
             self._watch(stop.requested)
             self._beat()
             time.sleep(POLL_SECONDS)
 
-    def _due(self) -> bool:
+    def _is_due(self) -> bool:
         """Whether it is time to look at the queue; a look costs a few stats a job."""
-        if time.monotonic() - self._looked < LOOK_SECONDS:
+        if time.monotonic() - self._last_look < LOOK_SECONDS:
             return False
-        self._looked = time.monotonic()
+        self._last_look = time.monotonic()
         return True
 
-    def _hire(self) -> None:
+    def _start_children(self) -> None:
         """A child for every lane that has none and a job."""
         self.queue.reconcile({child.job.id for child in self.children.values()})
-        while orphan := self.queue.living(self.children):
+        while orphan := self.queue.find_orphan(self.children):
             self.children[orphan.lane] = Child(orphan.job, None)
-        while listed := self.queue.next(self.children):
-            self.children[listed.lane] = self._started(listed.job)
+        while waiting_job := self.queue.next(self.children):
+            self.children[waiting_job.lane] = self._start_child(waiting_job.job)
 
-    def _finished(self) -> bool:
+    def _release_if_empty(self) -> bool:
         # Let go first, then look again: who submits meanwhile sees no worker, or is seen.
         self.lock.release()
         if self.queue.next() is None or not self.lock.acquire(sign=True):
             return True
-        self._looked = -math.inf
+        self._last_look = -math.inf
         return False
 
-    def _started(self, job: Job) -> Child:
+    def _start_child(self, job: Job) -> Child:
         path = job.path / "log.txt"
         with as_work_error(path), path.open("ab") as log:
             popen = subprocess.Popen(
@@ -208,38 +208,38 @@ class _Crew:
             if child.has_ended():
                 del self.children[lane]
                 self._settle(child)
-                self._looked = -math.inf
+                self._last_look = -math.inf
             elif stopping or child.job.cancel_mark.exists():
                 child.stop(self.grace)
 
     def _settle(self, child: Child) -> None:
         stopped_with_this_worker = child.stopped_at is not None and not child.job.cancel_mark.exists()
         if not stopped_with_this_worker:
-            self.queue.settle(child.job, lost=child.code != 0)
+            self.queue.settle(child.job, crashed=child.code != 0)
 
     def _beat(self) -> None:
-        if time.monotonic() - self._beaten > BEAT_SECONDS:
-            self._beaten = time.monotonic()
+        if time.monotonic() - self._last_beat > BEAT_SECONDS:
+            self._last_beat = time.monotonic()
             self.lock.beat()
 
 
-def _take(lock: Lock, store: Store) -> None:
+def _acquire(lock: Lock, store: Store) -> None:
     store.prepare()
     if not lock.acquire():
         owner = lock.owner()
-        who = f" (process {owner.pid})" if owner else ""
-        raise OccupiedError(f"another worker{who} works the queue of {store.root} already; one is enough")
+        holder = f" (process {owner.pid})" if owner else ""
+        raise OccupiedError(f"another worker{holder} works the queue of {store.root} already; one is enough")
 
 
 def _lock(store: Store) -> Lock:
     return Lock(store.root / ".worker.lock")
 
 
-def _silence(log: Path) -> None:
+def _redirect_output(log: Path) -> None:
     """Leaves the terminal: nothing to read, and output goes to `log`."""
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    out = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for source, target in ((nothing, 0), (out, 1), (out, 2)):
+    null = os.open(os.devnull, os.O_RDONLY)
+    log_file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for source, target in ((null, 0), (log_file, 1), (log_file, 2)):
         os.dup2(source, target)
 
 

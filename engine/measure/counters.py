@@ -34,8 +34,8 @@ class Counts:
 def count(module: nn.Module, image: tuple[int, int, int]) -> Counts:
     """Counts of `module` for an image of shape (channels, height, width). `module` is not changed."""
     params = sum(p.numel() for p in module.parameters())
-    stored = sum(t.numel() * (4 if t.is_floating_point() else t.element_size()) for t in module.state_dict().values())
-    return Counts(params=params, macs=_macs(module, image), bytes=stored)
+    size = sum(t.numel() * (4 if t.is_floating_point() else t.element_size()) for t in module.state_dict().values())
+    return Counts(params=params, macs=_macs(module, image), bytes=size)
 
 
 def _macs(module: nn.Module, image: tuple[int, int, int]) -> int:

@@ -34,7 +34,7 @@ def environment(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
 
 
 def resolve_device(choice: str) -> str:
-    """`cpu` or `cuda` for "auto", "cpu" or "cuda"; RequestError when CUDA was asked for and is absent."""
+    """`cpu` or `cuda` for "auto", "cpu" or "cuda"; RequestError for CUDA on a computer without it."""
     if choice not in DEVICES:
         raise RequestError(f"unknown device {choice!r}; allowed: {', '.join(DEVICES)}", field="device")
     if choice == "cpu":

@@ -1,1 +1,1 @@
-"""The main road: a spec in, a trajectory of measured points out; and its steps by themselves."""
+"""A spec in, a trajectory of measured points out; and its steps by themselves."""

@@ -5,13 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
 from engine.data.load import Data, Split
-from engine.errors import RequestError, WorkError
+from engine.errors import WorkError
 from engine.export import onnx, quantize
 from engine.export.evaluate import evaluate_onnx
 from engine.graph.cost import Cost, CostModel
@@ -19,7 +18,6 @@ from engine.graph.metric import Metric
 from engine.graph.summarize import Structure, summarize
 from engine.latency import host_timing
 from engine.measure.counters import Counts, count
-from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event
@@ -35,14 +33,14 @@ TIGHT = 0.02  # how far below its target a point may land without a note
 
 @dataclass(frozen=True)
 class Network:
-    """A network on the road: the module and the plan that leads to it from the untouched model."""
+    """A network of the run: the module and the plan that leads to it from the baseline."""
 
     module: nn.Module
     plan: Plan
 
     @cached_property
     def structure(self) -> Structure:
-        """Its trace and sheet. Weights may be trained on; its shape is never changed, a cut makes another network."""
+        """Its trace and model summary. Weights may be trained, the shape never changes: a cut makes another network."""
         return summarize(self.module, self.plan.image, self.plan.model)
 
 
@@ -79,7 +77,7 @@ class Standing:
     passed: tuple[float, ...] | None = None
 
 
-Judge = Callable[[Network, float], Standing]  # of a new network and its validation accuracy
+StandingRule = Callable[[Network, float], Standing]  # of a new network and its validation accuracy
 
 
 class Recorder:
@@ -89,7 +87,7 @@ class Recorder:
         self.spec, self.folder, self.data, self.device, self.metric = spec, folder, data, device, metric
         self._points = folder.points()
         self._baseline_cost: Cost | None = None  # known once the baseline's step is behind
-        self._units, self._done, self._progress = units, 0.0, 0.0
+        self._units, self._units_done, self._progress = units, 0.0, 0.0
         self._started = time.monotonic()
 
     def step(
@@ -97,9 +95,9 @@ class Recorder:
         key: StepKey,
         units: float | Callable[[Network], float],
         work: Callable[[int], Network],
-        standing: Standing | Judge = Standing(),
+        standing: Standing | StandingRule = Standing(),
     ) -> Network:
-        """The network of a step, in the form in which it is stored, whether it was made now or before an interruption.
+        """The network of a step, in the form in which it is stored, whether from now or from before an interruption.
 
         `work` gets the step's number, `units` is its share of the run's progress; `standing` says where its point
         stands, as far as need be once it is measured.
@@ -114,11 +112,11 @@ class Recorder:
             network = Network(*serialization.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
         if key.stage == "baseline":
             self._baseline_cost = CostModel(network.structure.summary)()
-        self._done += units if isinstance(units, int | float) else units(network)
+        self._units_done += units if isinstance(units, int | float) else units(network)
         return network
 
     def point(self, key: StepKey) -> Point:
-        """The point of a step that was made."""
+        """The point of a finished step."""
         return next(point for point in self._points if key.is_of(point))
 
     def is_final(self, keep: float) -> bool:
@@ -130,16 +128,16 @@ class Recorder:
         return self.metric.of(CostModel(network.structure.summary))
 
     def note(self, text: str) -> None:
-        """Tell the run's record what a reader of its points should know."""
+        """Write to the run's events what a reader of its points should know."""
         self.folder.append_event(event.Note(text=text))
 
     def checkpoint(self, number: int) -> Path:
         """Where the training of a step keeps what it resumes from."""
         return self.folder.checkpoint / f"p{number}.safetensors"
 
-    def say(self, key: StepKey, message: str, part: float = 0.0) -> None:
-        """Tell the folder what is going on; `part` is what of the step's units is done."""
-        self._progress = max(self._progress, min((self._done + part) / self._units, 0.999))
+    def report(self, key: StepKey, message: str, part: float = 0.0) -> None:
+        """Write to the folder what is going on; `part` is how much of the step's units is done."""
+        self._progress = max(self._progress, min((self._units_done + part) / self._units, 0.999))
         progress = self._progress
         self.folder.update(phase=key.phase, message=f"{key.label()}, {message}", progress=round(progress, 4))
         self.folder.append_event(
@@ -148,7 +146,7 @@ class Recorder:
             )
         )
 
-    def epochs(self, key: StepKey, doing: str, units: float) -> Callable[[EpochResult], None]:
+    def epochs(self, key: StepKey, message: str, units: float) -> Callable[[EpochResult], None]:
         """A listener that writes an event and the progress after every epoch."""
 
         def on_epoch(epoch: EpochResult) -> None:
@@ -166,17 +164,17 @@ class Recorder:
                     seconds=epoch.seconds,
                 )
             )
-            self.say(key, f"{doing}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
+            self.report(key, f"{message}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
 
         return on_epoch
 
     def _weights(self, number: int) -> Path:
         return self.folder.model_file(number, "safetensors")
 
-    def _record(self, key: StepKey, number: int, network: Network, standing: Standing | Judge) -> None:
+    def _record(self, key: StepKey, number: int, network: Network, standing: Standing | StandingRule) -> None:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
-        self.say(key, "measuring")
-        _at_rest(network.module)
+        self.report(key, "measuring")
+        _restore_form(network.module)
         serialization.write(
             network.module, network.plan, self.folder.model_file(number, "plan.json"), self._weights(number)
         )
@@ -187,7 +185,7 @@ class Recorder:
         else:
             onnx.export(network.module, self.data.image, file)
         point = self._measure(key, number, network, standing)
-        _at_rest(network.module)
+        _restore_form(network.module)
         self.folder.append_point(point)
         self._points.append(point)
         self.checkpoint(number).unlink(missing_ok=True)
@@ -195,19 +193,19 @@ class Recorder:
             event.PointEvent(point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point.top1)
         )
 
-    def _measure(self, key: StepKey, number: int, network: Network, standing: Standing | Judge) -> Point:
+    def _measure(self, key: StepKey, number: int, network: Network, standing: Standing | StandingRule) -> Point:
         counts = self._counts(network)
         file = self.folder.model_file(number, "onnx")
         timed = host_timing.time_onnx(file, self.data.image)
         test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
-        stands = standing(network, val.top1) if callable(standing) else standing
+        place = standing(network, val.top1) if callable(standing) else standing
         metric, reached, predicted = self.spec.target.metric, self._reached(network, timed), self._predicted_ms(network)
         return Point(
             point=number,
             stage=key.stage,
             phase=key.phase,
             keep=key.keep,
-            final=stands.final,
+            final=place.final,
             step=key.step,
             top1=test.top1,
             top5=test.top5_share,
@@ -226,11 +224,11 @@ class Recorder:
             seconds=round(time.monotonic() - self._started, 2),
             got=reached,
             predicted_ms=predicted,
-            note=self._note(key, reached, predicted) if stands.final else None,
-            before_recovery=stands.before_recovery,
-            trajectory=stands.trajectory,
-            place=stands.place,
-            passed=stands.passed,
+            note=self._note(key, reached, predicted) if place.final else None,
+            before_recovery=place.before_recovery,
+            trajectory=place.trajectory,
+            place=place.place,
+            passed=place.passed,
         )
 
     def _counts(self, network: Network) -> Counts:
@@ -259,7 +257,7 @@ class Recorder:
         return round(self.cost(network), 4) if self.spec.target.metric == "latency" else None
 
     def _note(self, key: StepKey, reached: Reached, predicted: float | None) -> str | None:
-        """Why a target's last point is not what was asked for, where it is not."""
+        """Why a target's last point lies off the target, where it does."""
         metric, share = self.spec.target.metric, reached.share(self.spec.target.metric)
         if predicted is not None:
             base = self._points[0].predicted_ms if self._points else predicted
@@ -269,43 +267,18 @@ class Recorder:
         if share > key.keep * (1 + 1e-6):
             return f"the floor of {self.spec.depth.floor} ended removal at {share:.3f}×, above the {key.keep:g}× asked"
         if share < (1 - TIGHT) * key.keep and key.phase == "layers":
-            # Blocks are large: where they go last a point may land lower than asked.
+            # Blocks are large: where they go last a point may land below its target.
             return f"the last block takes the {metric} to {share:.3f}×, below the {key.keep:g}× asked"
         return None
 
     def _widths(self, structure: Structure) -> dict[str, tuple[int, int]]:
         """Original and kept output channels of every convolution, in order of depth; 0 kept in removed blocks."""
-        now = {layer.name: layer.width for layer in structure.summary.layers if layer.kind != "linear"}
-        original = {name: width for name, (width, _) in self._points[0].widths.items()} if self._points else now
-        return {name: (width, now.get(name, 0)) for name, width in original.items()}
+        kept = {layer.name: layer.width for layer in structure.summary.layers if layer.kind != "linear"}
+        original = {name: width for name, (width, _) in self._points[0].widths.items()} if self._points else kept
+        return {name: (width, kept.get(name, 0)) for name, width in original.items()}
 
 
-def _at_rest(module: nn.Module) -> None:
-    """As `serialization.read` gives it, whatever it was used for."""
+def _restore_form(module: nn.Module) -> None:
+    """Give a module the form in which `serialization.read` returns it, whatever it was used for."""
     module.cpu().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module.eval().zero_grad(set_to_none=True)
-
-
-def find_same_baseline(folder: Run, spec: RunSpec) -> tuple[str, Network] | None:
-    """The very same baseline from another run beside `folder`, trained with the same versions and threads; and its id.
-
-    Training is repeatable for a seed and a number of threads, so doing it again would give the same weights. Files
-    that the user named may have changed since: their baselines are always trained.
-    """
-    if spec.weights not in ("none", "hub") or spec.data.name not in catalog.DATASETS or spec.data.root:
-        return None
-    for path in sorted(folder.path.parent.iterdir()):
-        other = Run(path)
-        plan_file, weights_file = other.path / "models" / "p0.plan.json", other.path / "models" / "p0.safetensors"
-        if path == folder.path or not weights_file.exists():
-            continue
-        try:
-            if other.points() and other.env() == folder.env() and _baseline_of(other.spec()) == _baseline_of(spec):
-                return other.id, Network(*serialization.read(plan_file, weights_file))
-        except (RequestError, WorkError):  # another version's, damaged, or deleted meanwhile: not ours to judge
-            continue
-    return None
-
-
-def _baseline_of(spec: RunSpec) -> tuple[Any, ...]:
-    return spec.model, spec.weights, spec.data, spec.train, spec.seed

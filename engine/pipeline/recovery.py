@@ -1,4 +1,4 @@
-"""Getting accuracy back after a cut: fine-tuning, with the untouched network as a teacher where that is asked for."""
+"""Getting accuracy back after a cut: fine-tuning, with the baseline as a teacher where the request says so."""
 
 import copy
 import dataclasses
@@ -16,41 +16,41 @@ from engine.train.fit import Recipe, fit, fit_batches
 
 def stage_of_steps(spec: RunSpec, phase: str) -> Stage:
     """What a step's point is called: recovered, when anything was fine-tuned in it."""
-    how = spec.recover
-    epochs = phases.whole_epochs_each_step(spec, phase) and (how.epochs or how.reestimate_bn)
-    return "recovered" if epochs or how.between_steps_batches else "pruned"
+    settings = spec.recover
+    epochs = phases.whole_epochs_each_step(spec, phase) and (settings.epochs or settings.reestimate_bn)
+    return "recovered" if epochs or settings.between_steps_batches else "pruned"
 
 
-def teacher(spec: RunSpec, baseline: Network, device: str) -> Teacher | None:
-    """The untouched baseline, as it is to teach."""
+def make_teacher(spec: RunSpec, baseline: Network, device: str) -> Teacher | None:
+    """The baseline as the teacher of pruned networks; None where nothing is distilled."""
     if not spec.recover.distil:
         return None
-    how = spec.recover
-    return Teacher(copy.deepcopy(baseline.module).to(device), how.temperature, how.distil_weight)
+    settings = spec.recover
+    return Teacher(copy.deepcopy(baseline.module).to(device), settings.temperature, settings.distil_weight)
 
 
 def train_baseline(recorder: Recorder, key: StepKey, network: Network, number: int) -> None:
-    """Train the untouched network in place."""
+    """Train the baseline in place."""
     _fit(recorder, key, network, recorder.data, Recipe(**recorder.spec.train.model_dump()), number, "training", None)
 
 
-def after_phase(recorder: Recorder, key: StepKey, network: Network, number: int, taught: Teacher | None) -> None:
-    """Fine-tune in place for the epochs that were asked for."""
+def fine_tune_phase(recorder: Recorder, key: StepKey, network: Network, number: int, teacher: Teacher | None) -> None:
+    """Fine-tune in place after a phase, for the epochs of the request."""
     if recorder.spec.recover.reestimate_bn:
         reestimate_bn(network.module, recorder.data.train, recorder.data, recorder.device)
-    _fit(recorder, key, network, _as_they_are(recorder.data), _recipe(recorder.spec), number, "recovering", taught)
+    _fit(recorder, key, network, _without_crops(recorder.data), _recipe(recorder.spec), number, "recovering", teacher)
 
 
-def after_step(recorder: Recorder, key: StepKey, network: Network, number: int, taught: Teacher | None) -> None:
+def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: int, teacher: Teacher | None) -> None:
     """Fine-tune in place after one step of an iterative method, for some batches or for the epochs."""
-    how, recipe = recorder.spec.recover, _recipe(recorder.spec)
+    settings, recipe = recorder.spec.recover, _recipe(recorder.spec)
     if phases.whole_epochs_each_step(recorder.spec, key.phase):
-        after_phase(recorder, key, network, number, taught)
-    elif how.between_steps_batches:
-        recorder.say(key, f"recovering, {how.between_steps_batches} batches")
-        data, seed = _as_they_are(recorder.data), seed_of(recorder.spec.seed, number)
+        fine_tune_phase(recorder, key, network, number, teacher)
+    elif settings.between_steps_batches:
+        recorder.report(key, f"recovering, {settings.between_steps_batches} batches")
+        data, seed = _without_crops(recorder.data), seed_of(recorder.spec.seed, number)
         fit_batches(
-            network.module, data, recipe, recorder.device, seed, batches=how.between_steps_batches, teacher=taught
+            network.module, data, recipe, recorder.device, seed, batches=settings.between_steps_batches, teacher=teacher
         )
 
 
@@ -60,12 +60,12 @@ def seed_of(seed: int, number: int) -> int:
 
 
 def _recipe(spec: RunSpec) -> Recipe:
-    how, train = spec.recover, spec.train
-    return Recipe(how.epochs, how.lr, train.batch_size, train.weight_decay)
+    settings, train = spec.recover, spec.train
+    return Recipe(settings.epochs, settings.lr, train.batch_size, train.weight_decay)
 
 
-def _as_they_are(data: Data) -> Data:
-    """Images without random crops: few epochs are better spent on them as they are."""
+def _without_crops(data: Data) -> Data:
+    """The data without random crops: few epochs are better spent on the images as they are."""
     return dataclasses.replace(data, crop=0)
 
 
@@ -76,17 +76,17 @@ def _fit(
     data: Data,
     recipe: Recipe,
     number: int,
-    doing: str,
-    taught: Teacher | None,
+    message: str,
+    teacher: Teacher | None,
 ) -> None:
-    recorder.say(key, doing)
+    recorder.report(key, message)
     fit(
         network.module,
         data,
         recipe,
         recorder.device,
         seed_of(recorder.spec.seed, number),
-        on_epoch=recorder.epochs(key, doing, recipe.epochs),
+        on_epoch=recorder.epochs(key, message, recipe.epochs),
         checkpoint=recorder.checkpoint(number),
-        teacher=taught,
+        teacher=teacher,
     )

@@ -1,12 +1,11 @@
-"""The main road: a spec in, a trajectory of measured points out.
+"""The pipeline: a spec in, a trajectory of measured points out.
 
-Train or load the baseline. For each target, for each phase of the order: choose what matters least, cut it, check the
-cut against the masked network, fine-tune, measure. One-shot methods choose everything at once from the baseline
+Train or load the baseline. For each target, for each phase of the order: select what matters least, cut it, check the
+cut against the masked network, fine-tune, measure. One-shot methods select everything at once from the baseline
 (Sadaqa & Liu 2025); iterative ones take a little, recover and look again (Wu et al. 2023, Guo et al. 2020).
 """
 
 import copy
-import dataclasses
 import itertools
 import shutil
 from collections.abc import Callable
@@ -14,39 +13,29 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.data.load import Data, load
 from engine.data.loader import batches
 from engine.errors import RequestError
 from engine.graph.metric import Metric
 from engine.latency import profile
-from engine.latency import table as latency_table
 from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select
-from engine.pipeline.recorder import Judge, Network, Recorder, Standing, StepKey, find_same_baseline
+from engine.pipeline.inputs import RunInputs, prepare
+from engine.pipeline.recorder import Network, Recorder, Standing, StandingRule, StepKey
+from engine.pipeline.same_baseline import find_same_baseline
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
 from engine.spec import phases
-from engine.spec.run import RunSpec, check_race
+from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event
 from engine.surgery import checked, plan
 from engine.train.distil import Teacher
-from engine.zoo.build import ZooModel, build
+from engine.zoo.build import ZooModel
 
 CHECK_IMAGES = 16
 STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in epochs
-
-
-@dataclass(frozen=True)
-class RunInputs:
-    """What a run needs before it writes anything: its data and its network, loaded and found to fit the request."""
-
-    data: Data
-    built: ZooModel
-    network: Network
-    device: str
 
 
 @dataclass(frozen=True)
@@ -68,58 +57,31 @@ class Trajectory:
     place: int = 0  # steps taken
 
 
-def load_network(spec: RunSpec) -> RunInputs:
-    """Load the data and the untouched network that `spec` names; RequestError when they do not fit together."""
-    device = machine.resolve_device(spec.device)
-    torch.backends.cudnn.allow_tf32 = False  # counts and scores in full float32; training has its own precision
-    data = load(spec.data, spec.seed)
-    built = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)
-    if built.normalize and spec.data.normalize is None:
-        mean, std = built.normalize
-        data = dataclasses.replace(data, mean=mean, std=std)
-    network = Network(built.module, plan.Plan(built.name, len(data.classes), data.image))
-    return RunInputs(data, built, network, device)
-
-
-def prepare(spec: RunSpec) -> RunInputs:
-    """`load_network`, and RequestError when the request cannot be met: before anything is written or trained.
-
-    Whether a latency can be met is known beforehand only where its table is given.
-    """
-    inputs = load_network(spec)
-    summary = inputs.network.structure.summary
-    given = latency_table.read_for(spec.target.latency_table, summary)
-    forecast(summary, spec, given)
-    if spec.attempt.race:
-        check_race(len(inputs.data.val))
-    return inputs
-
-
-def run(spec: RunSpec, folder: Run, prepared: RunInputs | None = None) -> None:
-    """Do the run, or what is left of it, in its folder. RequestError and WorkError say what is wrong."""
-    inputs = prepared or prepare(spec)
+def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
+    """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
+    inputs = inputs or prepare(spec)
     folder.write_env(machine.environment(torch.get_num_threads(), spec.seed, inputs.device))
-    folder.append_event(event.Start(notes=(*inputs.data.notes, *inputs.built.notes), device=inputs.device))
+    folder.append_event(event.StartEvent(notes=(*inputs.data.notes, *inputs.zoo_model.notes), device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
-    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.built))
+    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model))
 
-    baseline = _obtain_baseline(recorder, inputs.network, inputs.built)
+    baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
     context = RunContext(
         recorder,
         select.describe_baseline(recorder, baseline),
-        recovery.teacher(spec, baseline, inputs.device),
+        recovery.make_teacher(spec, baseline, inputs.device),
         spec.depth.floor,
     )
     trajectory = Trajectory(baseline)
     for keep in phases.targets(spec):
         network = _reach_target(context, trajectory, keep)
         if spec.int8:
-            recorder.step(StepKey("quantized", spec.phases()[-1], keep), 1, _unchanged(network))
+            recorder.step(StepKey("quantized", spec.phases()[-1], keep), 1, _no_work(network))
         if not trajectory.open and len(spec.phases()) == 1:
             recorder.note("the floor ended removal, so smaller targets are left out")
             break
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
-    folder.append_event(event.Done())
+    folder.append_event(event.EndEvent())
 
 
 def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> Network:
@@ -131,14 +93,14 @@ def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> N
         if spec.iterates(phase):
             network = _prune_stepwise(context, trajectory if phase == spec.phases()[0] else Trajectory(network), target)
         else:
-            network = _prune_at_once(context, network, target)
+            network = _prune_one_shot(context, network, target)
         if phases.ends_with_recovery(spec, phase):
             network = _recover(context, network, target)
     return network
 
 
 def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
-    """What the targets are stated in; for latency with the untouched network's layers timed on this machine."""
+    """What the targets are stated in; for latency with the baseline's layers timed on this machine."""
     if spec.target.metric != "latency":
         return Metric(spec.target.metric)
     folder.update(phase="train", message="timing layers on this computer, about a minute")
@@ -149,39 +111,39 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     return Metric("latency", Predictor(table))
 
 
-def _obtain_baseline(recorder: Recorder, fresh: Network, built: ZooModel) -> Network:
+def _obtain_baseline(recorder: Recorder, initial: Network, zoo_model: ZooModel) -> Network:
     """The network that everything is compared with: as its weights are, or trained from scratch."""
     key = StepKey("baseline", "train", 1.0)
 
     def work(number: int) -> Network:
-        if built.pretrained:
-            return fresh
-        if twin := find_same_baseline(recorder.folder, recorder.spec):
-            other, network = twin
-            recorder.note(f"baseline taken from run {other}, which trained the same one")
+        if zoo_model.pretrained:
+            return initial
+        if match := find_same_baseline(recorder.folder, recorder.spec):
+            run_id, network = match
+            recorder.note(f"baseline taken from run {run_id}, which trained the same one")
             return network
-        recovery.train_baseline(recorder, key, fresh, number)
-        return fresh
+        recovery.train_baseline(recorder, key, initial, number)
+        return initial
 
-    network = recorder.step(key, 1 + (0 if built.pretrained else recorder.spec.train.epochs), work)
-    floor, reached = recorder.spec.depth.floor, recorder.point(key).val_top1
-    if floor is not None and floor >= reached:
+    network = recorder.step(key, 1 + (0 if zoo_model.pretrained else recorder.spec.train.epochs), work)
+    floor, accuracy = recorder.spec.depth.floor, recorder.point(key).val_top1
+    if floor is not None and floor >= accuracy:
         raise RequestError(
-            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {reached:.4f}",
+            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {accuracy:.4f}",
             field="depth.floor",
         )
     return network
 
 
-def _prune_at_once(context: RunContext, network: Network, target: PhaseTarget) -> Network:
-    """One-shot: choose, cut and check one phase of one target."""
+def _prune_one_shot(context: RunContext, network: Network, target: PhaseTarget) -> Network:
+    """One-shot: select, cut and check one phase of one target."""
     recorder = context.recorder
     recovers = phases.ends_target_with_recovery(recorder.spec, target.phase)
     standing = Standing(final=target.last and not recovers, before_recovery=recovers)
     key = StepKey("pruned", target.phase, target.keep)
 
     def work(_: int) -> Network:
-        recorder.say(key, f"scoring by {recorder.spec.criterion}")
+        recorder.report(key, f"scoring by {recorder.spec.criterion}")
         return _cut(recorder, key, network, select.select_one_shot(recorder, network, context.baseline, target))
 
     return recorder.step(key, 1, work, standing)
@@ -197,16 +159,16 @@ def _prune_stepwise(context: RunContext, trajectory: Trajectory, target: PhaseTa
             break
         trajectory.place += 1
         key = StepKey(stage, target.phase, target.keep, step=number)
-        then = _step(context, trajectory, target, key, start)
+        smaller = _step(context, trajectory, target, key, start)
         if _falls_below_floor(context, target, recorder.point(key).val_top1):
             recorder.note(f"{key.label()}: validation accuracy fell below {context.floor:g}, so removal ends before it")
             trajectory.open = False
         else:
-            trajectory.network = then
+            trajectory.network = smaller
     ends = target.last and not phases.ends_with_recovery(recorder.spec, target.phase)
     if ends and not recorder.is_final(target.keep):
         key = StepKey(stage, target.phase, target.keep)
-        return recorder.step(key, 0, _unchanged(trajectory.network), Standing(final=True))
+        return recorder.step(key, 0, _no_work(trajectory.network), Standing(final=True))
     return trajectory.network
 
 
@@ -215,17 +177,17 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
     recorder, network = context.recorder, trajectory.network
 
     def work(number: int) -> Network:
-        recorder.say(key, "attempting")
+        recorder.report(key, "attempting")
         choice = select.select_step(recorder, network, context.baseline, target)
         recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
         smaller = _cut(recorder, key, network, choice.step)
-        recovery.after_step(recorder, key, smaller, number, context.teacher)
+        recovery.fine_tune_step(recorder, key, smaller, number, context.teacher)
         return smaller
 
-    def units(then: Network) -> float:
-        return STEPWISE_UNITS * (recorder.cost(network) - recorder.cost(then)) / (start - target.limit)
+    def units(smaller: Network) -> float:
+        return STEPWISE_UNITS * (recorder.cost(network) - recorder.cost(smaller)) / (start - target.limit)
 
-    return recorder.step(key, units, work, _standing_of_step(context, target, trajectory.place))
+    return recorder.step(key, units, work, _standing_rule(context, target, trajectory.place))
 
 
 def _attempts(spec: RunSpec, key: StepKey, place: int, record: AttemptRecord) -> event.Attempts:
@@ -243,23 +205,24 @@ def _attempts(spec: RunSpec, key: StepKey, place: int, record: AttemptRecord) ->
     )
 
 
-def _standing_of_step(context: RunContext, target: PhaseTarget, place: int) -> Judge:
+def _standing_rule(context: RunContext, target: PhaseTarget, place: int) -> StandingRule:
     """Where the point of a step stands: it ends its phase when none is left, or when a floor says so."""
     recorder, spec = context.recorder, context.recorder.spec
     recovers = phases.ends_target_with_recovery(spec, target.phase)
 
-    def judge(then: Network, val_top1: float) -> Standing:
-        fell = _falls_below_floor(context, target, val_top1)
-        met = not select.has_step_left(recorder, then, target)
+    def standing_of(smaller: Network, val_top1: float) -> Standing:
+        below_floor = _falls_below_floor(context, target, val_top1)
+        meets_target = not select.has_step_left(recorder, smaller, target)
+        passed = (target.keep,) if meets_target and not below_floor else ()
         return Standing(
-            final=target.last and not recovers and recorder.cost(then) <= target.limit,
-            before_recovery=recovers and (fell or met),
+            final=target.last and not recovers and recorder.cost(smaller) <= target.limit,
+            before_recovery=recovers and (below_floor or meets_target),
             trajectory=phases.trajectory(spec, target.phase, target.keep),
             place=place,
-            passed=phases.passed(spec, target.phase, target.keep) + ((target.keep,) if met and not fell else ()),
+            passed=(*phases.passed(spec, target.phase, target.keep), *passed),
         )
 
-    return judge
+    return standing_of
 
 
 def _falls_below_floor(context: RunContext, target: PhaseTarget, val_top1: float) -> bool:
@@ -287,26 +250,26 @@ def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) ->
 
 
 def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Network:
-    """Fine-tune what is left."""
+    """Fine-tune a copy of the cut network."""
     key = StepKey("recovered", target.phase, target.keep)
 
     def work(number: int) -> Network:
         # A copy: the next target may go on from the network as it is now.
-        recovered = Network(copy.deepcopy(network.module), network.plan)
-        recovery.after_phase(context.recorder, key, recovered, number, context.teacher)
-        return recovered
+        copied = Network(copy.deepcopy(network.module), network.plan)
+        recovery.fine_tune_phase(context.recorder, key, copied, number, context.teacher)
+        return copied
 
     return context.recorder.step(key, context.recorder.spec.recover.epochs, work, Standing(final=target.last))
 
 
-def _unchanged(network: Network) -> Callable[[int], Network]:
+def _no_work(network: Network) -> Callable[[int], Network]:
     """The work of a step that changes nothing."""
     return lambda _: network
 
 
-def _units(spec: RunSpec, built: ZooModel) -> float:
+def _units(spec: RunSpec, zoo_model: ZooModel) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
-    recovering = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
-    selecting = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    each = recovering + selecting + spec.int8
-    return 1 + (0 if built.pretrained else spec.train.epochs) + len(spec.target.keep) * each
+    recovery_epochs = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
+    selection_units = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
+    per_target = recovery_epochs + selection_units + spec.int8
+    return 1 + (0 if zoo_model.pretrained else spec.train.epochs) + len(spec.target.keep) * per_target

@@ -1,4 +1,4 @@
-"""What goes next: a run's settings and the network as it stands, put to the method that was asked for."""
+"""What goes next: a run's settings and the network as it stands, put to the method of the request."""
 
 from dataclasses import dataclass
 
@@ -53,11 +53,11 @@ def describe_baseline(recorder: Recorder, network: Network) -> Baseline:
     """What is worth knowing of the baseline."""
     summary = network.structure.summary
     steps = [phase for phase in recorder.spec.phases() if recorder.spec.iterates(phase)]
-    compared = any(recorder.spec.attempt.race or recorder.spec.measure(phase) == "divergence" for phase in steps)
+    needs_logits = any(recorder.spec.attempt.race or recorder.spec.measure(phase) == "divergence" for phase in steps)
     return Baseline(
         recorder.metric.of(CostModel(summary)),
         {layer.name: layer.width for layer in summary.layers},
-        _logits(recorder, network) if compared else None,
+        _logits(recorder, network) if needs_logits else None,
     )
 
 
@@ -69,21 +69,21 @@ def phase_target(recorder: Recorder, baseline: Baseline, phase: Phase, keep: flo
 
 
 def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> plan.Step:
-    """One-shot: everything that goes, from one look at the network (Sadaqa & Liu 2025)."""
+    """One-shot: everything that goes, from one scoring of the network (Sadaqa & Liu 2025)."""
     structure = network.structure
     calibration = _calibration(recorder, network, structure)
     try:
         if target.phase == "layers":
-            scores = score_blocks(calibration, depth.candidates(structure.summary), recorder.spec.criterion)
-            recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(scores)))
+            block_scores = score_blocks(calibration, depth.candidates(structure.summary), recorder.spec.criterion)
+            recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(block_scores)))
             removed = depth.select_blocks(
-                structure.summary, scores, recorder.metric, target.limit, not_below=target.floor
+                structure.summary, block_scores, recorder.metric, target.limit, not_below=target.floor
             )
             return plan.Step(blocks=tuple(removed))
         settings = recorder.spec.width
-        scored = score_channels(calibration, recorder.spec.criterion)
+        channel_scores = score_channels(calibration, recorder.spec.criterion)
         dropped = width.select_channels(
-            structure, scored, recorder.metric, target.limit, settings.scope, settings.round_to
+            structure, channel_scores, recorder.metric, target.limit, settings.scope, settings.round_to
         )
         return plan.channel_step(structure.trace, dropped)
     except solver.TargetUnreachable as error:

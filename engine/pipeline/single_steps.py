@@ -1,4 +1,4 @@
-"""Single steps of the road by themselves: list, score, replay, export, time. What the command line answers with."""
+"""Single steps of the pipeline by themselves: list, score, replay, export, time. What the command line answers with."""
 
 import dataclasses
 import tempfile
@@ -17,7 +17,7 @@ from engine.export import onnx, quantize
 from engine.graph.summary import Block
 from engine.latency import host_timing, profile
 from engine.measure import machine
-from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network
 from engine.spec.run import RunSpec
 from engine.storage.atomic import atomic_write, write_json
 from engine.storage.job_folder import Run
@@ -31,23 +31,23 @@ MOST_IMAGES = 1024  # in a timed batch
 MOST_CLASSES = 100_000
 
 
-def scores(asked: RunSpec, scope: str, split: str) -> dict[str, Any]:
+def scores(spec: RunSpec, scope: str, split: str) -> dict[str, Any]:
     """Scores of every removable block, or of every output channel of every layer that has some."""
-    ready = pipeline.load_network(asked)
-    structure = ready.network.structure
-    images = ready.data.test if split == "test" else ready.data.val
+    inputs = load_network(spec)
+    structure = inputs.network.structure
+    images = inputs.data.test if split == "test" else inputs.data.val
     calibration = prepare_calibration(
-        ready.network.module, structure.trace, images, ready.data, ready.device, asked.seed
+        inputs.network.module, structure.trace, images, inputs.data, inputs.device, spec.seed
     )
     if scope == "blocks":
         removable = [block for block in structure.summary.blocks if block.removable]
         if not removable:
-            raise RequestError(f"{asked.model} has no removable block; use --scope channels")
-        listed = _block_scores(calibration, removable, asked.criterion)
+            raise RequestError(f"{spec.model} has no removable block; use --scope channels")
+        entries = _block_scores(calibration, removable, spec.criterion)
     else:
-        found = score_filters(calibration, asked.criterion)
-        listed = [{"name": name, "score": values.tolist()} for name, values in found.items()]
-    return {"criterion": asked.criterion, "scope": scope, "split": split, "scores": listed}
+        filters = score_filters(calibration, spec.criterion)
+        entries = [{"name": name, "score": values.tolist()} for name, values in filters.items()]
+    return {"criterion": spec.criterion, "scope": scope, "split": split, "scores": entries}
 
 
 def _block_scores(calibration: Calibration, blocks: list[Block], criterion: str) -> list[dict[str, Any]]:
@@ -57,20 +57,20 @@ def _block_scores(calibration: Calibration, blocks: list[Block], criterion: str)
     attempts = [Attempt(block.name, block.modules) for block in blocks]
     ranking = rank_attempts(calibration, attempts, EXACT[criterion])
     tallies = [after.to_json() for after in ranking.after] or [{}] * len(attempts)
-    told = zip(attempts, ranking.rises, tallies, strict=True)
-    return [{"name": attempt.name, "score": rise, **tally} for attempt, rise, tally in told]
+    scored = zip(attempts, ranking.rises, tallies, strict=True)
+    return [{"name": attempt.name, "score": rise, **tally} for attempt, rise, tally in scored]
 
 
-def table(asked: RunSpec, out: Path, results: Path) -> dict[str, Any]:
-    """Measure the layers of the untouched network on this machine, and write the table that predicts latency."""
+def table(spec: RunSpec, out: Path, results: Path) -> dict[str, Any]:
+    """Measure the layers of the baseline on this machine, and write the table that predicts latency."""
     _check_out(out)
-    ready = pipeline.load_network(asked)
-    write_json(out, profile.measure_table(ready.network.module, ready.network.structure, results).to_json())
+    inputs = load_network(spec)
+    write_json(out, profile.measure_table(inputs.network.module, inputs.network.structure, results).to_json())
     return {"out": str(out), "bytes": out.stat().st_size}
 
 
 def apply(plan_file: Path, weights: Path, out: Path) -> dict[str, Any]:
-    """Replay a plan on untouched weights and write the cut network's, whole."""
+    """Replay a plan on the baseline's weights and write those of the cut network."""
     _check_out(out, plan_file, weights)
     plan = serialization.read_plan(plan_file)
     if plan.classes > MOST_CLASSES:
@@ -99,9 +99,9 @@ def export(run: Run, point: int, opset: int, out: Path, *, int8: bool = False) -
     if data.image != plan.image:
         raise RequestError(f"{data.name} has images of another size by now than run {run.id} was made with")
     with tempfile.TemporaryDirectory(prefix="espalier-export-") as scratch:
-        exact = Path(scratch) / "float.onnx"
-        onnx.export(module, plan.image, exact)
-        quantize.quantize_on_data(exact, out, data)
+        float_file = Path(scratch) / "float.onnx"
+        onnx.export(module, plan.image, float_file)
+        quantize.quantize_on_data(float_file, out, data)
     return {"out": str(out), "bytes": out.stat().st_size, "opset": opset, "int8": True}
 
 
@@ -113,22 +113,22 @@ def time(run: Run, point: int, provider: str, threads: int, batch: int) -> dict[
         raise RequestError(f"batch must be 1 to {MOST_IMAGES} images (got {batch})")
     image = serialization.read_plan(_file(run, point, "plan.json")).image
     onnx_file = _file(run, point, "onnx")
-    timed = host_timing.time_onnx(onnx_file, image, provider=provider, threads=threads, batch=batch)
-    return {"run_id": run.id, "point": point, "latency": timed.to_json()}
+    latency = host_timing.time_onnx(onnx_file, image, provider=provider, threads=threads, batch=batch)
+    return {"run_id": run.id, "point": point, "latency": latency.to_json()}
 
 
-def _data(asked: RunSpec) -> Data:
+def _data(spec: RunSpec) -> Data:
     """The run's dataset, normalised as its networks expect, without building one."""
-    data = load(asked.data, asked.seed)
-    if asked.weights == "hub" and asked.data.normalize is None:
-        mean, std = hub.published(asked.model).normalize
+    data = load(spec.data, spec.seed)
+    if spec.weights == "hub" and spec.data.normalize is None:
+        mean, std = hub.published(spec.model).normalize
         return dataclasses.replace(data, mean=mean, std=std)
     return data
 
 
 def _file(run: Run, point: int, suffix: str) -> Path:
     """A stored file of a point; RequestError when there is none."""
-    numbers = [each.point for each in run.points()]
+    numbers = [record.point for record in run.points()]
     if point not in numbers:
         raise RequestError(
             f"run {run.id} has no point {point}; it has {f'0 to {numbers[-1]}' if numbers else 'none yet'}"
@@ -139,7 +139,7 @@ def _file(run: Run, point: int, suffix: str) -> Path:
     return path
 
 
-def _check_out(out: Path, *read: Path) -> None:
+def _check_out(out: Path, *sources: Path) -> None:
     """RequestError when `out` cannot become a file, or is one of those that the work starts from."""
     if out.is_dir():
         raise RequestError(f"{out} is a folder; give --out the name of a file")
@@ -147,5 +147,5 @@ def _check_out(out: Path, *read: Path) -> None:
         raise RequestError(f"{out} is no ordinary file; give --out the name of one")
     if not out.parent.is_dir():
         raise RequestError(f"there is no folder {out.parent} to write {out.name} in")
-    if any(file.exists() and out.exists() and out.samefile(file) for file in read):
+    if any(file.exists() and out.exists() and out.samefile(file) for file in sources):
         raise RequestError(f"{out} is what the plan is replayed from; give --out another name")

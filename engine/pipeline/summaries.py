@@ -1,4 +1,4 @@
-"""Model sheets by name: computed once (that takes torch), kept under `results/sheets`, then only read."""
+"""Model summaries by name: computed once (that takes torch), kept under `results/sheets`, then only read."""
 
 import re
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from engine.storage.store import Store
 
 
 def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> ModelSummary:
-    """The sheet of `model` with `weights` on `data`; RequestError when they do not fit."""
+    """The model summary of `model` with `weights` on `data`; RequestError when they do not fit."""
     with concerns("model"):
         catalog.check_model(model)
     with concerns("data.name"):
@@ -21,37 +21,38 @@ def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> Model
     if weights not in ("none", "hub"):
         _check_file(weights)
     if weights not in ("none", "hub") or data.name not in catalog.DATASETS:
-        return _described(model, weights, *_shape(data))
-    return _once(f"{model}-{weights}-{data.name}", results, lambda: _described(model, weights, *_shape(data)))
+        return _compute(model, weights, *_classes_and_image(data))
+    name = f"{model}-{weights}-{data.name}"
+    return _load_or_compute(name, results, lambda: _compute(model, weights, *_classes_and_image(data)))
 
 
 def published_summary(model: str, results: Path) -> ModelSummary:
-    """The sheet of `model` for the images and classes that it was published for."""
+    """The model summary of `model` for the images and classes that it was published for."""
     with concerns("model"):
         catalog.check_model(model)
     family = catalog.FAMILIES[model]
 
-    def structure() -> ModelSummary:
+    def compute() -> ModelSummary:
         from engine.graph.summarize import summarize
         from engine.zoo.build import on_meta
 
         return summarize(on_meta(model, family.classes), family.image_of(model), model).summary
 
-    return _once(f"{model}-as-published", results, structure)
+    return _load_or_compute(f"{model}-as-published", results, compute)
 
 
-def _once(name: str, results: Path, make: Callable[[], ModelSummary]) -> ModelSummary:
+def _load_or_compute(name: str, results: Path, compute: Callable[[], ModelSummary]) -> ModelSummary:
     file = results / "sheets" / (re.sub(r"[^a-z0-9_.-]", "-", name) + ".json")
-    kept = _kept(file)
-    if kept is None:
-        kept = make()
+    summary = _read_stored(file)
+    if summary is None:
+        summary = compute()
         Store(results).prepare()
-        write_json(file, kept.to_json())
-    return kept
+        write_json(file, summary.to_json())
+    return summary
 
 
-def _kept(file: Path) -> ModelSummary | None:
-    """The sheet in a file, unless there is none or another version wrote it."""
+def _read_stored(file: Path) -> ModelSummary | None:
+    """The model summary in a file, unless there is none or another version wrote it."""
     if not file.exists():
         return None
     try:
@@ -68,18 +69,18 @@ def _check_file(weights: str) -> None:
         raise RequestError(f"weights {weights} is not a file; give none, hub or the path of a checkpoint")
 
 
-def _shape(data: DataSpec) -> tuple[int, tuple[int, int, int]]:
+def _classes_and_image(data: DataSpec) -> tuple[int, tuple[int, int, int]]:
     """Number of classes and image size; a path is read for them."""
     if data.name in catalog.DATASETS:
-        known = catalog.DATASETS[data.name]
-        return known.classes, known.image
-    from engine.data.load import load  # torch takes seconds to import; a kept sheet does without
+        dataset = catalog.DATASETS[data.name]
+        return dataset.classes, dataset.image
+    from engine.data.load import load  # torch takes seconds to import; a stored summary does without
 
-    loaded = load(data, seed=0)
-    return len(loaded.classes), loaded.image
+    splits = load(data, seed=0)
+    return len(splits.classes), splits.image
 
 
-def _described(model: str, weights: str, classes: int, image: tuple[int, int, int]) -> ModelSummary:
+def _compute(model: str, weights: str, classes: int, image: tuple[int, int, int]) -> ModelSummary:
     from engine.graph.summarize import summarize
     from engine.zoo.build import build
     from engine.zoo.hub import published
@@ -87,5 +88,5 @@ def _described(model: str, weights: str, classes: int, image: tuple[int, int, in
     if weights == "hub":  # known by their shapes, without downloading them
         published(model)
         model, weights = f"{model}-a" if f"{model}-a" in catalog.CIFAR_MODELS else model, "none"
-    built = build(model, classes, image, weights)
-    return summarize(built.module, image, built.name).summary
+    network = build(model, classes, image, weights)
+    return summarize(network.module, image, network.name).summary

@@ -19,24 +19,24 @@ def select_step(
     `blocks` and `channels` are scores by the run's criterion. Blocks that lead below the limit are not proposed: when
     none is left, channels meet the limit by themselves. TargetUnreachable when they do not allow it.
     """
-    now = context.metric.of(CostModel(context.structure.summary))
-    fitting = direct.propose_removals(context.structure.summary, context.metric, context.floor)
-    fitting.sort(key=lambda p: blocks[p.attempt.name])
-    limit = now - fitting[0].saving if fitting else context.limit
+    cost = context.metric.of(CostModel(context.structure.summary))
+    removals = direct.propose_removals(context.structure.summary, context.metric, context.floor)
+    removals.sort(key=lambda p: blocks[p.attempt.name])
+    limit = cost - removals[0].saving if removals else context.limit
     try:
         dropped = width.select_channels(
             context.structure, channels, context.metric, limit, settings.scope, settings.round_to
         )
     except TargetUnreachable:
-        if not fitting:
+        if not removals:
             raise
         dropped = frozenset()
     step = plan.channel_step(context.structure.trace, dropped)
-    proposals = fitting[:1]
+    proposals = removals[:1]
     if dropped:
-        proposals = [*proposals, Proposal(Attempt("channels", dropped=dropped), now - limit, len(dropped))]
-    ranking = context.rank([p.attempt for p in proposals], None, wanted=1)
-    chosen = proposals[ranking.best[0]]
-    if not chosen.channels:
-        step = plan.Step(blocks=(chosen.attempt.name,))
+        proposals = [*proposals, Proposal(Attempt("channels", dropped=dropped), cost - limit, len(dropped))]
+    ranking = context.rank([p.attempt for p in proposals], None, count=1)
+    selected = proposals[ranking.best[0]]
+    if not selected.channels:
+        step = plan.Step(blocks=(selected.attempt.name,))
     return Choice(step, attempt_record(context, proposals, ranking, ranking.best))

@@ -1,4 +1,4 @@
-"""What the iterative methods share: what they look at, and what they leave in the run's record."""
+"""What the iterative methods share: what they rank attempts on, and what they write of a step to the run's events."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from engine.surgery.plan import Step
 
 @dataclass(frozen=True)
 class AttemptContext:
-    """A network that a little is to be removed from, and how attempts on it are judged.
+    """A network that a step is to be removed from, and how attempts on it are ranked.
 
     `baseline_cost` is the baseline's cost; `limit` what the phase is to come down to, `floor` what it must not fall
     below, all in units of `metric`. `reference` are the baseline's logits on the calibration images.
@@ -33,14 +33,14 @@ class AttemptContext:
     race: bool
     reference: Tensor | None
 
-    def rank(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, wanted: int) -> Ranking:
-        """The `wanted` attempts that hurt least, per saving where `savings` are given."""
+    def rank(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, count: int) -> Ranking:
+        """The `count` attempts that hurt least, per saving where `savings` are given."""
         return rank_attempts(
             self.calibration,
             attempts,
             self.measure,
             savings=savings,
-            wanted=wanted,
+            count=count,
             race=self.race,
             reference=self.reference,
         )

@@ -32,17 +32,17 @@ def select_blocks(
     passed over, so that channels can meet that target exactly. TargetUnreachable when no block is left and nothing
     smaller follows (`not_below` = 0).
     """
-    current = metric.of(CostModel(summary), kept)
-    saving = {b.name: current - metric.of(CostModel(summary, [b.name]), kept) for b in candidates(summary, kept)}
+    full_cost = metric.of(CostModel(summary), kept)
+    saving = {b.name: full_cost - metric.of(CostModel(summary, [b.name]), kept) for b in candidates(summary, kept)}
     removed: list[str] = []
-    now = current
+    cost = full_cost
     for name in sorted(saving, key=lambda n: (scores[n], -saving[n], n)):
-        if now <= limit:
+        if cost <= limit:
             break
-        then = metric.of(CostModel(summary, [*removed, name]), kept)
-        if then >= not_below:
+        cost_without = metric.of(CostModel(summary, [*removed, name]), kept)
+        if cost_without >= not_below:
             removed.append(name)
-            now = then
-    if now > limit and not not_below:
-        raise TargetUnreachable(now, f"without all {len(saving)} removable blocks")
+            cost = cost_without
+    if cost > limit and not not_below:
+        raise TargetUnreachable(cost, f"without all {len(saving)} removable blocks")
     return removed

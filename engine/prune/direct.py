@@ -18,18 +18,18 @@ def select_step(context: AttemptContext) -> Choice:
     proposals = propose_removals(context.structure.summary, context.metric, context.floor)
     if not proposals:
         raise TargetUnreachable(context.metric.of(CostModel(context.structure.summary)), "without all removable blocks")
-    ranking = context.rank([p.attempt for p in proposals], None, wanted=1)
+    ranking = context.rank([p.attempt for p in proposals], None, count=1)
     step = Step(blocks=(proposals[ranking.best[0]].attempt.name,))
     return Choice(step, attempt_record(context, proposals, ranking, ranking.best))
 
 
 def propose_removals(summary: ModelSummary, metric: Metric, floor: float) -> list[Proposal]:
     """Doing without each block that does not lead below the floor: the largest saving first, then by name."""
-    now = metric.of(CostModel(summary))
-    without = {block: metric.of(CostModel(summary, [block.name])) for block in depth.candidates(summary)}
+    cost = metric.of(CostModel(summary))
+    costs = {block: metric.of(CostModel(summary, [block.name])) for block in depth.candidates(summary)}
     proposals = [
-        Proposal(Attempt(block.name, block.modules), now - then)
-        for block, then in without.items()
-        if floor <= then < now
+        Proposal(Attempt(block.name, block.modules), cost - remaining)
+        for block, remaining in costs.items()
+        if floor <= remaining < cost
     ]
     return sorted(proposals, key=lambda p: (-p.saving, p.attempt.name))

@@ -1,4 +1,4 @@
-"""What a request will cost, told from the model sheet before anything is trained. No torch."""
+"""What a request will cost, worked out from the model summary before anything is trained. No torch."""
 
 from dataclasses import dataclass
 
@@ -80,7 +80,7 @@ def _forecast(summary: ModelSummary, spec: RunSpec, metric: Metric, keep: float)
 
 
 def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) -> tuple[list[str], list[int] | None]:
-    alike = dict.fromkeys((block.name for block in summary.blocks), 0.0)
+    equal_scores = dict.fromkeys((block.name for block in summary.blocks), 0.0)
     removed: list[str] = []
     kept: list[int] | None = None
     # Alternate steps take about as much by layers as by channels.
@@ -91,16 +91,16 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
         last = phase == phases[-1]
         if phase == "layers":
             limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
-            removed = depth.select_blocks(summary, alike, metric, limit, not_below=floor, kept=kept)
+            removed = depth.select_blocks(summary, equal_scores, metric, limit, not_below=floor, kept=kept)
         else:
             model = CostModel(summary, removed)
             keys = uniform_keys(summary, model.present & _scored_groups(summary, spec.criterion))
-            progressive = spec.width.method == "progressive"
+            is_progressive = spec.width.method == "progressive"
             order = removal_order(
                 summary,
                 keys,
                 spec.width.round_to,
-                shared_last=spec.width.scope == "global" and not progressive,
+                shared_last=spec.width.scope == "global" and not is_progressive,
                 least_share=spec.width.least_share,
             )
             limit = shares.total if last else shares.channels
@@ -109,7 +109,7 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
 
 
 def _scored_groups(summary: ModelSummary, criterion: str) -> set[int]:
-    """The cells whose channels the criterion can rank."""
+    """The channel groups whose channels the criterion can rank."""
     channel_groups = enumerate(summary.channel_groups)
     return {c for c, group in channel_groups if group.removable and _is_scored(summary, group.producers, criterion)}
 

@@ -41,9 +41,9 @@ def select_step(
             context.metric.of(CostModel(summary)), "when every layer keeps as few channels as it may"
         )
     proposals = [layer.proposal for layer in layers]
-    wanted = math.ceil(settings.layers_per_step * len(layers))
+    count = math.ceil(settings.layers_per_step * len(layers))
     savings = [p.saving / context.baseline_cost for p in proposals] if settings.select == "per-saving" else None
-    ranking = context.rank([p.attempt for p in proposals], savings, wanted)
+    ranking = context.rank([p.attempt for p in proposals], savings, count)
     selected = [layers[i] for i in ranking.best]
     kept = _kept_after(context, selected)
     dropped = context.structure.identities_at(
@@ -66,7 +66,7 @@ def _layers(
 ) -> list[_Layer]:
     """What may be attempted, the largest saving first, then by name."""
     structure, model = context.structure, CostModel(context.structure.summary)
-    now, width_of = context.metric.of(model), {x.name: x.width for x in structure.summary.layers}
+    cost, width_of = context.metric.of(model), {x.name: x.width for x in structure.summary.layers}
     layers = []
     for group, ascending in ranked_groups(structure, scores).items():
         keys = [scores[int(i)] for i in structure.members[group][ascending]]
@@ -77,15 +77,15 @@ def _layers(
         chunks = _first_chunks(
             removal_order(structure.summary, {group: keys}, settings.round_to), goal, len(keys) - least
         )
-        take = sum(n for _, n in chunks)
+        count = sum(n for _, n in chunks)
         kept = list(model.full)
-        kept[group] -= take
-        saving = now - context.metric.of(model, kept)
-        if not take or saving <= 0:
+        kept[group] -= count
+        saving = cost - context.metric.of(model, kept)
+        if not count or saving <= 0:
             continue
         name = producers[0] + (f" (+{len(producers) - 1})" if len(producers) > 1 else "")
-        attempt = Attempt(name, dropped=structure.identities_at({group: ascending[:take]}))
-        layers.append(_Layer(group, ascending, chunks, Proposal(attempt, saving, take)))
+        attempt = Attempt(name, dropped=structure.identities_at({group: ascending[:count]}))
+        layers.append(_Layer(group, ascending, chunks, Proposal(attempt, saving, count)))
     return sorted(layers, key=lambda x: (-x.proposal.saving, x.proposal.attempt.name))
 
 
@@ -106,8 +106,8 @@ def _kept_after(context: AttemptContext, selected: list[_Layer]) -> list[int]:
     model = CostModel(context.structure.summary)
     order = [chunk for layer in selected for chunk in layer.chunks]
     kept = list(model.full)
-    for group, take in order:
-        kept[group] -= take
+    for group, count in order:
+        kept[group] -= count
     return (
         kept if context.metric.of(model, kept) >= context.limit else solve(model, order, context.metric, context.limit)
     )

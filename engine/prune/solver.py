@@ -17,15 +17,15 @@ Chunk = tuple[int, int]  # (channel group, how many of its channels go)
 class TargetUnreachable(RequestError):
     """The target lies below what the rules allow: `least`, in units of the metric, is what remains."""
 
-    def __init__(self, least: float, how: str) -> None:
-        super().__init__(how)
-        self.least, self.how = least, how
+    def __init__(self, least: float, when: str) -> None:
+        super().__init__(when)
+        self.least, self.when = least, when
 
     def as_request_error(self, keep: float, metric: str, order: str, baseline: float) -> RequestError:
         """The sentence for a request to keep `keep` of `baseline`."""
         share = math.ceil(1000 * self.least / baseline) / 1000
         return RequestError(
-            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.how}",
+            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.when}",
             field="target.keep",
         )
 
@@ -71,13 +71,13 @@ def removal_order(
     for group, ascending in keys.items():
         size, start, key = summary.channel_groups[group].size, 0, -math.inf
         while size - start > round_to:
-            take = (size - start) % round_to or round_to
-            if size - start - take < math.ceil(least_share * size):
+            count = (size - start) % round_to or round_to
+            if size - start - count < math.ceil(least_share * size):
                 break
             # Within a group never below the chunk before it: a mean of equal keys may round either way.
-            key = max(key, sum(ascending[start : start + take]) / take)
-            entries.append((shared_last and summary.channel_groups[group].shared, key, group, start, (group, take)))
-            start += take
+            key = max(key, sum(ascending[start : start + count]) / count)
+            entries.append((shared_last and summary.channel_groups[group].shared, key, group, start, (group, count)))
+            start += count
     return [chunk for *_, chunk in sorted(entries)]
 
 
@@ -103,65 +103,65 @@ def solve(model: CostModel, order: Sequence[Chunk], metric: Metric, limit: float
         return metric.of(model, kept)
 
     low, high = 0, len(order)
-    if size(_after(model, order[:high])) > limit:
-        raise TargetUnreachable(size(_after(model, order)), "when every layer keeps as few channels as it may")
+    if size(_remove_chunks(model, order[:high])) > limit:
+        raise TargetUnreachable(size(_remove_chunks(model, order)), "when every layer keeps as few channels as it may")
     while low < high:
         middle = (low + high) // 2
-        low, high = (low, middle) if size(_after(model, order[:middle])) <= limit else (middle + 1, high)
-    fits = _after(model, order[:low])
+        low, high = (low, middle) if size(_remove_chunks(model, order[:middle])) <= limit else (middle + 1, high)
+    prefix = _remove_chunks(model, order[:low])
     if not low:
-        return fits
-    filled = _fill(model, order, low, fits, metric, limit)
-    if size(filled) >= _CLOSE * limit:
-        return filled
-    return max(filled, _regrow(model, order[:low], fits, metric, limit), key=size)
+        return prefix
+    candidate = _fill(model, order, low, prefix, metric, limit)
+    if size(candidate) >= _CLOSE * limit:
+        return candidate
+    return max(candidate, _regrow(model, order[:low], prefix, metric, limit), key=size)
 
 
 def _shortest_prefix(model: CostModel, order: Sequence[Chunk], predictor: LatencyPredictor, limit: float) -> list[int]:
     """After the shortest prefix that takes at most `limit`: a larger limit is met by the same one or a shorter."""
     least = math.inf
-    for count, now in enumerate(predictor.predict_along(model, order)):
-        if now <= limit:
-            return _after(model, order[:count])
-        least = min(least, now)
+    for count, cost in enumerate(predictor.predict_along(model, order)):
+        if cost <= limit:
+            return _remove_chunks(model, order[:count])
+        least = min(least, cost)
     raise TargetUnreachable(least, "however many channels go")
 
 
 def _fill(
-    model: CostModel, order: Sequence[Chunk], first: int, fits: list[int], metric: Metric, limit: float
+    model: CostModel, order: Sequence[Chunk], first: int, prefix: list[int], metric: Metric, limit: float
 ) -> list[int]:
     """Between the last prefix that is too large and the first that fits, remove later, smaller chunks instead.
 
     The candidates depend on the prefix alone, not on `limit`, and never cost less than the prefix that fits:
     that keeps `solve` monotone.
     """
-    lowest = metric.of(model, fits)
+    lowest = metric.of(model, prefix)
     closed = {order[first - 1][0]}
-    kept = _after(model, order[: first - 1])
-    for group, take in order[first:]:
+    kept = _remove_chunks(model, order[: first - 1])
+    for group, count in order[first:]:
         if group in closed:
             continue
-        kept[group] -= take
-        now = metric.of(model, kept)
-        if now < lowest:
-            kept[group] += take
+        kept[group] -= count
+        cost = metric.of(model, kept)
+        if cost < lowest:
+            kept[group] += count
             closed.add(group)
-        elif now <= limit:
+        elif cost <= limit:
             return kept
-    return fits
+    return prefix
 
 
-def _regrow(model: CostModel, removed: Sequence[Chunk], fits: list[int], metric: Metric, limit: float) -> list[int]:
-    """Adds small chunks back while the limit allows it: always the one that costs least where it stands.
+def _regrow(model: CostModel, removed: Sequence[Chunk], prefix: list[int], metric: Metric, limit: float) -> list[int]:
+    """Add small chunks back while the limit allows it: always the one that costs least where it stands.
 
     What comes back when does not depend on `limit`, which keeps `solve` monotone.
     """
     regrowable: dict[int, list[int]] = {}
-    for group, take in removed:
-        regrowable.setdefault(group, []).append(take)
-    kept = list(fits)
+    for group, count in removed:
+        regrowable.setdefault(group, []).append(count)
+    kept = list(prefix)
     while regrowable:
-        cost = {group: metric.of(model, _plus(kept, group, chunks[-1])) for group, chunks in regrowable.items()}
+        cost = {group: metric.of(model, _add_channels(kept, group, chunks[-1])) for group, chunks in regrowable.items()}
         group = min(cost, key=lambda c: (cost[c], c))
         if cost[group] > limit:
             break
@@ -171,12 +171,12 @@ def _regrow(model: CostModel, removed: Sequence[Chunk], fits: list[int], metric:
     return kept
 
 
-def _plus(kept: list[int], group: int, more: int) -> list[int]:
-    return [n + more if c == group else n for c, n in enumerate(kept)]
+def _add_channels(kept: list[int], group: int, count: int) -> list[int]:
+    return [n + count if c == group else n for c, n in enumerate(kept)]
 
 
-def _after(model: CostModel, chunks: Sequence[Chunk]) -> list[int]:
+def _remove_chunks(model: CostModel, chunks: Sequence[Chunk]) -> list[int]:
     kept = list(model.full)
-    for group, take in chunks:
-        kept[group] -= take
+    for group, count in chunks:
+        kept[group] -= count
     return kept

@@ -1,4 +1,4 @@
-"""What a timing on a device may ask for. No torch."""
+"""The specification of a timing on a board: what a user may ask for. No torch."""
 
 import hashlib
 import json
@@ -46,7 +46,7 @@ class PointId(_Part):
 
 
 class TimingRequest(_Part):
-    """Networks to be timed on one device in one job; several take turns, so that drift does not decide."""
+    """Networks to be timed on one board in one job; several take turns, so that drift does not decide."""
 
     schema_version: Literal[1] = 1
     device: Annotated[str, Setting(flag=None)] = Field(
@@ -82,7 +82,7 @@ class TimingRequest(_Part):
 
 
 def parse(raw: Mapping[str, Any]) -> TimingRequest:
-    """The request that `raw` makes; RequestError with one sentence when it may not be made."""
+    """The request in `raw`, with every default; RequestError with one sentence when something is not allowed."""
     try:
         return TimingRequest.model_validate(raw)
     except ValidationError as error:

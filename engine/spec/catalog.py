@@ -1,7 +1,7 @@
 """What can be picked: models, datasets and criteria, by name. No torch.
 
 Each declares itself where it is written (`engine.criteria.declare`, `engine.data.declare`, `engine.zoo.declare`); the
-files that do are imported when names are first asked for.
+files that do are imported when names are first read.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,9 +41,9 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Root:
-    """The folder that data.root names. Without `needed`, the words for it, there is one when none is given."""
+    """The folder that data.root names. `requirement` says what it is; empty where there is a default."""
 
-    needed: str = ""
+    requirement: str = ""
     folders: tuple[str, ...] = ()  # what must be in it
 
 
@@ -89,7 +89,7 @@ TORCHVISION_FAMILIES = Names(lambda: _of_torchvision(dict.fromkeys(n for f in FA
 
 def check_model(name: str) -> str:
     """`name`, or a RequestError that names the nearest models."""
-    return _known("model", name, MODELS)
+    return _check_name("model", name, MODELS)
 
 
 def check_dataset(name: str) -> str:
@@ -99,14 +99,14 @@ def check_dataset(name: str) -> str:
             if name == prefix:
                 raise RequestError(f"dataset {name!r} has no path; write {form}")
             return name
-    return _known("dataset", name, DATASETS, also=", ".join(p + "PATH" for p in DATASET_PREFIXES))
+    return _check_name("dataset", name, DATASETS, prefixes=", ".join(p + "PATH" for p in DATASET_PREFIXES))
 
 
 def check_criterion(name: str) -> str:
     """`name`, one criterion or several joined by +, or a RequestError that names the nearest ones."""
     parts = name.split("+")
     for part in parts:
-        _known("criterion", part, CRITERIA)
+        _check_name("criterion", part, CRITERIA)
     if len(set(parts)) != len(parts):
         raise RequestError(f"criterion {name!r} names one twice; an ensemble joins different criteria by +")
     return name
@@ -116,8 +116,8 @@ def check_takes_root(name: str) -> Root:
     """What the dataset `name` expects of data.root; RequestError when it takes none."""
     root = DATASETS[name].root if name in DATASETS else None
     if root is None:
-        takers = [dataset.name for dataset in DATASETS.values() if dataset.root is not None]
-        raise RequestError(f"dataset {name} takes no data.root; only {', '.join(takers)} do", field="data.root")
+        names = [dataset.name for dataset in DATASETS.values() if dataset.root is not None]
+        raise RequestError(f"dataset {name} takes no data.root; only {', '.join(names)} do", field="data.root")
     return root
 
 
@@ -125,14 +125,14 @@ def _of_torchvision(names: Iterable[str]) -> Sequence[str]:
     return tuple(name.removeprefix(_TORCHVISION) for name in names if name.startswith(_TORCHVISION))
 
 
-def _known(kind: str, name: str, allowed: Iterable[str], also: str = "") -> str:
+def _check_name(kind: str, name: str, allowed: Iterable[str], prefixes: str = "") -> str:
     names = list(allowed)
     if name in names:
         return name
-    near = get_close_matches(name[:60], names, n=3, cutoff=0.5) or [n for n in names if name and name in n][:3]
-    if near:
-        hint = "did you mean " + " or ".join(near) + "?"
+    matches = get_close_matches(name[:60], names, n=3, cutoff=0.5) or [n for n in names if name and name in n][:3]
+    if matches:
+        hint = "did you mean " + " or ".join(matches) + "?"
     else:
         hint = "allowed: " + ", ".join(names if len(names) <= 20 else [*names[:12], "torchvision/NAME"])
-        hint += f", {also}" if also else ""
+        hint += f", {prefixes}" if prefixes else ""
     raise RequestError(f"unknown {kind} {name if len(name) <= 60 else name[:60] + '…'!r}; {hint}")

@@ -31,7 +31,7 @@ def check_race(images: int) -> None:
 
 
 def _unused(spec: "RunSpec") -> Iterator[Problem]:
-    """What was asked for and would do nothing."""
+    """Settings that would have no effect."""
     phases = spec.phases()
     if spec.depth.method == "direct" and "layers" not in phases:
         sentence = f"depth.method direct removes layers, and the order {spec.order} has no phase for them"

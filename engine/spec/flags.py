@@ -15,7 +15,7 @@ from engine.errors import RequestError
 from engine.spec import messages
 from engine.spec import run as run_spec
 from engine.spec.board_timing import TimingRequest
-from engine.spec.settings import SpecField, arranged, is_list, plain_types, settings_of, value_at
+from engine.spec.settings import SpecField, arrange, is_list, plain_types, settings_of, value_at
 
 # As the help lists them; a setting that is not named follows the one that it is declared after.
 _HELP_ORDER = """
@@ -27,7 +27,7 @@ _HELP_ORDER = """
     recover.epochs recover.lr recover.between_phases recover.distil recover.temperature recover.distil_weight
     recover.between_steps_batches recover.reestimate_bn int8 seed device
 """
-_SAID_ALWAYS = ("--model", "--data", "--criterion", "--order")  # what a reader of the command wants to see
+_ALWAYS_SHOWN = ("--model", "--data", "--criterion", "--order")  # what a reader of the command wants to see
 
 
 @dataclass(frozen=True)
@@ -92,33 +92,33 @@ class Flag:
 
 def flags_of(model: type[BaseModel], order: str = "") -> tuple[Flag, ...]:
     """The flags of a model's settings, in the `order` of their names, else as declared."""
-    return tuple(Flag(field.flag, field) for field in arranged(settings_of(model), order) if field.flag is not None)
+    return tuple(Flag(field.flag, field) for field in arrange(settings_of(model), order) if field.flag is not None)
 
 
 FLAGS = flags_of(run_spec.RunSpec, _HELP_ORDER)
 TIMING_FLAGS = flags_of(TimingRequest)
 SpecFile = Annotated[Path | None, typer.Option("--spec", help="a JSON file with a spec; flags override it")]
 Requests = list[dict[str, Any]]
-Given = dict[str, Any]
+Arguments = dict[str, Any]
 
 
 def with_spec_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's with the given flags
-    put in."""
+    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's with the flags of
+    the command line put in."""
 
-    def with_flags(**given: Any) -> None:
-        spec_file = given.pop("spec_file")
+    def with_flags(**arguments: Any) -> None:
+        spec_file = arguments.pop("spec_file")
         request = run_spec.load(spec_file) if spec_file else {}
         seeds: list[int] | None = None
         for flag in FLAGS:
-            value = given.pop(flag.parameter, None)
+            value = arguments.pop(flag.parameter, None)
             if value is None:
                 continue
             if flag.field.setting.several:
                 seeds = _seeds(value)
             else:
                 _put(request, flag.field.place, flag.read(value))
-        command([request] if seeds is None else [{**request, "seed": seed} for seed in seeds], **given)
+        command([request] if seeds is None else [{**request, "seed": seed} for seed in seeds], **arguments)
 
     options = [_option("spec_file", SpecFile, None)]
     options += [_option(flag.parameter, _spec_annotation(flag), None) for flag in FLAGS]
@@ -128,9 +128,9 @@ def with_spec_flags(command: Callable[..., None]) -> Callable[..., None]:
 def with_timing_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Give `command(…, settings, …)` the flags of a timing: `settings` becomes one mapping with all of them."""
 
-    def with_flags(**given: Any) -> None:
-        settings = {flag.field.place[-1]: flag.read(given.pop(flag.parameter)) for flag in TIMING_FLAGS}
-        command(settings=settings, **given)
+    def with_flags(**arguments: Any) -> None:
+        settings = {flag.field.place[-1]: flag.read(arguments.pop(flag.parameter)) for flag in TIMING_FLAGS}
+        command(settings=settings, **arguments)
 
     options = [_option(flag.parameter, _timing_annotation(flag), flag.field.default) for flag in TIMING_FLAGS]
     return _declared(command, with_flags, "settings", options)
@@ -147,7 +147,7 @@ def command_line(verb: str, spec: run_spec.RunSpec, seeds: Sequence[int] | None 
     words = ["espalier", verb]
     for flag in FLAGS:
         value = value_at(values, flag.field.place)
-        if value != flag.field.default or flag.name in _SAID_ALWAYS:
+        if value != flag.field.default or flag.name in _ALWAYS_SHOWN:
             words += flag.words(value)
     return shlex.join(words)
 
@@ -157,8 +157,8 @@ def _declared(
 ) -> Callable[..., None]:
     """`wrapper` with the signature of `command`, in which `options` stand in the place of one parameter."""
     signature: list[inspect.Parameter] = []
-    for own in inspect.signature(command).parameters.values():
-        signature += options if own.name == parameter else [own.replace(kind=own.KEYWORD_ONLY)]
+    for existing in inspect.signature(command).parameters.values():
+        signature += options if existing.name == parameter else [existing.replace(kind=existing.KEYWORD_ONLY)]
     wrapper.__signature__ = inspect.Signature(signature)  # type: ignore[attr-defined]
     wrapper.__doc__, wrapper.__name__ = command.__doc__, command.__name__
     return wrapper
@@ -171,9 +171,9 @@ def _option(name: str, annotation: Any, default: Any) -> inspect.Parameter:
 def _spec_annotation(flag: Flag) -> Any:
     """A flag that may be left out, so that a spec file speaks; a switch can be said both ways, to override one."""
     default = flag.field.default
-    usual = flag.words(default)[-1].removeprefix("--") if default is not None else False
+    default_text = flag.words(default)[-1].removeprefix("--") if default is not None else False
     name = f"{flag.name}/{flag.negative}" if flag.kind is bool else flag.name
-    return Annotated[flag.kind | None, typer.Option(name, help=flag.field.setting.help, show_default=usual)]
+    return Annotated[flag.kind | None, typer.Option(name, help=flag.field.setting.help, show_default=default_text)]
 
 
 def _timing_annotation(flag: Flag) -> Any:
@@ -196,8 +196,8 @@ def _text(value: Any) -> str:
     """A value as `float` or `int` reads it back exactly."""
     if isinstance(value, list):
         return ",".join(map(_text, value))
-    short = f"{value:g}" if isinstance(value, float) else str(value)
-    return short if not isinstance(value, float) or float(short) == value else repr(value)
+    shortest = f"{value:g}" if isinstance(value, float) else str(value)
+    return shortest if not isinstance(value, float) or float(shortest) == value else repr(value)
 
 
 def _seeds(text: str) -> list[int]:

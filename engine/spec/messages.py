@@ -1,4 +1,4 @@
-"""What pydantic found wrong with a spec, as one sentence in the words of this project. No torch.
+"""What is wrong with a spec by pydantic's account, as one sentence in the words of this project. No torch.
 
 The first word is the field's path, which the error carries beside, so that a form knows where to show the sentence.
 """
@@ -22,7 +22,7 @@ Where = tuple[int | str, ...]
 
 
 def refusal(error: ValidationError, root: type[BaseModel]) -> RequestError:
-    """The first thing that is wrong with a `root`: where, what is allowed there, and what was given."""
+    """The first thing that is wrong with a `root`: where, what is allowed there, and what stands there."""
     first = error.errors(include_url=False)[0]
     names = _field_path(first["loc"], root)
     where = ".".join(names)
@@ -33,8 +33,8 @@ def refusal(error: ValidationError, root: type[BaseModel]) -> RequestError:
     field = _field(names, root)
     assert field is not None
     allowed = _allowed(field, finite=first["type"] == "finite_number")
-    near = _near(first["input"], _choices(field))
-    return RequestError(f"{where} must be {allowed} (got {quote(first['input'])}{near})", field=where)
+    suggestion = _suggestion(first["input"], _choices(field))
+    return RequestError(f"{where} must be {allowed} (got {quote(first['input'])}{suggestion})", field=where)
 
 
 def quote(value: Any) -> str:
@@ -72,8 +72,9 @@ def _field(names: list[str], root: type[BaseModel]) -> FieldInfo | None:
 def _unknown_key(where: Where, root: type[BaseModel]) -> str:
     parent = _field([str(part) for part in where[:-1]], root) if len(where) > 1 else None
     model: Any = parent.annotation if parent else root
+    suggestion = _suggestion(where[-1], list(model.model_fields))
     return (
-        f"the spec has an unknown key {quote('.'.join(map(str, where)))}{_near(where[-1], list(model.model_fields))}"
+        f"the spec has an unknown key {quote('.'.join(map(str, where)))}{suggestion}"
         f"; allowed there: {', '.join(model.model_fields)}"
     )
 
@@ -100,13 +101,13 @@ def _choices(field: FieldInfo) -> list[str]:
 
 def _bounds(field: FieldInfo) -> str:
     limits = [*field.metadata, *_metadata(field.annotation)]
-    found = [
+    words = [
         f"{word} {getattr(limit, attribute):,}"
         for limit in limits
         for kind, (attribute, word) in _BOUNDS.items()
         if type(limit) is kind
     ]
-    return (" " + " and ".join(found)) if found else ""
+    return (" " + " and ".join(words)) if words else ""
 
 
 def _metadata(annotation: Any) -> Iterator[Any]:
@@ -119,6 +120,6 @@ def _metadata(annotation: Any) -> Iterator[Any]:
         yield from _metadata(inner)
 
 
-def _near(given: Any, choices: list[str]) -> str:
-    near = get_close_matches(given[:_LONGEST_SHOWN], choices, n=1, cutoff=0.7) if isinstance(given, str) else []
-    return f"; did you mean {near[0]}?" if near else ""
+def _suggestion(text: Any, choices: list[str]) -> str:
+    matches = get_close_matches(text[:_LONGEST_SHOWN], choices, n=1, cutoff=0.7) if isinstance(text, str) else []
+    return f"; did you mean {matches[0]}?" if matches else ""

@@ -12,7 +12,7 @@ MOST_TARGETS = 100
 _LONGEST_NAME = 255  # bytes that file systems take for one name
 
 
-def _readable(text: str) -> str:
+def _check_readable(text: str) -> str:
     try:
         names = text.encode().split(b"/")
     except UnicodeEncodeError:
@@ -26,7 +26,7 @@ def _readable(text: str) -> str:
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
-Text = Annotated[str, AfterValidator(_readable)]
+Text = Annotated[str, AfterValidator(_check_readable)]
 CountMetric = Literal["macs", "params"]  # each a count of `engine.graph.cost.Cost`
 TargetMetric = Literal[CountMetric, "latency"]
 Three = tuple[Number, Number, Number]
@@ -153,7 +153,7 @@ class WidthSpec(Part):
 class AttemptSpec(Part):
     """How direct, progressive and alternate look for what to remove next."""
 
-    # Where none is given it is the method's own: accuracy for direct, loss for progressive and alternate.
+    # Without one it is the method's own: accuracy for direct, loss for progressive and alternate.
     measure: Annotated[
         Measure | None,
         Setting(

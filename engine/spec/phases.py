@@ -23,11 +23,11 @@ def of_request(request: Mapping[str, Any]) -> RunSpec:
     One that this version refuses for another reason, such as a dataset that was moved away, has phases all the same.
     WorkError when a part of it is no object.
     """
-    given = {name: request.get(name, {}) for name in _PARTS}
-    wrong = [name for name, values in given.items() if not isinstance(values, Mapping)]
-    if wrong:
-        raise WorkError(f"a stored request is damaged: its {wrong[0]} is no object")
-    parts: dict[str, Any] = {name: part.model_construct(**given[name]) for name, part in _PARTS.items()}
+    values_of = {name: request.get(name, {}) for name in _PARTS}
+    damaged = [name for name, values in values_of.items() if not isinstance(values, Mapping)]
+    if damaged:
+        raise WorkError(f"a stored request is damaged: its {damaged[0]} is no object")
+    parts: dict[str, Any] = {name: part.model_construct(**values_of[name]) for name, part in _PARTS.items()}
     order = {"order": request["order"]} if "order" in request else {}
     return RunSpec.model_construct(**order, **parts)
 
@@ -40,9 +40,9 @@ def targets(spec: RunSpec) -> list[float]:
 
 def ends_with_recovery(spec: RunSpec, phase: str) -> bool:
     """Whether the network is fine-tuned once a phase has met its target."""
-    something = spec.recover.epochs > 0 or spec.recover.reestimate_bn
-    wanted = spec.recover.between_phases or phase == spec.phases()[-1]
-    return something and wanted and not whole_epochs_each_step(spec, phase)
+    recovers = spec.recover.epochs > 0 or spec.recover.reestimate_bn
+    at_this_phase = spec.recover.between_phases or phase == spec.phases()[-1]
+    return recovers and at_this_phase and not whole_epochs_each_step(spec, phase)
 
 
 def ends_target_with_recovery(spec: RunSpec, phase: str) -> bool:
@@ -51,7 +51,7 @@ def ends_target_with_recovery(spec: RunSpec, phase: str) -> bool:
 
 
 def whole_epochs_each_step(spec: RunSpec, phase: str) -> bool:
-    """Whether each step gets the epochs: direct removal's transfer learning, unless some batches are asked for."""
+    """Whether each step gets the epochs: direct removal's transfer learning, unless the spec names some batches."""
     return phase == "layers" and spec.depth.method == "direct" and not spec.recover.between_steps_batches
 
 
@@ -67,5 +67,5 @@ def passed(spec: RunSpec, phase: str, keep: float) -> tuple[float, ...]:
     """The targets that a trajectory has behind it when it begins to work on `keep`, in the order of passing them."""
     if phase != spec.phases()[0]:
         return ()
-    worked_on = targets(spec)
-    return tuple(worked_on[: worked_on.index(keep)]) if keep in worked_on else ()
+    order = targets(spec)
+    return tuple(order[: order.index(keep)]) if keep in order else ()

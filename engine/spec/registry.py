@@ -1,7 +1,7 @@
 """Registries that fill themselves: what is declared in the files of a package, by name. No torch.
 
-A file of the package declares its entries when it is imported; all files are imported when names are first asked for.
-So a file that is put there is found, and nothing else has to name it.
+A file of the package declares its entries when it is imported; all files are imported when names are first read.
+So a new file there is enough, and nothing else has to name it.
 """
 
 import importlib
@@ -29,7 +29,7 @@ class Registry(Mapping[str, E]):
     def __init__(self, kind: str, package: str, allowed: str = "a-z0-9_") -> None:
         self._kind, self._package, self._allowed = kind, package, allowed
         self._entries: dict[str, E] = {}
-        self._places: dict[str, tuple[int, str]] = {}  # name → rank and declaring module
+        self._ranks: dict[str, tuple[int, str]] = {}  # name → rank and declaring module
         self._origins: dict[str, str] = {}
 
     def add(self, name: str, entry: E, origin: Callable[..., object] | str, rank: int = 0) -> None:
@@ -51,7 +51,7 @@ class Registry(Mapping[str, E]):
                 "a name stands for one thing, so rename one of them"
             )
         self._entries[name] = entry
-        self._places[name] = rank, module
+        self._ranks[name] = rank, module
 
     def __getitem__(self, name: str) -> E:
         import_all(self._package)
@@ -59,7 +59,7 @@ class Registry(Mapping[str, E]):
 
     def __iter__(self) -> Iterator[str]:
         import_all(self._package)
-        return iter(sorted(self._entries, key=self._places.__getitem__))
+        return iter(sorted(self._entries, key=self._ranks.__getitem__))
 
     def __len__(self) -> int:
         import_all(self._package)

@@ -1,4 +1,4 @@
-"""What a user may ask for: the run specification, checked before anything is written. No torch.
+"""The run specification: what a user may ask for, checked before anything is written. No torch.
 
 `parse` turns a mapping into a frozen `RunSpec` or raises one `RequestError` sentence. A spec's
 canonical JSON gives its digest (the end of the run id) and, without `seed`, its group: the
@@ -120,7 +120,7 @@ class RunSpec(Part):
         return methods.get(phase, True)
 
     def measure(self, phase: Phase) -> Measure:
-        """What an attempt of this phase is judged by."""
+        """What attempts of this phase are ranked by."""
         return self.attempt.measure or ("accuracy" if phase == "layers" else "loss")
 
 
@@ -130,7 +130,7 @@ def phases_of(order: str) -> tuple[Phase, ...]:
 
 
 def parse(raw: Mapping[str, Any]) -> RunSpec:
-    """The spec that `raw` asks for; RequestError with one sentence when it may not be asked for."""
+    """The spec in `raw`, with every default; RequestError with one sentence when something in it is not allowed."""
     if not isinstance(raw, Mapping):
         raise RequestError("a spec is one JSON object; see the README for its keys")
     version = raw.get("schema_version", SCHEMA_VERSION)
@@ -166,8 +166,8 @@ def _digest(value: Any) -> str:
 def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:
     """Direct removal alone has no criterion but its measure: each stands for the other where one is left out."""
     depth, attempt = raw.get("depth"), raw.get("attempt", {})
-    alone = raw.get("order") == "layers" and isinstance(depth, Mapping) and depth.get("method") == "direct"
-    if not alone or not isinstance(attempt, Mapping):
+    is_direct_alone = raw.get("order") == "layers" and isinstance(depth, Mapping) and depth.get("method") == "direct"
+    if not is_direct_alone or not isinstance(attempt, Mapping):
         return raw
     measure = attempt.get("measure")
     if "criterion" not in raw:

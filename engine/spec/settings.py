@@ -1,4 +1,4 @@
-"""What is said of a field where it is declared, and the walk over a model that gives everyone else the same. No torch.
+"""What is said of a field where it is declared, and the fields of a model with it, the same for every reader. No torch.
 
 Flags, the index's columns, headings of tables, the places of errors on a form and hovers are all read from here.
 """
@@ -69,7 +69,7 @@ class SpecField:
 @cache
 def settings_of(model: type[BaseModel]) -> tuple[SpecField, ...]:
     """Every setting of a model and of its parts, as declared; TypeError for a field of which nothing is said."""
-    fields = tuple(_walk(model, ()))
+    fields = tuple(_fields(model, ()))
     for names in ([f.flag for f in fields], [f.column for f in fields]):
         twice = {name for name in names if name is not None and names.count(name) > 1}
         if twice:
@@ -82,15 +82,15 @@ def columns_of(model: type[BaseModel]) -> dict[str, SpecField]:
     return {field.column: field for field in settings_of(model) if field.column is not None}
 
 
-def arranged(fields: Iterable[SpecField], order: str) -> list[SpecField]:
+def arrange(fields: Iterable[SpecField], order: str) -> list[SpecField]:
     """The fields in the order of the names in a text; one that is not named follows the one declared before it."""
     names = order.split()
-    ranked: list[tuple[int, int, SpecField]] = []
+    entries: list[tuple[int, int, SpecField]] = []
     rank = -1
     for number, field in enumerate(fields):
         rank = names.index(field.name) if field.name in names else rank
-        ranked.append((rank, number, field))
-    return [field for _, _, field in sorted(ranked, key=lambda entry: entry[:2])]
+        entries.append((rank, number, field))
+    return [field for _, _, field in sorted(entries, key=lambda entry: entry[:2])]
 
 
 def section_of(model: type[BaseModel], name: str | None) -> Section | None:
@@ -114,10 +114,10 @@ def label_of(model: type[BaseModel], name: str) -> str:
 
 def value_at(values: Mapping[str, Any], place: Sequence[str]) -> Any:
     """What a nested mapping holds at a place; KeyError where it holds nothing."""
-    found: Any = values
+    value: Any = values
     for part in place:
-        found = found[part]
-    return found
+        value = value[part]
+    return value
 
 
 def plain_types(annotation: Any) -> Iterator[Any]:
@@ -133,24 +133,24 @@ def is_list(annotation: Any) -> bool:
     return get_origin(annotation) is tuple
 
 
-def _walk(model: type[BaseModel], above: tuple[str, ...]) -> Iterator[SpecField]:
+def _fields(model: type[BaseModel], parents: tuple[str, ...]) -> Iterator[SpecField]:
     for name, field in model.model_fields.items():
-        setting, place = _setting(field), (*above, name)
+        setting, place = _setting(field), (*parents, name)
         if setting is None and name == _VERSION:
             continue
         if setting is None:
             raise TypeError(f"{model.__name__}.{name} has no Setting; give it one where it is declared")
         inner: Any = field.annotation
         if _is_part(inner):
-            yield from _walk(inner, place)
+            yield from _fields(inner, place)
             continue
         default = field.get_default(call_default_factory=True, validated_data={})
-        known = None if default is PydanticUndefined else to_jsonable_python(default)
-        yield SpecField(place, setting, field.annotation, known)
+        json_default = None if default is PydanticUndefined else to_jsonable_python(default)
+        yield SpecField(place, setting, field.annotation, json_default)
 
 
 def _setting(field: FieldInfo) -> Setting | None:
-    return next((said for said in field.metadata if isinstance(said, Setting)), None)
+    return next((item for item in field.metadata if isinstance(item, Setting)), None)
 
 
 def _is_part(annotation: Any) -> bool:

@@ -91,7 +91,7 @@ def append_line(path: Path, value: dict[str, Any]) -> None:
 def read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
     """The JSON lines from byte `offset` on, and the offset to read on from; a torn last line is left for later."""
     data, end = read_text_lines(path, offset)
-    out: list[dict[str, Any]] = []
+    documents: list[dict[str, Any]] = []
     for number, line in enumerate(data, 1):
         try:
             value = json.loads(line)
@@ -99,8 +99,8 @@ def read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
             raise WorkError(f"{path} is damaged: line {number} after byte {offset} is not JSON") from None
         if not isinstance(value, dict):
             raise WorkError(f"{path} is damaged: line {number} after byte {offset} holds no JSON object")
-        out.append(value)
-    return out, end
+        documents.append(value)
+    return documents, end
 
 
 def read_text_lines(path: Path, offset: int = 0) -> tuple[list[str], int]:
@@ -113,8 +113,8 @@ def read_text_lines(path: Path, offset: int = 0) -> tuple[list[str], int]:
         return [], offset
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-    finished = data[: data.rfind(b"\n") + 1]
-    return finished.decode(errors="replace").split("\n")[:-1], offset + len(finished)
+    complete = data[: data.rfind(b"\n") + 1]
+    return complete.decode(errors="replace").split("\n")[:-1], offset + len(complete)
 
 
 def tail(path: Path, lines: int, block: int = 8192) -> list[str]:
@@ -159,8 +159,8 @@ def _end_of_last_line(fd: int, block: int = 8192) -> int:
     at = os.fstat(fd).st_size
     while at > 0:
         start = max(0, at - block)
-        found = os.pread(fd, at - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
+        newline = os.pread(fd, at - start, start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
         at = start
     return 0

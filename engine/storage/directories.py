@@ -24,5 +24,5 @@ def gallery() -> Path:
 
 def streamlit_settings() -> Path:
     """The dashboard's Streamlit settings: inside an installed package, or at the top of the checkout."""
-    shipped = PACKAGES / "app" / ".streamlit" / "config.toml"
-    return shipped if shipped.is_file() else PACKAGES / ".streamlit" / "config.toml"
+    installed = PACKAGES / "app" / ".streamlit" / "config.toml"
+    return installed if installed.is_file() else PACKAGES / ".streamlit" / "config.toml"

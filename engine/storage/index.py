@@ -1,4 +1,4 @@
-"""`results/index.sqlite`: a copy of what the job folders say, and so the queue in a form that can be asked. No torch.
+"""`results/index.sqlite`: a copy of what the job folders say, and so the queue in a form for queries. No torch.
 
 Every question first takes over the folders whose files changed since (a stat each, no reading), then is one query.
 Deleted, damaged or from another version, the index is made anew: it holds nothing that the folders do not.
@@ -32,7 +32,7 @@ _SCHEMA = (
 # file has that, and below 2³¹, which is as far as SQLite's number goes.
 _LAYOUT = json.dumps([_SCHEMA, layout()], sort_keys=True)
 VERSION = int(hashlib.sha256(_LAYOUT.encode()).hexdigest(), 16) % (2**31 - 1) + 1
-_BROKEN = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR}
+_DAMAGE_CODES = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_ERROR}
 
 
 class Index:
@@ -45,16 +45,16 @@ class Index:
     def query(self, sql: str, parameters: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
         """The rows that `sql` selects, after taking over what changed."""
 
-        def ask(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+        def select(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
             self._refresh(connection)
             return connection.execute(sql, parameters).fetchall()
 
-        return self._with(ask)
+        return self._connect(select)
 
     def put(self, job_id: str, folder: FolderState) -> None:
         """Takes over one folder, without looking at the others."""
         rows = [index_row(job_id, folder)]
-        self._with(lambda connection: _replace(connection, rows, ()))
+        self._connect(lambda connection: _replace(connection, rows, ()))
 
     def rebuild(self) -> int:
         """Makes the index anew from the folders; how many runs it holds then."""
@@ -63,21 +63,21 @@ class Index:
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
         # Known before scanned: a run that appears in between is new next time, and never taken for a deleted one.
-        known = dict(connection.execute("SELECT job_id, stamp FROM jobs").fetchall())
+        stamps = dict(connection.execute("SELECT job_id, stamp FROM jobs").fetchall())
         folders = self._scan()
-        changed = [(i, folder) for i, folder in folders.items() if known.get(i) != folder.stamp]
-        removed = known.keys() - folders.keys()
+        changed = [(i, folder) for i, folder in folders.items() if stamps.get(i) != folder.stamp]
+        removed = stamps.keys() - folders.keys()
         if changed or removed:
             _replace(connection, [index_row(i, folder) for i, folder in changed], removed)
 
-    def _with(self, use: Callable[[sqlite3.Connection], T]) -> T:
+    def _connect(self, action: Callable[[sqlite3.Connection], T]) -> T:
         for attempt in (1, 2, 3):
             try:
                 with closing(self._open()) as connection:
-                    return use(connection)
+                    return action(connection)
             except sqlite3.DatabaseError as error:
                 code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-                if attempt == 3 or code & 0xFF not in _BROKEN:
+                if attempt == 3 or code & 0xFF not in _DAMAGE_CODES:
                     raise WorkError(f"the index {self.path} could not be used: {_reason(error, code)}") from error
             self._discard()
         raise AssertionError("unreachable")
@@ -97,7 +97,7 @@ class Index:
 
     def _make(self, connection: sqlite3.Connection) -> None:
         # One at a time: switching to WAL does not wait for others, whatever the busy timeout.
-        with self._alone():
+        with self._exclusive():
             if _version(connection) == VERSION:
                 return
             connection.execute("PRAGMA journal_mode = WAL")
@@ -110,15 +110,15 @@ class Index:
             connection.execute("COMMIT")
 
     def _discard(self) -> None:
-        with self._alone(), atomic.as_work_error(self.path):
+        with self._exclusive(), atomic.as_work_error(self.path):
             for suffix in ("", "-wal", "-shm"):
                 Path(f"{self.path}{suffix}").unlink(missing_ok=True)
 
-    def _alone(self) -> "_Alone":
-        return _Alone(self.path.with_name(f".{self.path.name}.lock"))
+    def _exclusive(self) -> "_IndexLock":
+        return _IndexLock(self.path.with_name(f".{self.path.name}.lock"))
 
 
-class _Alone:
+class _IndexLock:
     def __init__(self, path: Path) -> None:
         self._lock = Lock(path)
 

@@ -17,22 +17,22 @@ from engine.storage.records.point import Point
 from engine.storage.records.status import Status
 
 Kind = Literal["run", "gallery", "timing"]
-CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every device another
+CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _COLUMNS = columns_of(RunSpec)
 _KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
 
 
 @dataclass(frozen=True)
 class FolderState:
-    """A job folder as it was seen: `stamp` changes whenever its status, points or device timings do."""
+    """A job folder at one moment: `stamp` changes whenever its status, points or timings on boards do."""
 
     path: Path
     kind: Kind
     stamp: str
-    timed: Path | None = None  # where a run's device timings are
+    measurements_file: Path | None = None  # where a run's timings on boards are
 
     def run(self) -> Run:
-        return Run(self.path, gallery=self.kind == "gallery", timed=self.timed)
+        return Run(self.path, gallery=self.kind == "gallery", measurements_file=self.measurements_file)
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,9 @@ class Row:
 
 
 def stamp(path: Path, *grows: Path) -> str | None:
-    """What tells one state of a job folder from the next, by a stat a file; None when it has no status.
+    """What distinguishes one state of a job folder from the next, by a stat a file; None when it has no status.
 
-    A status is replaced, so it is told by its inode too (the clock of a file system may stand still for milliseconds);
+    A status is replaced, so its inode counts too (the clock of a file system may stand still for milliseconds);
     the other files only grow.
     """
     try:
@@ -69,9 +69,9 @@ def index_row(job_id: str, folder: FolderState) -> Row:
         return _timing(job_id, folder) if folder.kind == "timing" else _run(job_id, folder)
     except (RequestError, WorkError, KeyError, TypeError, ValueError, AttributeError) as error:
         known = isinstance(error, WorkError | RequestError)
-        what = "timing" if folder.kind == "timing" else "run"
-        sentence = str(error) if known else f"the files of {what} {job_id} are damaged: {error!r}"
-        summary = _unreadable(job_id, folder, sentence)
+        noun = "timing" if folder.kind == "timing" else "run"
+        sentence = str(error) if known else f"the files of {noun} {job_id} are damaged: {error!r}"
+        summary = _damaged_summary(job_id, folder, sentence)
         return Row((job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, 0.0, json.dumps(summary), "{}"))
 
 
@@ -114,7 +114,7 @@ def _job(job_id: str, folder: FolderState, lane: str, status: Status, texts: tup
 
 
 def _with_timings(points: Iterable[Point], measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """The points with what devices measured of them among their latencies: the last timing under each condition."""
+    """The points with what boards measured of them among their latencies: the last timing under each condition."""
     latest: dict[int, dict[Conditions, Measurement]] = {}
     for measurement in measurements:
         latest.setdefault(measurement.point, {})[measurement.conditions] = measurement
@@ -130,7 +130,7 @@ def layout() -> dict[str, Any]:
     """What a row is made of. Rows written under another layout say other things, so the index's version is its hash."""
     columns = {column: [field.name, field.default] for column, field in _COLUMNS.items()}
     timing = {field.name: field.default for field in settings_of(TimingRequest)}
-    summary = _unreadable("", FolderState(Path(), "run", ""), "")
+    summary = _damaged_summary("", FolderState(Path(), "run", ""), "")
     return {
         "columns": columns,
         "summary": sorted(summary),
@@ -150,7 +150,7 @@ def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
 
 def _summary(run: Run, status: Status, points: list[Point], request: Mapping[str, Any]) -> dict[str, Any]:
     baseline = [point.top1 for point in points if point.stage == "baseline"]
-    reached = [point.top1 for point in points if point.final]
+    final_top1 = [point.top1 for point in points if point.final]
     return {
         "run_id": run.id,
         "group": status.group,
@@ -168,15 +168,15 @@ def _summary(run: Run, status: Status, points: list[Point], request: Mapping[str
         "finished": status.times.finished,
         "points": len(points),
         "baseline_top1": baseline[0] if baseline else None,
-        "best_top1": max(reached, default=None),
+        "best_top1": max(final_top1, default=None),
     }
 
 
-def _unreadable(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
-    known = {"state": "failed", "progress": 0.0, "created": 0.0, "message": sentence, "error": sentence}
+def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
+    failure = {"state": "failed", "progress": 0.0, "created": 0.0, "message": sentence, "error": sentence}
     if folder.kind == "timing":
-        unknown = (*TimingRequest.model_fields, "phase", "started", "finished")
-        return {**dict.fromkeys(unknown), **known, "job_id": job_id, "points": []}
-    unknown = (*_COLUMNS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
-    mine = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
-    return {**dict.fromkeys(unknown), **known, **mine}
+        missing = (*TimingRequest.model_fields, "phase", "started", "finished")
+        return {**dict.fromkeys(missing), **failure, "job_id": job_id, "points": []}
+    missing = (*_COLUMNS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
+    run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
+    return {**dict.fromkeys(missing), **failure, **run_values}

@@ -1,8 +1,8 @@
 """The folder of a job, a run or a timing: the truth about it, in files that people and programs can read. No torch.
 
 Only the process that holds `Job.lock` writes to `status.json` and to the results, from the moment that the folder
-has its name; the kernel lets go of the lock when that process dies, however it dies. Device timings of a run's points
-are the exception: they come from other processes, and go to a file of their own under a lock of its own.
+has its name; the kernel lets go of the lock when that process dies, however it dies. Timings of a run's points on
+boards are the exception: they come from other processes, and go to a file of their own under a lock of its own.
 """
 
 import time
@@ -65,7 +65,7 @@ class Job(ABC):
         atomic.write_json(self.path / "status.json", status.to_json())
 
     def update(self, *, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> None:
-        """Changes values of the status, among its times those that are given."""
+        """Changes values of the status, and of its times those in `times`."""
         self.write_status(self.status().changed(times, **changes))
 
     def end(self, state: State, message: str) -> None:
@@ -122,20 +122,20 @@ class Job(ABC):
 class Run(Job):
     """A run folder. `gallery` marks one that is shipped with the project and is only read.
 
-    Its device timings may be in a file `timed` outside of the folder, as a gallery run's are.
+    Its timings on boards may be in a `measurements_file` outside of the folder, as a gallery run's are.
     """
 
     resumes = "goes on from its last finished step"
 
-    def __init__(self, path: Path, *, gallery: bool = False, timed: Path | None = None) -> None:
+    def __init__(self, path: Path, *, gallery: bool = False, measurements_file: Path | None = None) -> None:
         super().__init__(path)
         self.gallery = gallery
-        self._timed = timed
+        self._measurements_file = measurements_file
 
     @property
-    def timed(self) -> Path:
-        """The file of what devices measured of the run's points; may not exist."""
-        return self._timed or self.path / "measurements.jsonl"
+    def measurements_file(self) -> Path:
+        """The file of what boards measured of the run's points; may not exist."""
+        return self._measurements_file or self.path / "measurements.jsonl"
 
     @property
     def checkpoint(self) -> Path:
@@ -165,7 +165,7 @@ class Run(Job):
         return earlier.describe_points(self.points(), self._phases())
 
     def attempts(self) -> list[Attempts]:
-        """What an iterative method tried, once for each step, in the order of the steps."""
+        """What an iterative method attempted, once for each step, in the order of the steps."""
         steps = self.events(Attempts)
         return earlier.describe_attempts(steps, self._phases()) if steps else []
 
@@ -173,17 +173,19 @@ class Run(Job):
         return phases.of_request(atomic.read_json(self.path / "spec.json"))
 
     def append_measurement(self, measurement: Measurement) -> None:
-        """Adds what a device measured of one of the points; any process may, at any time."""
-        with atomic.as_work_error(self.timed):
-            self.timed.parent.mkdir(parents=True, exist_ok=True)
-        with Lock(self.timed.with_name(f".{self.timed.name}.lock")).holding(wait=30.0) as mine:
-            if not mine:
-                raise WorkError(f"another process has been writing {self.timed} for half a minute; try again")
-            atomic.append_line(self.timed, measurement.to_json())
+        """Adds what a board measured of one of the points; any process may, at any time."""
+        file = self.measurements_file
+        with atomic.as_work_error(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        lock = Lock(file.with_name(f".{file.name}.lock"))
+        with lock.holding(wait=30.0) as acquired:
+            if not acquired:
+                raise WorkError(f"another process has been writing {file} for half a minute; try again")
+            atomic.append_line(file, measurement.to_json())
 
     def measurements(self) -> list[Measurement]:
-        """Everything that devices measured of the points, oldest first; WorkError when a line is damaged."""
-        return _records(Measurement, self.timed)
+        """Everything that boards measured of the points, oldest first; WorkError when a line is damaged."""
+        return _records(Measurement, self.measurements_file)
 
     def model_file(self, point: int, suffix: str) -> Path:
         """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""
@@ -194,12 +196,12 @@ class Run(Job):
 
     def steps(self) -> int:
         """How many different steps are behind the run: points, and epochs of each stage, however often repeated."""
-        epochs = {(each.stage, each.phase, each.keep, each.epoch) for each in self.events(Epoch)}
+        epochs = {(epoch.stage, epoch.phase, epoch.keep, epoch.epoch) for epoch in self.events(Epoch)}
         return len(self.points()) + len(epochs)
 
 
 class Timing(Job):
-    """The folder of a timing on a device, below the results folder's `timings/`."""
+    """The folder of a timing on a board, below the results folder's `timings/`."""
 
     resumes = "starts anew"
 
@@ -218,25 +220,25 @@ class Timing(Job):
 
     # -- what was measured, from its end until every run has its part
 
-    def keep_measured(self, measurements: Sequence[Measurement]) -> None:
-        """Keeps what was measured, each with its `run`, until `forget_measured`."""
-        atomic.write_json(self._measured, {"measurements": [each.to_json() for each in measurements]})
+    def keep_pending(self, measurements: Sequence[Measurement]) -> None:
+        """Keeps what was measured, each with its `run`, until `forget_pending`."""
+        atomic.write_json(self._pending, {"measurements": [measurement.to_json() for measurement in measurements]})
 
-    def measured(self) -> list[Measurement]:
+    def pending_measurements(self) -> list[Measurement]:
         """What has not reached all of its runs yet; WorkError when the file is damaged."""
-        if not self._measured.is_file():
+        if not self._pending.is_file():
             return []
-        lines = atomic.read_json(self._measured).get("measurements")
+        lines = atomic.read_json(self._pending).get("measurements")
         if not isinstance(lines, list):
-            raise WorkError(f"{self._measured} is damaged: it lacks measurements")
-        return [Measurement.from_json(line, str(self._measured)) for line in lines]
+            raise WorkError(f"{self._pending} is damaged: it lacks measurements")
+        return [Measurement.from_json(line, str(self._pending)) for line in lines]
 
-    def forget_measured(self) -> None:
-        with atomic.as_work_error(self._measured):
-            self._measured.unlink(missing_ok=True)
+    def forget_pending(self) -> None:
+        with atomic.as_work_error(self._pending):
+            self._pending.unlink(missing_ok=True)
 
     @property
-    def _measured(self) -> Path:
+    def _pending(self) -> Path:
         return self.path / "measured.json"
 
     def keep_samples(self, name: str, document: dict[str, Any]) -> None:

@@ -16,13 +16,13 @@ from engine.storage.atomic import as_work_error
 
 @dataclass(frozen=True)
 class Process:
-    """A process as it can be told from a later one with the same number: pid and time of birth (Unix seconds)."""
+    """A process, distinct from a later one with the same number: pid and time of birth (Unix seconds)."""
 
     pid: int
-    born: float
+    birth: float
 
     @classmethod
-    def me(cls) -> "Process":
+    def current(cls) -> "Process":
         return cls.of(os.getpid())
 
     @classmethod
@@ -34,8 +34,8 @@ class Process:
         """Whether it runs: the number is taken, by one born at that time, that is no zombie."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(float(process.create_time()) - self.born) < 0.05
-            return same and bool(process.status() != psutil.STATUS_ZOMBIE)
+            is_same = abs(float(process.create_time()) - self.birth) < 0.05
+            return is_same and bool(process.status() != psutil.STATUS_ZOMBIE)
         except psutil.NoSuchProcess:
             return False
 
@@ -45,7 +45,7 @@ class Process:
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:
-                return  # it ended in between, as was asked
+                return  # it ended in between, which was the aim
 
 
 class Lock:
@@ -57,12 +57,12 @@ class Lock:
         self._signed = False
 
     def acquire(self, wait: float = 0.5, *, sign: bool = False) -> bool:
-        """Takes the lock within `wait` seconds (others' `taken` touches it for an instant) or returns False."""
-        end = time.monotonic() + wait
+        """Takes the lock within `wait` seconds (others' `is_taken` touches it for an instant) or returns False."""
+        deadline = time.monotonic() + wait
         while self._fd is None:
-            self._fd = self._try(fcntl.LOCK_EX)
+            self._fd = self._try_lock(fcntl.LOCK_EX)
             if self._fd is None:
-                if time.monotonic() >= end:
+                if time.monotonic() >= deadline:
                     return False
                 time.sleep(0.01)
         if sign:
@@ -72,8 +72,8 @@ class Lock:
     def sign(self) -> None:
         """Writes who this process is into the lock that it holds."""
         assert self._fd is not None
-        me = Process.me()
-        text = json.dumps({"pid": me.pid, "born": me.born}).encode()
+        current = Process.current()
+        text = json.dumps({"pid": current.pid, "born": current.birth}).encode()
         with as_work_error(self.path):
             os.pwrite(self._fd, text.ljust(80), 0)
         self._signed = True
@@ -96,20 +96,20 @@ class Lock:
     @contextmanager
     def holding(self, wait: float = 0.5) -> Iterator[bool]:
         """Whether it was free, and held until the end if so."""
-        mine = self.acquire(wait)
+        acquired = self.acquire(wait)
         try:
-            yield mine
+            yield acquired
         finally:
-            if mine:
+            if acquired:
                 self.release()
 
-    def taken(self) -> bool:
+    def is_taken(self) -> bool:
         """Whether somebody holds it, this object included."""
         if self._fd is not None:
             return True
         if not self.path.exists():
             return False
-        fd = self._try(fcntl.LOCK_SH)
+        fd = self._try_lock(fcntl.LOCK_SH)
         if fd is None:
             return True
         os.close(fd)
@@ -117,7 +117,7 @@ class Lock:
 
     def owner(self) -> Process | None:
         """The living process that signed it, if the lock is taken."""
-        if not self.taken():
+        if not self.is_taken():
             return None
         signer = self.signer()
         return signer if signer and signer.alive() else None
@@ -137,18 +137,18 @@ class Lock:
         except FileNotFoundError:
             return float("inf")
 
-    def _try(self, kind: int) -> int | None:
+    def _try_lock(self, kind: int) -> int | None:
         with as_work_error(self.path):
             fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             try:
                 fcntl.flock(fd, kind | fcntl.LOCK_NB)
-                mine = _is_still(self.path, fd)
+                acquired = _is_still(self.path, fd)
             except BlockingIOError:
-                mine = False
+                acquired = False
             except BaseException:
                 os.close(fd)
                 raise
-        if not mine:
+        if not acquired:
             os.close(fd)
             return None
         return fd

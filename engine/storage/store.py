@@ -1,4 +1,4 @@
-"""The results folder: job folders, which are the truth, and what pages ask about all of them. No torch."""
+"""The results folder: job folders, which are the truth, and what pages show of all of them. No torch."""
 
 import errno
 import hashlib
@@ -54,24 +54,24 @@ class Store:
 
         A `foreground` run comes with its lock held by this process, and is never the queue's to start.
         """
-        hidden = Run(self.folder / f"{_NEW}{uuid.uuid4().hex}")
+        draft = Run(self.folder / f"{_NEW}{uuid.uuid4().hex}")
         document = spec.model_dump(mode="json")
-        return self._create(hidden, document, spec.digest(), group=spec.group(), foreground=foreground)
+        return self._create(draft, document, spec.digest(), group=spec.group(), foreground=foreground)
 
     def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
-        """The same for a timing on a device."""
-        hidden = Timing(self.timings_folder / f"{_NEW}{uuid.uuid4().hex}")
+        """The same for a timing on a board."""
+        draft = Timing(self.timings_folder / f"{_NEW}{uuid.uuid4().hex}")
         document, digest = request.model_dump(mode="json"), request.digest()
-        return self._create(hidden, document, digest, group=digest, foreground=foreground)
+        return self._create(draft, document, digest, group=digest, foreground=foreground)
 
     def run(self, run_id: str) -> Run:
         """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
         _check_id(run_id, "a run id")
-        own, shipped = self.folder / run_id, self.gallery / run_id
+        own, gallery_path = self.folder / run_id, self.gallery / run_id
         if (own / "status.json").exists():
             return Run(own)
-        if (shipped / "status.json").exists():
-            return Run(shipped, gallery=True, timed=self._timed(shipped, "gallery"))
+        if (gallery_path / "status.json").exists():
+            return Run(gallery_path, gallery=True, measurements_file=self._measurements_file(gallery_path, "gallery"))
         raise RequestError(f"there is no run {run_id} in {self.root}; `espalier runs` lists what there is")
 
     def timing(self, job_id: str) -> Timing:
@@ -92,27 +92,27 @@ class Store:
         return self._summaries("kind != 'timing'")
 
     def timings(self) -> list[dict[str, Any]]:
-        """One summary for every timing on a device, newest first: the request, and how it stands."""
+        """One summary for every timing on a board, newest first: the request, and how it stands."""
         return self._summaries("kind = 'timing'")
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
 
-        Among its latencies are those that devices measured, the last one under each condition.
+        Among its latencies are those that boards measured, the last one under each condition.
         """
         rows = self.index.query(
             "SELECT points.body, job_id, CASE points.n WHEN 0 THEN jobs.beside END"
             " FROM points JOIN jobs ON job_id = run_id ORDER BY jobs.created, job_id, points.n"
         )
-        besides = {run_id: json.loads(beside) for _, run_id, beside in rows if beside is not None}
+        settings = {run_id: json.loads(beside) for _, run_id, beside in rows if beside is not None}
         # One text for all points: parsing it is several times faster than parsing each.
         points = json.loads("[" + ",".join(body for body, _, _ in rows) + "]")
-        return [{**besides[run_id], **point} for (_, run_id, _), point in zip(rows, points, strict=True)]
+        return [{**settings[run_id], **point} for (_, run_id, _), point in zip(rows, points, strict=True)]
 
     def token(self) -> str:
         """A value that changes whenever any job did: a few stats a job, nothing is read."""
-        seen = sorted((job_id, folder.stamp) for job_id, folder in self._scan().items())
-        return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+        stamps = sorted((job_id, folder.stamp) for job_id, folder in self._scan().items())
+        return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
 
     def reindex(self) -> int:
         """Makes the index anew from the run folders; how many runs there are."""
@@ -120,7 +120,7 @@ class Store:
 
     def note(self, job: Job) -> None:
         """Writes the index row of one job, so that a submission is in the queue when it returns."""
-        folder = self._stamped(job.path, "timing" if isinstance(job, Timing) else "run")
+        folder = self._folder_state(job.path, "timing" if isinstance(job, Timing) else "run")
         if folder is not None:
             self.index.put(job.id, folder)
 
@@ -129,8 +129,8 @@ class Store:
         job = self.job(job_id)
         if isinstance(job, Run) and job.gallery:
             raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be deleted")
-        with job.lock.holding() as mine:
-            if not mine:
+        with job.lock.holding() as acquired:
+            if not acquired:
                 raise RequestError(f"{job_id} is running; cancel it before deleting it")
             removed = job.path.with_name(f"{_REMOVED}{uuid.uuid4().hex}")
             with as_work_error(job.path):
@@ -142,11 +142,12 @@ class Store:
         """Removes what killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
         for parent in (self.folder, self.timings_folder):
             for path in parent.glob(".*-*") if parent.is_dir() else ():
-                if path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than and not Lock(path / LOCK).taken():
+                leftover = path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than
+                if leftover and not Lock(path / LOCK).is_taken():
                     shutil.rmtree(path, ignore_errors=True)
 
-    def _summaries(self, which: str) -> list[dict[str, Any]]:
-        rows = self.index.query(f"SELECT summary FROM jobs WHERE {which} ORDER BY created DESC, job_id DESC")
+    def _summaries(self, condition: str) -> list[dict[str, Any]]:
+        rows = self.index.query(f"SELECT summary FROM jobs WHERE {condition} ORDER BY created DESC, job_id DESC")
         return [json.loads(summary) for (summary,) in rows]
 
     def _scan(self) -> dict[str, FolderState]:
@@ -158,19 +159,19 @@ class Store:
         )
         for parent, kind in kinds:
             for path in parent.iterdir() if parent.is_dir() else ():
-                folder = self._stamped(path, kind) if _ID.fullmatch(path.name) else None
+                folder = self._folder_state(path, kind) if _ID.fullmatch(path.name) else None
                 if folder is not None:
                     folders[path.name] = folder
         return folders
 
-    def _stamped(self, path: Path, kind: Kind) -> FolderState | None:
+    def _folder_state(self, path: Path, kind: Kind) -> FolderState | None:
         """A job folder as it is now; None when it has no status."""
-        timed = self._timed(path, kind)
-        seen = stamp(path, *(() if timed is None else (path / "points.jsonl", timed)))
-        return None if seen is None else FolderState(path, kind, f"{kind}.{seen}", timed)
+        measurements_file = self._measurements_file(path, kind)
+        state = stamp(path, *(() if measurements_file is None else (path / "points.jsonl", measurements_file)))
+        return None if state is None else FolderState(path, kind, f"{kind}.{state}", measurements_file)
 
-    def _timed(self, path: Path, kind: Kind) -> Path | None:
-        """Where device timings of a run's points are; those of a gallery run, which is only read, beside the runs."""
+    def _measurements_file(self, path: Path, kind: Kind) -> Path | None:
+        """Where timings of a run's points on boards are; of a gallery run, which is only read, beside the runs."""
         if kind == "gallery":
             return self.root / "measurements" / f"{path.name}.jsonl"
         return path / "measurements.jsonl" if kind == "run" else None
@@ -179,27 +180,28 @@ class Store:
         now = time.time()
         base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{digest}"
         self.prepare()
-        hidden = job.path
+        draft = job.path
         with self._writable():
-            hidden.mkdir(parents=True)
+            draft.mkdir(parents=True)
         try:
             if foreground:
                 job.lock.acquire()
-            write_json(hidden / "spec.json", request)
+            write_json(draft / "spec.json", request)
             job.write_status(Status.queued(now, foreground=foreground, group=group))
             self._appear(job, base)
         except BaseException:
             job.lock.release()
-            shutil.rmtree(hidden, ignore_errors=True)
+            shutil.rmtree(draft, ignore_errors=True)
             raise
         return job
 
     def _appear(self, job: Job, base: str) -> None:
         """Gives the hidden folder its name: a rename onto a folder that holds anything fails, so ids are unique."""
-        others = [folder for folder in (self.gallery, self.folder, self.timings_folder) if folder != job.path.parent]
+        parents = (self.gallery, self.folder, self.timings_folder)
+        others = [parent for parent in parents if parent != job.path.parent]
         for n in range(1, 100_000):
             path = job.path.with_name(base if n == 1 else f"{base}-{n}")
-            if any((folder / path.name).exists() for folder in others):
+            if any((parent / path.name).exists() for parent in others):
                 continue
             try:
                 job.path.rename(path)
@@ -231,13 +233,13 @@ class Store:
             raise
 
 
-def _check_id(job_id: str, what: str) -> None:
+def _check_id(job_id: str, noun: str) -> None:
     if not _ID.fullmatch(job_id):
-        raise RequestError(f"{messages.quote(job_id)} is not {what}; they look like 20260131-095959-0a1b2c3d")
+        raise RequestError(f"{messages.quote(job_id)} is not {noun}; they look like 20260131-095959-0a1b2c3d")
 
 
 def _age(path: Path) -> float:
-    """Seconds since the folder changed; 0 when it is gone."""
+    """Seconds since the folder changed; 0 when there is none."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""A model by name: built for a number of classes and an image size, with fresh, published or given weights."""
+"""A model by name: built for a number of classes and an image size, with fresh weights, published ones or a file's."""
 
 import re
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from engine.zoo import hub
 from engine.zoo.declare import MAKERS
 from engine.zoo.weights import State, fetch, load_into, mismatch, plain_keys, read_state_dict
 
-_LARGEST_TRIED = 512  # px; every network of the catalogue takes that
+_LARGEST_SIDE = 512  # px; every network of the catalogue takes that
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "
             raise RequestError(f"a model needs at least one class, got {classes}")
         _check_image(name, image)
     if weights == "none":
-        return _built(_fresh(name, classes, seed), (), None, pretrained=False, name=name)
+        return _as_zoo_model(_initialise(name, classes, seed), (), None, pretrained=False, name=name)
     normalize = None
     if weights == "hub":
         source = hub.published(name)
@@ -50,15 +50,15 @@ def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "
     else:
         path = Path(weights)
     state = plain_keys(read_state_dict(path))
-    variant, notes = _as_in_checkpoint(name, state)
-    module = _fresh(variant, classes, seed)
+    variant, notes = _match_checkpoint(name, state)
+    module = _initialise(variant, classes, seed)
     if problem := mismatch(module, state):
         raise RequestError(f"weights {path} do not fit {name}: {problem}{_hint(name, state)}")
     replaced = load_into(module, state)
     notes += replaced
     if weights != "hub" and name.removeprefix("torchvision/") in hub.TRANSFORM_INPUT:
         notes += (f"{name}'s own weights expect mean and deviation 0.5 (data.normalize)",)
-    return _built(module, notes, normalize, pretrained=not replaced, name=variant)
+    return _as_zoo_model(module, notes, normalize, pretrained=not replaced, name=variant)
 
 
 def construct(name: str, classes: int) -> nn.Module:
@@ -81,13 +81,13 @@ class _ShapesOnly(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _fresh(name: str, classes: int, seed: int) -> nn.Module:
+def _initialise(name: str, classes: int, seed: int) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return construct(name, classes)
 
 
-def _built(
+def _as_zoo_model(
     module: nn.Module, notes: tuple[str, ...], normalize: catalog.Normalization | None, *, pretrained: bool, name: str
 ) -> ZooModel:
     return ZooModel(module.requires_grad_(True).eval(), notes, normalize, pretrained, name)
@@ -100,10 +100,10 @@ def _check_image(name: str, image: tuple[int, int, int]) -> None:
     shapes = on_meta(name, 2)
     if _accepts(shapes, height, width):
         return
-    low, high = min(height, width), _LARGEST_TRIED
+    low, high = min(height, width), _LARGEST_SIDE
     while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if _accepts(shapes, middle, middle) else (middle, high)
+        side = (low + high) // 2
+        low, high = (low, side) if _accepts(shapes, side, side) else (side, high)
     raise RequestError(f"{name} needs images of at least {high}×{high} px, these are {height}×{width}")
 
 
@@ -116,7 +116,7 @@ def _accepts(shapes: nn.Module, height: int, width: int) -> bool:
     return True
 
 
-def _as_in_checkpoint(name: str, state: State) -> tuple[str, tuple[str, ...]]:
+def _match_checkpoint(name: str, state: State) -> tuple[str, tuple[str, ...]]:
     """The variant of a CIFAR ResNet that the checkpoint's shortcuts ask for."""
     if name.endswith("-a") or f"{name}-a" not in catalog.CIFAR_MODELS or any(".shortcut." in key for key in state):
         return name, ()
@@ -124,10 +124,10 @@ def _as_in_checkpoint(name: str, state: State) -> tuple[str, tuple[str, ...]]:
 
 
 def _hint(name: str, state: State) -> str:
-    """Names a relative of `name` that the weights do fit, if there is one."""
+    """Name a relative of `name` that the weights do fit, if there is one."""
     family = re.match(r"torchvision/[a-z]+", name)
     relatives = [n for n in catalog.MODELS if n.startswith(family[0])] if family else catalog.CIFAR_MODELS
-    for other in relatives:
-        if other != name and mismatch(on_meta(other, 10), state) is None:
-            return f"; they fit {other}"
+    for relative in relatives:
+        if relative != name and mismatch(on_meta(relative, 10), state) is None:
+            return f"; they fit {relative}"
     return ""

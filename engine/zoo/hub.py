@@ -34,8 +34,8 @@ def published(name: str) -> Published:
     """The hub's weights for the catalogue model `name`; RequestError where nobody published any."""
     publisher = MAKERS[name].published
     if publisher is None:
-        known = " and ".join(dict.fromkeys(family.hub for family in FAMILIES.values() if family.hub))
-        sentence = f"there are no hub weights for {name}; give a file or none (the hub has {known})"
+        offers = " and ".join(dict.fromkeys(family.hub for family in FAMILIES.values() if family.hub))
+        sentence = f"there are no hub weights for {name}; give a file or none (the hub has {offers})"
         raise RequestError(sentence, field="weights")
     return publisher(name)
 

@@ -130,11 +130,11 @@ def mismatch(module: nn.Module, state: State) -> str | None:
             if not key.endswith(".num_batches_tracked"):
                 return f"{key} is missing"
             continue
-        got, want = tuple(state[key].shape), tuple(tensor.shape)
+        actual_shape, expected_shape = tuple(state[key].shape), tuple(tensor.shape)
         if key.startswith(f"{head}."):
-            want = (*state[f"{head}.weight"].shape[:1], *want[1:])
-        if got != want:
-            return f"{key} has shape {dimensions(got)} instead of {dimensions(want)}"
+            expected_shape = (*state[f"{head}.weight"].shape[:1], *expected_shape[1:])
+        if actual_shape != expected_shape:
+            return f"{key} has shape {dimensions(actual_shape)} instead of {dimensions(expected_shape)}"
         if state[key].is_floating_point() != tensor.is_floating_point():
             return f"{key} holds {state[key].dtype} instead of {tensor.dtype}"
     extra = next((key for key in state if key not in expected), None)
@@ -142,15 +142,15 @@ def mismatch(module: nn.Module, state: State) -> str | None:
 
 
 def load_into(module: nn.Module, state: State) -> tuple[str, ...]:
-    """Loads a state dict that fits (`mismatch` is None); notes say whether the head was left fresh."""
+    """Load a state dict that fits (`mismatch` is None); notes say whether the head stays fresh."""
     expected = module.state_dict()
     head = head_of(module)
-    theirs, ours = state[f"{head}.weight"].shape[0], expected[f"{head}.weight"].shape[0]
+    file_classes, model_classes = state[f"{head}.weight"].shape[0], expected[f"{head}.weight"].shape[0]
     for key, value in state.items():
-        if theirs == ours or not key.startswith(f"{head}."):
+        if file_classes == model_classes or not key.startswith(f"{head}."):
             expected[key] = value
     module.load_state_dict(expected)
-    return (f"head replaced: {theirs} → {ours} classes",) if theirs != ours else ()
+    return (f"head replaced: {file_classes} → {model_classes} classes",) if file_classes != model_classes else ()
 
 
 def _read(path: Path) -> Any:
@@ -159,9 +159,9 @@ def _read(path: Path) -> Any:
             return load_file(path)
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        named = re.search(r"GLOBAL:? ([\w.]+)", str(error))
-        if named:
-            raise RequestError(f"weights {path} would run code ({named[1]}) and are not loaded; {_PLAIN}") from None
+        match = re.search(r"GLOBAL:? ([\w.]+)", str(error))
+        if match:
+            raise RequestError(f"weights {path} would run code ({match[1]}) and are not loaded; {_PLAIN}") from None
         raise RequestError(f"weights {path} are corrupt or no weights file; {_PLAIN}") from None
     except _BROKEN:
         raise RequestError(f"weights {path} are corrupt or no weights file; {_PLAIN}") from None
@@ -170,7 +170,7 @@ def _read(path: Path) -> Any:
 
 
 def _download(url: str, file: BinaryIO) -> str:
-    """Streams `url` into `file`; the SHA-256 of what came."""
+    """Stream `url` into `file`; the SHA-256 of what came."""
     try:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response:
             total = response.headers.get("Content-Length")

@@ -52,8 +52,8 @@ def test_scores_of_blocks_are_one_number_each(espalier: Espalier) -> None:
 
 @pytest.mark.parametrize("criterion", ["l1", "l1+bn_scale"])
 def test_scores_of_channels_are_one_number_for_each_output_channel(espalier: Espalier, criterion: str) -> None:
-    asked = ("scores", "--scope", "channels", "--criterion", criterion, "--split", "test", *DIGITS, "--json")
-    document = espalier(*asked).json()
+    arguments = ("scores", "--scope", "channels", "--criterion", criterion, "--split", "test", *DIGITS, "--json")
+    document = espalier(*arguments).json()
     lengths = {entry["name"]: len(entry["score"]) for entry in document["scores"]}
     assert document["split"] == "test"
     assert (lengths["conv1"], lengths["layer2.1.conv1"], lengths["layer3.2.conv2"]) == (16, 32, 64)
@@ -101,10 +101,10 @@ def test_a_point_is_exported_in_8_bit(espalier: Espalier, finished: Finished, tm
     results, run_id = finished
     exact, out = tmp_path / "float.onnx", tmp_path / "int8.onnx"
     espalier("export", run_id, "--point", "0", "--out", str(exact), "--json", results=results)
-    asked = ("export", run_id, "--point", "0", "--int8", "--out", str(out), "--json")
-    said = espalier(*asked, results=results)
-    assert said.json() == {"out": str(out), "bytes": out.stat().st_size, "opset": 13, "int8": True}, "stdout is JSON"
-    assert said.err == "" and sorted(tmp_path.iterdir()) == [exact, out]
+    arguments = ("export", run_id, "--point", "0", "--int8", "--out", str(out), "--json")
+    answer = espalier(*arguments, results=results)
+    assert answer.json() == {"out": str(out), "bytes": out.stat().st_size, "opset": 13, "int8": True}, "stdout is JSON"
+    assert answer.err == "" and sorted(tmp_path.iterdir()) == [exact, out]
     assert stored_bytes(out) <= 0.35 * stored_bytes(exact)
 
 
@@ -126,7 +126,7 @@ def test_a_plan_replays_on_untouched_weights(espalier: Espalier, finished: Finis
 
 
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "fragment"),
     [
         (("export", "--point", "9"), "has no point 9; it has 0 to 2"),
         (("export", "--point", "-1"), "has no point -1"),
@@ -147,11 +147,11 @@ def test_a_plan_replays_on_untouched_weights(espalier: Espalier, finished: Finis
     ],
 )
 def test_what_a_finished_run_refuses(
-    refused: Callable[..., str], finished: Finished, flags: tuple[str, ...], said: str
+    refused: Callable[..., str], finished: Finished, flags: tuple[str, ...], fragment: str
 ) -> None:
     results, run_id = finished
     command, *rest = flags
-    assert said in refused(command, run_id, *rest, results=results)
+    assert fragment in refused(command, run_id, *rest, results=results)
 
 
 def test_a_provider_that_is_not_there_is_refused_and_not_replaced(
@@ -187,12 +187,12 @@ def test_a_point_whose_file_was_deleted(refused: Callable[..., str], finished: F
 )
 def test_tables_fit_a_hundred_columns(espalier: Espalier, finished: Finished, command: tuple[str, ...]) -> None:
     results, run_id = finished
-    said = espalier(*command, *([run_id] if command == ("show",) else []), results=results)
-    assert said.code == 0 and said.err == ""
-    assert max(map(len, said.out.splitlines())) <= 100
-    assert "…" not in said.out, "nothing is cut off"
+    answer = espalier(*command, *([run_id] if command == ("show",) else []), results=results)
+    assert answer.code == 0 and answer.err == ""
+    assert max(map(len, answer.out.splitlines())) <= 100
+    assert "…" not in answer.out, "nothing is cut off"
     if command in (("runs",), ("show",)):
-        assert run_id in said.out
+        assert run_id in answer.out
 
 
 COMMANDS = (
@@ -202,14 +202,14 @@ COMMANDS = (
 
 @pytest.mark.parametrize("command", COMMANDS.split())
 def test_help_names_every_option_and_says_what_it_is(espalier: Espalier, command: str) -> None:
-    said = espalier(command, "--help")
-    assert said.code == 0 and said.err == ""
+    answer = espalier(command, "--help")
+    assert answer.code == 0 and answer.err == ""
     options = re.findall(
-        r"^│ (?:\* )?\s*(--[a-z0-9-]+)\s+(?:--no-[a-z0-9-]+\s+)?<\w+>\s+(\S.*)│$", said.out, re.MULTILINE
+        r"^│ (?:\* )?\s*(--[a-z0-9-]+)\s+(?:--no-[a-z0-9-]+\s+)?<\w+>\s+(\S.*)│$", answer.out, re.MULTILINE
     )
     assert {"--results", "--json", "--help"} <= {name for name, _ in options}
     assert all(help.strip() for _, help in options)
-    assert len(options) == len(re.findall(r"^│ (?:\* )?\s*--", said.out, re.MULTILINE)), "each has its help"
+    assert len(options) == len(re.findall(r"^│ (?:\* )?\s*--", answer.out, re.MULTILINE)), "each has its help"
 
 
 def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,8 +221,8 @@ def test_without_a_command_there_is_help(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_delete_removes_the_run_and_reindex_counts_what_is_left(espalier: Espalier, results: Path) -> None:
-    asked = ("submit", "--no-worker", "--data", "digits", "--keep", "0.5", "--seed", "0,1", "--json")
-    one, two = espalier(*asked).json()["run_ids"]
+    arguments = ("submit", "--no-worker", "--data", "digits", "--keep", "0.5", "--seed", "0,1", "--json")
+    one, two = espalier(*arguments).json()["run_ids"]
     assert espalier("cancel", one, "--json").json() == {"run_id": one, "state": "cancelled"}
     assert espalier("delete", one, "--json").json() == {"run_id": one, "state": "deleted"}
     assert [path.name for path in (results / "runs").iterdir()] == [two]

@@ -89,8 +89,8 @@ def test_a_port_that_is_taken_or_none_is_refused(tmp_path: Path, capsys: pytest.
         other.listen()
         port = other.getsockname()[1]
         assert main(["app", "--port", str(port), "--results", str(tmp_path)]) == 2
-    said = capsys.readouterr().err
-    assert said == f"port {port} of 127.0.0.1 cannot be used: Address already in use; give another one by --port\n"
+    answer = capsys.readouterr().err
+    assert answer == f"port {port} of 127.0.0.1 cannot be used: Address already in use; give another one by --port\n"
     assert main(["app", "--port", "0", "--results", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "port must be 1 to 65535 (got 0)\n"
 
@@ -106,9 +106,9 @@ def test_without_streamlit_it_says_so(
 
 
 def test_its_help_says_what_every_option_is(espalier: Callable[..., Said]) -> None:
-    said = espalier("app", "--help")
-    assert said.code == 0 and said.err == "" and "Usage: espalier app" in said.out
-    assert {"--port", "--results", "--help"} == set(re.findall(r"--[a-z]+", said.out))
+    answer = espalier("app", "--help")
+    assert answer.code == 0 and answer.err == "" and "Usage: espalier app" in answer.out
+    assert {"--port", "--results", "--help"} == set(re.findall(r"--[a-z]+", answer.out))
 
 
 def test_the_projects_settings_are_options_that_streamlit_knows() -> None:

@@ -12,15 +12,15 @@ def test_exact_scores_of_blocks_come_with_what_is_left_right(espalier: Espalier)
     document = espalier("scores", "--scope", "blocks", "--criterion", "accuracy", *DIGITS, "--json").json()
     scores = document["scores"]
     assert all(entry["total"] == 48 and 0 <= entry["correct"] <= 48 for entry in scores)
-    untouched = {round(48 * entry["score"]) + entry["correct"] for entry in scores}
-    assert len(untouched) == 1
+    baseline = {round(48 * entry["score"]) + entry["correct"] for entry in scores}
+    assert len(baseline) == 1
     assert "correct without it" in espalier("scores", "--scope", "blocks", "--criterion", "loss", *DIGITS).out
 
 
 def test_a_criterion_for_blocks_does_not_score_channels(espalier: Espalier) -> None:
-    said = espalier("scores", "--scope", "channels", "--criterion", "cka", *DIGITS)
-    assert said.code == 2
-    assert "scores whole blocks" in said.err
+    answer = espalier("scores", "--scope", "channels", "--criterion", "cka", *DIGITS)
+    assert answer.code == 2
+    assert "scores whole blocks" in answer.err
 
 
 def test_what_was_attempted_is_shown_step_by_step(espalier: Espalier) -> None:
@@ -30,6 +30,6 @@ def test_what_was_attempted_is_shown_step_by_step(espalier: Espalier) -> None:
     assert [record["step"] for record in document["attempts"]] == [1, 2]
     assert len(document["attempts"][0]["attempts"]) == 7
     assert "attempts" not in espalier("show", run_id, "--json").json()
-    told = espalier("show", run_id, "--attempts").out
-    assert "layers step 2" in told
-    assert told.count("removed") == 2
+    answer = espalier("show", run_id, "--attempts").out
+    assert "layers step 2" in answer
+    assert answer.count("removed") == 2

@@ -36,17 +36,17 @@ def test_a_device_is_added_listed_and_forgotten(espalier: Espalier, refused: Cal
 
 def test_a_key_is_trusted_only_by_consent(espalier: Espalier, here: Rig, refused: Callable[..., str]) -> None:
     espalier("device", "add", "board", here.sshd.target)
-    shown = here.sshd.fingerprint
-    assert f"--fingerprint {shown}" in refused("device", "trust", "board")
+    fingerprint = here.sshd.fingerprint
+    assert f"--fingerprint {fingerprint}" in refused("device", "trust", "board")
     assert "it was not trusted" in refused("device", "trust", "board", "--fingerprint", "SHA256:another")
     assert "device trust board" in refused("device", "probe", "board", code=1)
-    answer = espalier("device", "trust", "board", "--fingerprint", shown, "--json").json()
-    assert (answer["fingerprint"], answer["state"], answer["trusted"]) == (shown, "new", True)
+    answer = espalier("device", "trust", "board", "--fingerprint", fingerprint, "--json").json()
+    assert (answer["fingerprint"], answer["state"], answer["trusted"]) == (fingerprint, "new", True)
     assert "trusted already" in espalier("device", "trust", "board").out
     here.sshd.restart(new_key=True)
-    assert shown in refused("device", "probe", "board", code=1)
-    for given in ((), ("--fingerprint", shown)):
-        assert f"INSTEAD OF {shown}, which was trusted until now" in refused("device", "trust", "board", *given)
+    assert fingerprint in refused("device", "probe", "board", code=1)
+    for options in ((), ("--fingerprint", fingerprint)):
+        assert f"INSTEAD OF {fingerprint}, which was trusted until now" in refused("device", "trust", "board", *options)
     changed = espalier("device", "trust", "board", "--fingerprint", here.sshd.fingerprint, "--json").json()
     assert changed["state"] == "changed" and espalier("device", "probe", "board").code == 0
 
@@ -65,10 +65,12 @@ def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Ri
     assert all(
         m["precision"] == "fp16" and m["p50_ms"] > 0 and m["interleaved_with"] == 1 for m in done["measurements"]
     )
-    shown = call("device", "time", "tx2", larger.run, "--point", str(larger.point), "--rounds", "1", "--seconds", "0.2")
-    assert shown.code == 0 and "trtexec 8.2.1" in " ".join(shown.out.split())
-    shown = call("show", done["job_id"])
-    assert "done: done" in shown.out and str(smaller) in shown.out
+    answer = call(
+        "device", "time", "tx2", larger.run, "--point", str(larger.point), "--rounds", "1", "--seconds", "0.2"
+    )
+    assert answer.code == 0 and "trtexec 8.2.1" in " ".join(answer.out.split())
+    answer = call("show", done["job_id"])
+    assert "done: done" in answer.out and str(smaller) in answer.out
     assert [turn["round"] for turn in call("show", done["job_id"], "--json").json()["turns"]] == [1, 1]
     assert call("delete", done["job_id"]).code == 0
     assert [timing["state"] for timing in call("device", "timings", "--json").json()] == ["done"]
@@ -94,20 +96,20 @@ def test_a_queued_timing_is_listed_cancelled_and_taken_up_again(
 
 def test_what_a_timing_may_not_ask_for(espalier: Espalier, here: Rig, refused: Callable[..., str]) -> None:
     point = here.points[0]
-    known = ("device", "time", "tx2", point.run)
+    command = ("device", "time", "tx2", point.run)
     number = str(point.point)
 
-    def told(*arguments: str) -> str:
+    def output_of(*arguments: str) -> str:
         return refused(*arguments, results=here.store.root)
 
-    assert "9999" in told(*known, "--point", "9999")
-    assert "twice" in told(*known, "--point", number, "--point", number)
-    assert "fp32 or fp16" in told(*known, "--point", number, "--precision", "int8")
-    assert "is not a run id" in told("device", "time", "tx2", "norun", "--point", "0")
-    assert "point" in told(*known, "--point", "-1")
-    assert "--also takes" in told(*known, "--point", number, "--also", f"{point.run}.{'9' * 5000}")
-    assert "--also takes" in told(*known, "--point", number, "--also", "nonsense")
-    assert "rounds" in told(*known, "--point", number, "--rounds", "0")
-    assert "terminal" in told(*known, "--point", number, "--ask-password")
-    assert "--queue" in told(*known, "--point", number, "--ask-password", "--queue")
+    assert "9999" in output_of(*command, "--point", "9999")
+    assert "twice" in output_of(*command, "--point", number, "--point", number)
+    assert "fp32 or fp16" in output_of(*command, "--point", number, "--precision", "int8")
+    assert "is not a run id" in output_of("device", "time", "tx2", "norun", "--point", "0")
+    assert "point" in output_of(*command, "--point", "-1")
+    assert "--also takes" in output_of(*command, "--point", number, "--also", f"{point.run}.{'9' * 5000}")
+    assert "--also takes" in output_of(*command, "--point", number, "--also", "nonsense")
+    assert "rounds" in output_of(*command, "--point", number, "--rounds", "0")
+    assert "terminal" in output_of(*command, "--point", number, "--ask-password")
+    assert "--queue" in output_of(*command, "--point", number, "--ask-password", "--queue")
     assert here.store.timings() == []

@@ -33,26 +33,26 @@ def engine(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_two_that_submit_at_once_into_a_new_folder_both_succeed(tmp_path: Path) -> None:
     call = [*ENGINE, "submit", "--no-worker", *ASKED, "--results", str(tmp_path / "r"), "--json"]
     both = [subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-    said = [process.communicate(timeout=60) for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    assert [err for _, err in said] == [b"", b""]
-    run_ids = {run_id for out, _ in said for run_id in json.loads(out)["run_ids"]}
+    answer = [process.communicate(timeout=60) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answer
+    assert [err for _, err in answer] == [b"", b""]
+    run_ids = {run_id for out, _ in answer for run_id in json.loads(out)["run_ids"]}
     assert len(run_ids) == 2 and run_ids == {path.name for path in (tmp_path / "r/runs").iterdir()}
     assert [path.name for path in (tmp_path / "r/sheets").iterdir()] == ["resnet20-none-digits.json"]
 
 
 def test_a_weights_file_that_libraries_warn_about_gets_one_sentence_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "w.pth").write_bytes(pickle.dumps(os.system, protocol=4))
-    asked = ("submit", "--data", "digits", "--weights", str(tmp_path / "w.pth"), "--results", str(tmp_path / "r"))
-    said = engine(*asked)
-    assert (said.returncode, said.stdout) == (2, "")
-    assert said.stderr.count("\n") == 1 and "weights" in said.stderr
+    command = ("submit", "--data", "digits", "--weights", str(tmp_path / "w.pth"), "--results", str(tmp_path / "r"))
+    answer = engine(*command)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.count("\n") == 1 and "weights" in answer.stderr
 
 
 def test_a_refusal_takes_no_torch(tmp_path: Path) -> None:
     code = "import sys; from engine.cli.main import main; sys.exit(main(sys.argv[1:]) + 90 * ('torch' in sys.modules))"
-    asked = ["run", "--keep", "2", "--results", str(tmp_path / "r")]
-    done = subprocess.run([sys.executable, "-c", code, *asked], cwd=ROOT, capture_output=True, check=False)
+    command = ["run", "--keep", "2", "--results", str(tmp_path / "r")]
+    done = subprocess.run([sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 2
     assert not (tmp_path / "r").exists()
 
@@ -79,10 +79,12 @@ def test_an_answer_that_cannot_be_written_is_a_failure_that_says_so(flags: list[
 
 
 def test_a_terminal_that_knows_only_ascii_is_answered() -> None:
-    said = engine("criteria", PYTHONIOENCODING="ascii")
-    assert said.returncode == 0 and "bn_scale" in said.stdout and said.stderr == ""
-    said = engine("show", "Übung", PYTHONIOENCODING="ascii")
-    assert said.returncode == 2 and said.stderr.endswith("is not a run id; they look like 20260131-095959-0a1b2c3d\n")
+    answer = engine("criteria", PYTHONIOENCODING="ascii")
+    assert answer.returncode == 0 and "bn_scale" in answer.stdout and answer.stderr == ""
+    answer = engine("show", "Übung", PYTHONIOENCODING="ascii")
+    assert answer.returncode == 2 and answer.stderr.endswith(
+        "is not a run id; they look like 20260131-095959-0a1b2c3d\n"
+    )
 
 
 def test_control_c_stops_a_run_that_can_go_on_later(tmp_path: Path) -> None:

@@ -89,12 +89,12 @@ def test_weights_with_numbers_that_are_not_finite(refused: Refused, tmp_path: Pa
 
 def arrays(**changes: Any) -> dict[str, Any]:
     images, labels = np.zeros((20, 16, 16), np.uint8), np.arange(20) % 2
-    whole = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
-    return {key: value for key, value in {**whole, **changes}.items() if value is not None}
+    complete = {"train_images": images, "train_labels": labels, "test_images": images, "test_labels": labels}
+    return {key: value for key, value in {**complete, **changes}.items() if value is not None}
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "fragment"),
     [
         (arrays(test_labels=None), "lacks test_labels"),
         (arrays(train_images=None, train_labels=None), "lacks train_images, train_labels"),
@@ -107,11 +107,11 @@ def arrays(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_an_npz_with_something_wrong_in_it(
-    refused: Refused, tmp_path: Path, content: dict[str, Any], said: str
+    refused: Refused, tmp_path: Path, content: dict[str, Any], fragment: str
 ) -> None:
     np.savez(tmp_path / "d.npz", **content)
     for sentence in (refused(command, "--data", f"npz:{tmp_path / 'd.npz'}") for command in ("run", "submit", "sheet")):
-        assert said in sentence
+        assert fragment in sentence
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut off", b"words", b"\x93NUMPY"])
@@ -134,19 +134,19 @@ def image_folder(root: Path, *classes: str) -> Path:
 
 
 def test_image_folders_that_lack_something(refused: Refused, tmp_path: Path) -> None:
-    asked = ("submit", "--data", f"folder:{tmp_path / 'd'}")
-    assert "there is no image folder" in refused(*asked)
+    arguments = ("submit", "--data", f"folder:{tmp_path / 'd'}")
+    assert "there is no image folder" in refused(*arguments)
     (tmp_path / "d").mkdir()
-    assert "has no train/ in it" in refused(*asked)
+    assert "has no train/ in it" in refused(*arguments)
     (tmp_path / "d/train").mkdir()
-    assert "is empty" in refused(*asked)
+    assert "is empty" in refused(*arguments)
     image_folder(tmp_path / "d", "train/cat", "train/dog", "test/cat")
     for command in ("submit", "run", "sheet"):
-        assert "no folder 'dog', a class of train/" in refused(command, *asked[1:])
+        assert "no folder 'dog', a class of train/" in refused(command, *arguments[1:])
     (tmp_path / "d/test/dog").mkdir()
-    assert "holds no image" in refused(*asked)
+    assert "holds no image" in refused(*arguments)
     (tmp_path / "d/test/dog/0.png").write_bytes(b"no image")
-    assert "0.png" in refused(*asked)
+    assert "0.png" in refused(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_plans_that_do_not_replay(espalier: Callable[..., Any], tmp_path: Path, 
     save_file(build("resnet20", 10, IMAGE).module.state_dict(), tmp_path / "w.safetensors")
     out = tmp_path / "cut.safetensors"
     files = ("--plan", str(tmp_path / "plan.json"), "--weights", str(tmp_path / "w.safetensors"), "--out", str(out))
-    said = espalier("apply", *files)
-    assert said.code in (1, 2) and said.out == "" and said.err.count("\n") == 1, said.err
-    assert "should not have happened" not in said.err
+    answer = espalier("apply", *files)
+    assert answer.code in (1, 2) and answer.out == "" and answer.err.count("\n") == 1, answer.err
+    assert "should not have happened" not in answer.err
     assert not out.exists()
 
 

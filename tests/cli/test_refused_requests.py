@@ -12,7 +12,7 @@ Refused = Callable[..., str]
 
 @pytest.mark.parametrize("command", ["submit", "run"])
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "fragment"),
     [
         (("--model", "resnet21"), "unknown model 'resnet21'; did you mean"),
         (("--criterion", "bnscale"), "did you mean bn_scale?"),
@@ -65,13 +65,15 @@ Refused = Callable[..., str]
         (("--nonsense",), "--nonsense"),
     ],
 )
-def test_a_flag_that_says_nothing_possible(refused: Refused, command: str, flags: tuple[str, ...], said: str) -> None:
-    assert said in refused(command, *flags)
+def test_a_flag_that_says_nothing_possible(
+    refused: Refused, command: str, flags: tuple[str, ...], fragment: str
+) -> None:
+    assert fragment in refused(command, *flags)
 
 
 @pytest.mark.parametrize("command", ["submit", "run"])
 @pytest.mark.parametrize(
-    ("flags", "said"),
+    ("flags", "fragment"),
     [
         (
             ("--order", "layers", "--keep", "0.05"),
@@ -87,8 +89,8 @@ def test_a_flag_that_says_nothing_possible(refused: Refused, command: str, flags
         (("--data", "digits", "--weights", "hub", "--model", "vgg16_bn"), "there are no hub weights for vgg16_bn"),
     ],
 )
-def test_a_request_that_cannot_be_met(refused: Refused, command: str, flags: tuple[str, ...], said: str) -> None:
-    assert said in refused(command, *flags)
+def test_a_request_that_cannot_be_met(refused: Refused, command: str, flags: tuple[str, ...], fragment: str) -> None:
+    assert fragment in refused(command, *flags)
 
 
 def test_cuda_on_a_computer_without_it(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +106,7 @@ def test_run_takes_one_seed(refused: Refused) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "fragment"),
     [
         ({"modle": "resnet20"}, "unknown key 'modle'; did you mean model?"),
         ({"target": {"kep": [0.5]}}, "unknown key 'target.kep'; did you mean keep?; allowed there: metric, keep"),
@@ -148,15 +150,15 @@ def test_run_takes_one_seed(refused: Refused) -> None:
         ({"weights": "\ud800.pth"}, "not text"),
     ],
 )
-def test_a_spec_file_with_something_wrong_in_it(refused: Refused, tmp_path: Path, content: Any, said: str) -> None:
+def test_a_spec_file_with_something_wrong_in_it(refused: Refused, tmp_path: Path, content: Any, fragment: str) -> None:
     file = tmp_path / "spec.json"
     file.write_text(json.dumps(content))
     for command in ("submit", "run"):
-        assert said in refused(command, "--spec", str(file))
+        assert fragment in refused(command, "--spec", str(file))
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "fragment"),
     [
         ("", "is not JSON"),
         ("{model: resnet20}", "is not JSON"),
@@ -172,10 +174,10 @@ def test_a_spec_file_with_something_wrong_in_it(refused: Refused, tmp_path: Path
         ('{"train": {"lr": 1' + "0" * 400 + "}}", "train.lr must be a number"),
     ],
 )
-def test_a_spec_file_that_holds_no_spec(refused: Refused, tmp_path: Path, text: str, said: str) -> None:
+def test_a_spec_file_that_holds_no_spec(refused: Refused, tmp_path: Path, text: str, fragment: str) -> None:
     file = tmp_path / "spec.json"
     file.write_text(text)
-    assert said in refused("submit", "--spec", str(file))
+    assert fragment in refused("submit", "--spec", str(file))
 
 
 def test_a_spec_file_that_cannot_be_read(refused: Refused, tmp_path: Path) -> None:
@@ -188,8 +190,8 @@ def test_a_spec_file_that_cannot_be_read(refused: Refused, tmp_path: Path) -> No
 
 def test_a_flag_into_a_part_that_is_no_object(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "spec.json").write_text('{"data": []}')
-    said = refused("submit", "--spec", str(tmp_path / "spec.json"), "--limit", "5")
-    assert said == "data in the spec file must be an object (got a list with nothing in it)"
+    sentence = refused("submit", "--spec", str(tmp_path / "spec.json"), "--limit", "5")
+    assert sentence == "data in the spec file must be an object (got a list with nothing in it)"
 
 
 @pytest.mark.parametrize("command", ["show", "cancel", "resume", "delete", "export", "time"])

@@ -46,9 +46,9 @@ def test_a_name_that_no_folder_can_have(refused: Refused) -> None:
 @pytest.mark.parametrize("free", [0, 100, 1000, 10_000, 30_000])
 def test_a_full_disk_refuses_a_submission_whole(espalier: Espalier, results: Path, free: int) -> None:
     with full_disk(free):
-        said = espalier("submit", "--no-worker", *ASKED)
-    assert said.code == 1 and said.out == "" and said.err.count("\n") == 1, said.err
-    assert "should not have happened" not in said.err
+        answer = espalier("submit", "--no-worker", *ASKED)
+    assert answer.code == 1 and answer.out == "" and answer.err.count("\n") == 1, answer.err
+    assert "should not have happened" not in answer.err
     assert not list(results.glob("runs/*")), "no run, and no hidden folder of one"
     assert not list(results.rglob(".~*"))
     assert espalier("submit", "--no-worker", *ASKED).code == 0, "with space again, all is well"
@@ -56,17 +56,17 @@ def test_a_full_disk_refuses_a_submission_whole(espalier: Espalier, results: Pat
 
 def test_a_disk_that_fills_up_during_a_run_fails_it_with_a_reason(espalier: Espalier, results: Path) -> None:
     with full_disk(20_000):
-        said = espalier("run", *ASKED)
-    assert said.code == 1 and said.out == "" and said.err.count("\n") == 1, said.err
+        answer = espalier("run", *ASKED)
+    assert answer.code == 1 and answer.out == "" and answer.err.count("\n") == 1, answer.err
     assert not list(results.rglob(".~*")), "nothing is left half-written"
     for path in results.glob("runs/*/status.json"):
         document = espalier("show", path.parent.name, "--json").json()
-        assert document["status"]["state"] == "failed" and document["status"]["error"] in said.err
+        assert document["status"]["state"] == "failed" and document["status"]["error"] in answer.err
 
 
 def test_a_full_disk_refuses_an_export_whole(espalier: Espalier, finished: tuple[Path, str], tmp_path: Path) -> None:
     results, run_id = finished
     with full_disk(5000):
-        said = espalier("export", run_id, "--point", "0", "--out", str(tmp_path / "p.onnx"), results=results)
-    assert said.code == 1 and said.err.count("\n") == 1 and "cannot write" in said.err
+        answer = espalier("export", run_id, "--point", "0", "--out", str(tmp_path / "p.onnx"), results=results)
+    assert answer.code == 1 and answer.err.count("\n") == 1 and "cannot write" in answer.err
     assert not (tmp_path / "p.onnx").exists() and not list(tmp_path.glob(".~*"))

@@ -18,9 +18,9 @@ ASKED = ("submit", "--data", "digits", "--keep", "0.5")
 
 
 def test_a_submission_is_in_the_queue_with_its_spec(espalier: Espalier) -> None:
-    said = espalier(*ASKED, "--no-worker", "--criterion", "l1+taylor", "--no-recover-between", "--json")
-    assert list(said.json()) == ["run_ids"]
-    (run_id,) = said.json()["run_ids"]
+    answer = espalier(*ASKED, "--no-worker", "--criterion", "l1+taylor", "--no-recover-between", "--json")
+    assert list(answer.json()) == ["run_ids"]
+    (run_id,) = answer.json()["run_ids"]
     document = espalier("show", run_id, "--json").json()
     assert document["status"]["state"] == "queued" and document["points"] == []
     assert document["spec"]["criterion"] == "l1+taylor"
@@ -38,8 +38,8 @@ def test_a_spec_file_is_taken_and_flags_override_it(espalier: Espalier, tmp_path
     file = tmp_path / "spec.json"
     file.write_text(json.dumps({"data": {"name": "digits", "limit": 100}, "target": {"keep": [0.9]}, "seed": 4}))
     (run_id,) = espalier("submit", "--spec", str(file), "--limit", "50", "--no-worker", "--json").json()["run_ids"]
-    asked = espalier("show", run_id, "--json").json()["spec"]
-    assert (asked["data"]["name"], asked["data"]["limit"], asked["target"]["keep"], asked["seed"]) == (
+    spec = espalier("show", run_id, "--json").json()["spec"]
+    assert (spec["data"]["name"], spec["data"]["limit"], spec["target"]["keep"], spec["seed"]) == (
         "digits",
         50,
         [0.9],
@@ -63,18 +63,18 @@ def test_when_no_worker_can_start_the_sentence_says_what_waits(
         raise WorkError("the worker could not start: no more processes")
 
     monkeypatch.setattr(worker, "start_detached", fail)
-    said = espalier(*ASKED)
+    answer = espalier(*ASKED)
     (run,) = [run for run in espalier("runs", "--json").json() if not run["gallery"]]
-    assert said.code == 1 and said.out == ""
-    assert said.err == f"the worker could not start: no more processes (in the queue already: {run['run_id']})\n"
+    assert answer.code == 1 and answer.out == ""
+    assert answer.err == f"the worker could not start: no more processes (in the queue already: {run['run_id']})\n"
 
 
 def test_two_that_keep_the_same_sheet_at_once_do_not_disturb_each_other(results: Path) -> None:
-    command = [sys.executable, "-m", "engine", "sheet", "--data", "digits", "--results", str(results), "--json"]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = [process.communicate(timeout=120)[0] for process in both]
+    spec = [sys.executable, "-m", "engine", "sheet", "--data", "digits", "--results", str(results), "--json"]
+    both = [subprocess.Popen(spec, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert told[0] == told[1] != ""
+    assert outputs[0] == outputs[1] != ""
     assert [path.name for path in (results / "sheets").iterdir()] == ["resnet20-none-digits.json"]
 
 
@@ -84,5 +84,5 @@ def test_a_kept_sheet_does_without_torch(espalier: Espalier, monkeypatch: pytest
     def build(*_: Any) -> Any:
         raise AssertionError("the sheet is there")
 
-    monkeypatch.setattr(summaries, "_described", build)
+    monkeypatch.setattr(summaries, "_compute", build)
     assert espalier(*ASKED, "--no-worker").code == 0

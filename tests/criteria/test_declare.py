@@ -56,8 +56,8 @@ def test_a_criterion_in_a_file_of_its_own_prunes(with_spread: Checkout) -> None:
 
 
 def test_its_scores_are_those_of_its_definition(with_spread: Checkout) -> None:
-    asked = ("--model", "resnet20", "--data", "digits", "--limit", "48", "--scope", "channels")
-    scores = with_spread.espalier("scores", *asked, "--criterion", "spread")["scores"]
+    arguments = ("--model", "resnet20", "--data", "digits", "--limit", "48", "--scope", "channels")
+    scores = with_spread.espalier("scores", *arguments, "--criterion", "spread")["scores"]
     weight = build("resnet20", 10, (3, 16, 16)).module.get_parameter("conv1.weight").detach().double()
     (stem,) = [entry["score"] for entry in scores if entry["name"] == "conv1"]
     np.testing.assert_allclose(stem, weight.flatten(1).std(1).numpy())

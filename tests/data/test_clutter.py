@@ -41,8 +41,8 @@ def test_the_same_seed_makes_the_same_images_and_another_seed_others() -> None:
 
 def test_train_and_test_are_made_from_different_originals() -> None:
     train, test = clutter._originals()
-    seen = {image.numpy().tobytes() for image in train.images}
-    assert not any(image.numpy().tobytes() in seen for image in test.images)
+    originals = {image.numpy().tobytes() for image in train.images}
+    assert not any(image.numpy().tobytes() in originals for image in test.images)
     assert len(train.images) + len(test.images) == 1797
 
 
@@ -51,10 +51,10 @@ def test_the_digit_lies_wholly_inside_whatever_its_place_and_size() -> None:
     still = replace(ALONE, angle=0.0, scale=(2.0, 2.0), contrast=(1.0, 1.0))
     train, _ = clutter._originals()
     part = clutter._Originals(train.images[:1], train.labels[:1])
-    made = images(clutter._cluttered(part, 64, still, np.random.default_rng(0)))[:, 0].float() / 255
-    whole = float(part.images.sum()) * 4
-    assert made.sum((1, 2)).tolist() == pytest.approx([whole] * 64, rel=0.03)
-    assert len({tuple((image.sum(0) > 0.5).nonzero().flatten().tolist()) for image in made}) > 10
+    rendered = images(clutter._render_clutter(part, 64, still, np.random.default_rng(0)))[:, 0].float() / 255
+    brightness = float(part.images.sum()) * 4
+    assert rendered.sum((1, 2)).tolist() == pytest.approx([brightness] * 64, rel=0.03)
+    assert len({tuple((image.sum(0) > 0.5).nonzero().flatten().tolist()) for image in rendered}) > 10
 
 
 def test_distractors_and_noise_add_what_they_should() -> None:
@@ -68,6 +68,6 @@ def test_distractors_and_noise_add_what_they_should() -> None:
 def test_distractors_are_never_of_the_digits_own_class() -> None:
     labels = np.repeat(np.arange(10), [5, 1, 7, 2, 9, 3, 4, 6, 8, 10])
     ids = np.arange(len(labels)).repeat(200)
-    others = clutter._of_other_classes(labels, ids, np.random.default_rng(0))
+    others = clutter._sample_other_classes(labels, ids, np.random.default_rng(0))
     assert not np.any(labels[others] == labels[ids])
     assert set(labels[others].tolist()) == set(range(10))

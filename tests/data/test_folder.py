@@ -73,16 +73,16 @@ def test_a_val_folder_is_used(root: Path) -> None:
 def test_a_set_too_large_for_memory_gives_the_same_batches_from_disk(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = read(root)
+    parts = read(root)
     monkeypatch.setattr(folder, "IN_MEMORY_BYTES", 100)
     data = read(root)
     assert data.train.images is None
     assert any("read from disk" in note for note in data.notes)
     state = torch.get_rng_state()
-    for split, same in ((data.train, held.train), (data.test, held.test)):
+    for split, same in ((data.train, parts.train), (data.test, parts.test)):
         for seed in (None, 3):
             ours = list(batches(split, data, 4, "cpu", augment=seed is not None, seed=seed))
-            theirs = list(batches(same, held, 4, "cpu", augment=seed is not None, seed=seed))
+            theirs = list(batches(same, parts, 4, "cpu", augment=seed is not None, seed=seed))
             assert len(ours) == len(theirs)
             for (x, y), (u, v) in zip(ours, theirs, strict=True):
                 assert torch.equal(x, u)

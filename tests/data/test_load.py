@@ -94,12 +94,12 @@ def test_a_fraction_that_leaves_nothing_to_train_on_is_refused() -> None:
 def test_normalisation_may_be_chosen_by_name_or_given() -> None:
     assert load(DataSpec(name="digits"), 0).mean == (0.485, 0.456, 0.406)
     assert load(DataSpec(name="digits", normalize="cifar100"), 0).mean == (0.5071, 0.4865, 0.4409)
-    given = load(DataSpec(name="digits", normalize=((0.1, 0.2, 0.3), (1, 2, 3))), 0)
-    assert (given.mean, given.std) == ((0.1, 0.2, 0.3), (1, 2, 3))
+    explicit = load(DataSpec(name="digits", normalize=((0.1, 0.2, 0.3), (1, 2, 3))), 0)
+    assert (explicit.mean, explicit.std) == ((0.1, 0.2, 0.3), (1, 2, 3))
 
 
 def test_a_representative_choice_is_whole_and_disjoint_even_with_absent_classes() -> None:
     split = Split(None, torch.tensor([7] * 9 + [2] * 3))
-    chosen, others = split.representative(4, seed=5)
-    assert sorted(torch.cat([chosen, others]).tolist()) == list(range(12))
-    assert sorted(split.labels[chosen].tolist()) == [2, 7, 7, 7]
+    selection, others = split.representative(4, seed=5)
+    assert sorted(torch.cat([selection, others]).tolist()) == list(range(12))
+    assert sorted(split.labels[selection].tolist()) == [2, 7, 7, 7]

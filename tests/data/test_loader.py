@@ -24,11 +24,11 @@ def pixels(x: torch.Tensor) -> torch.Tensor:
 
 def test_without_a_seed_images_come_in_order_and_the_small_last_batch_stays() -> None:
     some = data(10)
-    made = list(batches(some.test, some, 3, "cpu"))
-    assert [len(y) for _, y in made] == [3, 3, 3, 1]
-    assert torch.cat([y for _, y in made]).tolist() == list(range(10))
+    result = list(batches(some.test, some, 3, "cpu"))
+    assert [len(y) for _, y in result] == [3, 3, 3, 1]
+    assert torch.cat([y for _, y in result]).tolist() == list(range(10))
     assert some.test.images is not None
-    assert torch.equal(pixels(torch.cat([x for x, _ in made])), some.test.images)
+    assert torch.equal(pixels(torch.cat([x for x, _ in result])), some.test.images)
 
 
 def test_normalisation_takes_off_the_mean_and_divides_by_the_deviation() -> None:
@@ -63,20 +63,20 @@ def test_augmented_images_are_shifted_and_where_allowed_mirrored_originals(flip:
     some = data(64, flip=flip, crop=2)
     [(x, y)] = batches(some.train, some, 64, "cpu", augment=True, seed=1)
     assert some.train.images is not None
-    padded = torch.nn.functional.pad(some.train.images, (2, 2, 2, 2))
-    seen = set()
+    frame = torch.nn.functional.pad(some.train.images, (2, 2, 2, 2))
+    shifts = set()
     for image, label in zip(pixels(x), y.tolist(), strict=True):
         matches = [
             (mirrored, dy, dx)
             for mirrored in (False, True)
             for dy in range(5)
             for dx in range(5)
-            if torch.equal(image.flip(2) if mirrored else image, padded[label, :, dy : dy + 8, dx : dx + 8])
+            if torch.equal(image.flip(2) if mirrored else image, frame[label, :, dy : dy + 8, dx : dx + 8])
         ]
         assert len(matches) == 1
-        seen.add(matches[0])
-    assert {mirrored for mirrored, _, _ in seen} == ({True, False} if flip else {False})
-    assert len({(dy, dx) for _, dy, dx in seen}) > 12
+        shifts.add(matches[0])
+    assert {mirrored for mirrored, _, _ in shifts} == ({True, False} if flip else {False})
+    assert len({(dy, dx) for _, dy, dx in shifts}) > 12
 
 
 def test_augmentation_repeats_itself_for_a_seed_and_leaves_the_global_random_state_alone() -> None:
@@ -96,10 +96,10 @@ def test_augmentation_without_a_seed_is_a_mistake() -> None:
 def test_images_are_sent_to_an_accelerator_once_and_let_go_with_the_split() -> None:
     from engine.data import loader
 
-    before = len(loader._resident)
+    before = len(loader._device_copies)
     some = data(6)
     for _ in range(2):  # the meta device stands in for an accelerator
         list(batches(some.test, some, 4, "meta"))
-    assert len(loader._resident) == before + 1
+    assert len(loader._device_copies) == before + 1
     del some
-    assert len(loader._resident) == before
+    assert len(loader._device_copies) == before

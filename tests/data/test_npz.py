@@ -17,13 +17,13 @@ Arrays = dict[str, Any]
 def arrays(**changes: Any) -> Arrays:
     """Twelve training and four test images of 8×8 px and two classes; a change of None drops the key."""
     rng = np.random.default_rng(0)
-    whole = {
+    content = {
         "train_images": rng.integers(256, size=(12, 8, 8, 3), dtype=np.uint8),
         "train_labels": (np.arange(12) % 2)[:, None].astype(np.uint8),
         "test_images": rng.integers(256, size=(4, 8, 8, 3), dtype=np.uint8),
         "test_labels": np.array([0, 1, 1, 0], dtype=np.int64),
     }
-    return {key: value for key, value in {**whole, **changes}.items() if value is not None}
+    return {key: value for key, value in {**content, **changes}.items() if value is not None}
 
 
 def spec(path: Path, **more: Any) -> DataSpec:
@@ -39,12 +39,12 @@ def refusal(path: Path) -> str:
 
 
 def test_images_and_labels_come_out_as_they_were(tmp_path: Path) -> None:
-    given = arrays()
-    np.savez(tmp_path / "d.npz", **given)
+    original = arrays()
+    np.savez(tmp_path / "d.npz", **original)
     data = load(spec(tmp_path / "d.npz", val_fraction=0.25), seed=0)
     assert (data.image, data.classes, len(data.train), len(data.val)) == ((3, 8, 8), ("0", "1"), 9, 3)
     assert data.test.images is not None
-    assert torch.equal(data.test.images, torch.from_numpy(given["test_images"]).permute(0, 3, 1, 2))
+    assert torch.equal(data.test.images, torch.from_numpy(original["test_images"]).permute(0, 3, 1, 2))
     assert data.test.labels.tolist() == [0, 1, 1, 0]
     assert (data.flip, data.crop, data.mean) == (True, 1, (0.485, 0.456, 0.406))
 
@@ -127,10 +127,10 @@ def test_files_that_are_no_archive_are_refused(tmp_path: Path) -> None:
 def test_truncated_and_damaged_archives_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "d.npz"
     np.savez_compressed(path, **arrays())
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     assert "cut off" in refusal(path)
-    path.write_bytes(whole[:300] + bytes(200) + whole[500:])
+    path.write_bytes(content[:300] + bytes(200) + content[500:])
     assert "train_images is cut off or damaged" in refusal(path)
 
 

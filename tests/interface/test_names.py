@@ -25,10 +25,10 @@ def in_fresh_interpreter(code: str) -> str:
 
 def test_importing_the_engine_loads_no_torch_and_neither_do_runs() -> None:
     heavy = "sorted({'torch', 'streamlit', 'pandas'} & set(sys.modules))"
-    said = in_fresh_interpreter(
+    output = in_fresh_interpreter(
         f"import sys, engine; print({heavy}); dir(engine); engine.__doc__; engine.runs; print({heavy})"
     )
-    assert said == "[]\n['pandas']\n"
+    assert output == "[]\n['pandas']\n"
 
 
 def test_rooms_do_not_hide_the_functions_of_their_name() -> None:

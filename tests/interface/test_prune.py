@@ -103,9 +103,9 @@ def test_blocks_are_scored_by_attempts(model: Residual, criterion: str) -> None:
 
 def test_batches_are_the_same_as_one_tensor(model: Residual) -> None:
     images, labels = pair()
-    whole = engine.prune(model, IMAGE, 0.6, criterion="taylor", calibration=(images, labels))
+    reference = engine.prune(model, IMAGE, 0.6, criterion="taylor", calibration=(images, labels))
     loader = [[images[:20], labels[:20]], [images[20:], labels[20:]]]
-    assert engine.prune(model, IMAGE, 0.6, criterion="taylor", calibration=loader).plan == whole.plan
+    assert engine.prune(model, IMAGE, 0.6, criterion="taylor", calibration=loader).plan == reference.plan
     alone = engine.prune(model, IMAGE, 0.6, criterion="activation", calibration=images)
     assert (
         engine.prune(model, IMAGE, 0.6, criterion="activation", calibration=[images[:24], images[24:]]).plan
@@ -118,12 +118,12 @@ def test_images_that_the_criterion_does_not_need_are_what_the_cut_is_checked_on(
 ) -> None:
     from engine.interface import prune as room
 
-    seen = []
+    check_images = []
     cut = room.checked.cut
-    monkeypatch.setattr(room.checked, "cut", lambda *rest: seen.append(rest[-1]) or cut(*rest))
+    monkeypatch.setattr(room.checked, "cut", lambda *rest: check_images.append(rest[-1]) or cut(*rest))
     images = pair()[0]
     assert engine.prune(model, IMAGE, 0.5, calibration=images).plan == engine.prune(model, IMAGE, 0.5).plan
-    assert torch.equal(seen[0], images[:4]) and seen[1].shape == (4, *IMAGE)
+    assert torch.equal(check_images[0], images[:4]) and check_images[1].shape == (4, *IMAGE)
 
 
 def test_a_long_stream_of_batches_is_not_read_to_its_end(model: Residual) -> None:
@@ -142,8 +142,8 @@ def test_the_report_says_what_went_layer_by_layer(model: Residual) -> None:
     pruned = engine.prune(model, IMAGE, 0.3, order="layers-channels")
     report = pruned.report()
     assert list(report.index) == [layer.name for layer in pruned.baseline.layers]
-    gone = report[report["block"] != ""]
-    assert len(gone) and (gone["kept"] == 0).all() and (gone["macs_kept"] == 0).all()
+    removed = report[report["block"] != ""]
+    assert len(removed) and (removed["kept"] == 0).all() and (removed["macs_kept"] == 0).all()
     assert report["macs"].sum() == pruned.cost.before.macs and report["macs_kept"].sum() == pruned.cost.after.macs
     assert "conv1" in str(pruned) and repr(pruned).startswith("PrunedModel(Residual: MACs ")
 

@@ -39,7 +39,7 @@ def test_a_finished_run_is_done_and_its_lock_is_free(run: Run) -> None:
     status = run.status()
     assert (status.state, status.progress, status.error) == ("done", 1.0, None)
     assert status.times.started <= status.times.finished
-    assert len(run.points()) == 2 and not run.lock.taken()
+    assert len(run.points()) == 2 and not run.lock.is_taken()
 
 
 def test_a_failure_is_its_sentence(run: Run) -> None:
@@ -135,8 +135,8 @@ def test_what_a_killed_process_was_writing_is_removed(run: Run) -> None:
 
 def test_a_foreground_run_is_its_own_process_from_the_start(store: Store) -> None:
     run = store.create(make_spec(epochs=5), foreground=True)
-    assert run.lock.taken() and store.runs()[0]["state"] == "queued"
-    assert child.execute(run, quick) == "done" and not run.lock.taken()
+    assert run.lock.is_taken() and store.runs()[0]["state"] == "queued"
+    assert child.execute(run, quick) == "done" and not run.lock.is_taken()
 
 
 @pytest.mark.parametrize("arguments", [["x"], ["{root}", "nonsense"], ["{root}", "20260101-000000-01234567"]])

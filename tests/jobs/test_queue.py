@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RequestError, WorkError
-from engine.jobs.queue import MAX_CRASHES, Listed, Queue
+from engine.jobs.queue import MAX_CRASHES, LaneJob, Queue
 from engine.jobs.worker import PROJECT
 from engine.storage.atomic import append_line
 from engine.storage.index import Index
@@ -38,17 +38,17 @@ def test_two_hundred_submissions_from_eight_processes_are_all_there_and_none_twi
     root = queue.store.root
     command = [*worker_command(queue.store)[:3], "submit", str(root), "25"]
     processes = [subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    said = [line for process in processes for line in process.communicate(timeout=60)[0].split()]
+    ids = [line for process in processes for line in process.communicate(timeout=60)[0].split()]
     assert [process.returncode for process in processes] == [0] * 8
-    assert len(said) == len(set(said)) == 200
-    assert sorted(queue.waiting()) == sorted(said) == sorted(path.name for path in queue.store.folder.iterdir())
-    seeds = [queue.store.run(run_id).spec().seed for run_id in said]
+    assert len(ids) == len(set(ids)) == 200
+    assert sorted(queue.queued_ids()) == sorted(ids) == sorted(path.name for path in queue.store.folder.iterdir())
+    seeds = [queue.store.run(run_id).spec().seed for run_id in ids]
     assert sorted(seeds) == sorted(list(range(25)) * 8)
 
 
 def test_runs_wait_in_the_order_in_which_they_came(queue: Queue) -> None:
     ids = [queue.submit(make_spec(seed)).id for seed in (5, 3, 4)]
-    assert queue.waiting() == ids
+    assert queue.queued_ids() == ids
     first = queue.next()
     assert first is not None and first.job.id == ids[0]
 
@@ -57,13 +57,13 @@ def test_a_lost_index_loses_no_place_in_the_queue(queue: Queue) -> None:
     ids = [queue.submit(make_spec(seed)).id for seed in range(4)]
     queue.cancel(ids[1])
     queue.store.index.path.unlink()
-    assert queue.waiting() == [ids[0], ids[2], ids[3]] and queue.counts()["cancelled"] == 1
+    assert queue.queued_ids() == [ids[0], ids[2], ids[3]] and queue.counts()["cancelled"] == 1
 
 
 def test_a_folder_without_a_row_is_in_the_queue(queue: Queue) -> None:
     queue.submit(make_spec(0))
     run = queue.store.create(make_spec(1))
-    assert run.id in queue.waiting()
+    assert run.id in queue.queued_ids()
 
 
 def test_a_submission_that_cannot_be_noted_leaves_nothing(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,9 +87,9 @@ def test_counts_name_every_state(queue: Queue) -> None:
 def test_a_queued_run_is_cancelled_at_once_and_can_be_resumed_at_the_end_of_the_queue(queue: Queue) -> None:
     first, second = queue.submit(make_spec(0)), queue.submit(make_spec(1))
     queue.cancel(first.id)
-    assert state(first) == "cancelled" and queue.waiting() == [second.id]
+    assert state(first) == "cancelled" and queue.queued_ids() == [second.id]
     queue.resume(first.id)
-    assert queue.waiting() == [second.id, first.id]
+    assert queue.queued_ids() == [second.id, first.id]
 
 
 @pytest.mark.parametrize("ended", ["done", "failed", "cancelled"])
@@ -133,7 +133,7 @@ def test_gallery_runs_are_neither_cancelled_nor_resumed(tmp_path: Path, queue: Q
     for act, verb in ((queue.cancel, "cancelled"), (queue.resume, "resumed")):
         with pytest.raises(RequestError, match=f"is a gallery run, shipped with the project; it cannot be {verb}"):
             act(run.id)
-    assert queue.waiting() == [] and queue.counts()["queued"] == 0
+    assert queue.queued_ids() == [] and queue.counts()["queued"] == 0
     assert not (tmp_path / "gallery" / run.id / ".lock").exists()
 
 
@@ -141,7 +141,7 @@ def test_a_run_whose_process_is_gone_waits_again_and_says_why(queue: Queue) -> N
     run = orphaned(queue)
     queue.reconcile()
     assert state(run) == "queued" and "was lost" in run.status().message
-    assert run.event_lines()[-1]["kind"] == "interrupted" and queue.waiting() == [run.id]
+    assert run.event_lines()[-1]["kind"] == "interrupted" and queue.queued_ids() == [run.id]
 
 
 def test_a_run_that_is_lost_again_and_again_without_a_step_fails(queue: Queue) -> None:
@@ -176,7 +176,7 @@ def test_a_lost_run_whose_results_are_damaged_fails_and_holds_up_no_other(queue:
     (run.path / "events.jsonl").write_text("x\n")
     queue.reconcile()
     assert state(run) == "failed" and "events.jsonl is damaged" in run.status().error
-    assert queue.waiting() == [other.id]
+    assert queue.queued_ids() == [other.id]
 
 
 def test_an_interrupted_run_of_the_queue_waits_again(queue: Queue) -> None:
@@ -191,7 +191,7 @@ def test_a_run_that_somebody_holds_is_left_alone_and_not_started_again(queue: Qu
     assert run.lock.acquire()
     queue.reconcile()
     assert state(run) == "running" and queue.next() is None
-    living = queue.living()
+    living = queue.find_orphan()
     assert living is not None and living.job.id == run.id
 
 
@@ -214,21 +214,21 @@ def test_a_queued_run_with_a_mark_is_cancelled_instead_of_started(queue: Queue) 
 
 def test_a_foreground_run_is_not_the_queues_to_start(queue: Queue) -> None:
     run = queue.store.create(make_spec(), foreground=True)
-    assert queue.waiting() == [] and queue.living() is None
+    assert queue.queued_ids() == [] and queue.find_orphan() is None
     queue.reconcile()
     assert state(run) == "queued"
     run.lock.release()  # as when its process is killed
     queue.reconcile()
-    assert state(run) == "interrupted" and queue.waiting() == []
+    assert state(run) == "interrupted" and queue.queued_ids() == []
     queue.reconcile()
     assert state(run) == "interrupted"
     queue.resume(run.id)
-    assert queue.waiting() == [run.id]
+    assert queue.queued_ids() == [run.id]
 
 
 def test_a_run_deleted_while_the_worker_looks_at_it_is_no_error(queue: Queue, monkeypatch: pytest.MonkeyPatch) -> None:
     run = orphaned(queue)
-    monkeypatch.setattr(Queue, "_listed", lambda *_: [Listed(run, CPU_LANE)])
+    monkeypatch.setattr(Queue, "_lane_jobs", lambda *_: [LaneJob(run, CPU_LANE)])
     queue.store.delete(run.id)
     queue.reconcile()
     append_line(queue.store.root / "still.jsonl", {})

@@ -37,16 +37,16 @@ def queue(store: Store) -> Queue:
 
 
 def running_child(store: Store) -> tuple[Run, Process]:
-    found: list[tuple[Run, Process]] = []
+    matches: list[tuple[Run, Process]] = []
 
     def look() -> bool:
         child = child_of(store)
         if child and child[0].status().state == "running" and child[0].event_lines():
-            found.append(child)
-        return bool(found)
+            matches.append(child)
+        return bool(matches)
 
     wait_for(look)
-    return found[0]
+    return matches[0]
 
 
 def start(store: Store, kind: str = "steady") -> Process:
@@ -57,7 +57,7 @@ def start(store: Store, kind: str = "steady") -> Process:
     return owner
 
 
-def gone(pid: int) -> bool:
+def is_dead(pid: int) -> bool:
     return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
@@ -104,7 +104,7 @@ def test_cancelling_stops_the_child_and_the_next_run_starts(store: Store, queue:
     queue.cancel(first.id)
     wait_for(lambda: first.status().state == "cancelled")
     wait_for(lambda: second.status().state == "done")
-    assert gone(child.pid) and not first.cancel_mark.exists()
+    assert is_dead(child.pid) and not first.cancel_mark.exists()
 
 
 def test_a_child_that_will_not_stop_is_killed_with_its_whole_group(store: Store, queue: Queue) -> None:
@@ -121,7 +121,7 @@ def test_a_child_that_will_not_stop_is_killed_with_its_whole_group(store: Store,
     canceller.join()
     assert run.status().state == "cancelled"
     assert run.event_lines()[-1]["text"] == "ignored", "it was asked first"
-    wait_for(lambda: gone(int(run.event_lines()[0]["text"])))
+    wait_for(lambda: is_dead(int(run.event_lines()[0]["text"])))
 
 
 def test_an_orphan_is_watched_by_the_next_worker_and_not_started_twice(store: Store, queue: Queue) -> None:
@@ -144,8 +144,8 @@ def test_an_orphan_is_cancelled_by_the_next_worker_even_when_it_will_not_stop(st
     wait_for(lambda: not first.alive())
     queue.cancel(run.id)
     worker.work(store, drain=True, command=child_command("steady"), grace=0.3)
-    assert run.status().state == "cancelled" and gone(child.pid)
-    wait_for(lambda: gone(int(run.event_lines()[0]["text"])))
+    assert run.status().state == "cancelled" and is_dead(child.pid)
+    wait_for(lambda: is_dead(int(run.event_lines()[0]["text"])))
 
 
 def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store: Store, queue: Queue) -> None:
@@ -154,7 +154,7 @@ def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store:
     _, child = running_child(store)
     process.signal(signal.SIGSTOP)
     child.signal(signal.SIGKILL)
-    wait_for(lambda: gone(child.pid))
+    wait_for(lambda: is_dead(child.pid))
     worker.settle_lost(store)
     assert run.status().state == "running", "its worker lives"
     process.signal(signal.SIGKILL)
@@ -169,7 +169,7 @@ def test_a_worker_that_is_told_to_stop_stops_its_child_which_goes_on_later(store
     _, child = running_child(store)
     process.signal(signal.SIGTERM)
     wait_for(lambda: not process.alive())
-    assert run.status().state == "interrupted" and gone(child.pid)
+    assert run.status().state == "interrupted" and is_dead(child.pid)
     steps = run.steps()
     worker.work(store, drain=True, command=child_command("steady"))
     assert run.status().state == "done" and run.status().crashes == 0 and 0 < steps < run.steps()

@@ -31,10 +31,10 @@ def test_a_processor_without_a_name_is_known_by_its_architecture(tmp_path: Path)
     assert machine.cpu_model(cpuinfo)
 
 
-@pytest.mark.parametrize(("present", "chosen"), [(True, "cuda"), (False, "cpu")])
-def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch, present: bool, chosen: str):
+@pytest.mark.parametrize(("present", "device"), [(True, "cuda"), (False, "cpu")])
+def test_auto_takes_cuda_where_there_is_one(monkeypatch: pytest.MonkeyPatch, present: bool, device: str):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: present)
-    assert machine.resolve_device("auto") == chosen
+    assert machine.resolve_device("auto") == device
     assert machine.resolve_device("cpu") == "cpu"
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from engine.errors import RequestError
 from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network, prepare
 from engine.pipeline.summaries import published_summary
 from engine.prune.forecast import forecast
 from engine.spec.run import parse
@@ -67,15 +68,15 @@ def test_direct_removal_takes_one_block_a_step_and_draws_the_curve_in_one_run(di
 
 
 def test_direct_removal_takes_the_block_with_the_most_correct_validation_images(direct: Run) -> None:
-    data = pipeline.load_network(direct.spec()).data
+    data = load_network(direct.spec()).data
     module, _ = serialization.read(direct.model_file(0, "plan.json"), direct.model_file(0, "safetensors"))
     first = attempts(direct)[0]
-    for tried in first["attempts"]:
-        found = evaluate(surgery.bypassed_copy(module, [tried["name"]]), data.val, data, "cpu")
-        assert (tried["correct"], tried["total"]) == (found.correct, found.total)
-    chosen = next(t for t in first["attempts"] if t["selected"])
-    assert chosen["correct"] == max(t["correct"] for t in first["attempts"])
-    assert direct.points()[1].blocks_removed == (chosen["name"],)
+    for attempt in first["attempts"]:
+        result = evaluate(surgery.bypassed_copy(module, [attempt["name"]]), data.val, data, "cpu")
+        assert (attempt["correct"], attempt["total"]) == (result.correct, result.total)
+    selected = next(t for t in first["attempts"] if t["selected"])
+    assert selected["correct"] == max(t["correct"] for t in first["attempts"])
+    assert direct.points()[1].blocks_removed == (selected["name"],)
 
 
 def test_whole_epochs_follow_each_step_where_no_batches_are_asked_for(tmp_path: Path) -> None:
@@ -115,9 +116,9 @@ def test_a_network_without_removable_blocks_is_refused_in_one_sentence(tmp_path:
 
 
 def test_too_few_images_for_a_race_are_refused_before_anything_is_trained() -> None:
-    asked = parse({**SMALL, **PROGRESSIVE, "attempt": {"race": True}})
+    spec = parse({**SMALL, **PROGRESSIVE, "attempt": {"race": True}})
     with pytest.raises(RequestError, match="at least 256 validation images and there are 120"):
-        pipeline.prepare(asked)
+        prepare(spec)
 
 
 def test_progressive_pruning_meets_its_targets_and_keeps_a_record_of_every_attempt(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_least_share_of_every_layer_stays(tmp_path: Path) -> None:
     folder = run(tmp_path, **{**PROGRESSIVE, "width": width}, target={"keep": [0.45]})
     assert all(kept >= 0.6 * original for original, kept in folder.points()[-1].widths.values())
     with pytest.raises(RequestError, match=r"keep 0\.2 of the macs cannot be met with order channels: at least"):
-        pipeline.prepare(parse({**SMALL, **PROGRESSIVE, "width": width, "target": {"keep": [0.2]}}))
+        prepare(parse({**SMALL, **PROGRESSIVE, "width": width, "target": {"keep": [0.2]}}))
 
 
 @pytest.mark.parametrize("measure", ["loss", "cka"])
@@ -207,12 +208,12 @@ def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_sam
         "target": {"keep": [0.8, 0.5]},
         "recover": {"epochs": 1, "between_steps_batches": 2},
     }
-    asked = tmp_path / "spec.json"
-    asked.write_text(json.dumps({**SMALL, **method}))
+    file = tmp_path / "spec.json"
+    file.write_text(json.dumps({**SMALL, **method}))
     engine = [sys.executable, "-m", "engine"]
     where = ["--results", str(tmp_path / "killed")]
     process = subprocess.Popen(
-        [*engine, "run", "--spec", str(asked), *where],
+        [*engine, "run", "--spec", str(file), *where],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

@@ -12,7 +12,8 @@ from engine.errors import RequestError, WorkError
 from engine.graph.summarize import summarize
 from engine.measure.counters import count
 from engine.pipeline import run as pipeline
-from engine.pipeline.recorder import find_same_baseline
+from engine.pipeline.inputs import prepare
+from engine.pipeline.same_baseline import find_same_baseline
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Event
@@ -78,8 +79,8 @@ def test_the_final_point_meets_its_target_and_its_numbers_are_those_of_the_store
 def test_a_plan_replays_on_the_untouched_model_to_the_pruned_network_bit_for_bit(tmp_path: Path) -> None:
     folder = run(tmp_path, order="layers", train={"epochs": 0}, recover={"epochs": 0})
     spec = folder.spec()
-    untouched = build(spec.model, 10, (3, 16, 16), seed=spec.seed).module
-    again = plan.replay(serialization.read_plan(folder.model_file(1, "plan.json")), untouched).state_dict()
+    baseline = build(spec.model, 10, (3, 16, 16), seed=spec.seed).module
+    again = plan.replay(serialization.read_plan(folder.model_file(1, "plan.json")), baseline).state_dict()
     stored = serialization.read(folder.model_file(1, "plan.json"), folder.model_file(1, "safetensors"))[0].state_dict()
     assert stored.keys() == again.keys()
     assert all(torch.equal(stored[key], again[key]) for key in stored)
@@ -140,7 +141,7 @@ def test_a_second_run_with_the_same_baseline_does_not_train_it_again(finished: R
 def test_a_cut_that_differs_from_the_masked_network_fails_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surgery, "_kept", lambda ids, gone: surgery.torch.arange(len(ids) - len(set(ids) & set(gone))))
+    monkeypatch.setattr(surgery, "_kept", lambda ids, drop: surgery.torch.arange(len(ids) - len(set(ids) & set(drop))))
     with pytest.raises(WorkError, match="differs from the masked one"):
         run(tmp_path, order="channels", train={"epochs": 1})
 
@@ -148,7 +149,7 @@ def test_a_cut_that_differs_from_the_masked_network_fails_the_run(
 def test_a_target_below_the_floor_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
     spec = parse({**SMALL, "order": "layers", "target": {"keep": [0.05]}})
     with pytest.raises(RequestError, match=r"at least 0\.\d+× remains"):
-        pipeline.prepare(spec)
+        prepare(spec)
 
 
 def test_events_tell_the_steps_and_progress_only_grows(finished: Run) -> None:

@@ -52,8 +52,8 @@ def test_what_comes_out_is_at_most_two_percent_below_what_was_asked(
 def test_asking_for_more_never_gives_less(summary: ModelSummary, a: float, b: float, seed: int, round_to: int) -> None:
     model = CostModel(summary)
     order = random_chain(summary, seed, round_to)
-    least, whole = model(_emptied(summary, order)).macs, model().macs
-    small, large = (least + share * (whole - least) for share in sorted((a, b)))
+    least, full_cost = model(_emptied(summary, order)).macs, model().macs
+    small, large = (least + share * (full_cost - least) for share in sorted((a, b)))
     assert (
         model(solve(model, order, Metric("macs"), small)).macs <= model(solve(model, order, Metric("macs"), large)).macs
     )
@@ -95,10 +95,10 @@ def test_a_network_of_exactly_what_was_asked_meets_it_whatever_the_floats_say() 
 def test_blocks_go_lowest_score_first_until_the_target_and_no_further() -> None:
     summary = SHEETS["resnet20"]
     scores = {block.name: float(i) for i, block in enumerate(summary.blocks)}
-    whole = cost(summary).macs
-    removed = depth.select_blocks(summary, scores, Metric("macs"), 0.7 * whole)
+    full_cost = cost(summary).macs
+    removed = depth.select_blocks(summary, scores, Metric("macs"), 0.7 * full_cost)
     assert removed == ["layer1.0", "layer1.1", "layer1.2"]
-    assert cost(summary, removed=removed).macs <= 0.7 * whole < cost(summary, removed=removed[:-1]).macs
+    assert cost(summary, removed=removed).macs <= 0.7 * full_cost < cost(summary, removed=removed[:-1]).macs
 
 
 def test_equal_scores_go_by_the_larger_saving_then_by_name() -> None:
@@ -112,8 +112,8 @@ def test_equal_scores_go_by_the_larger_saving_then_by_name() -> None:
 def test_a_block_that_would_undershoot_the_whole_target_is_passed_over() -> None:
     summary = SHEETS["resnet20"]
     alike = dict.fromkeys((b.name for b in summary.blocks), 0.0)
-    whole = cost(summary).macs
-    assert depth.select_blocks(summary, alike, Metric("macs"), 0.975 * whole, not_below=0.95 * whole) == []
+    full_cost = cost(summary).macs
+    assert depth.select_blocks(summary, alike, Metric("macs"), 0.975 * full_cost, not_below=0.95 * full_cost) == []
 
 
 def test_too_few_blocks_for_the_target_is_refused_with_the_least() -> None:
@@ -128,13 +128,13 @@ def test_too_few_blocks_for_the_target_is_refused_with_the_least() -> None:
 @pytest.mark.parametrize("metric", ["macs", "params"])
 def test_a_forecast_meets_every_target(order: str, metric: str) -> None:
     summary = SHEETS["resnet20"]
-    asked = parse({"order": order, "target": {"keep": [0.9, 0.5, 0.3], "metric": metric}})
-    for told in forecast(summary, asked):
-        got = getattr(told, metric) / getattr(summary, metric)
-        assert got <= told.keep
+    spec = parse({"order": order, "target": {"keep": [0.9, 0.5, 0.3], "metric": metric}})
+    for prediction in forecast(summary, spec):
+        got = getattr(prediction, metric) / getattr(summary, metric)
+        assert got <= prediction.keep
         if order.endswith("channels"):
-            assert got >= 0.98 * told.keep
-        assert all(kept == 0 for layer, (_, kept) in told.widths.items() if layer.startswith(told.removed))
+            assert got >= 0.98 * prediction.keep
+        assert all(kept == 0 for layer, (_, kept) in prediction.widths.items() if layer.startswith(prediction.removed))
 
 
 def test_an_order_with_layers_is_refused_for_a_model_without_removable_blocks() -> None:
@@ -144,9 +144,9 @@ def test_an_order_with_layers_is_refused_for_a_model_without_removable_blocks() 
 
 
 def test_a_refusal_names_the_least_as_a_share_of_the_baseline() -> None:
-    asked = parse({"order": "layers", "target": {"keep": [0.05]}})
+    spec = parse({"order": "layers", "target": {"keep": [0.05]}})
     with pytest.raises(RequestError, match=r"keep 0\.05 of the macs .* at least 0\.191× remains"):
-        forecast(SHEETS["resnet20"], asked)
+        forecast(SHEETS["resnet20"], spec)
     assert forecast(SHEETS["resnet20"], parse({"order": "layers", "target": {"keep": [0.191]}}))
 
 
@@ -158,9 +158,9 @@ def test_channels_first_is_refused_where_no_layer_could_go_afterwards() -> None:
 def test_bn_scale_is_refused_before_the_run_where_nothing_is_normalised() -> None:
     summary = summarize(construct("torchvision/vgg11", 10).eval(), (3, 64, 64)).summary
     for order, reason in (("channels", "needs batch norm"), ("layers", "no batch norm")):
-        asked = parse({"model": "torchvision/vgg11", "order": order, "criterion": "l1+bn_scale"})
+        spec = parse({"model": "torchvision/vgg11", "order": order, "criterion": "l1+bn_scale"})
         with pytest.raises(RequestError, match=reason):
-            forecast(summary, asked)
+            forecast(summary, spec)
 
 
 def test_channels_of_a_residual_stream_go_last() -> None:
@@ -191,8 +191,8 @@ def test_a_target_in_milliseconds_is_met_and_asking_for_more_never_gives_less(
     """Although single channels less may take longer: odd widths take three times as long here."""
     model, metric = CostModel(SHEETS[name]), Metric("latency", Predictor(TABLES[name]))
     order = random_chain(SHEETS[name], seed, round_to)
-    least, whole = metric.of(model, _emptied(SHEETS[name], order)), metric.of(model)
-    limits = [least + share * (whole - least) for share in sorted((a, b))]
+    least, full_cost = metric.of(model, _emptied(SHEETS[name], order)), metric.of(model)
+    limits = [least + share * (full_cost - least) for share in sorted((a, b))]
     small, large = (solve(model, order, metric, limit) for limit in limits)
     for kept, limit in zip((small, large), limits, strict=True):
         assert metric.of(model, kept) <= limit
@@ -204,8 +204,8 @@ def test_a_target_in_milliseconds_takes_no_channel_more_than_it_must() -> None:
     order = random_chain(SHEETS["resnet20"], 0)
     limit = 0.6 * metric.of(model)
     kept = solve(model, order, metric, limit)
-    taken = sum(model.full) - sum(kept)
-    for fewer in range(taken):
+    removed_channels = sum(model.full) - sum(kept)
+    for fewer in range(removed_channels):
         assert metric.of(model, _emptied(SHEETS["resnet20"], order[:fewer])) > limit
 
 
@@ -226,17 +226,17 @@ def test_milliseconds_are_not_rounded_to_whole_ones() -> None:
 @pytest.mark.parametrize("order", ["layers-channels", "channels-layers", "layers", "channels"])
 def test_a_forecast_in_milliseconds_meets_every_target_of_a_table(order: str) -> None:
     summary, table = SHEETS["resnet20"], TABLES["resnet20"]
-    asked = parse({"order": order, "target": {"keep": [0.9, 0.6], "metric": "latency"}})
-    told = forecast(summary, asked, table)
-    assert [one.keep for one in told] == [0.9, 0.6]
-    assert told[1].macs < told[0].macs < summary.macs
+    spec = parse({"order": order, "target": {"keep": [0.9, 0.6], "metric": "latency"}})
+    forecasts = forecast(summary, spec, table)
+    assert [one.keep for one in forecasts] == [0.9, 0.6]
+    assert forecasts[1].macs < forecasts[0].macs < summary.macs
 
 
 def test_without_a_table_there_is_no_forecast_in_milliseconds() -> None:
-    asked = parse({"target": {"metric": "latency"}})
-    assert forecast(SHEETS["resnet20"], asked) == []
+    spec = parse({"target": {"metric": "latency"}})
+    assert forecast(SHEETS["resnet20"], spec) == []
     with pytest.raises(RequestError, match="does not fit resnet20"):
-        forecast(SHEETS["resnet20"], asked, TABLES["vgg16_bn"])
+        forecast(SHEETS["resnet20"], spec, TABLES["vgg16_bn"])
 
 
 @given(st.integers(1, 64))
@@ -244,11 +244,11 @@ def test_equal_scores_leave_multiples_of_round_to(round_to: int) -> None:
     summary = SHEETS["vgg16_bn"]
     group = next(c for c, x in enumerate(summary.channel_groups) if x.removable and x.size == 512)
     takes = [take for _, take in removal_order(summary, {group: [0.1] * 512}, round_to)]
-    left = 512
+    remaining = 512
     for take in takes:
-        left -= take
-        assert left % round_to == 0
-    assert left >= 1
+        remaining -= take
+        assert remaining % round_to == 0
+    assert remaining >= 1
 
 
 def test_a_removed_plain_unit_reroutes_its_readers() -> None:

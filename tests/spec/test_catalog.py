@@ -85,8 +85,8 @@ def test_an_unknown_name_is_refused_with_the_nearest(check, name: str, near: str
 @given(name=st.text(max_size=200))
 def test_any_other_name_is_refused_in_one_sentence_of_moderate_length(name: str) -> None:
     checks = ((catalog.check_model, catalog.MODELS), (catalog.check_criterion, catalog.CRITERIA))
-    for check, known in checks:
-        if name not in known:
+    for check, expected in checks:
+        if name not in expected:
             with pytest.raises(RequestError) as caught:
                 check(name)
             assert "\n" not in str(caught.value) and len(str(caught.value)) < 600

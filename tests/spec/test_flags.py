@@ -93,11 +93,11 @@ def asked_by(line: str) -> list[dict[str, Any]]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(asked=specs())
-def test_the_command_line_of_a_spec_asks_for_that_spec(asked: run_spec.RunSpec) -> None:
-    (heard,) = asked_by(flags.command_line("submit", asked))
-    assert run_spec.parse(heard) == asked
-    assert flags.command_line("submit", run_spec.parse(heard)) == flags.command_line("submit", asked)
+@given(spec=specs())
+def test_the_command_line_of_a_spec_asks_for_that_spec(spec: run_spec.RunSpec) -> None:
+    (heard,) = asked_by(flags.command_line("submit", spec))
+    assert run_spec.parse(heard) == spec
+    assert flags.command_line("submit", run_spec.parse(heard)) == flags.command_line("submit", spec)
 
 
 def test_the_command_line_names_several_seeds() -> None:
@@ -114,12 +114,12 @@ def test_the_command_line_of_the_default_is_short() -> None:
 
 def test_every_setting_of_the_spec_has_a_flag_but_its_version() -> None:
     def places(model: Any, above: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
-        found: set[tuple[str, ...]] = set()
+        result: set[tuple[str, ...]] = set()
         for name, field in model.model_fields.items():
             inner = field.annotation
             nested = isinstance(inner, type) and hasattr(inner, "model_fields")
-            found |= places(inner, (*above, name)) if nested else {(*above, name)}
-        return found
+            result |= places(inner, (*above, name)) if nested else {(*above, name)}
+        return result
 
     assert places(run_spec.RunSpec) - {flag.field.place for flag in flags.FLAGS} == {("schema_version",)}
 
@@ -130,11 +130,11 @@ def test_flags_do_not_leak_from_one_call_to_the_next() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("normalization", "words"),
     [("cifar10", "--normalize cifar10"), ([[0, 0, 0], [1, 1, 1]], "--normalize '[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]'")],
 )
-def test_a_normalisation_is_given_by_name_or_in_json(given: Any, words: str) -> None:
-    spec = run_spec.parse({"data": {"normalize": given}})
+def test_a_normalisation_is_given_by_name_or_in_json(normalization: Any, words: str) -> None:
+    spec = run_spec.parse({"data": {"normalize": normalization}})
     assert words in flags.command_line("submit", spec)
     assert [run_spec.parse(one) for one in asked_by(flags.command_line("submit", spec))] == [spec]
 

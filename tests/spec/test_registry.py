@@ -71,8 +71,8 @@ def test_a_malformed_name_is_refused(make: Make, name: str) -> None:
 
 
 def test_names_are_worked_out_when_they_are_read() -> None:
-    held = ["a", "b"]
-    names = Names(lambda: tuple(held))
-    held.append("c")
+    entries = ["a", "b"]
+    names = Names(lambda: tuple(entries))
+    entries.append("c")
     assert (list(names), len(names), names[0], names[1:], "c" in names) == (["a", "b", "c"], 3, "a", ("b", "c"), True)
     assert names.index("b") == 1

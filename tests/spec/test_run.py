@@ -74,10 +74,10 @@ def test_the_documented_spec_is_the_default_written_out() -> None:
 
 @given(raw=PARTIAL)
 def test_the_canonical_text_reads_back_to_the_same_spec_and_text(raw: dict[str, Any]) -> None:
-    asked = run_spec.parse(raw)
-    again = run_spec.parse(json.loads(asked.canonical()))
-    assert again == asked
-    assert (again.canonical(), again.digest(), again.group()) == (asked.canonical(), asked.digest(), asked.group())
+    spec = run_spec.parse(raw)
+    again = run_spec.parse(json.loads(spec.canonical()))
+    assert again == spec
+    assert (again.canonical(), again.digest(), again.group()) == (spec.canonical(), spec.digest(), spec.group())
 
 
 @given(raw=PARTIAL, seed=st.integers(0, 2**31 - 1))
@@ -95,9 +95,9 @@ def test_anything_but_the_seed_changes_the_group(raw: dict[str, Any]) -> None:
 
 
 def test_digest_and_group_are_eight_hex_digits_and_keys_may_stand_in_any_order() -> None:
-    asked = run_spec.parse(dict(reversed(DOCUMENTED.items())))
-    assert all(re.fullmatch("[0-9a-f]{8}", text) for text in (asked.digest(), asked.group()))
-    assert asked.digest() == run_spec.RunSpec().digest()
+    spec = run_spec.parse(dict(reversed(DOCUMENTED.items())))
+    assert all(re.fullmatch("[0-9a-f]{8}", text) for text in (spec.digest(), spec.group()))
+    assert spec.digest() == run_spec.RunSpec().digest()
     assert run_spec.parse({"target": {"keep": [1]}}).digest() == run_spec.parse({"target": {"keep": [1.0]}}).digest()
 
 
@@ -110,28 +110,28 @@ def test_whatever_stands_in_a_spec_it_is_taken_or_refused_in_one_sentence(where:
         part = part[key]
     part[where[-1]] = value
     try:
-        asked = run_spec.parse(raw)
+        spec = run_spec.parse(raw)
     except RequestError as error:
-        said = str(error)
-        assert "\n" not in said and "Input should" not in said and len(said) < 500
-        assert not said.startswith(("value error", "Value error", " ", ":"))
+        sentence = str(error)
+        assert "\n" not in sentence and "Input should" not in sentence and len(sentence) < 500
+        assert not sentence.startswith(("value error", "Value error", " ", ":"))
     else:
-        assert run_spec.parse(json.loads(asked.canonical())) == asked
+        assert run_spec.parse(json.loads(spec.canonical())) == spec
 
 
 @given(key=st.text(max_size=8), where=st.sampled_from([(), ("data",), ("width",), ("recover",)]))
 def test_an_unknown_key_is_refused_with_those_that_are_allowed(key: str, where: tuple[str, ...]) -> None:
-    known: Any = DOCUMENTED
+    expected: Any = DOCUMENTED
     for part in where:
-        known = known[part]
-    if key in known or key == "normalize":
+        expected = expected[part]
+    if key in expected or key == "normalize":
         return
     raw: Any = {key: 1}
     for part in where:
         raw = {part: raw}
     with pytest.raises(RequestError, match=r"unknown key") as caught:
         run_spec.parse(raw)
-    assert ", ".join(list(known)[:2]) in str(caught.value)
+    assert ", ".join(list(expected)[:2]) in str(caught.value)
 
 
 @pytest.mark.parametrize("raw", [[], "resnet20", None, 5])
@@ -142,9 +142,9 @@ def test_what_is_no_object_is_refused(raw: Any) -> None:
 
 def test_paths_are_absolute_whatever_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = run_spec.parse({"weights": "w.pth", "data": {"name": "npz:d.npz", "root": "here"}})
-    assert asked.weights == str(tmp_path / "w.pth")
-    assert (asked.data.name, asked.data.root) == (f"npz:{tmp_path / 'd.npz'}", str(tmp_path / "here"))
+    spec = run_spec.parse({"weights": "w.pth", "data": {"name": "npz:d.npz", "root": "here"}})
+    assert spec.weights == str(tmp_path / "w.pth")
+    assert (spec.data.name, spec.data.root) == (f"npz:{tmp_path / 'd.npz'}", str(tmp_path / "here"))
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run_spec.parse({"weights": "~/w.pth"}) == run_spec.parse({"weights": "w.pth"})
 

@@ -13,7 +13,7 @@ from engine.errors import RequestError
 from engine.spec import board_timing, flags
 from engine.spec.board_timing import TimingRequest
 from engine.spec.run import RunSpec, parse
-from engine.spec.settings import Setting, arranged, columns_of, label_of, section_of, settings_of
+from engine.spec.settings import Setting, arrange, columns_of, label_of, section_of, settings_of
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.places import ROOT
@@ -51,7 +51,7 @@ heard = []
 def listen(requests: flags.Requests) -> None:
     heard.extend(requests)
 
-def listen_to_timing(settings: flags.Given) -> None:
+def listen_to_timing(settings: flags.Arguments) -> None:
     heard.append(settings)
 
 import typer
@@ -94,8 +94,8 @@ def test_a_field_that_is_added_is_a_flag_a_column_and_a_heading_and_old_rows_are
     store = Store(tmp_path / "results", gallery=tmp_path / "none")
     runs.finished(store, parse({}))
     assert "gloss" not in store.runs()[0]
-    told = json.loads(run_wider(_USED, str(tmp_path / "results")))
-    assert told == {
+    output = json.loads(run_wider(_USED, str(tmp_path / "results")))
+    assert output == {
         "command": "espalier submit --model resnet20 --data clutter --criterion bn_scale"
         " --order layers-channels --gloss 0.7",
         "runs": [0.5, 0.7],
@@ -162,7 +162,7 @@ def test_the_walk_gives_every_setting_with_its_place_type_and_default() -> None:
 
 
 def test_a_setting_that_an_order_does_not_name_follows_the_one_before_it() -> None:
-    order = arranged(settings_of(Whole), "part.last part.first name")
+    order = arrange(settings_of(Whole), "part.last part.first name")
     assert [field.name for field in order] == ["part.last", "part.first", "part.new", "name"]
 
 
@@ -194,8 +194,8 @@ def test_a_field_of_which_nothing_is_said_and_two_of_one_name_are_mistakes() -> 
         one: Annotated[int, Setting("x")] = 1
         other: Annotated[int, Setting("y", flag="--one")] = 1
 
-    for model, said in ((Silent, "Silent.silent has no Setting"), (Twice, "are called --one")):
-        with pytest.raises(TypeError, match=said):
+    for model, sentence in ((Silent, "Silent.silent has no Setting"), (Twice, "are called --one")):
+        with pytest.raises(TypeError, match=sentence):
             settings_of(model)
 
 

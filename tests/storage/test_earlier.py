@@ -77,32 +77,32 @@ def steps(phase: str, *keeps: tuple[float, int], **more: Any) -> list[Point]:
 
 def test_a_first_phase_passes_its_targets_on_one_trajectory() -> None:
     last = runs.point(9, "recovered", 0.6, 0.8, phase="layers", final=False)
-    found = describe_points([*steps("layers", (0.8, 2), (0.6, 1)), last], spec(**DIRECT))
-    assert [(p.trajectory, p.place, p.passed) for p in found] == [
+    described = describe_points([*steps("layers", (0.8, 2), (0.6, 1)), last], spec(**DIRECT))
+    assert [(p.trajectory, p.place, p.passed) for p in described] == [
         ("layers", 1, ()),
         ("layers", 2, (0.8,)),
         ("layers", 3, (0.8, 0.6)),
         (None, None, None),
     ]
-    assert not any(p.before_recovery for p in found), "the channels come after these"
+    assert not any(p.before_recovery for p in described), "the channels come after these"
 
 
 def test_a_later_phase_starts_anew_from_each_target() -> None:
-    made = steps("channels", (0.8, 1), (0.6, 2))
-    found = describe_points(made, spec(order="layers-channels", width={"method": "progressive"}))
-    assert [(p.trajectory, p.place, p.passed) for p in found] == [
+    steps_of_run = steps("channels", (0.8, 1), (0.6, 2))
+    described = describe_points(steps_of_run, spec(order="layers-channels", width={"method": "progressive"}))
+    assert [(p.trajectory, p.place, p.passed) for p in described] == [
         ("channels 0.8", 1, (0.8,)),
         ("channels 0.6", 1, ()),
         ("channels 0.6", 2, ()),  # where the run stopped: whether a step follows nobody can tell
     ]
-    assert [p.before_recovery for p in found] == [True, False, False]
+    assert [p.before_recovery for p in described] == [True, False, False]
 
 
 def test_a_step_below_the_floor_passes_nothing() -> None:
-    asked = spec(order="layers", criterion="accuracy", depth={"method": "direct", "floor": 0.9})
+    request = spec(order="layers", criterion="accuracy", depth={"method": "direct", "floor": 0.9})
     final = runs.point(5, "pruned", 0.8, 0.95, phase="layers", final=True)
-    found = describe_points([*steps("layers", (0.8, 1)), final], asked)
-    assert found[0].passed == ()
+    described = describe_points([*steps("layers", (0.8, 1)), final], request)
+    assert described[0].passed == ()
 
 
 @pytest.mark.parametrize(
@@ -121,8 +121,8 @@ def test_what_the_pipeline_wrote_is_left_as_it_is() -> None:
 
 
 def test_a_request_that_this_version_refuses_has_phases_all_the_same() -> None:
-    made = phases.of_request({"order": "channels-layers", "model": "of another time", "recover": {"epochs": 0}})
-    assert made.phases() == ("channels", "layers") and not phases.ends_with_recovery(made, "layers")
+    request = phases.of_request({"order": "channels-layers", "model": "of another time", "recover": {"epochs": 0}})
+    assert request.phases() == ("channels", "layers") and not phases.ends_with_recovery(request, "layers")
     assert phases.of_request({}) == RunSpec.model_construct()
 
 

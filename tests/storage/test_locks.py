@@ -36,12 +36,12 @@ def test_a_lock_has_one_holder_until_that_is_killed(path: Path) -> None:
     process = holder(path)
     try:
         lock = Lock(path)
-        assert lock.taken() and not lock.acquire(wait=0.05)
+        assert lock.is_taken() and not lock.acquire(wait=0.05)
         owner = lock.owner()
         assert owner is not None and owner.pid == process.pid
         process.kill()
         process.wait()
-        assert not lock.taken() and lock.owner() is None
+        assert not lock.is_taken() and lock.owner() is None
         assert lock.signer() == owner and not owner.alive()
         assert lock.acquire()
     finally:
@@ -49,17 +49,17 @@ def test_a_lock_has_one_holder_until_that_is_killed(path: Path) -> None:
 
 
 def test_looking_does_not_take_a_lock_nor_make_one(path: Path) -> None:
-    assert not Lock(path).taken() and not path.exists()
+    assert not Lock(path).is_taken() and not path.exists()
     first = Lock(path)
     first.acquire()
     first.release()
-    assert not Lock(path).taken() and Lock(path).acquire(wait=0.0)
+    assert not Lock(path).is_taken() and Lock(path).acquire(wait=0.0)
 
 
 def test_a_lock_that_was_let_go_of_names_nobody(path: Path) -> None:
     lock = Lock(path)
     lock.acquire(sign=True)
-    assert lock.owner() == Process.me()
+    assert lock.owner() == Process.current()
     lock.release()
     assert lock.signer() is None
 
@@ -72,7 +72,7 @@ def test_a_forked_process_does_not_keep_what_was_let_go_of(path: Path) -> None:
         signal.pause()
     try:
         lock.release()
-        assert not Lock(path).taken()
+        assert not Lock(path).is_taken()
     finally:
         os.kill(fork, signal.SIGKILL)
         os.waitpid(fork, 0)
@@ -98,6 +98,6 @@ def test_zombies_and_later_processes_of_the_same_number_are_not_alive() -> None:
     assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
     process.wait()
     assert not me.alive()
-    later = Process(os.getpid(), Process.me().born - 100)
-    assert Process.me().alive() and not later.alive()
+    later = Process(os.getpid(), Process.current().birth - 100)
+    assert Process.current().alive() and not later.alive()
     later.signal(signal.SIGKILL)  # this test goes on

@@ -46,7 +46,7 @@ def test_every_device_is_a_lane_beside_this_computer(store: Store) -> None:
     while listed := queue.next(busy):
         started.append(listed.job.id)
         busy.append(listed.lane)
-    assert started == [run.id, first.id, other.id] and second.id in queue.waiting()
+    assert started == [run.id, first.id, other.id] and second.id in queue.queued_ids()
 
 
 def test_what_devices_measured_stands_among_a_points_latencies_the_last_of_each_kind(store: Store) -> None:
@@ -65,19 +65,19 @@ def test_what_devices_measured_stands_among_a_points_latencies_the_last_of_each_
 
 
 def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store) -> None:
-    made = finished(store, make_spec())
+    finished_run = finished(store, make_spec())
     store.gallery.mkdir()
-    made.path.rename(store.gallery / made.id)
-    run = store.run(made.id)
+    finished_run.path.rename(store.gallery / finished_run.id)
+    run = store.run(finished_run.id)
     before, token = sorted(run.path.rglob("*")), store.token()
     run.append_measurement(timing(1, p50_ms=2.5))
     assert store.token() != token and sorted(run.path.rglob("*")) == before
     assert store.points()[1]["latency"][-1]["p50_ms"] == 2.5
-    assert store.run(made.id).measurements()[0].device == "tx2"
+    assert store.run(finished_run.id).measurements()[0].device == "tx2"
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "settings",
     [
         {"device": "; rm -rf ~"},
         {"device": "-tx2"},
@@ -92,7 +92,7 @@ def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store)
         {"password": "secret"},
     ],
 )
-def test_what_may_not_be_asked_for_is_refused_in_one_sentence(asked: dict[str, object]) -> None:
+def test_what_may_not_be_asked_for_is_refused_in_one_sentence(settings: dict[str, object]) -> None:
     with pytest.raises(RequestError) as refused:
-        board_timing.parse({"device": "tx2", "points": [{"run": "20260131-095959-0a1b2c3d", "point": 1}], **asked})
+        board_timing.parse({"device": "tx2", "points": [{"run": "20260131-095959-0a1b2c3d", "point": 1}], **settings})
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 400

@@ -78,7 +78,7 @@ def dashboard(store: Store, acknowledged: Path, enough: Path, kind: str) -> None
     """Submits, reads and keeps a worker going, as the dashboard does; no more submissions once `enough` exists."""
     queue = Queue(store)
     while True:
-        if not enough.exists() and len(queue.waiting()) < 2:
+        if not enough.exists() and len(queue.queued_ids()) < 2:
             run = queue.submit(make_spec(seed=len(store.runs())))
             with acknowledged.open("a") as file:
                 file.write(run.id + "\n")

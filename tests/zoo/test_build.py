@@ -137,9 +137,9 @@ def test_torchvision_weights_load_from_a_file_whatever_the_head(name: str, tmp_p
 
 
 def test_auxiliary_weights_are_dropped_and_a_note_says_what_to_normalise_with(tmp_path: Path) -> None:
-    whole = models.googlenet(weights=None, num_classes=10, aux_logits=True, init_weights=False)
-    built = build("torchvision/googlenet", 10, CIFAR, saved(whole, tmp_path / "g.pt"))
-    assert torch.equal(built.module.get_parameter("fc.weight"), whole.get_parameter("fc.weight"))
+    network = models.googlenet(weights=None, num_classes=10, aux_logits=True, init_weights=False)
+    built = build("torchvision/googlenet", 10, CIFAR, saved(network, tmp_path / "g.pt"))
+    assert torch.equal(built.module.get_parameter("fc.weight"), network.get_parameter("fc.weight"))
     assert "mean and deviation 0.5" in built.notes[0]
 
 

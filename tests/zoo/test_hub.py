@@ -74,10 +74,10 @@ def failure(url: str, sha256: str = HASH) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("known", [HASH, HASH[:8]])
-def test_a_file_is_downloaded_once(server: Server, cache: Path, known: str) -> None:
+@pytest.mark.parametrize("digest", [HASH, HASH[:8]])
+def test_a_file_is_downloaded_once(server: Server, cache: Path, digest: str) -> None:
     server.files["/w.pt"] = BODY
-    assert fetch(f"{server.url}/w.pt", known) == fetch(f"{server.url}/w.pt", known) == cache / "w.pt"
+    assert fetch(f"{server.url}/w.pt", digest) == fetch(f"{server.url}/w.pt", digest) == cache / "w.pt"
     assert (cache / "w.pt").read_bytes() == BODY
     assert server.requests == 1
 

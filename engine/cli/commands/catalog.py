@@ -25,8 +25,8 @@ def models(
     from engine.pipeline.summaries import published_summary
 
     names = [model] if model else catalog.MODELS
-    sheets = [published_summary(name, results) for name in names]
-    listed = [
+    summaries = [published_summary(name, results) for name in names]
+    entries = [
         {
             "name": summary.model,
             "params": summary.params,
@@ -34,15 +34,15 @@ def models(
             "input": list(summary.image),
             "blocks": [{"name": b.name, "removable": b.removable, "why": b.why} for b in summary.blocks],
         }
-        for summary in sheets
+        for summary in summaries
     ]
-    answer(listed, as_json, tables.models)
+    answer(entries, as_json, tables.models)
 
 
 @app.command()
 def datasets(results: Results = RESULTS, as_json: Json = False) -> None:
     """The datasets, by name or by path."""
-    named = [
+    by_name = [
         {"name": d.name, "image": list(d.image), "classes": d.classes, "summary": d.summary}
         for d in catalog.DATASETS.values()
     ]
@@ -50,13 +50,13 @@ def datasets(results: Results = RESULTS, as_json: Json = False) -> None:
         {"name": prefix + "PATH", "image": None, "classes": None, "summary": form}
         for prefix, form in catalog.DATASET_PREFIXES.items()
     ]
-    answer(named + by_path, as_json, tables.datasets)
+    answer(by_name + by_path, as_json, tables.datasets)
 
 
 @app.command()
 def criteria(results: Results = RESULTS, as_json: Json = False) -> None:
     """The criteria; several joined by + make a rank ensemble."""
-    listed = [
+    entries = [
         {
             "name": c.name,
             "label": c.label,
@@ -67,7 +67,7 @@ def criteria(results: Results = RESULTS, as_json: Json = False) -> None:
         }
         for c in catalog.CRITERIA.values()
     ]
-    answer(listed, as_json, tables.criteria)
+    answer(entries, as_json, tables.criteria)
 
 
 @app.command("sheet")
@@ -88,9 +88,9 @@ def summary(
 
     try:
         spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-        made = summary_of(spec.model, spec.weights, spec.data, store_in(results).root)
+        model_summary = summary_of(spec.model, spec.weights, spec.data, store_in(results).root)
     except RequestError as error:
         if name_field and error.field is not None:
             print(f"field: {error.field}", file=sys.stderr)
         raise
-    answer(made.to_json(), as_json, tables.summary)
+    answer(model_summary.to_json(), as_json, tables.summary)

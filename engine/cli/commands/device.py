@@ -10,9 +10,10 @@ import typer
 from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.cli.progress import show_progress
 from engine.errors import RequestError, WorkError
 from engine.spec import board_timing
-from engine.spec.flags import Given, with_timing_flags
+from engine.spec.flags import Arguments, with_timing_flags
 from engine.storage.job_folder import Timing
 from engine.storage.store import Store
 
@@ -95,7 +96,7 @@ def trust(
     while True:
         host_key = keys.fetch_host_key(device, root)
         if host_key.state != "known":
-            _consent(host_key, fingerprints)
+            _confirm_key(host_key, fingerprints)
             keys.accept(root, host_key)
         if not host_key.jump:
             break
@@ -115,8 +116,8 @@ def probe(name: Name, ask_password: AskPassword = False, results: Results = RESU
     from engine.boards.registry import Registry
 
     root = store_in(results).root
-    probed = session.probe(Registry(root).get(name), root, _password(name, ask_password))
-    answer(probed.as_json(), as_json, tables.probed)
+    report = session.probe(Registry(root).get(name), root, _password(name, ask_password))
+    answer(report.as_json(), as_json, tables.probe)
 
 
 @app.command()
@@ -129,7 +130,7 @@ def time(
     also: Annotated[
         list[str] | None, typer.Option("--also", metavar="ID.N", help="a point of another run, to take turns with")
     ] = None,
-    settings: Given,
+    settings: Arguments,
     queue: Annotated[bool, typer.Option("--queue", help="leave it to the worker, and print the timing's id")] = False,
     ask_password: AskPassword = False,
     results: Results = RESULTS,
@@ -150,7 +151,7 @@ def time(
     password = _password(name, ask_password)
     timing = store.create_timing(request, foreground=True)
     _execute(timing, lambda spec, job: timing_job.run(spec, job, password))
-    answer(_document(store, timing, request), as_json, tables.timed)
+    answer(_document(store, timing, request), as_json, tables.measurements)
 
 
 def _submit(store: Store, request: board_timing.TimingRequest, as_json: bool) -> None:
@@ -165,7 +166,7 @@ def _submit(store: Store, request: board_timing.TimingRequest, as_json: bool) ->
 def _execute(timing: Timing, work: Any) -> None:
     from engine.jobs.child import execute
 
-    with tables.progress(timing):
+    with show_progress(timing):
         state = execute(timing, work)
     if state != "done":
         raise WorkError(f"timing {timing.id}: {timing.status().message}")
@@ -188,28 +189,30 @@ def _other(text: str) -> dict[str, Any]:
     return {"run": run_id, "point": int(number)}
 
 
-def _password(name: str, ask: bool) -> str | None:
-    if not ask:
+def _password(name: str, ask_password: bool) -> str | None:
+    if not ask_password:
         return None
     if not sys.stdin.isatty():
         raise RequestError("--ask-password needs a terminal to ask on; use a key or an agent instead")
     return getpass.getpass(f"password for {name}: ")
 
 
-def _consent(host_key: "HostKey", given: list[str] | None) -> None:
-    """Goes on only when the person has said that the key is the host's."""
-    shown = host_key.fingerprint
-    where = f"{host_key.host}:{host_key.port}" + (f", on the way to {host_key.board}," if host_key.jump else "")
-    before = f" INSTEAD OF {host_key.known}, which was trusted until now" if host_key.known else ""
-    if given:
-        if shown not in given:
-            raise RequestError(f"{where} shows {shown}{before} and not {' or '.join(given)}; it was not trusted")
+def _confirm_key(host_key: "HostKey", accepted: list[str] | None) -> None:
+    """RequestError unless the key is one of the `accepted` fingerprints or the person confirms it."""
+    fingerprint = host_key.fingerprint
+    address = f"{host_key.host}:{host_key.port}" + (f", on the way to {host_key.board}," if host_key.jump else "")
+    change = f" INSTEAD OF {host_key.known}, which was trusted until now" if host_key.known else ""
+    if accepted:
+        if fingerprint not in accepted:
+            raise RequestError(
+                f"{address} shows {fingerprint}{change} and not {' or '.join(accepted)}; it was not trusted"
+            )
         return
     if not sys.stdin.isatty():
         raise RequestError(
-            f"{where} shows the key {shown}{before}; compare it with what `ssh-keygen -lf` prints on that host itself, "
-            f"then run this again with --fingerprint {shown}"
+            f"{address} shows the key {fingerprint}{change}; compare it with what `ssh-keygen -lf` prints on that host "
+            f"itself, then run this again with --fingerprint {fingerprint}"
         )
-    tables.host_key_shown(where, host_key.key_type, shown, host_key.known)
+    tables.host_key(address, host_key.key_type, fingerprint, host_key.known)
     if not typer.confirm("Is this its key?", err=True):
         raise RequestError("nothing was trusted")

@@ -1,4 +1,4 @@
-"""Runs: in the foreground, through the queue, and what became of them."""
+"""Runs: in the foreground and through the queue; their state and their points."""
 
 from typing import Annotated, Any
 
@@ -7,6 +7,7 @@ import typer
 from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.cli.progress import show_progress
 from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
@@ -27,14 +28,13 @@ def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -
     spec = run_spec.parse(requests[0])
     store = store_in(results)
     from engine.jobs.child import execute
-    from engine.pipeline import (
-        run as pipeline,
-    )  # torch takes seconds to import, and the request may be refused without it
+    from engine.pipeline import run as pipeline  # torch takes seconds to import, and the request may be refused without
+    from engine.pipeline.inputs import prepare
 
-    prepared = pipeline.prepare(spec)
+    inputs = prepare(spec)
     folder = store.create(spec, foreground=True)
-    with tables.progress(folder):
-        state = execute(folder, lambda request, where: pipeline.run(request, where, prepared))
+    with show_progress(folder):
+        state = execute(folder, lambda request, job: pipeline.run(request, job, inputs))
     if state != "done":
         raise WorkError(f"run {folder.id}: {folder.status().message}")
     answer(_document(folder), as_json, tables.run)
@@ -55,14 +55,14 @@ def submit(
     specs = [run_spec.parse(request) for request in requests]
     store = store_in(results)
     check(specs[0], store.root)
-    queued: list[str] = []
+    run_ids: list[str] = []
     try:
-        queued.extend(Queue(store).submit(spec).id for spec in specs)
+        run_ids.extend(Queue(store).submit(spec).id for spec in specs)
         if not no_worker:
             start_detached(store)
     except WorkError as error:
-        raise WorkError(f"{error} (in the queue already: {', '.join(queued)})" if queued else str(error)) from None
-    answer({"run_ids": queued}, as_json, tables.submitted)
+        raise WorkError(f"{error} (in the queue already: {', '.join(run_ids)})" if run_ids else str(error)) from None
+    answer({"run_ids": run_ids}, as_json, tables.run_ids)
 
 
 @app.command()
@@ -144,7 +144,7 @@ def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
     """Make the index anew from the run folders."""
     store = store_in(results)
     store.prepare()
-    answer({"runs": store.reindex()}, as_json, tables.indexed)
+    answer({"runs": store.reindex()}, as_json, tables.index_size)
 
 
 def _document(folder: Run) -> dict[str, Any]:

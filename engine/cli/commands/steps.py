@@ -1,4 +1,4 @@
-"""Single steps of the road by themselves."""
+"""Single steps of the pipeline by themselves."""
 
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +77,7 @@ def table(
     from engine.pipeline import single_steps
 
     spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-    answer(single_steps.table(spec, out, store_in(results).root), as_json, tables.written)
+    answer(single_steps.table(spec, out, store_in(results).root), as_json, tables.output_file)
 
 
 @app.command()
@@ -91,7 +91,7 @@ def apply(
     """Replay a plan on untouched weights."""
     from engine.pipeline import single_steps
 
-    answer(single_steps.apply(plan, weights, out), as_json, tables.written)
+    answer(single_steps.apply(plan, weights, out), as_json, tables.output_file)
 
 
 @app.command()
@@ -111,7 +111,9 @@ def export(
     from engine.pipeline import single_steps
 
     target = out or Path(f"{run_id}-p{point}{'-int8' if int8 else ''}.onnx")
-    answer(single_steps.export(store_in(results).run(run_id), point, opset, target, int8=int8), as_json, tables.written)
+    answer(
+        single_steps.export(store_in(results).run(run_id), point, opset, target, int8=int8), as_json, tables.output_file
+    )
 
 
 @app.command()

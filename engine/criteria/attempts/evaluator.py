@@ -1,7 +1,7 @@
 """Exact attempts: what a network loses without a block or some channels, measured on every image.
 
-Wu et al. 2023 try every block so, Guo et al. 2020 some channels of every layer. Each image passes through the part of
-the network before an attempt once for all attempts (see `shared_prefix`).
+Wu et al. 2023 attempt every block so, Guo et al. 2020 some channels of every layer. Each image passes
+through the part of the network before an attempt once for all attempts (see `shared_prefix`).
 """
 
 from collections.abc import Sequence
@@ -85,42 +85,42 @@ class AttemptEvaluator:
 
     def run(self) -> None:
         """Measure every attempt, and the current network, on every image."""
-        done = 0
+        offset = 0
         for images, labels in self.images.batches(self._batch_size):
-            reference = None if self.reference is None else self.reference[done : done + len(labels)]
+            reference = None if self.reference is None else self.reference[offset : offset + len(labels)]
             self._add_batch(images, labels, reference)
-            done += len(labels)
+            offset += len(labels)
 
     def measure_current(self) -> Tensor:
         """Measure the current network; its logits, images × classes, become the reference where none was given."""
         parts: list[Tensor] = []
-        done = 0
+        offset = 0
         with torch.inference_mode():
             for images, labels in self.images.batches(self._batch_size):
                 ((_, output),) = self._prefix.outputs(images, [])
                 parts.append(output.logits.float())
-                reference = parts[-1] if self.reference is None else self.reference[done : done + len(labels)]
+                reference = parts[-1] if self.reference is None else self.reference[offset : offset + len(labels)]
                 self.before.add(parts[-1], labels, reference)
-                done += len(labels)
+                offset += len(labels)
         logits = torch.cat(parts)
         self.reference = logits if self.reference is None else self.reference
         return logits
 
-    def measure_more(self, which: Sequence[int], indices: Tensor, *, include_current: bool = False) -> None:
-        """Measure some of the attempts on some more images, with `include_current` the current network, too.
+    def measure_more(self, positions: Sequence[int], indices: Tensor, *, include_current: bool = False) -> None:
+        """Measure the attempts at `positions` on the images at `indices`; `include_current`: the current network, too.
 
         Needs a reference, given or from `measure_current`.
         """
         assert self.reference is not None
-        done, selection = 0, self.images.take(indices)
-        ablations = [self._ablations[i] for i in which]
+        offset, selection = 0, self.images.take(indices)
+        ablations = [self._ablations[i] for i in positions]
         with torch.inference_mode():
             for images, labels in selection.batches(self._batch_size):
-                reference = self.reference[indices[done : done + len(labels)]]
-                for place, output in self._prefix.outputs(images, ablations, include_current=include_current):
-                    tally = self.before if place is None else self.after[which[place]]
+                reference = self.reference[indices[offset : offset + len(labels)]]
+                for index, output in self._prefix.outputs(images, ablations, include_current=include_current):
+                    tally = self.before if index is None else self.after[positions[index]]
                     tally.add(output.logits.float(), labels, reference)
-                done += len(labels)
+                offset += len(labels)
 
     def _add_batch(self, images: Tensor, labels: Tensor, reference: Tensor | None) -> None:
         with torch.inference_mode():

@@ -20,25 +20,25 @@ def fold_norms(graph: fx.GraphModule) -> None:
             continue
         (norm,) = node.users
         conv = graph.get_submodule(str(node.target))
-        follower = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
-        if isinstance(conv, nn.Conv2d) and isinstance(follower, nn.BatchNorm2d) and calls[norm.target] == 1:
-            fused: Any = fuse_conv_bn_eval(conv, follower)
-            graph.set_submodule(str(node.target), fused.to(memory_format=torch.channels_last))
+        batch_norm = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
+        if isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d) and calls[norm.target] == 1:
+            folded: Any = fuse_conv_bn_eval(conv, batch_norm)
+            graph.set_submodule(str(node.target), folded.to(memory_format=torch.channels_last))
             graph.set_submodule(str(norm.target), nn.Identity())
 
 
-def without_in_place(graph: fx.GraphModule) -> fx.GraphModule:
-    """The same graph, sharing its modules, in which nothing writes into an activation that others may still read."""
-    twin = fx.GraphModule(graph, copy.deepcopy(graph.graph))
-    for node in twin.graph.nodes:
+def remove_in_place(graph: fx.GraphModule) -> fx.GraphModule:
+    """A copy of the graph with the same modules, in which no node writes into what others may still read."""
+    rewritten = fx.GraphModule(graph, copy.deepcopy(graph.graph))
+    for node in rewritten.graph.nodes:
         if node.op == "call_function":
             node.target = _IN_PLACE.get(node.target, node.target)
         if node.op == "call_method" and str(node.target).endswith("_"):
             node.target = str(node.target).removesuffix("_")
         if node.kwargs.get("inplace"):
             node.kwargs = {**node.kwargs, "inplace": False}
-        if node.op == "call_module" and getattr(twin.get_submodule(str(node.target)), "inplace", False):
-            module: Any = copy.copy(twin.get_submodule(str(node.target)))
+        if node.op == "call_module" and getattr(rewritten.get_submodule(str(node.target)), "inplace", False):
+            module: Any = copy.copy(rewritten.get_submodule(str(node.target)))
             module.inplace = False
-            twin.set_submodule(str(node.target), module)
-    return twin
+            rewritten.set_submodule(str(node.target), module)
+    return rewritten

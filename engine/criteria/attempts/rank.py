@@ -33,32 +33,32 @@ def rank_attempts(
     measure: Measure,
     *,
     savings: Sequence[float] | None = None,
-    wanted: int | None = None,
+    count: int | None = None,
     race: bool = False,
     reference: Tensor | None = None,
 ) -> Ranking:
-    """Measure `attempts` on the calibration images, and find the `wanted` (all) with the smallest rise per saving.
+    """Measure `attempts` on the calibration images, and find the `count` (all) with the smallest rise per saving.
 
     Ties go by position. `reference` are the logits that divergence is counted from: the baseline's.
     """
     savings = [1.0] * len(attempts) if savings is None else savings
-    wanted = len(attempts) if wanted is None else min(wanted, len(attempts))
+    count = len(attempts) if count is None else min(count, len(attempts))
     if measure == "cka":
         rises = cka.measure_drops(calibration, attempts)
-        return Ranking(_lowest(rises, savings, wanted), tuple(rises), Tally(), ())
+        return Ranking(_smallest(rises, savings, count), tuple(rises), Tally(), ())
     assert calibration.images is not None
     evaluator = AttemptEvaluator(
         calibration.trace, calibration.images, attempts, reference, folded=measure != "accuracy"
     )
     best: tuple[int, ...] | None = None
-    if race and wanted < len(attempts):
-        best = tuple(find_best(evaluator, measure, savings, wanted))
+    if race and count < len(attempts):
+        best = tuple(find_best(evaluator, measure, savings, count))
     else:
         evaluator.run()
     before, images = evaluator.before.harm(measure), len(calibration.images)
     rises = [(after.harm(measure) - before) / images for after in evaluator.after]
-    return Ranking(best or _lowest(rises, savings, wanted), tuple(rises), evaluator.before, tuple(evaluator.after))
+    return Ranking(best or _smallest(rises, savings, count), tuple(rises), evaluator.before, tuple(evaluator.after))
 
 
-def _lowest(rises: Sequence[float], savings: Sequence[float], wanted: int) -> tuple[int, ...]:
-    return tuple(sorted(range(len(rises)), key=lambda i: (rises[i] / savings[i], i))[:wanted])
+def _smallest(rises: Sequence[float], savings: Sequence[float], count: int) -> tuple[int, ...]:
+    return tuple(sorted(range(len(rises)), key=lambda i: (rises[i] / savings[i], i))[:count])

@@ -1,4 +1,4 @@
-"""Running a network once for many attempts: the part before an attempt is shared by all that come after it.
+"""Running a network once for many attempts: the prefix before an attempt is shared by all that come after it.
 
 A batch is carried through the traced graph node by node. Where an attempt begins, the activations that are alive there
 are handed to it, and it runs on alone to the logits; then the batch is carried on. With attempts spread evenly over
@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from engine.criteria.attempts.graph_rewrite import fold_norms, without_in_place
+from engine.criteria.attempts.graph_rewrite import fold_norms, remove_in_place
 from engine.graph.channel_ids import Ids, Trace
 from engine.graph.patterns import Span, span
 from engine.surgery.masking import MaskedLayerNorm
@@ -49,12 +49,12 @@ class ConvolutionDelta:
     """What an attempt takes away from the convolution that it begins at: some of its input channels, and their weights.
 
     The current network needs the whole convolution anyway, so that only what these channels add is worked out besides.
-    Where the attempt changes nothing else (`alone`) and they hold nothing but zeros, it changes nothing at all.
+    Where the attempt changes nothing else (`only_change`) and they hold nothing but zeros, it changes nothing at all.
     """
 
     channels: Tensor
     weight: Tensor
-    alone: bool
+    only_change: bool
 
 
 @dataclass
@@ -80,21 +80,21 @@ class SharedPrefix(fx.Interpreter):
     """
 
     def __init__(self, trace: Trace, device: torch.device, *, folded: bool = False) -> None:
-        graph = without_in_place(trace.graph)
+        graph = remove_in_place(trace.graph)
         if folded:
             fold_norms(graph)
         super().__init__(graph, garbage_collect_values=False)
         self._trace, self._device, self._folded = trace, device, folded
         self._nodes = list(graph.graph.nodes)
-        self._place = {node: i for i, node in enumerate(self._nodes)}
-        last_use = {used: node for node in self._nodes for used in (node, *node.all_input_nodes)}
-        self._ends: list[list[fx.Node]] = [[] for _ in self._nodes]
+        self._position = {node: i for i, node in enumerate(self._nodes)}
+        last_use = {read: node for node in self._nodes for read in (node, *node.all_input_nodes)}
+        self._last_reads: list[list[fx.Node]] = [[] for _ in self._nodes]
         for node, last in last_use.items():
-            self._ends[self._place[last]].append(node)
+            self._last_reads[self._position[last]].append(node)
         last_layer = next(reversed(trace.layers))
         self._head = next(node for node in reversed(self._nodes) if node.target == last_layer)
         self._ablation = _NO_ABLATION
-        self._own: set[fx.Node] = set()  # nodes whose values this stretch may write over
+        self._writable: set[fx.Node] = set()  # nodes whose values this stretch may write over
         self._features = torch.empty(0)
         self._precomputed: Environment = {}  # values of the current network that attempts have computed for it
 
@@ -107,15 +107,15 @@ class SharedPrefix(fx.Interpreter):
         dropped = np.array(sorted(attempt.dropped), dtype=np.int64)
         for node in self._nodes if attempt.dropped else ():
             self._mask(ablation, node, dropped)
-        changed = [*ablation.spans, *ablation.masks, *ablation.norms]
-        ablation.first = min((self._place[node] for node in changed), default=ablation.first)
+        changes = [*ablation.spans, *ablation.masks, *ablation.norms]
+        ablation.first = min((self._position[node] for node in changes), default=ablation.first)
         start = self._nodes[ablation.first]
         if start in ablation.masks and self._is_plain(start):
             reads = np.flatnonzero(np.isin(self._trace.layers[str(start.target)].ins, dropped))
             channels = torch.from_numpy(reads).to(self._device)
             weight: Any = self.submodules[str(start.target)].weight
             weight = weight.detach().index_select(1, channels)
-            ablation.delta = ConvolutionDelta(channels, weight, alone=len(changed) == 1)
+            ablation.delta = ConvolutionDelta(channels, weight, only_change=len(changes) == 1)
         return ablation
 
     def outputs(
@@ -128,18 +128,18 @@ class SharedPrefix(fx.Interpreter):
         shared: Environment = {}
         self._precomputed.clear()
         self.args_iter = iter((images.contiguous(memory_format=torch.channels_last),))  # what the input node takes
-        at, idle = 0, []
+        at, unaffected = 0, []
         for index in sorted(range(len(ablations)), key=lambda i: ablations[i].first):
             self._advance(shared, at, ablations[index].first, _NO_ABLATION)
             at = ablations[index].first
             output = self._run_attempt(dict(shared), ablations[index])
             if output is None:
-                idle.append(index)
+                unaffected.append(index)
             else:
                 yield index, output
-        if idle or include_current:
+        if unaffected or include_current:
             current = self._advance(shared, at, len(self._nodes), _NO_ABLATION)
-            yield from ((index, current) for index in idle)
+            yield from ((index, current) for index in unaffected)
         if include_current:
             yield None, current
 
@@ -152,7 +152,7 @@ class SharedPrefix(fx.Interpreter):
         dropped_inputs = (
             x.permute(0, 2, 3, 1).index_select(3, delta.channels).permute(0, 3, 1, 2)
         )  # channels stay last in memory
-        if delta.alone and not dropped_inputs.any():
+        if delta.only_change and not dropped_inputs.any():
             return None
         if not self._folded:
             return self._advance(env, ablation.first, len(self._nodes), ablation)
@@ -162,19 +162,19 @@ class SharedPrefix(fx.Interpreter):
         adds = F.conv2d(dropped_inputs, delta.weight, None, conv.stride, conv.padding, conv.dilation)
         env[node] = torch.sub(self._precomputed[node], adds, out=adds)
         self._free_values(env, ablation.first)
-        return self._advance(env, ablation.first + 1, len(self._nodes), ablation, own={node})
+        return self._advance(env, ablation.first + 1, len(self._nodes), ablation, writable={node})
 
-    def _free_values(self, env: Environment, place: int) -> None:
+    def _free_values(self, env: Environment, position: int) -> None:
         """Let go of what no node after that at `place` reads."""
-        for dead in self._ends[place]:
-            env.pop(dead, None)
+        for node in self._last_reads[position]:
+            env.pop(node, None)
 
     def _advance(
-        self, env: Environment, start: int, stop: int, ablation: Ablation, own: Iterable[fx.Node] = ()
+        self, env: Environment, start: int, stop: int, ablation: Ablation, writable: Iterable[fx.Node] = ()
     ) -> Output:
         """Run the nodes from `start` on to before `stop`; the output is of use at the end only."""
         self.env, self._ablation = env, ablation
-        self._own = set(own)
+        self._writable = set(writable)
         block_inputs: dict[Span, Any] = {}
         logits: Any = None
         for i in range(start, stop):
@@ -194,7 +194,7 @@ class SharedPrefix(fx.Interpreter):
             result = self._call_module(n) if n.op == "call_module" else super().run_node(n)
             if not self._returns_fresh_memory(n):
                 return result
-        self._own.add(n)
+        self._writable.add(n)
         return result
 
     def _run_in_place(self, n: fx.Node) -> Tensor | None:
@@ -203,13 +203,13 @@ class SharedPrefix(fx.Interpreter):
         Fresh memory for large activations costs more than the arithmetic.
         """
         first = n.args[0] if n.args else None
-        if not isinstance(first, fx.Node) or first not in self._own or len(first.users) > 1:
+        if not isinstance(first, fx.Node) or first not in self._writable or len(first.users) > 1:
             return None
         value: Tensor = self.env[first]
         if n.target in _SUMS and len(n.args) == 2 and not n.kwargs and isinstance(n.args[1], fx.Node):
-            other = self.env[n.args[1]]
-            alike = isinstance(other, Tensor) and (other.shape, other.dtype) == (value.shape, value.dtype)
-            return value.add_(other) if alike else None
+            operand = self.env[n.args[1]]
+            matching = isinstance(operand, Tensor) and (operand.shape, operand.dtype) == (value.shape, value.dtype)
+            return value.add_(operand) if matching else None
         module = self.submodules.get(str(n.target)) if n.op == "call_module" else None
         return value.relu_() if n.target in _RELUS or isinstance(module, nn.ReLU) else None
 
@@ -217,8 +217,8 @@ class SharedPrefix(fx.Interpreter):
         """Whether what a node returned is memory that nothing else refers to."""
         module = self.submodules.get(str(n.target)) if n.op == "call_module" else None
         if isinstance(module, nn.Identity):
-            (before,) = n.all_input_nodes
-            return before in self._own and len(before.users) == 1
+            (source,) = n.all_input_nodes
+            return source in self._writable and len(source.users) == 1
         return isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear) or n.target in _SUMS
 
     def _call_module(self, n: fx.Node) -> Any:

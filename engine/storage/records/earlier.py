@@ -1,4 +1,4 @@
-"""What runs of earlier versions left for the reader to work out. Pure functions, no torch.
+"""What runs of earlier versions lack, worked out when they are read. Pure functions, no torch.
 
 The pipeline writes with each point whether it was measured before the recovery that ends its target, and with each step
 and its attempts which trajectory they belong to. Where that is missing it follows from the request and from the order
@@ -18,7 +18,7 @@ from engine.storage.records.point import Point
 def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
     """A run's points in their order, each with `before_recovery`, and steps with their place in a trajectory."""
     places: Counter[str] = Counter()
-    return [_described(point, points[number + 1 :], spec, places) for number, point in enumerate(points)]
+    return [_describe_point(point, points[number + 1 :], spec, places) for number, point in enumerate(points)]
 
 
 def describe_attempts(events: Sequence[Attempts], spec: RunSpec) -> list[Attempts]:
@@ -28,10 +28,10 @@ def describe_attempts(events: Sequence[Attempts], spec: RunSpec) -> list[Attempt
     """
     steps = {(event.phase, event.keep, event.step): event for event in events}
     places: Counter[str] = Counter()
-    return [_attempts(event, spec, places) for event in steps.values()]
+    return [_describe_step(event, spec, places) for event in steps.values()]
 
 
-def _attempts(event: Attempts, spec: RunSpec, places: Counter[str]) -> Attempts:
+def _describe_step(event: Attempts, spec: RunSpec, places: Counter[str]) -> Attempts:
     name = event.trajectory or phases.trajectory(spec, event.phase, event.keep)
     places[name] += 1
     if event.trajectory is not None:
@@ -39,7 +39,7 @@ def _attempts(event: Attempts, spec: RunSpec, places: Counter[str]) -> Attempts:
     return replace(event, trajectory=name, place=places[name], passed=phases.passed(spec, event.phase, event.keep))
 
 
-def _described(point: Point, later: Sequence[Point], spec: RunSpec, places: Counter[str]) -> Point:
+def _describe_point(point: Point, later: Sequence[Point], spec: RunSpec, places: Counter[str]) -> Point:
     if point.step is None:
         if point.before_recovery is not None:
             return point
@@ -51,13 +51,13 @@ def _described(point: Point, later: Sequence[Point], spec: RunSpec, places: Coun
         return point
     last = point.final or _is_last(point, later)
     floor = spec.depth.floor if point.phase == "layers" else None
-    fell = floor is not None and point.val_top1 < floor
+    below_floor = floor is not None and point.val_top1 < floor
     return replace(
         point,
         before_recovery=last and not point.final and phases.ends_target_with_recovery(spec, point.phase),
         trajectory=name,
         place=places[name],
-        passed=phases.passed(spec, point.phase, point.keep) + ((point.keep,) if last and not fell else ()),
+        passed=phases.passed(spec, point.phase, point.keep) + ((point.keep,) if last and not below_floor else ()),
     )
 
 
@@ -65,5 +65,5 @@ def _is_last(point: Point, later: Sequence[Point]) -> bool:
     """Whether a step is its phase's last one for its target; of the step that a run stopped at nobody can tell."""
     if not later:
         return False
-    following = later[0]
-    return following.step is None or (following.phase, following.keep) != (point.phase, point.keep)
+    next_point = later[0]
+    return next_point.step is None or (next_point.phase, next_point.keep) != (point.phase, point.keep)

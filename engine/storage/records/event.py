@@ -18,7 +18,7 @@ class Event(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start(Event):
+class StartEvent(Event):
     """A run begins, or goes on: what is worth knowing of its data and network, and where torch computes."""
 
     KIND: ClassVar[str] = "start"
@@ -28,14 +28,14 @@ class Start(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done(Event):
+class EndEvent(Event):
     """A run has come to its end."""
 
     KIND: ClassVar[str] = "done"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Interrupted(Event):
+class CrashEvent(Event):
     """The job's process was lost, for the `crashes`th time without a step in between."""
 
     KIND: ClassVar[str] = "interrupted"
@@ -143,7 +143,7 @@ class Attempt(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Attempts(Event):
-    """All that one step of an iterative method tried, and the network `before`.
+    """All that one step of an iterative method attempted, and the network `before`.
 
     Its `trajectory`, its `place` in it (from 1) and the targets `passed` by then are missing in runs of earlier
     versions; `earlier.describe_attempts` works them out.
@@ -191,8 +191,8 @@ class PointEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probed(Event):
-    """What a device said of itself before it was timed on."""
+class ProbeEvent(Event):
+    """What a board is, and how it stood, before it was timed on."""
 
     KIND: ClassVar[str] = "probe"
 
@@ -200,8 +200,8 @@ class Probed(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Held(Event):
-    """A device is this job's: whose hold was broken for it, what was put back, and what was changed."""
+class HoldEvent(Event):
+    """A board is this job's: whose hold was broken for it, what was put back, and what was changed."""
 
     KIND: ClassVar[str] = "held"
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"broke", "restored", "changed"})
@@ -212,8 +212,8 @@ class Held(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sent(Event):
-    """A network (`<run>.<point>`) is on the device; 0 bytes when it was there already."""
+class TransferEvent(Event):
+    """A network (`<run>.<point>`) is on the board; 0 bytes when it was there already."""
 
     KIND: ClassVar[str] = "sent"
 
@@ -222,8 +222,8 @@ class Sent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Built(Event):
-    """What is timed of a network is ready on the device, after so many seconds or from its cache."""
+class BuildEvent(Event):
+    """What is timed of a network is ready on the board, after so many seconds or from its cache."""
 
     KIND: ClassVar[str] = "built"
 
@@ -245,8 +245,8 @@ class TurnEvent(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spent(Event):
-    """Where the seconds of a timing went: the device's tools, waiting for the device, and the rest."""
+class DurationsEvent(Event):
+    """Where the seconds of a timing went: the board's tools, waiting for the board, and the rest."""
 
     KIND: ClassVar[str] = "spent"
 

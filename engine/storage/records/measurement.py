@@ -1,6 +1,6 @@
 """What was timed, on this host or on a board, and under which conditions. No torch.
 
-Two timings are to be compared only when they were made under the same `Conditions`; of those that a device made of one
+Two timings are to be compared only when they were made under the same `Conditions`; of those that a board made of one
 point under the same ones the last counts.
 """
 
@@ -68,9 +68,9 @@ class Latency(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement(Record):
-    """A device's timing of one point, a line of measurements.jsonl.
+    """A board's timing of one point, a line of measurements.jsonl.
 
-    Milliseconds, milliwatts, millijoules per inference, hertz and °C; what the device or its tool does not tell is
+    Milliseconds, milliwatts, millijoules per inference, hertz and °C; what the board or its tool does not measure is
     None. `run` is there while the measurement has not reached its run, `job` is the timing that made it, `at` is Unix
     seconds.
     """
@@ -138,6 +138,6 @@ Timed = Latency | Measurement
 
 
 def read_timed(entry: Mapping[str, Any]) -> Timed:
-    """An entry of a point's `latency` as the index has it: what a host measured, or what a device did."""
+    """An entry of a point's `latency` as the index has it: what a host measured, or what a board did."""
     kind = Measurement if entry.get("device") else Latency
     return kind.from_json(entry, "a point's latency")

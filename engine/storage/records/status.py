@@ -71,5 +71,5 @@ class Status(Record):
         return cls(state="queued", progress=0.0, message="waiting", times=times, foreground=foreground, group=group)
 
     def changed(self, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> "Status":
-        """With some values changed, among its times those that are given."""
+        """With some values changed, and of its times those in `times`."""
         return replace(self, **changes, times=replace(self.times, **(times or {})))

@@ -13,8 +13,7 @@ from engine.boards.onnx_support import network, operators
 from engine.boards.onnx_support.check import image_shape, refuse_unfit
 from engine.errors import WorkError
 from engine.export import onnx as exporter
-from engine.pipeline.summaries import CIFAR_IMAGE, IMAGENET_CLASSES, IMAGENET_IMAGE, INCEPTION_IMAGE
-from engine.spec.catalog import CIFAR_MODELS, MODELS
+from engine.spec.catalog import CIFAR_MODELS, FAMILIES, MODELS
 from engine.zoo.build import construct
 from tests.support.onnx_graphs import TX2
 
@@ -35,9 +34,7 @@ TOO_LARGE = ("torchvision/regnet_y_128gf",)  # 2.4 GiB
 
 
 def own_image(name: str) -> tuple[int, int, int]:
-    if name in CIFAR_MODELS:
-        return CIFAR_IMAGE
-    return INCEPTION_IMAGE if name.endswith("inception_v3") else IMAGENET_IMAGE
+    return FAMILIES[name].image_of(name)
 
 
 @pytest.mark.timeout(1800)
@@ -45,7 +42,7 @@ def own_image(name: str) -> tuple[int, int, int]:
 def test_a_network_of_the_zoo_fits_a_jetson_tx2_or_cannot_be_written(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    module = construct(name, IMAGENET_CLASSES if WHOLE_ZOO and "/" in name else 10).eval()
+    module = construct(name, FAMILIES[name].classes if WHOLE_ZOO and "/" in name else 10).eval()
     if not WHOLE_ZOO:  # that it computes the same is shown for all families where exporting is tested
         monkeypatch.setattr(exporter, "verify", lambda module, image, path, opset: exporter.check_versions(path, opset))
     if name in TOO_LARGE:
@@ -68,7 +65,7 @@ def test_a_network_of_the_zoo_fits_a_jetson_tx2_or_cannot_be_written(
 
 def test_what_is_stored_once_for_several_is_read_directly_as_old_tensorrt_asks(tmp_path: Path) -> None:
     """Equal vectors, as a fresh network has, come out of torch's exporter handed on through an Identity."""
-    exporter.export(construct("resnet20", 10).eval(), CIFAR_IMAGE, tmp_path / "p3.onnx")
+    exporter.export(construct("resnet20", 10).eval(), own_image("resnet20"), tmp_path / "p3.onnx")
     found = network.read_network(tmp_path / "p3.onnx")
     assert "Identity" not in found.operators()
     biases = [node.input[2] for node in found.nodes if node.op_type == "Conv"]

@@ -22,7 +22,7 @@ from engine.criteria.calibration import Calibration, Images, prepare_calibration
 from engine.data.load import Data, load
 from engine.errors import RequestError
 from engine.graph.summarize import Structure, summarize
-from engine.pipeline import run as pipeline
+from engine.pipeline.inputs import load_network
 from engine.spec import run as run_spec
 from engine.spec.run import FEWEST_RACED, DataSpec, check_race
 from engine.surgery.cut import bypassed_copy, masked_copy
@@ -76,7 +76,7 @@ def test_bypassed_blocks_count_exactly_as_in_a_plain_loop(network: tuple[nn.Modu
 def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
     shared: Callable[[str], Path],
 ) -> None:
-    ready = pipeline.load_network(
+    inputs = load_network(
         run_spec.parse(
             {
                 "model": "resnet56",
@@ -85,13 +85,13 @@ def test_exact_accuracy_of_resnet56s_blocks_equals_a_plain_loop_on_real_images(
             }
         )
     )
-    structure, data = ready.network.structure, ready.data
+    structure, data = inputs.network.structure, inputs.data
     attempts = blocks_of(structure)
     evaluator = AttemptEvaluator(structure.trace, Images(data.val, data, CPU), attempts)
     evaluator.run()
     for attempt, after in list(zip(attempts, evaluator.after, strict=True))[::6]:
-        found = evaluate(bypassed_copy(ready.network.module, attempt.modules), data.val, data, "cpu")
-        assert (after.correct, after.total) == (found.correct, found.total)
+        result = evaluate(bypassed_copy(inputs.network.module, attempt.modules), data.val, data, "cpu")
+        assert (after.correct, after.total) == (result.correct, result.total)
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
@@ -116,11 +116,11 @@ def _check_masked(model: str, image: tuple[int, int, int], folded: bool) -> None
     prefix = SharedPrefix(structure.trace, CPU, folded=folded)
     images = torch.randn(2, *image)
     with torch.inference_mode():
-        found = {i: o.logits.clone() for i, o in prefix.outputs(images, [prefix.prepare(a) for a in attempts])}
-        torch.testing.assert_close(found[None], module(images), rtol=1e-4, atol=1e-5)
+        result = {i: o.logits.clone() for i, o in prefix.outputs(images, [prefix.prepare(a) for a in attempts])}
+        torch.testing.assert_close(result[None], module(images), rtol=1e-4, atol=1e-5)
         for i, attempt in enumerate(attempts):
             expected = masked_copy(module, structure.trace, attempt.dropped)(images)
-            torch.testing.assert_close(found[i], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+            torch.testing.assert_close(result[i], expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
 
 
 class InPlace(nn.Module):
@@ -159,10 +159,10 @@ def test_what_is_written_in_place_does_not_leak_from_one_attempt_into_another() 
         SharedPrefix(structure.trace, CPU),
     )
     with torch.inference_mode():
-        found = dict(prefix.outputs(images, [prefix.prepare(a) for a in attempts]))
+        result = dict(prefix.outputs(images, [prefix.prepare(a) for a in attempts]))
         for i, attempt in enumerate(attempts):
-            assert torch.equal(found[i].logits, bypassed_copy(module, attempt.modules)(images))
-        assert torch.equal(found[None].logits, module(images))
+            assert torch.equal(result[i].logits, bypassed_copy(module, attempt.modules)(images))
+        assert torch.equal(result[None].logits, module(images))
 
 
 @pytest.mark.parametrize("folded", [False, True], ids=["as it is", "folded"])
@@ -181,13 +181,13 @@ def test_channels_that_hold_zeros_change_nothing_and_are_not_run(
     module.get_submodule("fc").register_forward_hook(lambda *_: calls.append(1))
     images = torch.randn(4, 3, 16, 16)
     with torch.inference_mode():
-        found = [
+        result = [
             (i, o.logits)
             for i, o in prefix.outputs(images, [prefix.prepare(a) for a in attempts], include_current=include_current)
         ]
-    assert [i for i, _ in found] == ([2, 0, 1, None] if include_current else [2, 0, 1])
+    assert [i for i, _ in result] == ([2, 0, 1, None] if include_current else [2, 0, 1])
     assert len(calls) == 2  # the network as it is, and the attempt that drops a filter that lives
-    logits = dict(found)
+    logits = dict(result)
     torch.testing.assert_close(logits[0], module(images), rtol=1e-4, atol=1e-5)
     assert torch.equal(logits[0], logits[1]) and not torch.allclose(logits[0], logits[2], atol=1e-4)
 
@@ -205,16 +205,16 @@ def test_a_walk_leaves_the_network_and_its_trace_as_they_were(network: tuple[nn.
 @pytest.mark.parametrize("measure", ["accuracy", "loss", "divergence"])
 @pytest.mark.parametrize("wanted", [1, 3])
 def test_a_race_selects_what_measuring_everything_selects(
-    network: tuple[nn.Module, Structure], digits: Data, measure: Any, wanted: int
+    network: tuple[nn.Module, Structure], digits: Data, measure: Any, best_count: int
 ) -> None:
     module, structure = network
     calibration = prepare_calibration(module, structure.trace, digits.val, digits, "cpu", 0)
     attempts = [*blocks_of(structure), *channels_of(structure)]
-    savings = np.random.default_rng(wanted).uniform(0.5, 2, len(attempts)).tolist()
-    whole = rank_attempts(calibration, attempts, measure, savings=savings, wanted=wanted)
-    race = rank_attempts(calibration, attempts, measure, savings=savings, wanted=wanted, race=True)
-    assert race.best == whole.best
-    assert sum(t.total for t in race.after) <= sum(t.total for t in whole.after)
+    savings = np.random.default_rng(best_count).uniform(0.5, 2, len(attempts)).tolist()
+    reference = rank_attempts(calibration, attempts, measure, savings=savings, count=best_count)
+    race = rank_attempts(calibration, attempts, measure, savings=savings, count=best_count, race=True)
+    assert race.best == reference.best
+    assert sum(t.total for t in race.after) <= sum(t.total for t in reference.after)
 
 
 class Scripted(AttemptEvaluator):
@@ -234,11 +234,11 @@ class Scripted(AttemptEvaluator):
     def logits(self) -> Tensor:
         return torch.stack([torch.from_numpy(self.each), torch.zeros(len(self.each))], dim=1)
 
-    def measure_more(self, which: Any, indices: Tensor, *, include_current: bool = False) -> None:
+    def measure_more(self, positions: Any, indices: Tensor, *, include_current: bool = False) -> None:
         if include_current:
             self.before.total += len(indices)
             self.before.loss += float(self.each[indices.numpy()].sum())
-        for i in which:
+        for i in positions:
             self.after[i].total += len(indices)
             self.after[i].loss += float(self.harms[i, indices.numpy()].sum())
 
@@ -247,11 +247,13 @@ class Scripted(AttemptEvaluator):
 @given(
     seed=st.integers(0, 10**6),
     count=st.integers(2, 12),
-    wanted=st.integers(1, 12),
+    best_count=st.integers(1, 12),
     ties=st.booleans(),
     given_reference=st.booleans(),
 )
-def test_a_race_is_exact_for_any_losses(seed: int, count: int, wanted: int, ties: bool, given_reference: bool) -> None:
+def test_a_race_is_exact_for_any_losses(
+    seed: int, count: int, best_count: int, ties: bool, given_reference: bool
+) -> None:
     rng = np.random.default_rng(seed)
     losses = rng.exponential(size=(count, FEWEST_RACED + 50)) * rng.uniform(0.1, 3, (count, 1))
     losses = np.round(losses) if ties else losses
@@ -261,11 +263,11 @@ def test_a_race_is_exact_for_any_losses(seed: int, count: int, wanted: int, ties
     if given_reference:
         scripted.reference = scripted.logits()
     totals = losses.sum(1)
-    expected = sorted(range(count), key=lambda i: ((totals[i] - before) / savings[i], i))[:wanted]
-    found = find_best(scripted, "loss", savings, min(wanted, count))
+    expected = sorted(range(count), key=lambda i: ((totals[i] - before) / savings[i], i))[:best_count]
+    result = find_best(scripted, "loss", savings, min(best_count, count))
     rise = lambda i: (totals[i] - before) / savings[i]  # noqa: E731
-    np.testing.assert_allclose([rise(i) for i in found], [rise(i) for i in expected], atol=1e-9)
-    assert found == expected or not ties
+    np.testing.assert_allclose([rise(i) for i in result], [rise(i) for i in expected], atol=1e-9)
+    assert result == expected or not ties
 
 
 def test_a_race_over_too_few_images_is_refused_in_one_sentence() -> None:
