@@ -13,6 +13,7 @@ from torch import nn
 from engine.data.load import Data, load
 from engine.data.loader import batches
 from engine.errors import WorkError
+from engine.export import quantize as quantize_module
 from engine.export.onnx import export
 from engine.export.quantize import CALIBRATION_IMAGES, quantize, quantize_on_data, stored_bytes
 from engine.export.runtime import open_session
@@ -143,7 +144,7 @@ def test_calibration_takes_256_training_images_and_the_same_ones_again(
         seen.append(split.images)
         return batches(split, *rest)
 
-    monkeypatch.setattr("engine.export.quantize.batches", recorded)
+    monkeypatch.setattr(quantize_module, "batches", recorded)
     quantize_on_data(source, target, digits)
     quantize_on_data(source, target.with_name("again.onnx"), digits)
     first, second = seen
