@@ -203,7 +203,7 @@ def test_a_walk_leaves_the_network_and_its_trace_as_they_were(network: tuple[nn.
 
 
 @pytest.mark.parametrize("measure", ["accuracy", "loss", "divergence"])
-@pytest.mark.parametrize("wanted", [1, 3])
+@pytest.mark.parametrize("best_count", [1, 3])
 def test_a_race_selects_what_measuring_everything_selects(
     network: tuple[nn.Module, Structure], digits: Data, measure: Any, best_count: int
 ) -> None:
