@@ -97,11 +97,7 @@ def _sentence(job: Job, error: Exception) -> str:
         return "the machine ran out of memory; a smaller batch size or model needs less"
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return "the disk is full; free some space, then resume"
-    return f"the {_noun(job)} stopped on an unexpected {type(error).__name__}; log.txt has the details"
-
-
-def _noun(job: Job) -> str:
-    return "timing" if isinstance(job, Timing) else "run"
+    return f"the {job.noun} stopped on an unexpected {type(error).__name__}; log.txt has the details"
 
 
 def _pipeline(request: Any, job: Run | Timing) -> None:

@@ -85,7 +85,7 @@ class Queue:
         """
         job = self._user_job(job_id, "resumed")
         state = job.status().state
-        refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {_noun(job)} can be resumed"
+        refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {job.noun} can be resumed"
         if state in ("queued", "done"):
             raise RequestError(refusal)
         # A child that has just ended may still be leaving.
@@ -214,12 +214,8 @@ class Queue:
         state = job.status().state
         if state in ENDED:
             raise RequestError(
-                f"{job.id} is {state} already; only a queued, running or interrupted {_noun(job)} can be cancelled"
+                f"{job.id} is {state} already; only a queued, running or interrupted {job.noun} can be cancelled"
             )
-
-
-def _noun(job: Job) -> str:
-    return "timing" if isinstance(job, Timing) else "run"
 
 
 @contextmanager

@@ -1,15 +1,14 @@
 """The specification of a timing on a board: what a user may ask for. No torch."""
 
-import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
 from engine.spec import messages
-from engine.spec.ids import DEVICE_NAME, RUN_ID
+from engine.spec.ids import DEVICE_NAME, RUN_ID, digest_of
+from engine.spec.parts import Part
 from engine.spec.settings import Setting
 
 Precision = Literal["fp32", "fp16"]
@@ -17,11 +16,7 @@ MOST_POINTS = 8
 POWER_MODES = 16
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class PointId(_Part):
+class PointId(Part):
     """One measured network: a run and the number of a point in it."""
 
     run: str
@@ -45,7 +40,7 @@ class PointId(_Part):
         return f"{self.run}.{self.point}"
 
 
-class TimingRequest(_Part):
+class TimingRequest(Part):
     """Networks to be timed on one board in one job; several take turns, so that drift does not decide."""
 
     schema_version: Literal[1] = 1
@@ -77,8 +72,7 @@ class TimingRequest(_Part):
 
     def digest(self) -> str:
         """First 8 hex digits of the SHA-256 of the canonical JSON."""
-        text = json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()[:8]
+        return digest_of(self.model_dump(mode="json"))
 
 
 def parse(raw: Mapping[str, Any]) -> TimingRequest:

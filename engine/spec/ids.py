@@ -1,4 +1,18 @@
-"""How runs and boards are named: the patterns, once. No torch."""
+"""How runs and boards are named: the patterns, and the digest that a run's id ends with. No torch."""
+
+import hashlib
+import json
+from typing import Any
 
 RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?"  # when it was made, and the digest of the request
 DEVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
+
+
+def canonical_json(document: Any) -> str:
+    """The one JSON text of a request's document: sorted keys, no spaces."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"))
+
+
+def digest_of(document: Any) -> str:
+    """First 8 hex digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(document).encode()).hexdigest()[:8]

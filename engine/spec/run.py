@@ -5,7 +5,6 @@ canonical JSON gives its digest (the end of the run id) and, without `seed`, its
 repetitions of one experiment over seeds.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from engine.errors import RequestError, concerns
 from engine.spec import catalog, consistency, messages, request_paths
 from engine.spec.consistency import FEWEST_RACED, check_race
+from engine.spec.ids import canonical_json, digest_of
 from engine.spec.parts import (
     AttemptSpec,
     DataSpec,
@@ -100,15 +100,15 @@ class RunSpec(Part):
 
     def canonical(self) -> str:
         """The one JSON text of this spec: sorted keys, no spaces, every default written out."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True, separators=(",", ":"))
+        return canonical_json(self.model_dump(mode="json"))
 
     def digest(self) -> str:
         """First 8 hex digits of the SHA-256 of the canonical JSON."""
-        return _digest(self.model_dump(mode="json"))
+        return digest_of(self.model_dump(mode="json"))
 
     def group(self) -> str:
         """The digest of everything but the seed."""
-        return _digest(self.model_dump(mode="json", exclude={"seed"}))
+        return digest_of(self.model_dump(mode="json", exclude={"seed"}))
 
     def phases(self) -> tuple[Phase, ...]:
         """The order as the phases a target passes through."""
@@ -156,11 +156,6 @@ def load(path: Path) -> dict[str, Any]:
     if not isinstance(raw, dict):
         raise RequestError(f"the spec file {path} holds {messages.quote(raw)}; a spec is one JSON object")
     return raw
-
-
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:

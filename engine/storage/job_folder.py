@@ -31,9 +31,10 @@ LOCK = ".lock"  # in a job folder: who works on it
 class Job(ABC):
     """What runs and timings have in common: a request, a status, events, a log and a lock.
 
-    `resumes` is what one does that is resumed, for sentences.
+    For sentences, `noun` is what one is called and `resumes` what one does that is resumed.
     """
 
+    noun: str
     resumes: str
 
     def __init__(self, path: Path) -> None:
@@ -125,6 +126,7 @@ class Run(Job):
     Its timings on boards may be in a `measurements_file` outside of the folder, as a gallery run's are.
     """
 
+    noun = "run"
     resumes = "goes on from its last finished step"
 
     def __init__(self, path: Path, *, gallery: bool = False, measurements_file: Path | None = None) -> None:
@@ -203,6 +205,7 @@ class Run(Job):
 class Timing(Job):
     """The folder of a timing on a board, below the results folder's `timings/`."""
 
+    noun = "timing"
     resumes = "starts anew"
 
     @property

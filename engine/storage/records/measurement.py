@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from engine.storage.records.record import Flag, Number, Record, Whole
+from engine.spec.parts import Flag, Number, Whole
+from engine.storage.records.record import Record
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal, Self
 
+from engine.spec.parts import Flag, Number, Whole
 from engine.storage.records.measurement import Latency
-from engine.storage.records.record import Flag, Number, Record, Whole
+from engine.storage.records.record import Record
 
 Stage = Literal["baseline", "pruned", "recovered", "quantized"]
 

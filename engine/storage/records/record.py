@@ -3,17 +3,13 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
-from pydantic import Strict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from engine.errors import WorkError
 from engine.spec.messages import quote
 
-# No number is read from text, no whole number from true or 1.0.
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Flag = Annotated[bool, Strict()]
 R = TypeVar("R", bound="Record")
 _ADAPTERS: dict[type["Record"], TypeAdapter[Any]] = {}  # made on first use: that takes milliseconds for each
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypedDict, Unpack, get_args
 
-from engine.storage.records.record import Flag, Number, Record, Whole
+from engine.spec.parts import Flag, Number, Whole
+from engine.storage.records.record import Record
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
