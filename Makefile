@@ -9,7 +9,7 @@ help:
 	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
 	@echo "make test     run the test suite (at most 8 minutes on two cores)"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    measure every speed that the README claims; attempts, too, with WEIGHTS= and DATA="
+	@echo "make bench    measure every speed that docs/benchmarks.md claims; attempts, too, with WEIGHTS= and DATA="
 	@echo "make peers    compare with Torch-Pruning; needs WEIGHTS=, DATA= and DIR= (hours; can be repeated)"
 	@echo "make gallery  make results/gallery anew (about an hour on two cores)"
 

@@ -1,4 +1,4 @@
-"""The pipeline: a spec in, a trajectory of measured points out.
+"""The main road: a spec in, a trajectory of measured points out.
 
 Train or load the baseline. For each target, for each phase of the order: select what matters least, cut it, check the
 cut against the masked network, fine-tune, measure. One-shot methods select everything at once from the baseline
