@@ -42,7 +42,7 @@ app: .venv/package
 
 test: .venv/dev
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
 
 lint: .venv/dev
 	@echo "ruff, then mypy"
