@@ -10,16 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from engine.spec.catalog import FAMILIES, Family, Image
+from engine.spec.catalog import FAMILIES, Family, Image, Normalization
 from engine.spec.registry import Registry
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from engine.zoo.hub import Published
-
 Constructor: TypeAlias = "Callable[[str, int], nn.Module]"  # of a model's name and the number of classes
 Publisher: TypeAlias = "Callable[[str], Published]"
+
+
+@dataclass(frozen=True)
+class Published:
+    """A weights file on the hub: its address, its SHA-256 (8 hex digits or more of it) and what it was trained with."""
+
+    url: str
+    sha256: str
+    normalize: Normalization
 
 
 @dataclass(frozen=True)

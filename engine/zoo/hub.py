@@ -5,24 +5,14 @@ torchvision nets: torchvision's own table; a file's name ends with the first dig
 """
 
 import re
-from dataclasses import dataclass
 
 from engine.errors import RequestError
 from engine.spec.catalog import FAMILIES, IMAGENET, Normalization
-from engine.zoo.declare import MAKERS
+from engine.zoo.declare import MAKERS, Published
 
 # What torchvision's transform_input=True turns ImageNet's values into; these nets are built without it.
 HALF: Normalization = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
 TRANSFORM_INPUT = ("googlenet", "inception_v3")
-
-
-@dataclass(frozen=True)
-class Published:
-    """A weights file on the hub: its address, its SHA-256 (8 hex digits or more of it) and what it was trained with."""
-
-    url: str
-    sha256: str
-    normalize: Normalization
 
 
 def _cifar(file: str, sha256: str = "") -> Published:
