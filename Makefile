@@ -7,7 +7,7 @@ BIN := .venv/bin
 help:
 	@echo "make setup    create .venv with everything, development tools included, and the command espalier in it"
 	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
-	@echo "make test     run the test suite (at most 8 minutes on two cores)"
+	@echo "make test     run the test suite (about 10 minutes on two cores)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    measure every speed that docs/benchmarks.md claims; attempts, too, with WEIGHTS= and DATA="
 	@echo "make peers    compare with Torch-Pruning; needs WEIGHTS=, DATA= and DIR= (hours; can be repeated)"
@@ -42,7 +42,7 @@ app: .venv/package
 
 test: .venv/dev
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: .venv/dev
 	@echo "ruff, then mypy"
