@@ -54,6 +54,7 @@ LEVELS = (
     "prune",
     "pipeline interface",
     "jobs",
+    "doctor",
     "cli",
     "__main__",
 )

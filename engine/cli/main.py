@@ -8,12 +8,12 @@ import typer
 from typer.exceptions import TyperException
 
 from engine.cli.commands import app as dashboard
-from engine.cli.commands import catalog, device, runs, steps
+from engine.cli.commands import catalog, device, doctor, runs, steps
 from engine.cli.console import complain, describe_bug
 from engine.errors import RequestError, WorkError
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
-for commands in (dashboard, catalog, runs, steps):
+for commands in (dashboard, catalog, runs, steps, doctor):
     app.add_typer(commands.app)
 app.add_typer(device.app, name="device")
 

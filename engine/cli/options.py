@@ -32,3 +32,11 @@ def store_in(results: Path) -> Store:
     except (OSError, RuntimeError) as error:  # a name that is too long, ~somebody who has no home here
         reason = error.strerror if isinstance(error, OSError) else error
         raise RequestError(f"the results folder {messages.quote(str(results))} cannot be used: {reason}") from None
+
+
+def store_to_read(results: Path) -> Store:
+    """The same for a command that only looks; where there is no folder yet, it is made."""
+    store = store_in(results)
+    if not store.root.exists():
+        store.prepare()
+    return store

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from engine.boards.sanitize import printable
+from engine.errors import WorkError
 from engine.storage.job_folder import Job
 
 _REFRESH_SECONDS = 0.5
+_LONGEST = 200  # characters of a message
 
 
 @contextmanager
@@ -23,8 +26,7 @@ def show_progress(folder: Job) -> Iterator[None]:
 
         def follow() -> None:
             while not stop.wait(_REFRESH_SECONDS):
-                status = folder.status()
-                bar.update(task, completed=status.progress, description=status.message)
+                _update(bar, task, folder)
 
         watcher = threading.Thread(target=follow, daemon=True)
         watcher.start()
@@ -33,5 +35,11 @@ def show_progress(folder: Job) -> Iterator[None]:
         finally:
             stop.set()
             watcher.join()
-            status = folder.status()
-            bar.update(task, completed=status.progress, description=status.message)
+            _update(bar, task, folder)
+
+
+def _update(bar: Progress, task: TaskID, folder: Job) -> None:
+    """Shows how the job stands; what is shown stays while its status cannot be read, which the job itself will say."""
+    with suppress(WorkError):
+        status = folder.status()
+        bar.update(task, completed=status.progress, description=printable(status.message, _LONGEST))

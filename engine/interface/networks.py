@@ -10,6 +10,7 @@ from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
 from engine.interface import settings
 from engine.interface.foreign import ModuleState, working_copy
+from engine.storage.atomic import behind_links, prepare_folder
 from engine.surgery import plan as plans
 from engine.surgery import serialization
 from engine.surgery.plan import Plan
@@ -66,5 +67,7 @@ def export(model: nn.Module, path: str | Path, image: tuple[int, int, int] = (3,
     file = Path(path).expanduser()
     if file.is_dir():
         raise RequestError(f"{file} is a folder; give export the name of a file")
-    onnx.export(working_copy(model, size), size, file)
+    target = behind_links(file)
+    prepare_folder(target.parent)
+    onnx.export(working_copy(model, size), size, target)
     return file

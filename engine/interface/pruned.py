@@ -113,6 +113,8 @@ class PrunedModel:
             raise RequestError(f"{folder} exists and is not empty; name a new folder")
         part = folder.with_name(f".~{uuid.uuid4().hex[:8]}~{folder.name}")
         try:
+            with as_work_error(folder):
+                part.mkdir(parents=True)
             serialization.write(self.module, self.plan, part / "plan.json", part / "weights.safetensors")
             onnx.export(self.module, self.plan.image, part / "model.onnx")
             with as_work_error(folder):

@@ -56,7 +56,7 @@ def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> State:
     state = job.status().state
     if state != "queued":
         return state
-    if job.cancel_mark.exists():
+    if job.is_cancel_requested():
         job.end("cancelled", "cancelled before it was started")
         return "cancelled"
     job.lock.sign()
@@ -80,10 +80,10 @@ def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[State,
         stop.stopped = True
     except Exception as error:
         stop.open = False
-        failure = _sentence(job, error)
+        failure = "" if stop.stopped else _sentence(job, error)
     if not stop.stopped:
         return "failed", failure
-    if job.cancel_mark.exists():
+    if job.is_cancel_requested():
         return "cancelled", f"cancelled; resume {job.resumes}"
     return "interrupted", f"interrupted; resume {job.resumes}"
 

@@ -4,10 +4,12 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 
+from engine.errors import WorkError
 from engine.storage.job_folder import Job
 from engine.storage.locks import Process
 
@@ -32,15 +34,18 @@ class Child:
             _kill_group(self.popen.pid)  # before it is reaped: until then nobody else can have its number
             self.code = self.popen.wait()
             self.popen = None
-        if not self.job.lock.is_taken():
-            return True
+        try:
+            if not self.job.lock.is_taken():
+                return True
+        except WorkError:
+            return True  # nobody may look any more: that is said when the job is settled
         signer = self.job.lock.signer()
-        if signer and not signer.alive():
+        if signer and signer.is_of_this_boot() and not signer.alive():
             _kill_session(signer.pid)
         return False
 
     def stop(self, grace: float) -> None:
-        """Sends SIGTERM once; `grace` seconds later ends its whole process group."""
+        """Sends SIGTERM once; `grace` seconds later ends its whole process group. Not to another user's."""
         now = time.monotonic()
         if self.stopped_at is None:
             self.stopped_at = now
@@ -54,7 +59,8 @@ class Child:
             return
         if number == signal.SIGKILL:
             _kill_group(process.pid)
-        process.signal(number)
+        with suppress(PermissionError):
+            process.signal(number)
 
 
 def _kill_group(leader: int) -> None:

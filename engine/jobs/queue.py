@@ -5,27 +5,32 @@ job waits when its folder says so; the index only makes that quick to ask. Whoev
 lock, which a child process holds for its whole life: so no job is started, cancelled or resumed under a living child.
 """
 
+import os
 import signal
 import time
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypedDict, Unpack
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.run import RunSpec
-from engine.storage import atomic
+from engine.storage.index_rows import Head
 from engine.storage.job_folder import Job, Run, Timing
 from engine.storage.records import event
-from engine.storage.records.status import ENDED, STATES, TimesChanges
+from engine.storage.records.status import ENDED, RESUMABLE, STATES, TimesChanges
 from engine.storage.store import Store
 
 MAX_CRASHES = 3
-_OWN = "SELECT job_id, kind, lane FROM jobs WHERE kind != 'gallery' AND "
-_WAITING = _OWN + "NOT foreground AND state = 'queued' ORDER BY queued, job_id"
-_UNENDED = _OWN + "NOT foreground AND state IN ('queued', 'running', 'interrupted') ORDER BY queued, job_id"
-_STRAY = _OWN + "(state IN ('running', 'interrupted') OR state = 'queued' AND foreground) ORDER BY queued, job_id"
+_UNENDED = ("queued", "running", "interrupted")
+
+Report = Callable[[Job, Exception], None]  # of what went wrong with a job
+
+
+def _raise(job: Job, error: Exception) -> None:
+    raise error
 
 
 class _Counts(TypedDict, total=False):
@@ -65,38 +70,42 @@ class Queue:
         RequestError when it has ended already or is a gallery job.
         """
         job = self._user_job(job_id, "cancelled")
-        if job.lock.owner() is None:
-            with job.lock.holding(wait=1.0) as acquired:
-                if acquired:
-                    self._refuse_ended(job)
-                    job.end("cancelled", "cancelled while nobody worked on it")
-                    return
-        self._refuse_ended(job)
-        with atomic.as_work_error(job.cancel_mark):
-            job.cancel_mark.touch()
-        owner = job.lock.owner()
-        if owner is not None:
-            owner.signal(signal.SIGTERM)
+        with _refuse_deleted(job):
+            if job.lock.owner() is None:
+                with job.lock.holding(wait=1.0) as acquired:
+                    if acquired:
+                        self._refuse_ended(job)
+                        job.end("cancelled", "cancelled while nobody worked on it")
+                        return
+            self._refuse_ended(job)
+            job.ask_to_cancel()
+            owner = job.lock.owner()
+            if owner is not None:
+                with suppress(PermissionError):  # another user's: that one's worker sees the mark
+                    owner.signal(signal.SIGTERM)
 
     def resume(self, job_id: str) -> Job:
         """Puts an interrupted, failed or cancelled job back at the queue's end; a run goes on from its last step.
 
-        So is one whose status is running while its process is dead.
+        So is one whose status is running while its process is dead, and one whose status is damaged. One that waits
+        there already keeps its place.
         """
         job = self._user_job(job_id, "resumed")
-        state = job.status().state
-        refusal = f"{job_id} is {state}; only an interrupted, failed or cancelled {job.noun} can be resumed"
-        if state in ("queued", "done"):
-            raise RequestError(refusal)
-        # A child that has just ended may still be leaving.
-        with job.lock.holding(wait=0.0 if state == "running" else 5.0) as acquired:
-            if not acquired and state == "running":
+        with _refuse_deleted(job):
+            status = job.status_or_new()
+            if status.state == "queued" and not status.foreground and not job.lock.is_taken():
+                return job
+            refusal = f"{job_id} is {status.state}; only an interrupted, failed or cancelled {job.noun} can be resumed"
+            if status.state == "done":
                 raise RequestError(refusal)
-            if not acquired:
-                raise RequestError(f"{job_id} is still being worked on; try again in a moment")
-            with atomic.as_work_error(job.cancel_mark):
-                job.cancel_mark.unlink(missing_ok=True)
-            self._requeue(job, f"waiting; {job.resumes}", crashes=0)
+            # A child that has just ended may still be leaving.
+            with job.lock.holding(wait=5.0 if status.state in RESUMABLE else 0.0) as acquired:
+                if not acquired and status.state not in RESUMABLE:
+                    raise RequestError(refusal)
+                if not acquired:
+                    raise RequestError(f"{job_id} is still being worked on; try again in a moment")
+                job.forget_to_cancel()
+                self._requeue(job, f"waiting; {job.resumes}", crashes=0)
         return job
 
     def refuse_while_timed(self, device: str) -> None:
@@ -109,56 +118,69 @@ class Queue:
 
     def counts(self) -> dict[str, int]:
         """How many of the user's jobs are in each state, every state named."""
-        rows = self.store.index.query("SELECT state, count(*) FROM jobs WHERE kind != 'gallery' GROUP BY state")
-        return {**dict.fromkeys(STATES, 0), **{str(state): int(count) for state, count in rows}}
+        states = Counter("interrupted" if self.store.is_lost(head) else head.state for head in self._own())
+        return {state: states[state] for state in STATES}
 
     def queued_ids(self) -> list[str]:
         """The ids of the queued jobs in the order in which those of a lane will start."""
-        return [job_id for job_id, _, _ in self.store.index.query(_WAITING)]
+        return [head.job_id for head in self._own() if head.state == "queued" and not head.foreground]
 
-    # -- for the worker, of which there is one
+    def has_work(self, user: int | None = None) -> bool:
+        """Whether a worker would have something to do; with `user`, a number of the system, for that one."""
+        waiting = [head for head in self._own() if not head.foreground and head.state in _UNENDED]
+        return any(user is None or _owner(self.store.job_of(head)) == user for head in waiting)
 
-    def next(self, busy_lanes: Collection[str] = ()) -> LaneJob | None:
-        """The job that is to start now in one of the lanes that are not busy."""
-        for lane_job in self._lane_jobs(_WAITING, busy_lanes):
+    # -- for the worker, of which there is one. What is wrong with one job is reported, and stops no other.
+
+    def next(
+        self, busy_lanes: Collection[str] = (), skip: Collection[str] = (), report: Report = _raise
+    ) -> LaneJob | None:
+        """The job that is to start now in one of the lanes that are not busy, and none of those in `skip`."""
+        for lane_job in self._lane_jobs(("queued",), busy_lanes):
             job = lane_job.job
-            with _unless_deleted(job):
-                if job.cancel_mark.exists():
+            if job.id in skip:
+                continue
+            with _each(job, report):
+                if job.is_cancel_requested():
                     self.settle(job)
-                elif not job.lock.is_taken():
+                elif not job.lock.is_taken() and is_ours(job):
                     return lane_job
         return None
 
-    def find_orphan(self, busy_lanes: Collection[str] = ()) -> LaneJob | None:
+    def find_orphan(self, busy_lanes: Collection[str] = (), report: Report = _raise) -> LaneJob | None:
         """A job of the queue that a child works on already: one to watch instead of starting another."""
         for lane_job in self._lane_jobs(_UNENDED, busy_lanes):
-            with _unless_deleted(lane_job.job):
-                if lane_job.job.lock.is_taken():
+            with _each(lane_job.job, report):
+                if lane_job.job.lock.is_taken() and is_ours(lane_job.job):
                     return lane_job
         return None
 
-    def reconcile(self, child_ids: Collection[str] = ()) -> None:
+    def reconcile(self, child_ids: Collection[str] = (), report: Report = _raise) -> None:
         """Brings every job whose process is dead to the state it is to have: cancelled, queued again, or failed.
 
         Not those in `child_ids`: whoever watches a child settles its job.
         """
         self.store.sweep()
-        for lane_job in self._lane_jobs(_STRAY):
-            job = lane_job.job
-            with _unless_deleted(job):
-                if job.id not in child_ids and not job.lock.is_taken():
+        for head in self._own():
+            if head.job_id in child_ids or not (head.state in ("running", "interrupted") or head.foreground):
+                continue
+            job = self.store.job_of(head)
+            with _each(job, report):
+                if head.state in _UNENDED and not job.lock.is_taken() and is_ours(job):
                     self.settle(job)
 
     def settle(self, job: Job, *, crashed: bool = False) -> None:
         """The same for one job, nothing while a process works on it; `crashed`: a child ended before it set a state."""
-        with _unless_deleted(job), job.lock.holding() as acquired:
+        with _each(job, _raise), job.lock.holding() as acquired:
             if not acquired:
                 return
+            if crashed and not is_readable(job):
+                job.write_status(job.status_or_new())
             status = job.status()
             state = status.state
             if state in ENDED:
                 return
-            if job.cancel_mark.exists():
+            if job.is_cancel_requested():
                 job.end("cancelled", f"cancelled; resume {job.resumes}")
             elif status.foreground:
                 if state != "interrupted":
@@ -172,7 +194,7 @@ class Queue:
         try:
             status, steps = job.status(), job.steps()
         except WorkError as error:
-            job.end("failed", str(error))
+            job.end("failed", f"{error}; resume {job.resumes}")
             return
         crashes = 1 if steps > status.steps else status.crashes + 1
         job.append_event(event.CrashEvent(crashes=crashes))
@@ -200,14 +222,14 @@ class Queue:
             raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be {verb}")
         return job
 
-    def _lane_jobs(self, sql: str, busy_lanes: Collection[str] = ()) -> list[LaneJob]:
-        rows = self.store.index.query(sql)
-        return [LaneJob(self._job(job_id, kind), lane) for job_id, kind, lane in rows if lane not in busy_lanes]
+    def _own(self) -> list[Head]:
+        """The user's jobs in the order in which they came into the queue."""
+        heads = [head for head in self.store.index.heads() if head.kind != "gallery"]
+        return sorted(heads, key=lambda head: (head.queued, head.job_id))
 
-    def _job(self, job_id: str, kind: str) -> Job:
-        if kind == "timing":
-            return Timing(self.store.timings_folder / job_id)
-        return Run(self.store.folder / job_id)
+    def _lane_jobs(self, states: Collection[str], busy_lanes: Collection[str]) -> list[LaneJob]:
+        heads = [head for head in self._own() if head.state in states and not head.foreground]
+        return [LaneJob(self.store.job_of(head), head.lane) for head in heads if head.lane not in busy_lanes]
 
     @staticmethod
     def _refuse_ended(job: Job) -> None:
@@ -218,11 +240,43 @@ class Queue:
             )
 
 
+def is_ours(job: Job) -> bool:
+    """Whether this user may work on a job: its folder may be another user's, who did not let others write to it."""
+    return os.access(job.path, os.W_OK | os.X_OK)
+
+
+def _owner(job: Job) -> int | None:
+    try:
+        return job.path.lstat().st_uid
+    except FileNotFoundError:
+        return None
+
+
+def is_readable(job: Job) -> bool:
+    """Whether the job's status is whole."""
+    try:
+        job.status()
+    except WorkError:
+        return False
+    return True
+
+
 @contextmanager
-def _unless_deleted(job: Job) -> Iterator[None]:
-    """What goes wrong inside does not matter when the run was deleted since it was listed."""
+def _refuse_deleted(job: Job) -> Iterator[None]:
+    """What goes wrong with a job that somebody deletes in the middle is that."""
     try:
         yield
     except WorkError:
-        if job.path.exists():
+        if os.path.lexists(job.path):
             raise
+        raise RequestError(f"{job.id} was deleted in the meantime") from None
+
+
+@contextmanager
+def _each(job: Job, report: Report) -> Iterator[None]:
+    """What goes wrong with one job inside is reported, unless the job was deleted since it was listed."""
+    try:
+        yield
+    except (RequestError, WorkError, OSError) as error:
+        if os.path.lexists(job.path):
+            report(job, error)

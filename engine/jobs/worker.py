@@ -5,36 +5,28 @@ results folder, held by a lock. It may die at any moment: its children go on alo
 instead of starting others. `python -m engine.jobs.worker RESULTS` starts a detached one.
 """
 
-import math
 import os
 import signal
 import subprocess
 import sys
-import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from types import FrameType
 
 from engine.errors import RequestError, WorkError
-from engine.jobs.child_process import Child
+from engine.jobs.crew import PROJECT, Command, Crew, Stop
 from engine.jobs.queue import Queue
 from engine.jobs.signals import handle_signals
-from engine.storage import directories
+from engine.storage import files
 from engine.storage.atomic import as_work_error
 from engine.storage.job_folder import Job
 from engine.storage.locks import Lock, Process
 from engine.storage.store import Store
 
-PROJECT = directories.PACKAGES
 GRACE_SECONDS = 10.0  # from SIGTERM to SIGKILL
-POLL_SECONDS = 0.1
-LOOK_SECONDS = 0.5  # between two looks at the queue while nothing ends
-BEAT_SECONDS = 2.0
 ALREADY = 3  # exit status of a process that found a worker and became none
 HUNG_SECONDS = 120.0  # a worker without a heartbeat for so long is replaced
-
-Command = Callable[[Store, Job], list[str]]
 
 
 class OccupiedError(RequestError):
@@ -56,13 +48,23 @@ def worker_of(store: Store) -> Process | None:
     return _lock(store).owner()
 
 
-def settle_lost(store: Store) -> None:
-    """Brings jobs whose process is dead to the state that they are to have, unless a worker lives, which sees to that.
+def has_worker(store: Store) -> bool:
+    """Whether a worker lives, be it another user's or on another computer."""
+    return _lock(store).is_taken()
 
-    For whoever is about to show how jobs stand: after a power cut nobody else would notice that they stand still.
+
+def replace_lost(store: Store) -> None:
+    """Starts a worker in the place of one that ended before the queue did: by a power cut, or because it was stopped.
+
+    For whoever is about to show how this user's jobs stand. It brings those whose process is dead to the state that
+    they are to have, and goes on with them. Where it cannot start there is none, which keeps nobody from looking.
     """
-    if worker_of(store) is None:
-        Queue(store).reconcile()
+    lock = _lock(store)
+    if lock.signer() is None or (lock.is_taken() and lock.age() <= HUNG_SECONDS) or not store.is_writable():
+        return
+    if Queue(store).has_work(os.geteuid()):
+        with suppress(WorkError):
+            start_detached(store)
 
 
 def start_detached(store: Store, command: Callable[[Store], list[str]] = worker_command) -> bool:
@@ -74,7 +76,8 @@ def start_detached(store: Store, command: Callable[[Store], list[str]] = worker_
     lock = _lock(store)
     signer = lock.signer()
     if lock.is_taken() and signer and lock.age() > HUNG_SECONDS:
-        signer.signal(signal.SIGKILL)
+        with suppress(PermissionError):  # another user's: the new one will say that it lives
+            signer.signal(signal.SIGKILL)
     elif lock.is_taken():
         return False
     process = subprocess.run(
@@ -99,7 +102,6 @@ def work(store: Store, drain: bool = False, command: Command = child_command, *,
     """
     lock = _lock(store)
     _acquire(lock, store)
-    lock.sign()
     _loop(store, lock, drain, command, grace)
 
 
@@ -107,120 +109,38 @@ def detach(store: Store, command: Command = child_command) -> None:
     """Turns this process into a detached, draining worker; returns in the parent, that can then end, at once.
 
     Forks with the lock held, so that whoever waits for this process knows that the worker is there. RequestError when
-    another one lives.
+    another one lives, WorkError when there is no log to write to.
     """
-    lock = _lock(store)
-    _acquire(lock, store)
-    if os.fork():
-        return
-    status = 1
-    try:
-        os.setsid()
-        _redirect_output(store.root / "worker.log")
-        lock.sign()
-        _loop(store, lock, True, command, GRACE_SECONDS)
-        status = 0
-    except (RequestError, WorkError) as error:
-        print(error, file=sys.stderr)
-    except Exception:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(status)
-
-
-class _Stop:
-    """What SIGTERM and SIGINT do: note that the worker is to stop."""
-
-    requested = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+    store.prepare()
+    with _opened_log(store) as log:
+        lock = _lock(store)
+        _acquire(lock, store)
+        if os.fork():
+            return
+        status = 1
+        try:
+            os.setsid()
+            _redirect_output(log)
+            _loop(store, lock, True, command, GRACE_SECONDS)
+            status = 0
+        except (RequestError, WorkError) as error:
+            print(error, file=sys.stderr)
+        except Exception:
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(status)
 
 
 def _loop(store: Store, lock: Lock, drain: bool, command: Command, grace: float) -> None:
+    stop = Stop()
+    crew = Crew(store, lock, command, grace)
     try:
-        stop = _Stop()
         with handle_signals(stop):
-            _Crew(store, lock, command, grace).work(stop, drain)
+            crew.work(stop, drain)
     finally:
-        lock.release()
-
-
-class _Crew:
-    """The children at work, by lane."""
-
-    def __init__(self, store: Store, lock: Lock, command: Command, grace: float) -> None:
-        self.queue = Queue(store)
-        self.store, self.lock, self.command, self.grace = store, lock, command, grace
-        self.children: dict[str, Child] = {}
-        self._last_look = self._last_beat = -math.inf
-
-    def work(self, stop: _Stop, drain: bool) -> None:
-        """Until a signal to stop, when all children have ended or, with `drain`, the queue is empty."""
-        while not (stop.requested and not self.children):
-            if not stop.requested and self._is_due():
-                self._start_children()
-                if drain and not self.children and self._release_if_empty():
-                    return
-            self._watch(stop.requested)
-            self._beat()
-            time.sleep(POLL_SECONDS)
-
-    def _is_due(self) -> bool:
-        """Whether it is time to look at the queue; a look costs a few stats a job."""
-        if time.monotonic() - self._last_look < LOOK_SECONDS:
-            return False
-        self._last_look = time.monotonic()
-        return True
-
-    def _start_children(self) -> None:
-        """A child for every lane that has none and a job."""
-        self.queue.reconcile({child.job.id for child in self.children.values()})
-        while orphan := self.queue.find_orphan(self.children):
-            self.children[orphan.lane] = Child(orphan.job, None)
-        while waiting_job := self.queue.next(self.children):
-            self.children[waiting_job.lane] = self._start_child(waiting_job.job)
-
-    def _release_if_empty(self) -> bool:
-        # Let go first, then look again: who submits meanwhile sees no worker, or is seen.
-        self.lock.release()
-        if self.queue.next() is None or not self.lock.acquire(sign=True):
-            return True
-        self._last_look = -math.inf
-        return False
-
-    def _start_child(self, job: Job) -> Child:
-        path = job.path / "log.txt"
-        with as_work_error(path), path.open("ab") as log:
-            popen = subprocess.Popen(
-                self.command(self.store, job),
-                cwd=PROJECT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return Child(job, popen)
-
-    def _watch(self, stopping: bool) -> None:
-        for lane, child in list(self.children.items()):
-            if child.has_ended():
-                del self.children[lane]
-                self._settle(child)
-                self._last_look = -math.inf
-            elif stopping or child.job.cancel_mark.exists():
-                child.stop(self.grace)
-
-    def _settle(self, child: Child) -> None:
-        stopped_with_this_worker = child.stopped_at is not None and not child.job.cancel_mark.exists()
-        if not stopped_with_this_worker:
-            self.queue.settle(child.job, crashed=child.code != 0)
-
-    def _beat(self) -> None:
-        if time.monotonic() - self._last_beat > BEAT_SECONDS:
-            self._last_beat = time.monotonic()
-            self.lock.beat()
+        # The signature of a worker that was stopped by something else makes the next one who looks start another.
+        lock.release(signature=stop.requested and not stop.by_user and crew.has_work())
 
 
 def _acquire(lock: Lock, store: Store) -> None:
@@ -229,18 +149,26 @@ def _acquire(lock: Lock, store: Store) -> None:
         owner = lock.owner()
         holder = f" (process {owner.pid})" if owner else ""
         raise OccupiedError(f"another worker{holder} works the queue of {store.root} already; one is enough")
+    with suppress(WorkError):  # a full disk; it is signed with the first heartbeat
+        lock.sign()  # from here on whoever finds it lost replaces it
 
 
 def _lock(store: Store) -> Lock:
     return Lock(store.root / ".worker.lock")
 
 
-def _redirect_output(log: Path) -> None:
+@contextmanager
+def _opened_log(store: Store) -> Iterator[int]:
+    log = store.root / "worker.log"
+    with as_work_error(log), files.opened(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as descriptor:
+        yield descriptor
+
+
+def _redirect_output(log: int) -> None:
     """Leaves the terminal: nothing to read, and output goes to `log`."""
-    null = os.open(os.devnull, os.O_RDONLY)
-    log_file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for source, target in ((null, 0), (log_file, 1), (log_file, 2)):
-        os.dup2(source, target)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    for target in (1, 2):
+        os.dup2(log, target)
 
 
 def main(arguments: list[str], command: Command = child_command) -> int:

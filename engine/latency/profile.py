@@ -41,7 +41,7 @@ from engine.latency.table import (
 )
 from engine.measure import machine
 from engine.spec.run import TargetSpec
-from engine.storage.atomic import write_json
+from engine.storage.atomic import prepare_folder, write_json
 from engine.surgery import plan
 
 Kind = Literal["layers", "channels", "layers-channels"]
@@ -89,6 +89,7 @@ def measure_table(
     )
     table = replace(draft, calibration=_fit_calibration(draft, module, structure, threads))
     if file is not None:
+        prepare_folder(file.parent)
         write_json(file, table.to_json())
     return table
 

@@ -133,7 +133,7 @@ class Recorder:
 
     def checkpoint(self, number: int) -> Path:
         """Where the training of a step keeps what it resumes from."""
-        return self.folder.checkpoint / f"p{number}.safetensors"
+        return self.folder.checkpoint_file(number)
 
     def report(self, key: StepKey, message: str, part: float = 0.0) -> None:
         """Write to the folder what is going on; `part` is how much of the step's units is done."""

@@ -19,7 +19,7 @@ from engine.latency import host_timing, profile
 from engine.measure import machine
 from engine.pipeline.inputs import load_network
 from engine.spec.run import RunSpec
-from engine.storage.atomic import atomic_write, write_json
+from engine.storage.atomic import atomic_write, behind_links, write_json
 from engine.storage.job_folder import Run
 from engine.surgery import serialization
 from engine.surgery.plan import replay
@@ -28,7 +28,6 @@ from engine.zoo.build import build
 
 OPSETS = range(9, 18)  # what the exporter writes with an IR version that old runtimes read
 MOST_IMAGES = 1024  # in a timed batch
-MOST_CLASSES = 100_000
 
 
 def scores(spec: RunSpec, scope: str, split: str) -> dict[str, Any]:
@@ -63,23 +62,21 @@ def _block_scores(calibration: Calibration, blocks: list[Block], criterion: str)
 
 def table(spec: RunSpec, out: Path, results: Path) -> dict[str, Any]:
     """Measure the layers of the baseline on this machine, and write the table that predicts latency."""
-    _check_out(out)
+    file = _check_out(out)
     inputs = load_network(spec)
-    write_json(out, profile.measure_table(inputs.network.module, inputs.network.structure, results).to_json())
+    write_json(file, profile.measure_table(inputs.network.module, inputs.network.structure, results).to_json())
     return {"out": str(out), "bytes": out.stat().st_size}
 
 
 def apply(plan_file: Path, weights: Path, out: Path) -> dict[str, Any]:
     """Replay a plan on the baseline's weights and write those of the cut network."""
-    _check_out(out, plan_file, weights)
+    file = _check_out(out, plan_file, weights)
     plan = serialization.read_plan(plan_file)
-    if plan.classes > MOST_CLASSES:
-        raise RequestError(f"the plan is for {plan.classes:,} classes; at most {MOST_CLASSES:,} are taken")
     built = build(plan.model, plan.classes, plan.image, str(weights))
     if built.name != plan.model or not built.pretrained:
         raise RequestError(f"weights {weights} are {', '.join(built.notes)}, and the plan is for {plan.model}")
     state = replay(plan, built.module).state_dict()
-    with atomic_write(out) as part:
+    with atomic_write(file) as part:
         part.write_bytes(save({name: tensor.contiguous() for name, tensor in state.items()}))
     return {"out": str(out), "bytes": out.stat().st_size}
 
@@ -90,10 +87,10 @@ def export(run: Run, point: int, opset: int, out: Path, *, int8: bool = False) -
         raise RequestError(f"opset must be {OPSETS[0]} to {OPSETS[-1]} (got {opset})")
     if int8 and opset != onnx.OPSET:
         raise RequestError(f"--int8 writes opset {onnx.OPSET} only (got {opset}); leave --opset out")
-    _check_out(out)
+    file = _check_out(out)
     module, plan = serialization.read(_file(run, point, "plan.json"), _file(run, point, "safetensors"))
     if not int8:
-        onnx.export(module, plan.image, out, opset)
+        onnx.export(module, plan.image, file, opset)
         return {"out": str(out), "bytes": out.stat().st_size, "opset": opset}
     data = _data(run.spec())
     if data.image != plan.image:
@@ -101,7 +98,7 @@ def export(run: Run, point: int, opset: int, out: Path, *, int8: bool = False) -
     with tempfile.TemporaryDirectory(prefix="espalier-export-") as scratch:
         float_file = Path(scratch) / "float.onnx"
         onnx.export(module, plan.image, float_file)
-        quantize.quantize_on_data(float_file, out, data)
+        quantize.quantize_on_data(float_file, file, data)
     return {"out": str(out), "bytes": out.stat().st_size, "opset": opset, "int8": True}
 
 
@@ -139,8 +136,8 @@ def _file(run: Run, point: int, suffix: str) -> Path:
     return path
 
 
-def _check_out(out: Path, *sources: Path) -> None:
-    """RequestError when `out` cannot become a file, or is one of those that the work starts from."""
+def _check_out(out: Path, *sources: Path) -> Path:
+    """Where to write; RequestError when `out` cannot become a file, or is one of those that the work starts from."""
     if out.is_dir():
         raise RequestError(f"{out} is a folder; give --out the name of a file")
     if out.exists() and not out.is_file():
@@ -149,3 +146,4 @@ def _check_out(out: Path, *sources: Path) -> None:
         raise RequestError(f"there is no folder {out.parent} to write {out.name} in")
     if any(file.exists() and out.exists() and out.samefile(file) for file in sources):
         raise RequestError(f"{out} is what the plan is replayed from; give --out another name")
+    return behind_links(out)

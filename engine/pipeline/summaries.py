@@ -8,7 +8,7 @@ from engine.errors import RequestError, WorkError, concerns
 from engine.graph.summary import ModelSummary
 from engine.spec import catalog
 from engine.spec.run import DataSpec
-from engine.storage.atomic import read_json, write_json
+from engine.storage.atomic import prepare_folder, read_json, write_json
 from engine.storage.store import Store
 
 
@@ -46,9 +46,16 @@ def _load_or_compute(name: str, results: Path, compute: Callable[[], ModelSummar
     summary = _read_stored(file)
     if summary is None:
         summary = compute()
-        Store(results).prepare()
-        write_json(file, summary.to_json())
+        _keep(summary, file, results)
     return summary
+
+
+def _keep(summary: ModelSummary, file: Path, results: Path) -> None:
+    store = Store(results)
+    if store.is_writable():
+        store.prepare()
+        prepare_folder(file.parent)
+        write_json(file, summary.to_json())
 
 
 def _read_stored(file: Path) -> ModelSummary | None:

@@ -9,9 +9,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import from_json
+
 from engine.errors import WorkError
+from engine.storage import files, permissions
 
 _LEFTOVER = ".~"  # how the name of a file that is still being written begins
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
+# Far more than is ever written here, and little enough to be read without harm.
+MOST_JSON = 64 * files.MIB  # bytes of a document
+MOST_LINE = 16 * files.MIB  # bytes of a line
+MOST_LINES = 2048 * files.MIB  # bytes of a file of lines
 
 
 @contextmanager
@@ -20,133 +29,157 @@ def as_work_error(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in _FULL:
             raise WorkError(f"the disk is full: {path} could not be written; free some space and try again") from error
+        blocked = permissions.unwritable(path) if error.errno in _FORBIDDEN else None
+        if blocked is not None:
+            raise WorkError(f"{blocked} {permissions.lacks_permission(blocked)}") from error
         raise WorkError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error, or what caused it, is that a disk or a quota is full."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _FULL:
+            return True
+        cause = cause.__cause__
+    return False
+
+
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, mode: int | None = None) -> Iterator[Path]:
     """A path beside `path` to write to; on success it is fsynced and takes the name, on failure it is removed.
 
-    The path given keeps the suffix of `path`, for writers that look at it. Raises WorkError for what the disk refuses.
+    The path given keeps the suffix of `path`, for writers that look at it. The folder must be there, and no link; the
+    file gets its group and mode, or `mode`. Raises WorkError for what the disk refuses.
     """
     part = path.with_name(f"{_LEFTOVER}{uuid.uuid4().hex[:8]}~{path.name}")
-    with as_work_error(path):
+    with as_work_error(path), files.held_folder(path.parent) as folder:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             yield part
-            _sync(part)
-            part.replace(path)
+            with files.opened(part) as descriptor:
+                if mode is None:
+                    files.share(descriptor, folder)
+                else:
+                    os.fchmod(descriptor, mode)
+                os.fsync(descriptor)
+            os.replace(part.name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
         finally:
             part.unlink(missing_ok=True)
-        _sync(path.parent)
+        os.fsync(folder)
 
 
 def remove_leftovers(folder: Path) -> None:
     """Removes what a killed process was still writing in `folder`; nobody else may be writing there."""
+    if files.kind_of(folder) != "a folder":
+        return  # a link: what is behind it is not ours
     with as_work_error(folder):
         for part in folder.glob(f"{_LEFTOVER}*"):
             part.unlink(missing_ok=True)
 
 
+def prepare_folder(path: Path) -> None:
+    """Makes a folder and those above it; one that is there already is fine. WorkError for what the disk refuses."""
+    with as_work_error(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        files.make_folder(path)
+
+
+def behind_links(path: Path) -> Path:
+    """Where a file that a user names is to be written: links to its folder are followed, as everywhere else."""
+    return Path(os.path.realpath(path.parent)) / path.name  # unlike Path.resolve fine with a link loop
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes `value` as indented JSON, whole."""
-    text = _dumps(path, value, indent=1)
+    data = _dumps(path, value, indent=1)
     with atomic_write(path) as part:
-        part.write_text(text + "\n", encoding="utf-8")
+        part.write_bytes(data + b"\n")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; WorkError when it is missing or is none."""
+def read_json(path: Path, most: int = MOST_JSON, *, links: bool = False) -> dict[str, Any]:
+    """The JSON object in `path`, of at most `most` bytes; WorkError when it is missing or is none."""
     try:
-        value = json.loads(path.read_bytes())
+        data = files.read_bytes(path, most, links=links)
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-    except ValueError:
-        raise WorkError(f"{path} is damaged: it is not JSON") from None
+    return parse_object(data, path, "it")
+
+
+def parse_object(data: bytes, path: Path, what: str) -> dict[str, Any]:
+    """The JSON object in `data`, which is `what` of the file; WorkError when it is none."""
+    try:
+        value = from_json(data, allow_inf_nan=False)  # nested 200 deep at most
+    except (ValueError, RecursionError):
+        raise WorkError(f"{path} is damaged: {what} is not JSON") from None
     if not isinstance(value, dict):
-        raise WorkError(f"{path} is damaged: it holds no JSON object")
+        raise WorkError(f"{path} is damaged: {what} holds no JSON object")
     return value
 
 
 def append_line(path: Path, value: dict[str, Any]) -> None:
     """Appends `value` as one JSON line and fsyncs; a torn last line is cut off first, a failed append is taken back."""
-    line = _dumps(path, value).encode() + b"\n"
-    with as_work_error(path):
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    line = _dumps(path, value) + b"\n"
+    with as_work_error(path), files.opened(path, os.O_RDWR | os.O_CREAT | os.O_APPEND) as fd:
+        end = _end_of_last_line(fd)
+        os.ftruncate(fd, end)
         try:
-            end = _end_of_last_line(fd)
+            _write_all(fd, line)
+            os.fsync(fd)
+        except OSError:
             os.ftruncate(fd, end)
-            try:
-                _write_all(fd, line)
-                os.fsync(fd)
-            except OSError:
-                os.ftruncate(fd, end)
-                raise
-        finally:
-            os.close(fd)
+            raise
 
 
-def read_lines(path: Path, offset: int = 0) -> tuple[list[dict[str, Any]], int]:
-    """The JSON lines from byte `offset` on, and the offset to read on from; a torn last line is left for later."""
-    data, end = read_text_lines(path, offset)
-    documents: list[dict[str, Any]] = []
-    for number, line in enumerate(data, 1):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            raise WorkError(f"{path} is damaged: line {number} after byte {offset} is not JSON") from None
-        if not isinstance(value, dict):
-            raise WorkError(f"{path} is damaged: line {number} after byte {offset} holds no JSON object")
-        documents.append(value)
-    return documents, end
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The finished JSON lines; nothing for a missing file, WorkError for a line that is none."""
+    return [parse_object(line, path, f"line {number}") for number, line in enumerate(lines(path), 1)]
 
 
-def read_text_lines(path: Path, offset: int = 0) -> tuple[list[str], int]:
-    """The finished lines from byte `offset` on, and the offset after the last of them; nothing for a missing file."""
+def lines(path: Path) -> Iterator[bytes]:
+    """The finished lines, each with its newline; none for a missing file. A torn last line is left for later.
+
+    WorkError for one that is longer than any that is written here, and for a file that is larger.
+    """
     try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            data = file.read()
+        with files.opened(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
+            if os.fstat(descriptor).st_size > MOST_LINES:
+                raise WorkError(f"{path} is damaged: it is larger than {MOST_LINES // files.MIB:,} MiB")
+            while line := file.readline(MOST_LINE + 1):
+                if len(line) > MOST_LINE:
+                    raise WorkError(f"{path} is damaged: a line is longer than {MOST_LINE // files.MIB} MiB")
+                if not line.endswith(b"\n"):
+                    return
+                yield line
     except FileNotFoundError:
-        return [], offset
+        return
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-    complete = data[: data.rfind(b"\n") + 1]
-    return complete.decode(errors="replace").split("\n")[:-1], offset + len(complete)
 
 
-def tail(path: Path, lines: int, block: int = 8192) -> list[str]:
-    """The last `lines` lines of a text file, read from its end; nothing for a missing file."""
+def tail(path: Path, count: int, block: int = 8192, most: int = files.MIB) -> list[str]:
+    """The last `count` lines of a text file, of its last `most` bytes; nothing for a missing file."""
     try:
-        with path.open("rb") as file:
-            at, data = file.seek(0, os.SEEK_END), b""
-            while at > 0 and data.count(b"\n") <= lines:
+        with files.opened(path) as descriptor:
+            at, data = os.fstat(descriptor).st_size, b""
+            while at > 0 and data.count(b"\n") <= count and len(data) < most:
                 step = min(block, at)
                 at -= step
-                file.seek(at)
-                data = file.read(step) + data
+                data = os.pread(descriptor, step, at) + data
     except FileNotFoundError:
         return []
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-    return data.decode(errors="replace").splitlines()[-lines:]
+    return data.decode(errors="replace").splitlines()[-count:]
 
 
-def _dumps(path: Path, value: Any, indent: int | None = None) -> str:
+def _dumps(path: Path, value: Any, indent: int | None = None) -> bytes:
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
     except ValueError:
         raise WorkError(f"{path.name} may hold finite numbers only, and was given another") from None
-
-
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    return text.encode(errors="replace")  # a path that is no text may be quoted in a message
 
 
 def _write_all(fd: int, data: bytes) -> None:

@@ -1,23 +1,30 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic_core import to_json
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
+from engine.spec.messages import quote
 from engine.spec.run import RunSpec
 from engine.spec.settings import SpecField, columns_of, settings_of
-from engine.storage import atomic
+from engine.storage.job_files import odd_files, time_in
 from engine.storage.job_folder import Run, Timing
 from engine.storage.records.measurement import Conditions, Measurement
 from engine.storage.records.point import Point
-from engine.storage.records.status import Status
+from engine.storage.records.status import State, Status
 
 Kind = Literal["run", "gallery", "timing"]
+DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
+_LONGEST = 500  # characters of a sentence
+_LONGEST_TEXT = 4096  # of a setting: as long as a path may be
+_MOST_VALUES = 1000  # of a list
 _COLUMNS = columns_of(RunSpec)
 _KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
 
@@ -36,56 +43,78 @@ class FolderState:
 
 
 @dataclass(frozen=True)
+class Head:
+    """A job as the queue sees it: in which state it is, in which lane it goes, and how many points it has."""
+
+    job_id: str
+    stamp: str
+    kind: Kind
+    lane: str
+    state: State
+    foreground: bool
+    queued: float
+    created: float
+    points: int
+
+
+@dataclass(frozen=True)
 class Row:
-    """The values of the tables `jobs` and `points`, in the order of their columns."""
+    """All of a job: its head, its summary, what stands beside each of its points, and the points themselves.
 
-    job: tuple[Any, ...]
-    points: tuple[tuple[Any, ...], ...] = ()
+    The last three are JSON, which is made once and read often.
+    """
+
+    head: Head
+    summary: str
+    beside: str = "{}"
+    points: tuple[str, ...] = ()
 
 
-def stamp(path: Path, *grows: Path) -> str | None:
-    """What distinguishes one state of a job folder from the next, by a stat a file; None when it has no status.
+def stamp(path: Path, *grows: Path) -> str:
+    """What distinguishes one state of a job folder from the next, by a stat a file.
 
     A status is replaced, so its inode counts too (the clock of a file system may stand still for milliseconds);
-    the other files only grow.
+    the other files only grow. The folder's own time tells when something is put in the place of one of them.
     """
-    try:
-        status = (path / "status.json").stat()
-    except OSError:
-        return None
-    parts = [status.st_mtime_ns, status.st_size, status.st_ino]
-    for file in grows:
+    parts: list[int] = []
+    for file in (path / "status.json", path, *grows):
         try:
-            state = file.stat()
-            parts += [state.st_mtime_ns, state.st_size]
-        except FileNotFoundError:
+            state = file.lstat()
+        except OSError:
             parts.append(0)
+            continue
+        parts += [state.st_mtime_ns, state.st_size]
+        if not parts[2:]:
+            parts.append(state.st_ino)
     return ".".join(map(str, parts))
 
 
 def index_row(job_id: str, folder: FolderState) -> Row:
     """What the index holds of a folder; one that cannot be read becomes a failed job that says so."""
     try:
+        for path, kind in odd_files(folder.path):
+            raise WorkError(f"{path.name} is {kind}, which is not followed")
         return _timing(job_id, folder) if folder.kind == "timing" else _run(job_id, folder)
-    except (RequestError, WorkError, KeyError, TypeError, ValueError, AttributeError) as error:
-        known = isinstance(error, WorkError | RequestError)
-        noun = "timing" if folder.kind == "timing" else "run"
-        sentence = str(error) if known else f"the files of {noun} {job_id} are damaged: {error!r}"
-        summary = _damaged_summary(job_id, folder, sentence)
-        return Row((job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, 0.0, json.dumps(summary), "{}"))
+    except (RequestError, WorkError) as error:
+        reason = str(error)
+    except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
+        reason = f"its files brought about {type(error).__name__}: {error}"
+    noun = "timing" if folder.kind == "timing" else "run"
+    summary = _damaged_summary(job_id, folder, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
+    head = Head(job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
+    return Row(head, _dumps(summary))
 
 
 def _run(run_id: str, folder: FolderState) -> Row:
     run = folder.run()
-    status, points = run.status(), run.described_points()
-    request = atomic.read_json(folder.path / "spec.json")
+    status, request = run.status(), run.request()
+    points = _Points(run.measurements())
+    for point, document in run.described_lines():
+        points.add(point, document)
     summary = _summary(run, status, points, request)
     keys = ("run_id", "group", "gallery", "state", "created", "host", *_COLUMNS)
-    beside = {key: summary[key] for key in keys}
-    texts = (json.dumps(summary), json.dumps(beside))
-    job = _job(run_id, folder, CPU_LANE, status, texts)
-    bodies = _with_timings(points, run.measurements())
-    return Row(job, tuple((run_id, n, json.dumps(point)) for n, point in enumerate(bodies)))
+    head = _head(run_id, folder, CPU_LANE, status, len(points.bodies))
+    return Row(head, _dumps(summary), _dumps({key: summary[key] for key in keys}), tuple(points.bodies))
 
 
 def _timing(job_id: str, folder: FolderState) -> Row:
@@ -103,27 +132,42 @@ def _timing(job_id: str, folder: FolderState) -> Row:
         "started": status.times.started,
         "finished": status.times.finished,
     }
-    return Row(_job(job_id, folder, f"device {request.device}", status, (json.dumps(summary), "{}")))
+    return Row(_head(job_id, folder, f"device {request.device}", status, 0), _dumps(summary))
 
 
-def _job(job_id: str, folder: FolderState, lane: str, status: Status, texts: tuple[str, str]) -> tuple[Any, ...]:
-    return (
-        *(job_id, folder.stamp, folder.kind, lane, status.state, status.foreground),
-        *(status.times.queued, status.times.created, *texts),
-    )
+def _head(job_id: str, folder: FolderState, lane: str, status: Status, points: int) -> Head:
+    times = status.times
+    place = (job_id, folder.stamp, folder.kind, lane)
+    return Head(*place, status.state, status.foreground, float(times.queued), float(times.created), points)
 
 
-def _with_timings(points: Iterable[Point], measurements: Iterable[Measurement]) -> list[dict[str, Any]]:
-    """The points with what boards measured of them among their latencies: the last timing under each condition."""
-    latest: dict[int, dict[Conditions, Measurement]] = {}
-    for measurement in measurements:
-        latest.setdefault(measurement.point, {})[measurement.conditions] = measurement
-    bodies = []
-    for point in points:
-        body = point.to_json()
-        body["latency"] += [{"where": m.device, **m.to_json()} for m in latest.get(point.point, {}).values()]
-        bodies.append(body)
-    return bodies
+class _Points:
+    """A run's points as JSON, with what boards measured of them among their latencies: the last timing under each
+    condition; and what a summary says of them.
+    """
+
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self._timings: dict[int, dict[Conditions, Measurement]] = {}
+        for measurement in measurements:
+            self._timings.setdefault(measurement.point, {})[measurement.conditions] = measurement
+        self.bodies: list[str] = []
+        self.baseline_top1: float | None = None
+        self.best_top1: float | None = None
+
+    def add(self, point: Point, document: dict[str, Any]) -> None:
+        """The next point, and its JSON."""
+        timings = self._timings.get(point.point, {}).values()
+        if timings:
+            document["latency"] = [*document["latency"], *({"where": m.device, **m.to_json()} for m in timings)]
+        self.bodies.append(_dumps(document))
+        if point.stage == "baseline" and self.baseline_top1 is None:
+            self.baseline_top1 = point.top1
+        if point.final:
+            self.best_top1 = max(point.top1, self.best_top1 or 0.0)
+
+
+def _dumps(value: Any) -> str:
+    return to_json(value, inf_nan_mode="null").decode()
 
 
 def layout() -> dict[str, Any]:
@@ -141,16 +185,37 @@ def layout() -> dict[str, Any]:
 
 
 def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
-    """One value of a request; the spec's default where the run was written before the key existed."""
+    """One value of a request; the spec's default where the run was written before the key existed.
+
+    Of the right kind and no more: what this version refuses, such as a dataset that was moved away, can be looked at.
+    """
     *parents, last = field.place
     for parent in parents:
         request = request.get(parent, {})
-    return request.get(last, field.default)
+    value = request.get(last, field.default)
+    if not _is_of_kind(value, field.annotation):
+        raise WorkError(f"{field.name} of its request is {quote(value)}")
+    return value
 
 
-def _summary(run: Run, status: Status, points: list[Point], request: Mapping[str, Any]) -> dict[str, Any]:
-    baseline = [point.top1 for point in points if point.stage == "baseline"]
-    final_top1 = [point.top1 for point in points if point.final]
+def _is_of_kind(value: Any, annotation: Any) -> bool:
+    """Whether a value is what a field is annotated as, but that any text will do where some texts are allowed."""
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _is_of_kind(value, inner[0])
+    if origin in (Union, UnionType):
+        return any(_is_of_kind(value, each) for each in inner)
+    if origin is tuple:
+        fits = isinstance(value, list) and 0 < len(value) <= _MOST_VALUES
+        return fits and all(_is_of_kind(item, inner[0]) for item in value)
+    if annotation is str or origin is Literal:
+        return isinstance(value, str) and len(value) <= _LONGEST_TEXT
+    if annotation in (int, float):
+        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 2**53
+    return value is None if annotation is type(None) else isinstance(value, annotation)
+
+
+def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "group": status.group,
@@ -166,14 +231,15 @@ def _summary(run: Run, status: Status, points: list[Point], request: Mapping[str
         "created": status.times.created,
         "started": status.times.started,
         "finished": status.times.finished,
-        "points": len(points),
-        "baseline_top1": baseline[0] if baseline else None,
-        "best_top1": max(final_top1, default=None),
+        "points": len(points.bodies),
+        "baseline_top1": points.baseline_top1,
+        "best_top1": points.best_top1,
     }
 
 
 def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
-    failure = {"state": "failed", "progress": 0.0, "created": 0.0, "message": sentence, "error": sentence}
+    created = time_in(job_id)
+    failure = {"state": "failed", "progress": 0.0, "created": created, "message": sentence, "error": sentence}
     if folder.kind == "timing":
         missing = (*TimingRequest.model_fields, "phase", "started", "finished")
         return {**dict.fromkeys(missing), **failure, "job_id": job_id, "points": []}

@@ -5,16 +5,22 @@ has its name; the kernel lets go of the lock when that process dies, however it 
 boards are the exception: they come from other processes, and go to a file of their own under a lock of its own.
 """
 
+import os
+import shutil
 import time
+import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from itertools import tee
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from engine.errors import WorkError
+from engine.errors import RequestError, WorkError
 from engine.spec import board_timing, phases
 from engine.spec import run as run_spec
-from engine.storage import atomic
+from engine.storage import atomic, files
+from engine.storage.job_files import LOCK, time_in
 from engine.storage.locks import Lock
 from engine.storage.records import earlier
 from engine.storage.records.event import Attempts, Epoch, Event, TurnEvent
@@ -25,7 +31,7 @@ from engine.storage.records.status import ENDED, State, Status, StatusChanges, T
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=Record)
-LOCK = ".lock"  # in a job folder: who works on it
+MOST_SMALL = files.MIB  # bytes of a request, a status or an environment
 
 
 class Job(ABC):
@@ -40,6 +46,7 @@ class Job(ABC):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.lock = Lock(path / LOCK)
+        self._status: Status | None = None  # as this process wrote it last
 
     @property
     def id(self) -> str:
@@ -51,6 +58,10 @@ class Job(ABC):
         return self.path / ".cancel"
 
     @abstractmethod
+    def _group(self) -> str | None:
+        """What the status has as its group; None where the request is damaged, too."""
+
+    @abstractmethod
     def steps(self) -> int:
         """How many different steps are behind the job, however often repeated."""
 
@@ -59,15 +70,66 @@ class Job(ABC):
     def status(self) -> Status:
         """How the job stands; WorkError when the file is damaged."""
         path = self.path / "status.json"
-        return Status.from_json(atomic.read_json(path), str(path))
+        return Status.from_json(atomic.read_json(path, MOST_SMALL), str(path))
+
+    def status_or_new(self) -> Status:
+        """The same, and where the file is damaged or lost that of a job that has failed, of the age of its folder."""
+        try:
+            return self.status()
+        except WorkError as error:
+            created = time_in(self.id)
+            new = Status.queued(created, foreground=False, group=self._group())
+            return new.changed({"finished": created}, state="failed", message=str(error), error=str(error))
 
     def write_status(self, status: Status) -> None:
         """Replaces the status, whole."""
-        atomic.write_json(self.path / "status.json", status.to_json())
+        path = self.path / "status.json"
+        if files.kind_of(path) == "a folder":  # which no file can replace: it is put aside
+            with atomic.as_work_error(path):
+                path.rename(path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}"))
+        atomic.write_json(path, status.to_json())
+        self._status = status
 
     def update(self, *, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> None:
-        """Changes values of the status, and of its times those in `times`."""
-        self.write_status(self.status().changed(times, **changes))
+        """Changes values of the status, and of its times those in `times`.
+
+        Whoever holds the lock is alone in writing it, and needs no file to know it: so one that is damaged meanwhile is
+        whole again after this.
+        """
+        held = self._status if self.lock.is_held() else None
+        self.write_status((held or self.status_or_new()).changed(times, **changes))
+
+    def observed_status(self) -> Status:
+        """The status, and `interrupted` where it says that a process works on the job and that process is dead.
+
+        So nobody who only looks has to write.
+        """
+        status = self.status()
+        if not status.needs_process() or self.lock.is_taken():
+            return status
+        status = self.status()  # its process may have ended it in between
+        if not status.needs_process():
+            return status
+        return status.changed(state="interrupted", message=f"its process was lost; resume {self.resumes}")
+
+    def request(self) -> dict[str, Any]:
+        """The request as it stands in the file."""
+        return atomic.read_json(self.path / "spec.json", MOST_SMALL)
+
+    @abstractmethod
+    def spec(self) -> Any:
+        """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
+
+    def is_cancel_requested(self) -> bool:
+        """Whether `cancel_mark` is there, whatever it is; nobody's is seen where one may not look."""
+        return os.path.lexists(self.cancel_mark)
+
+    def ask_to_cancel(self) -> None:
+        """Makes `cancel_mark`."""
+        if self.is_cancel_requested():
+            return
+        with atomic.as_work_error(self.cancel_mark), files.opened(self.cancel_mark, os.O_WRONLY | os.O_CREAT):
+            return
 
     def end(self, state: State, message: str) -> None:
         """Writes a final state (done, failed, cancelled) or `interrupted`, with its one sentence."""
@@ -77,8 +139,16 @@ class Job(ABC):
             changes["progress"] = 1.0
         self.update(times={"finished": time.time()}, **changes)
         if state in ENDED:
-            with atomic.as_work_error(self.cancel_mark):
-                self.cancel_mark.unlink(missing_ok=True)
+            self.forget_to_cancel()
+
+    def forget_to_cancel(self) -> None:
+        """Removes `cancel_mark`, whatever it is."""
+        mark = self.cancel_mark
+        with atomic.as_work_error(mark):
+            if files.kind_of(mark) == "a folder":
+                shutil.rmtree(mark)
+            else:
+                mark.unlink(missing_ok=True)
 
     def write_env(self, env: dict[str, Any]) -> None:
         """Versions, hardware, threads and seed of the process that works on the run."""
@@ -87,7 +157,7 @@ class Job(ABC):
     def env(self) -> dict[str, Any]:
         """What `write_env` wrote; empty before the run has started."""
         path = self.path / "env.json"
-        return atomic.read_json(path) if path.exists() else {}
+        return atomic.read_json(path, MOST_SMALL) if os.path.lexists(path) else {}
 
     # -- what happened
 
@@ -103,7 +173,7 @@ class Job(ABC):
 
     def event_lines(self) -> list[dict[str, Any]]:
         """The events of all kinds as they stand in the file: `t`, `kind` and the fields of the kind."""
-        return atomic.read_lines(self._events)[0]
+        return atomic.read_lines(self._events)
 
     @property
     def _events(self) -> Path:
@@ -111,9 +181,15 @@ class Job(ABC):
 
     def log(self, line: str) -> None:
         """Appends to log.txt, where the child's own output goes too."""
+        with self.log_file() as descriptor:
+            os.write(descriptor, (line.rstrip("\n") + "\n").encode(errors="replace"))
+
+    @contextmanager
+    def log_file(self) -> Iterator[int]:
+        """The descriptor of log.txt, to append to; what cannot be written inside is a WorkError."""
         path = self.path / "log.txt"
-        with atomic.as_work_error(path), path.open("a", encoding="utf-8") as file:
-            file.write(line.rstrip("\n") + "\n")
+        with atomic.as_work_error(path), files.opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as descriptor:
+            yield descriptor
 
     def log_tail(self, lines: int = 40) -> list[str]:
         """The last lines of the log, read from its end."""
@@ -146,7 +222,12 @@ class Run(Job):
 
     def spec(self) -> run_spec.RunSpec:
         """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
-        return run_spec.parse(atomic.read_json(self.path / "spec.json"))
+        return run_spec.parse(self.request())
+
+    def _group(self) -> str | None:
+        with suppress(RequestError, WorkError):
+            return self.spec().group()
+        return None
 
     # -- what came out
 
@@ -166,19 +247,33 @@ class Run(Job):
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
+    def described_lines(self) -> Iterator[tuple[Point, dict[str, Any]]]:
+        """The same one after the other, each with its JSON, which is its line's own as far as that is exact."""
+        entries, again = tee(self._point_lines())
+        descriptions = earlier.descriptions((point for point, _ in entries), self._phases())
+        for (point, document), description in zip(again, descriptions, strict=True):
+            yield point, document | description
+
+    def _point_lines(self) -> Iterator[tuple[Point, dict[str, Any]]]:
+        path = self._points
+        for number, line in enumerate(atomic.lines(path), 1):
+            document = atomic.parse_object(line, path, f"line {number}")
+            point = Point.from_json(document, f"{path}, line {number},")
+            yield point, document if Point.is_exact(document) else point.to_json()
+
     def attempts(self) -> list[Attempts]:
         """What an iterative method attempted, once for each step, in the order of the steps."""
         steps = self.events(Attempts)
         return earlier.describe_attempts(steps, self._phases()) if steps else []
 
     def _phases(self) -> run_spec.RunSpec:
-        return phases.of_request(atomic.read_json(self.path / "spec.json"))
+        return phases.of_request(self.request())
 
     def append_measurement(self, measurement: Measurement) -> None:
         """Adds what a board measured of one of the points; any process may, at any time."""
         file = self.measurements_file
         with atomic.as_work_error(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
+            files.make_folder(file.parent)
         lock = Lock(file.with_name(f".{file.name}.lock"))
         with lock.holding(wait=30.0) as acquired:
             if not acquired:
@@ -193,7 +288,14 @@ class Run(Job):
         """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""
         path = self.path / "models" / f"p{point}.{suffix.lstrip('.')}"
         with atomic.as_work_error(path):
-            path.parent.mkdir(exist_ok=True)
+            files.make_folder(path.parent)
+        return path
+
+    def checkpoint_file(self, point: int) -> Path:
+        """`checkpoint/p<point>.safetensors`; the folder exists then, the file may not."""
+        path = self.checkpoint / f"p{point}.safetensors"
+        with atomic.as_work_error(path):
+            files.make_folder(path.parent)
         return path
 
     def steps(self) -> int:
@@ -215,7 +317,12 @@ class Timing(Job):
 
     def spec(self) -> board_timing.TimingRequest:
         """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
-        return board_timing.parse(atomic.read_json(self.path / "spec.json"))
+        return board_timing.parse(self.request())
+
+    def _group(self) -> str | None:
+        with suppress(RequestError, WorkError):
+            return self.spec().digest()
+        return None
 
     def steps(self) -> int:
         """The turns that were measured."""
@@ -246,8 +353,11 @@ class Timing(Job):
 
     def keep_samples(self, name: str, document: dict[str, Any]) -> None:
         """Keeps raw samples and what was printed, as `samples/<name>.json`."""
-        atomic.write_json(self.path / "samples" / f"{name}.json", document)
+        path = self.path / "samples" / f"{name}.json"
+        with atomic.as_work_error(path):
+            files.make_folder(path.parent)
+        atomic.write_json(path, document)
 
 
 def _records(kind: type[R], path: Path) -> list[R]:
-    return [kind.from_json(line, f"{path}, line {n},") for n, line in enumerate(atomic.read_lines(path)[0], 1)]
+    return [kind.from_json(line, f"{path}, line {n},") for n, line in enumerate(atomic.read_lines(path), 1)]

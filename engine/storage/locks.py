@@ -3,23 +3,33 @@
 import fcntl
 import json
 import os
+import platform
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
 
+from engine.errors import WorkError
+from engine.storage import files
 from engine.storage.atomic import as_work_error
+
+_SIGNATURE = 200  # bytes
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process, distinct from a later one with the same number: pid and time of birth (Unix seconds)."""
+    """A process, distinct from any other that has had the number: its pid, and its `birth` in words of the kernel.
+
+    That is the boot and the clock tick of it at which the process was started, which setting the clock does not move.
+    """
 
     pid: int
-    birth: float
+    birth: str
 
     @classmethod
     def current(cls) -> "Process":
@@ -28,19 +38,21 @@ class Process:
     @classmethod
     def of(cls, pid: int) -> "Process":
         """The process that has the number `pid` now; it must exist, if only as a zombie."""
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, _birth(pid))
 
     def alive(self) -> bool:
-        """Whether it runs: the number is taken, by one born at that time, that is no zombie."""
+        """Whether it runs: the number is taken, by one born then, that is no zombie."""
         try:
-            process = psutil.Process(self.pid)
-            is_same = abs(float(process.create_time()) - self.birth) < 0.05
-            return is_same and bool(process.status() != psutil.STATUS_ZOMBIE)
+            return _birth(self.pid) == self.birth and psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
+    def is_of_this_boot(self) -> bool:
+        """Whether it ran on this computer since that was started; another's numbers say nothing here."""
+        return self.birth.rpartition(":")[0] == _boot()
+
     def signal(self, number: int) -> None:
-        """Sends a signal, and only to this very process."""
+        """Sends a signal, and only to this very process; PermissionError when it is another user's."""
         if self.alive():
             try:
                 os.kill(self.pid, number)
@@ -60,7 +72,7 @@ class Lock:
         """Takes the lock within `wait` seconds (others' `is_taken` touches it for an instant) or returns False."""
         deadline = time.monotonic() + wait
         while self._fd is None:
-            self._fd = self._try_lock(fcntl.LOCK_EX)
+            self._fd = self._try_lock()
             if self._fd is None:
                 if time.monotonic() >= deadline:
                     return False
@@ -70,24 +82,27 @@ class Lock:
         return True
 
     def sign(self) -> None:
-        """Writes who this process is into the lock that it holds."""
+        """Writes who this process is into the lock that it holds, and when: its heartbeat."""
         assert self._fd is not None
         current = Process.current()
-        text = json.dumps({"pid": current.pid, "born": current.birth}).encode()
+        # Seconds since the boot: a clock that is set does not make a heartbeat old, nor does a sleep.
+        text = json.dumps({"pid": current.pid, "birth": current.birth, "beat": time.monotonic()}).encode()
         with as_work_error(self.path):
-            os.pwrite(self._fd, text.ljust(80), 0)
+            os.pwrite(self._fd, text.ljust(_SIGNATURE), 0)
         self._signed = True
 
-    def beat(self) -> None:
-        """Renews the lock's heartbeat."""
-        assert self._fd is not None
-        with as_work_error(self.path):
-            os.utime(self._fd)
+    def is_held(self) -> bool:
+        """Whether this object holds it."""
+        return self._fd is not None
 
-    def release(self) -> None:
-        """Lets go; holding nothing is fine."""
+    def is_intact(self) -> bool:
+        """Whether what this object holds is still the file at its path, and not one that was moved or deleted."""
+        return self._fd is not None and _is_still(self.path, self._fd)
+
+    def release(self, *, signature: bool = False) -> None:
+        """Lets go; holding nothing is fine. With `signature` it stays, as if the holder had been killed."""
         if self._fd is not None:
-            if self._signed:
+            if self._signed and not signature:
                 os.ftruncate(self._fd, 0)
             fcntl.flock(self._fd, fcntl.LOCK_UN)  # for forked processes too, that share what is locked
             os.close(self._fd)
@@ -104,15 +119,18 @@ class Lock:
                 self.release()
 
     def is_taken(self) -> bool:
-        """Whether somebody holds it, this object included."""
+        """Whether somebody holds it, this object included. Nothing is written."""
         if self._fd is not None:
             return True
-        if not self.path.exists():
-            return False
-        fd = self._try_lock(fcntl.LOCK_SH)
-        if fd is None:
+        try:
+            with files.opened(self.path) as descriptor:
+                fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
             return True
-        os.close(fd)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise WorkError(f"cannot read {self.path}: {error.strerror or error}") from None
         return False
 
     def owner(self) -> Process | None:
@@ -124,39 +142,53 @@ class Lock:
 
     def signer(self) -> Process | None:
         """Who signed it last and did not let go of it, dead or alive."""
-        try:
-            value = json.loads(self.path.read_bytes())
-            return Process(int(value["pid"]), float(value["born"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None  # unsigned, or being signed right now
+        signature = self._signature()
+        return None if signature is None else signature[0]
 
     def age(self) -> float:
-        """Seconds since the last heartbeat."""
-        try:
-            return time.time() - self.path.stat().st_mtime
-        except FileNotFoundError:
-            return float("inf")
+        """Seconds since the last heartbeat of a holder on this computer; 0 of one that is none."""
+        signature = self._signature()
+        if signature is None or not signature[0].is_of_this_boot():
+            return 0.0
+        return max(0.0, time.monotonic() - signature[1])
 
-    def _try_lock(self, kind: int) -> int | None:
-        with as_work_error(self.path):
-            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    def _signature(self) -> tuple[Process, float] | None:
+        try:
+            value = json.loads(files.read_bytes(self.path, _SIGNATURE))
+            return Process(int(value["pid"]), str(value["birth"])), float(value["beat"])
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
+            return None  # unsigned, or being signed right now
+
+    def _try_lock(self) -> int | None:
+        with as_work_error(self.path), files.opened(self.path, os.O_RDWR | os.O_CREAT) as opened:
             try:
-                fcntl.flock(fd, kind | fcntl.LOCK_NB)
-                acquired = _is_still(self.path, fd)
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                acquired = False
-            except BaseException:
-                os.close(fd)
-                raise
-        if not acquired:
-            os.close(fd)
-            return None
-        return fd
+                return None
+            return fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 0) if _is_still(self.path, opened) else None
+
+
+def _birth(pid: int) -> str:
+    """See `Process.birth`. psutil's time of birth is the clock's, and changes when that is set."""
+    if not sys.platform.startswith("linux"):
+        return f"{_boot()}:{psutil.Process(pid).create_time()}"
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(pid) from None
+    return f"{_boot()}:{stat[stat.rindex(b')') :].split()[20].decode()}"  # field 22 of proc_pid_stat(5)
+
+
+@cache
+def _boot() -> str:
+    """This computer since it was started, as distinct from any other one."""
+    file = Path("/proc/sys/kernel/random/boot_id")
+    return file.read_text().strip() if file.exists() else platform.node()
 
 
 def _is_still(path: Path, fd: int) -> bool:
     """Whether `fd` is the file at `path`, and not one that was deleted or moved away while waiting."""
     try:
-        return os.path.samestat(os.fstat(fd), path.stat())
-    except FileNotFoundError:
+        return os.path.samestat(os.fstat(fd), path.lstat())
+    except (FileNotFoundError, NotADirectoryError):
         return False

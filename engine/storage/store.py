@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,12 +18,14 @@ from engine.spec import messages
 from engine.spec.board_timing import TimingRequest
 from engine.spec.ids import RUN_ID
 from engine.spec.run import RunSpec
-from engine.storage import directories
+from engine.storage import directories, files
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
-from engine.storage.index_rows import FolderState, Kind, stamp
-from engine.storage.job_folder import LOCK, Job, Run, Timing
+from engine.storage.index_rows import FolderState, Head, Kind, stamp
+from engine.storage.job_files import LOCK
+from engine.storage.job_folder import Job, Run, Timing
 from engine.storage.locks import Lock
+from engine.storage.permissions import lacks_permission
 from engine.storage.records.status import Status
 
 J = TypeVar("J", bound=Job)
@@ -34,20 +36,34 @@ _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTD
 
 
 class Store:
-    """A results folder, made on the first write; `gallery` holds runs that are listed too and only read."""
+    """A results folder, made on the first write; `gallery` holds runs that are listed too and only read.
+
+    RequestError for a path that cannot be one. A folder that may only be read can be looked at.
+    """
 
     def __init__(self, root: Path, gallery: Path = GALLERY) -> None:
-        self.root = root.expanduser().absolute()
+        _check_path(root)
+        self.root = root.expanduser().resolve()
         self.gallery = gallery
         self.folder = self.root / "runs"
         self.timings_folder = self.root / "timings"
+        self._refuse_file()
         self.index = Index(self.root / "index.sqlite", self._scan)
-        self._refuse_unwritable()
+
+    def is_writable(self) -> bool:
+        """Whether jobs can be put into the results folder, which may not be there yet."""
+        nearest = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        return os.access(nearest, os.W_OK | os.X_OK)
 
     def prepare(self) -> None:
         """Makes the results folder; RequestError when it cannot be written to."""
         with self._writable():
-            self.folder.mkdir(parents=True, exist_ok=True)
+            self.root.mkdir(parents=True, exist_ok=True)
+            for folder in (self.folder, self.timings_folder):
+                if not folder.exists():  # it may be a link to another disk
+                    files.make_folder(folder)
+        if not self.is_writable():
+            raise RequestError(f"the results folder {self.root} {lacks_permission(self.folder)}")
 
     def create(self, spec: RunSpec, *, foreground: bool = False) -> Run:
         """A new run folder, queued; it appears whole, under an id that no other job has.
@@ -68,51 +84,63 @@ class Store:
         """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
         _check_id(run_id, "a run id")
         own, gallery_path = self.folder / run_id, self.gallery / run_id
-        if (own / "status.json").exists():
+        if os.path.lexists(own):
             return Run(own)
-        if (gallery_path / "status.json").exists():
+        if os.path.lexists(gallery_path):
             return Run(gallery_path, gallery=True, measurements_file=self._measurements_file(gallery_path, "gallery"))
         raise RequestError(f"there is no run {run_id} in {self.root}; `espalier runs` lists what there is")
 
     def timing(self, job_id: str) -> Timing:
         """The timing of that id; RequestError for an unknown or malformed one."""
         _check_id(job_id, "a timing's id")
-        if (self.timings_folder / job_id / "status.json").exists():
+        if os.path.lexists(self.timings_folder / job_id):
             return Timing(self.timings_folder / job_id)
         raise RequestError(f"there is no timing {job_id} in {self.root}")
 
     def job(self, job_id: str) -> Run | Timing:
         """The run or timing of that id; RequestError for an unknown or malformed one."""
-        if _ID.fullmatch(job_id) and (self.timings_folder / job_id / "status.json").exists():
+        if _ID.fullmatch(job_id) and os.path.lexists(self.timings_folder / job_id):
             return self.timing(job_id)
         return self.run(job_id)
 
     def runs(self) -> list[dict[str, Any]]:
         """One summary for every run, newest first."""
-        return self._summaries("kind != 'timing'")
+        return self._summaries("run", "gallery")
 
     def timings(self) -> list[dict[str, Any]]:
         """One summary for every timing on a board, newest first: the request, and how it stands."""
-        return self._summaries("kind = 'timing'")
+        return self._summaries("timing")
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
 
         Among its latencies are those that boards measured, the last one under each condition.
         """
-        rows = self.index.query(
-            "SELECT points.body, job_id, CASE points.n WHEN 0 THEN jobs.beside END"
-            " FROM points JOIN jobs ON job_id = run_id ORDER BY jobs.created, job_id, points.n"
-        )
-        settings = {run_id: json.loads(beside) for _, run_id, beside in rows if beside is not None}
-        # One text for all points: parsing it is several times faster than parsing each.
-        points = json.loads("[" + ",".join(body for body, _, _ in rows) + "]")
-        return [{**settings[run_id], **point} for (_, run_id, _), point in zip(rows, points, strict=True)]
+        points: list[dict[str, Any]] = []
+        for beside, bodies in self.index.points():
+            # One text for all points of a run: parsing it is several times faster than parsing each.
+            settings, of_run = json.loads(beside), json.loads("[" + ",".join(bodies) + "]")
+            points += [{**settings, **point} for point in of_run]
+        return points
 
     def token(self) -> str:
-        """A value that changes whenever any job did: a few stats a job, nothing is read."""
+        """A value that changes whenever any job did, or lost its process: a few stats a job."""
         stamps = sorted((job_id, folder.stamp) for job_id, folder in self._scan().items())
+        stamps += [(head.job_id, "lost") for head in self.index.heads() if self.is_lost(head)]
         return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
+
+    def is_lost(self, head: Head) -> bool:
+        """Whether a process should be working on a job and is dead."""
+        if head.kind == "gallery" or not (head.state == "running" or (head.state == "queued" and head.foreground)):
+            return False
+        try:
+            return self.job_of(head).observed_status().state == "interrupted"
+        except WorkError:
+            return False  # damaged in between, as the next look will say
+
+    def job_of(self, head: Head) -> Run | Timing:
+        """The user's job that a head is of."""
+        return Timing(self.timings_folder / head.job_id) if head.kind == "timing" else Run(self.folder / head.job_id)
 
     def reindex(self) -> int:
         """Makes the index anew from the run folders; how many runs there are."""
@@ -120,35 +148,48 @@ class Store:
 
     def note(self, job: Job) -> None:
         """Writes the index row of one job, so that a submission is in the queue when it returns."""
-        folder = self._folder_state(job.path, "timing" if isinstance(job, Timing) else "run")
-        if folder is not None:
-            self.index.put(job.id, folder)
+        self.index.put(job.id, self._folder_state(job.path, "timing" if isinstance(job, Timing) else "run"))
 
     def delete(self, job_id: str) -> None:
         """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
         job = self.job(job_id)
         if isinstance(job, Run) and job.gallery:
             raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be deleted")
-        with job.lock.holding() as acquired:
-            if not acquired:
+        with ExitStack() as stack:
+            # A lock that is none, as in a folder that somebody else made, is nobody's.
+            has_lock = files.kind_of(job.path) == "a folder" and files.kind_of(job.lock.path) is None
+            if has_lock and not stack.enter_context(job.lock.holding()):
                 raise RequestError(f"{job_id} is running; cancel it before deleting it")
             removed = job.path.with_name(f"{_REMOVED}{uuid.uuid4().hex}")
             with as_work_error(job.path):
                 job.path.rename(removed)
         with as_work_error(removed):
-            shutil.rmtree(removed)
+            _remove(removed)
 
-    def sweep(self, older_than: float = 3600.0) -> None:
-        """Removes what killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
-        for parent in (self.folder, self.timings_folder):
-            for path in parent.glob(".*-*") if parent.is_dir() else ():
-                leftover = path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than
-                if leftover and not Lock(path / LOCK).is_taken():
-                    shutil.rmtree(path, ignore_errors=True)
+    def leftovers(self, older_than: float = 3600.0) -> list[Path]:
+        """What killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
+        return [
+            path
+            for parent in (self.folder, self.timings_folder)
+            for path in (parent.glob(".*-*") if parent.is_dir() else ())
+            if path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than and _is_abandoned(path)
+        ]
 
-    def _summaries(self, condition: str) -> list[dict[str, Any]]:
-        rows = self.index.query(f"SELECT summary FROM jobs WHERE {condition} ORDER BY created DESC, job_id DESC")
-        return [json.loads(summary) for (summary,) in rows]
+    def sweep(self) -> None:
+        """Removes the leftovers."""
+        for path in self.leftovers():
+            with suppress(OSError):  # another user's
+                _remove(path)
+
+    def _summaries(self, *kinds: Kind) -> list[dict[str, Any]]:
+        summaries: list[dict[str, Any]] = []
+        for head, text in self.index.summaries(kinds):
+            summary = json.loads(text)
+            if self.is_lost(head):
+                lost = self.job_of(head).observed_status()
+                summary |= {"state": lost.state, "message": lost.message}
+            summaries.append(summary)
+        return summaries
 
     def _scan(self) -> dict[str, FolderState]:
         folders: dict[str, FolderState] = {}
@@ -158,17 +199,16 @@ class Store:
             (self.timings_folder, "timing"),
         )
         for parent, kind in kinds:
-            for path in parent.iterdir() if parent.is_dir() else ():
-                folder = self._folder_state(path, kind) if _ID.fullmatch(path.name) else None
-                if folder is not None:
-                    folders[path.name] = folder
+            for name in _names(parent):
+                if _ID.fullmatch(name):
+                    folders[name] = self._folder_state(parent / name, kind)
         return folders
 
-    def _folder_state(self, path: Path, kind: Kind) -> FolderState | None:
-        """A job folder as it is now; None when it has no status."""
+    def _folder_state(self, path: Path, kind: Kind) -> FolderState:
+        """A job folder as it is now."""
         measurements_file = self._measurements_file(path, kind)
-        state = stamp(path, *(() if measurements_file is None else (path / "points.jsonl", measurements_file)))
-        return None if state is None else FolderState(path, kind, f"{kind}.{state}", measurements_file)
+        grows = () if measurements_file is None else (path / "spec.json", path / "points.jsonl", measurements_file)
+        return FolderState(path, kind, f"{kind}.{stamp(path, *grows)}", measurements_file)
 
     def _measurements_file(self, path: Path, kind: Kind) -> Path | None:
         """Where timings of a run's points on boards are; of a gallery run, which is only read, beside the runs."""
@@ -182,7 +222,7 @@ class Store:
         self.prepare()
         draft = job.path
         with self._writable():
-            draft.mkdir(parents=True)
+            files.make_folder(draft)
         try:
             if foreground:
                 job.lock.acquire()
@@ -213,12 +253,10 @@ class Store:
             return
         raise WorkError(f"no free id is left for {base}; wait a second and submit again")
 
-    def _refuse_unwritable(self) -> None:
+    def _refuse_file(self) -> None:
         nearest = next(path for path in (self.root, *self.root.parents) if path.exists())
         if not nearest.is_dir():
             raise RequestError(f"the results folder {self.root} cannot be made: {nearest} is a file")
-        if not os.access(nearest, os.W_OK | os.X_OK):
-            raise RequestError(f"the results folder {self.root} cannot be written to; choose another one")
 
     @contextmanager
     def _writable(self) -> Iterator[None]:
@@ -236,6 +274,42 @@ class Store:
 def _check_id(job_id: str, noun: str) -> None:
     if not _ID.fullmatch(job_id):
         raise RequestError(f"{messages.quote(job_id)} is not {noun}; they look like 20260131-095959-0a1b2c3d")
+
+
+def _check_path(root: Path) -> None:
+    """RequestError for a path that is no text: it could not be written into any file."""
+    try:
+        str(root).encode()
+    except UnicodeEncodeError:
+        raise RequestError(
+            f"the results folder {messages.quote(str(root))} has a name that is no UTF-8 text; choose another one"
+        ) from None
+
+
+def _names(folder: Path) -> list[str]:
+    """What is in a folder; nothing where there is none."""
+    try:
+        return [path.name for path in folder.iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise WorkError(f"cannot read {folder}: {error.strerror or error}") from None
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder and all in it, or the file or link that is in its place."""
+    if files.kind_of(path) == "a folder":
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+
+
+def _is_abandoned(path: Path) -> bool:
+    """Whether nobody works in a folder; of one that this user may not enter nobody can tell."""
+    try:
+        return files.kind_of(path / LOCK) is not None or not Lock(path / LOCK).is_taken()
+    except WorkError:
+        return False
 
 
 def _age(path: Path) -> float:

@@ -144,3 +144,15 @@ def test_the_child_refuses_politely(tmp_path: Path, arguments: list[str]) -> Non
     command = [sys.executable, "-m", "engine.jobs.child", *(a.format(root=tmp_path) for a in arguments)]
     answer = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert answer.returncode == 2 and answer.stdout == "" and len(answer.stderr.splitlines()) == 1
+
+
+def test_what_a_library_makes_of_being_stopped_is_no_traceback(store: Store) -> None:
+    def importing(spec: RunSpec, run: Run) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        except KeyboardInterrupt:
+            raise ImportError("initialization failed") from None
+
+    run = store.create(make_spec(), foreground=True)
+    assert child.execute(run, importing) == "interrupted" and run.log_tail() == []

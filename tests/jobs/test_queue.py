@@ -212,6 +212,17 @@ def test_a_queued_run_with_a_mark_is_cancelled_instead_of_started(queue: Queue) 
     assert queue.next() is None and state(run) == "cancelled"
 
 
+def test_a_mark_that_is_a_folder_or_a_link_is_no_obstacle(queue: Queue, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine")
+    marks = (lambda mark: (mark / "x").mkdir(parents=True), lambda mark: mark.symlink_to(tmp_path / "victim"))
+    for seed, make in enumerate(marks):
+        run = queue.submit(make_spec(seed))
+        make(run.cancel_mark)
+        queue.cancel(run.id)
+        assert state(run) == "cancelled" and not run.is_cancel_requested()
+    assert (tmp_path / "victim").read_text() == "mine"
+
+
 def test_a_foreground_run_is_not_the_queues_to_start(queue: Queue) -> None:
     run = queue.store.create(make_spec(), foreground=True)
     assert queue.queued_ids() == [] and queue.find_orphan() is None

@@ -1,10 +1,10 @@
 """The worker and its children, as real processes."""
 
+import json
 import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +15,13 @@ import pytest
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 from engine.jobs.queue import Queue
+from engine.storage.index import Index
+from engine.storage.index_rows import Head
 from engine.storage.job_folder import Run
 from engine.storage.locks import Lock, Process
 from engine.storage.store import Store
 from tests.support import standin
+from tests.support.places import ROOT
 from tests.support.standin import child_command, make_spec, worker_command
 from tests.support.storm import child_of, cleaned, own, started, wait_for
 
@@ -148,19 +151,26 @@ def test_an_orphan_is_cancelled_by_the_next_worker_even_when_it_will_not_stop(st
     wait_for(lambda: is_dead(int(run.event_lines()[0]["text"])))
 
 
-def test_whoever_looks_settles_a_lost_run_unless_a_worker_lives_that_will(store: Store, queue: Queue) -> None:
+def test_whoever_looks_starts_a_worker_in_the_place_of_a_lost_one(store: Store, queue: Queue) -> None:
     run = queue.submit(make_spec(epochs=5000))
     process = start(store)
     _, child = running_child(store)
     process.signal(signal.SIGSTOP)
     child.signal(signal.SIGKILL)
     wait_for(lambda: is_dead(child.pid))
-    worker.settle_lost(store)
-    assert run.status().state == "running", "its worker lives"
+    worker.replace_lost(store)
+    assert worker.worker_of(store) == process, "it lives"
     process.signal(signal.SIGKILL)
     wait_for(lambda: not process.alive())
-    worker.settle_lost(store)
-    assert run.status().state == "queued" and "its process was lost" in run.status().message
+    before = (run.path / "status.json").read_bytes()
+    [row] = store.runs()
+    assert row["state"] == "interrupted" and "its process was lost" in row["message"]
+    assert queue.counts()["interrupted"] == 1 and (run.path / "status.json").read_bytes() == before, "only looked at"
+    worker.replace_lost(store)
+    wait_for(lambda: worker.worker_of(store) is not None)
+    wait_for(lambda: run.status().crashes == 1)
+    queue.cancel(run.id)
+    wait_for(lambda: run.status().state == "cancelled")
 
 
 def test_a_worker_that_is_told_to_stop_stops_its_child_which_goes_on_later(store: Store, queue: Queue) -> None:
@@ -180,8 +190,9 @@ def test_a_hung_worker_is_replaced(store: Store, queue: Queue) -> None:
     hung = start(store)
     hung.signal(signal.SIGSTOP)
     assert not worker.start_detached(store, worker_command)
-    long_ago = time.time() - 2 * worker.HUNG_SECONDS
-    os.utime(store.root / ".worker.lock", (long_ago, long_ago))
+    signature = json.loads((store.root / ".worker.lock").read_text())
+    signature["beat"] -= 2 * worker.HUNG_SECONDS
+    (store.root / ".worker.lock").write_text(json.dumps(signature))
     assert start(store) != hung and not hung.alive()
     running_child(store)
     queue.cancel(run.id)
@@ -191,7 +202,7 @@ def test_a_hung_worker_is_replaced(store: Store, queue: Queue) -> None:
 def test_a_stale_lock_blocks_nobody(store: Store, queue: Queue) -> None:
     run = queue.submit(make_spec(epochs=5))
     for path in (store.root / ".worker.lock", run.path / ".lock"):
-        path.write_text('{"pid": 1, "born": 0.0}')
+        path.write_text('{"pid": 1, "birth": "0", "beat": 0.0}')
     worker.work(store, drain=True, command=child_command("steady"))
     assert run.status().state == "done"
 
@@ -200,16 +211,32 @@ def test_a_run_submitted_as_the_worker_leaves_is_still_worked(store: Store, queu
     late: list[Run] = []
     release = Lock.release
 
-    def submit_then_release(lock: Lock) -> None:
+    def submit_then_release(lock: Lock, **more: bool) -> None:
         if lock.path.name == ".worker.lock" and not late:
             late.append(queue.submit(make_spec(epochs=5)))
             assert not worker.start_detached(store, worker_command), "the worker is still seen"
-        release(lock)
+        release(lock, **more)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Lock, "release", submit_then_release)
         worker.work(store, drain=True, command=child_command("steady"))
     assert late[0].status().state == "done"
+
+
+def test_a_worker_that_cannot_read_the_queue_as_it_leaves_stays(
+    store: Store, queue: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = queue.submit(make_spec(epochs=5))
+    heads, failures = Index.heads, ["locked", "locked"]
+
+    def fail(index: Index) -> list[Head]:
+        if failures and run.status().state == "done" and not Lock(store.root / ".worker.lock").is_taken():
+            raise WorkError(f"the index is {failures.pop()}")
+        return heads(index)
+
+    monkeypatch.setattr(Index, "heads", fail)
+    worker.work(store, drain=True, command=child_command("steady"))
+    assert not failures and worker.worker_of(store) is None
 
 
 def test_a_worker_survives_whoever_started_it(store: Store, queue: Queue, tmp_path: Path) -> None:
@@ -235,7 +262,7 @@ def test_a_worker_that_cannot_start_is_a_sentence(store: Store, status: int) -> 
 
 def test_two_dashboards_that_start_a_worker_at_once_get_one(store: Store, queue: Queue) -> None:
     queue.submit(make_spec(epochs=60))
-    processes = [subprocess.Popen(worker_command(store), cwd=worker.PROJECT) for _ in range(4)]
+    processes = [subprocess.Popen(worker_command(store), cwd=ROOT) for _ in range(4)]
     assert sorted(process.wait() for process in processes) == [0, *[worker.ALREADY] * 3]
     wait_for(lambda: queue.counts()["done"] == 1)
 
@@ -248,8 +275,6 @@ def test_a_worker_on_a_folder_that_cannot_be_is_refused(tmp_path: Path) -> None:
 def test_production_commands_name_the_modules_that_are_run(store: Store) -> None:
     run = store.create(make_spec())
     assert worker.child_command(store, run)[1:] == ["-m", "engine.jobs.child", str(store.root), run.id]
-    answer = subprocess.run(
-        worker.worker_command(store)[:3], cwd=worker.PROJECT, capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run(worker.worker_command(store)[:3], cwd=ROOT, capture_output=True, text=True, check=False)
     assert answer.returncode == 2 and "usage: python -m engine.jobs.worker RESULTS" in answer.stderr
     assert standin.worker_command(store)[0] == worker.worker_command(store)[0]

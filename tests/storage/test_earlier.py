@@ -42,7 +42,7 @@ def test_a_results_folder_of_before_is_listed_as_before(store: Store) -> None:
 def test_a_run_of_before_is_shown_as_before(store: Store) -> None:
     for folder in (BEFORE / "runs").iterdir():
         document = _document(store.run(folder.name))
-        assert document["points"] == read_lines(folder / "points.jsonl")[0]
+        assert document["points"] == read_lines(folder / "points.jsonl")
         assert document["status"] == read_json(folder / "status.json")
 
 

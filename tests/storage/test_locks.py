@@ -98,6 +98,6 @@ def test_zombies_and_later_processes_of_the_same_number_are_not_alive() -> None:
     assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
     process.wait()
     assert not me.alive()
-    later = Process(os.getpid(), Process.current().birth - 100)
+    later = Process(os.getpid(), Process.current().birth + "0")
     assert Process.current().alive() and not later.alive()
     later.signal(signal.SIGKILL)  # this test goes on

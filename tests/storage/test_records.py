@@ -27,9 +27,9 @@ KINDS = {kind.KIND: kind for kind in Event.__subclasses__()}
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_every_line_of_a_run_comes_back_as_it_stands_in_its_file(folder: Path) -> None:
-    for line in read_lines(folder / "points.jsonl")[0]:
+    for line in read_lines(folder / "points.jsonl"):
         assert Point.from_json(line).to_json() == line
-    for line in read_lines(folder / "events.jsonl")[0]:
+    for line in read_lines(folder / "events.jsonl"):
         fields = {key: value for key, value in line.items() if key not in ("t", "kind")}
         assert list(KINDS[line["kind"]].from_json(line).to_json().items()) == list(fields.items())
     assert Status.from_json(read_json(folder / "status.json")).to_json() == read_json(folder / "status.json")

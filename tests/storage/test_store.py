@@ -112,12 +112,16 @@ def test_every_change_is_in_the_next_answer_and_changes_the_token(store: Store) 
     run.update(state="running", progress=0.4, times={"started": 5.0})
     tokens.append(store.token())
     row = store.runs()[0]
-    assert (row["state"], row["progress"], row["started"]) == ("running", 0.4, 5.0)
+    assert (row["state"], row["progress"], row["started"]) == ("interrupted", 0.4, 5.0), "nobody works on it"
+    assert run.lock.acquire()
+    tokens.append(store.token())
+    assert store.runs()[0]["state"] == "running"
+    run.lock.release()
     assert row["created"] == run.status().times.created
     store.delete(run.id)
     tokens.append(store.token())
     assert store.runs() == [] and store.points() == []
-    assert len(set(tokens[:-1])) == 5 and tokens[-1] == tokens[0] == store.token(), "deleted: as it was before"
+    assert len(set(tokens[:-1])) == 6 and tokens[-1] == tokens[0] == store.token(), "deleted: as it was before"
 
 
 def test_only_folders_that_changed_are_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +159,7 @@ def test_many_runs_take_one_query_each_time(store: Store) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sqlite3, "connect", traced)
         store.points()
-    assert len([s for s in statements if s.startswith("SELECT")]) == 2, "the stamps, and the answer"
+    assert len([s for s in statements if s.startswith("SELECT")]) == 3, "the stamps, and the answer"
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -184,7 +188,7 @@ def test_an_index_of_rows_that_lack_a_setting_is_made_anew(store: Store, monkeyp
     monkeypatch.setattr(index_module, "VERSION", index_module.VERSION - 1)
     connection = sqlite3.connect(store.index.path, isolation_level=None)
     assert connection.execute("PRAGMA user_version").fetchone() == (index_module.VERSION + 1,)
-    connection.execute("UPDATE jobs SET summary = '{}'")
+    connection.execute("UPDATE texts SET summary = '{}'")
     connection.close()
     assert store.runs() == rows
 
@@ -194,6 +198,18 @@ def test_the_version_of_the_index_tells_every_setting_and_default(monkeypatch: p
     assert layout["columns"]["train_lr"] == ["train.lr", 0.1] and layout["timing"]["rounds"] == 3
     assert {"run_id", "keep", "best_top1", *layout["columns"]} <= set(layout["summary"])
     assert 0 < index_module.VERSION < 2**31
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+def test_a_folder_in_the_place_of_a_file_of_the_index_is_said_at_once(store: Store, suffix: str) -> None:
+    filled(store)
+    store.runs()
+    store.index.path.with_name(f"index.sqlite{suffix}").unlink(missing_ok=True)
+    store.index.path.with_name(f"index.sqlite{suffix}").mkdir()
+    start = time.monotonic()
+    with pytest.raises(WorkError, match="it is a folder; move it elsewhere"):
+        store.runs()
+    assert time.monotonic() - start < 5
 
 
 def test_an_index_that_cannot_be_a_file_is_a_sentence(store: Store) -> None:
@@ -215,8 +231,19 @@ def test_a_damaged_run_says_so_and_hides_no_other(store: Store, name: str) -> No
 def test_foreign_files_among_the_runs_are_left_alone(store: Store) -> None:
     run = filled(store)
     (store.folder / "notes.txt").write_text("mine")
-    (store.folder / "20260101-000000-00000000").mkdir()
+    (store.folder / "20260101").mkdir()
     assert [row["run_id"] for row in store.runs()] == [run.id]
+
+
+def test_a_run_without_a_status_is_listed_and_can_be_deleted(store: Store) -> None:
+    run = filled(store)
+    (run.path / "status.json").unlink()
+    (store.folder / "20260101-000000-00000000").mkdir()
+    assert [row["state"] for row in store.runs()] == ["failed", "failed"]
+    for row in store.runs():
+        assert row["error"].startswith("this run is damaged: cannot read") and "status.json" in row["error"]
+        store.delete(row["run_id"])
+    assert store.runs() == [] and list(store.folder.iterdir()) == []
 
 
 def test_gallery_runs_are_listed_and_only_read(tmp_path: Path, store: Store) -> None:
@@ -275,7 +302,9 @@ def test_what_killed_processes_left_is_swept_after_a_while(store: Store) -> None
         (store.folder / name).mkdir()
     store.sweep()
     assert len(list(store.folder.iterdir())) == 3
-    store.sweep(older_than=-1.0)
+    for leftover in store.folder.glob(".*-*"):
+        os.utime(leftover, (0, 0))
+    store.sweep()
     assert list(store.folder.iterdir()) == [run.path]
 
 

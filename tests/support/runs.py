@@ -37,7 +37,7 @@ def point(number: int, stage: str, keep: float, top1: float, **more: Any) -> Poi
         "top1": top1,
         "top5": min(1.0, top1 + 0.08),
         "loss": 1.2 - top1,
-        "val_top1": top1 + 0.01,
+        "val_top1": min(1.0, top1 + 0.01),
         "params": round(BASE_PARAMS * keep),
         "macs": round(BASE_MACS * keep),
         "bytes": round(BASE_PARAMS * keep) * 4 + 4096,

@@ -17,7 +17,7 @@ def small_summary(normed: bool = True) -> ModelSummary:
     convs = [("conv1", 0, 1), ("block.conv1", 1, 2), ("block.conv2", 2, 1)]
     layers = [Layer(name, "conv", 0, 16, 1, 9, 64, False, normed, ((a, 1),), ((b, 1),)) for name, a, b in convs]
     layers.append(Layer("fc", "linear", 0, 10, 1, 1, 1, True, False, ((1, 1),), ((3, 1),)))
-    channel_groups = (
+    channel_groups: tuple[ChannelGroup, ...] = (
         ChannelGroup(3, False, False, ()),
         ChannelGroup(16, True, True, ("conv1", "block.conv2")),
         ChannelGroup(16, True, False, ("block.conv1",)),

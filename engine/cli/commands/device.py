@@ -9,7 +9,7 @@ import typer
 
 from engine.cli import tables
 from engine.cli.console import answer
-from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.cli.options import RESULTS, Json, Results, RunId, store_in, store_to_read
 from engine.cli.progress import show_progress
 from engine.errors import RequestError, WorkError
 from engine.spec import board_timing
@@ -69,11 +69,10 @@ def remove(name: Name, results: Results = RESULTS, as_json: Json = False) -> Non
 @app.command()
 def timings(results: Results = RESULTS, as_json: Json = False) -> None:
     """All timings, newest first; `show`, `cancel`, `resume` and `delete` take their ids as they take those of runs."""
-    from engine.jobs.worker import settle_lost
+    from engine.jobs.worker import replace_lost
 
-    store = store_in(results)
-    store.prepare()
-    settle_lost(store)
+    store = store_to_read(results)
+    replace_lost(store)
     answer(store.timings(), as_json, tables.timings)
 
 

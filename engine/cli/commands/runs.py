@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import tables
+from engine.cli import spec_file, tables
 from engine.cli.console import answer
-from engine.cli.options import RESULTS, Json, Results, RunId, store_in
+from engine.cli.options import RESULTS, Json, Results, RunId, store_in, store_to_read
 from engine.cli.progress import show_progress
 from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
@@ -20,7 +20,7 @@ app = typer.Typer()
 
 
 @app.command()
-@with_spec_flags
+@with_spec_flags(spec_file.read)
 def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -> None:
     """Prune in the foreground: a progress bar, and a table at the end."""
     if len(requests) > 1:
@@ -41,7 +41,7 @@ def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -
 
 
 @app.command()
-@with_spec_flags
+@with_spec_flags(spec_file.read)
 def submit(
     requests: Requests,
     results: Results = RESULTS,
@@ -83,11 +83,10 @@ def worker(
 @app.command()
 def runs(results: Results = RESULTS, as_json: Json = False) -> None:
     """All runs, newest first; the gallery's, too."""
-    from engine.jobs.worker import settle_lost
+    from engine.jobs.worker import replace_lost
 
-    store = store_in(results)
-    store.prepare()
-    settle_lost(store)
+    store = store_to_read(results)
+    replace_lost(store)
     answer(store.runs(), as_json, tables.runs)
 
 
@@ -101,11 +100,11 @@ def show(
     as_json: Json = False,
 ) -> None:
     """One run: its status, its spec and its points; or one timing: its status, its request and its turns."""
-    from engine.jobs.worker import settle_lost
+    from engine.jobs.worker import replace_lost
 
     store = store_in(results)
     run = store.job(run_id)
-    settle_lost(store)
+    replace_lost(store)
     if isinstance(run, Timing):
         answer(_timing(run), as_json, tables.timing)
         return
@@ -150,7 +149,7 @@ def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
 def _document(folder: Run) -> dict[str, Any]:
     return {
         "run_id": folder.id,
-        "status": folder.status().to_json(),
+        "status": folder.observed_status().to_json(),
         "spec": folder.spec().model_dump(mode="json"),
         "points": [point.to_json() for point in folder.points()],
     }
@@ -159,7 +158,7 @@ def _document(folder: Run) -> dict[str, Any]:
 def _timing(folder: Timing) -> dict[str, Any]:
     return {
         "job_id": folder.id,
-        "status": folder.status().to_json(),
+        "status": folder.observed_status().to_json(),
         "spec": folder.spec().model_dump(mode="json"),
         "turns": _lines(folder, TurnEvent),
     }
@@ -167,8 +166,8 @@ def _timing(folder: Timing) -> dict[str, Any]:
 
 def _lines(job: Job, kind: type[Event]) -> list[dict[str, Any]]:
     """The events of one kind as they stand in the job's file."""
-    return [line for line in job.event_lines() if line["kind"] == kind.KIND]
+    return [line for line in job.event_lines() if line.get("kind") == kind.KIND]
 
 
 def _state(store: Store, run_id: str) -> dict[str, Any]:
-    return {"run_id": run_id, "state": store.job(run_id).status().state}
+    return {"run_id": run_id, "state": store.job(run_id).observed_status().state}

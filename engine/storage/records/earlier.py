@@ -6,8 +6,10 @@ of the lines; what is there is left as it is.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import chain, pairwise
+from typing import Any
 
 from engine.spec import phases
 from engine.spec.run import RunSpec
@@ -17,8 +19,16 @@ from engine.storage.records.point import Point
 
 def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
     """A run's points in their order, each with `before_recovery`, and steps with their place in a trajectory."""
+    described = zip(points, descriptions(points, spec), strict=True)
+    return [replace(point, **description) if description else point for point, description in described]
+
+
+def descriptions(points: Iterable[Point], spec: RunSpec) -> Iterator[dict[str, Any]]:
+    """Of each point the values that are worked out; none for one that came with them."""
     places: Counter[str] = Counter()
-    return [_describe_point(point, points[number + 1 :], spec, places) for number, point in enumerate(points)]
+    for point, later in pairwise(chain(points, (None,))):
+        assert point is not None
+        yield _describe_point(point, later, spec, places)
 
 
 def describe_attempts(events: Sequence[Attempts], spec: RunSpec) -> list[Attempts]:
@@ -39,31 +49,27 @@ def _describe_step(event: Attempts, spec: RunSpec, places: Counter[str]) -> Atte
     return replace(event, trajectory=name, place=places[name], passed=phases.passed(spec, event.phase, event.keep))
 
 
-def _describe_point(point: Point, later: Sequence[Point], spec: RunSpec, places: Counter[str]) -> Point:
+def _describe_point(point: Point, later: Point | None, spec: RunSpec, places: Counter[str]) -> dict[str, Any]:
     if point.step is None:
         if point.before_recovery is not None:
-            return point
+            return {}
         waits = point.stage == "pruned" and not point.final and phases.ends_target_with_recovery(spec, point.phase)
-        return replace(point, before_recovery=waits)
+        return {"before_recovery": waits}
     name = point.trajectory or phases.trajectory(spec, point.phase, point.keep)
     places[name] += 1
     if point.before_recovery is not None:
-        return point
+        return {}
     last = point.final or _is_last(point, later)
     floor = spec.depth.floor if point.phase == "layers" else None
     below_floor = floor is not None and point.val_top1 < floor
-    return replace(
-        point,
-        before_recovery=last and not point.final and phases.ends_target_with_recovery(spec, point.phase),
-        trajectory=name,
-        place=places[name],
-        passed=phases.passed(spec, point.phase, point.keep) + ((point.keep,) if last and not below_floor else ()),
-    )
+    return {
+        "before_recovery": last and not point.final and phases.ends_target_with_recovery(spec, point.phase),
+        "trajectory": name,
+        "place": places[name],
+        "passed": phases.passed(spec, point.phase, point.keep) + ((point.keep,) if last and not below_floor else ()),
+    }
 
 
-def _is_last(point: Point, later: Sequence[Point]) -> bool:
+def _is_last(point: Point, later: Point | None) -> bool:
     """Whether a step is its phase's last one for its target; of the step that a run stopped at nobody can tell."""
-    if not later:
-        return False
-    next_point = later[0]
-    return next_point.step is None or (next_point.phase, next_point.keep) != (point.phase, point.keep)
+    return later is not None and (later.step is None or (later.phase, later.keep) != (point.phase, point.keep))

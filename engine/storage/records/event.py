@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from engine.spec.parts import Flag, Number, Whole
-from engine.storage.records.record import Record
+from engine.storage.records.record import Duration, Flag, Number, Record, Share, Whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,10 +60,10 @@ class PhaseEvent(Event):
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"keep", "stage", "progress"})
 
     phase: str
-    keep: Number | None = None
+    keep: Share | None = None
     stage: str | None = None
     message: str
-    progress: Number | None = None
+    progress: Share | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,14 +74,14 @@ class Epoch(Event):
 
     stage: str
     phase: str
-    keep: Number
+    keep: Share
     epoch: Whole
     epochs: Whole
     loss: Number
-    train_top1: Number
-    val_top1: Number
+    train_top1: Share
+    val_top1: Share
     lr: Number
-    seconds: Number
+    seconds: Duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,14 +153,14 @@ class Attempts(Event):
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"trajectory", "place", "passed"})
 
     phase: str
-    keep: Number
+    keep: Share
     step: Whole
     measure: str
     before: Tally
     attempts: tuple[Attempt, ...]
     trajectory: str | None = None
     place: Whole | None = None
-    passed: tuple[Number, ...] | None = None
+    passed: tuple[Share, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,7 +171,7 @@ class Cut(Event):
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"remove_blocks", "drop_channels"})
 
     phase: str
-    keep: Number
+    keep: Share
     relative_error: Number
     remove_blocks: tuple[str, ...] | None = None
     drop_channels: dict[str, tuple[Whole, ...]] | None = None
@@ -187,8 +186,8 @@ class PointEvent(Event):
     point: Whole
     stage: str
     phase: str
-    keep: Number
-    top1: Number
+    keep: Share
+    top1: Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +229,7 @@ class BuildEvent(Event):
 
     model: str
     cached: Flag
-    seconds: Number
+    seconds: Duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +241,7 @@ class TurnEvent(Event):
     model: str
     round: Whole
     n: Whole
-    p50_ms: Number
+    p50_ms: Duration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -251,9 +250,9 @@ class DurationsEvent(Event):
 
     KIND: ClassVar[str] = "spent"
 
-    tools: Number
-    waiting: Number
-    own: Number
+    tools: Duration
+    waiting: Duration
+    own: Duration
 
 
 def _share(correct: int | None, total: int | None) -> float | None:

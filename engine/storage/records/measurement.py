@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from engine.spec.parts import Flag, Number, Whole
-from engine.storage.records.record import Record
+from engine.storage.records.record import Duration, Flag, Moment, Number, Record, Whole
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ class Latency(Record):
     threads: Whole
     batch: Whole
     n: Whole
-    p50_ms: Number
-    p90_ms: Number | None = None
-    p99_ms: Number | None = None
+    p50_ms: Duration
+    p90_ms: Duration | None = None
+    p99_ms: Duration | None = None
     host: str | None = None
 
     @property
@@ -82,7 +81,7 @@ class Measurement(Record):
     point: Whole
     device: str
     job: str | None = None
-    at: Number | None = None
+    at: Moment | None = None
     tool: str
     version: str | None = None
     precision: str
@@ -90,13 +89,13 @@ class Measurement(Record):
     threads: Whole | None = None
     batch: Whole = 1
     n: Whole
-    p50_ms: Number
-    p90_ms: Number | None = None
-    p99_ms: Number | None = None
-    mean_ms: Number | None = None
-    gpu_p50_ms: Number | None = None
-    h2d_p50_ms: Number | None = None
-    d2h_p50_ms: Number | None = None
+    p50_ms: Duration
+    p90_ms: Duration | None = None
+    p99_ms: Duration | None = None
+    mean_ms: Duration | None = None
+    gpu_p50_ms: Duration | None = None
+    h2d_p50_ms: Duration | None = None
+    d2h_p50_ms: Duration | None = None
     transfers: Flag | None = None
     throughput_qps: Number | None = None
     power_mw: Number | None = None
@@ -140,5 +139,5 @@ Timed = Latency | Measurement
 
 def read_timed(entry: Mapping[str, Any]) -> Timed:
     """An entry of a point's `latency` as the index has it: what a host measured, or what a board did."""
-    kind = Measurement if entry.get("device") else Latency
+    kind = Measurement if "device" in entry else Latency
     return kind.from_json(entry, "a point's latency")

@@ -3,9 +3,8 @@
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Literal, Self
 
-from engine.spec.parts import Flag, Number, Whole
 from engine.storage.records.measurement import Latency
-from engine.storage.records.record import Record
+from engine.storage.records.record import Duration, Flag, Number, Record, Share, Whole
 
 Stage = Literal["baseline", "pruned", "recovered", "quantized"]
 
@@ -15,7 +14,7 @@ class Requested(Record):
     """What a target asks for: the share of the baseline's `metric` that is kept."""
 
     metric: str
-    keep: Number
+    keep: Share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +57,15 @@ class Point(Record):
     point: Whole
     stage: str
     phase: str
-    keep: Number
+    keep: Share
     final: Flag
     step: Whole | None = None
-    top1: Number
-    top5: Number
+    top1: Share
+    top5: Share
     loss: Number
     correct: Whole | None = None
     total: Whole | None = None
-    val_top1: Number
+    val_top1: Share
     val_total: Whole | None = None
     params: Whole
     macs: Whole
@@ -75,11 +74,11 @@ class Point(Record):
     blocks_removed: tuple[str, ...] = ()
     widths: dict[str, tuple[Whole, Whole]] = field(default_factory=dict)
     latency: tuple[Latency, ...] = ()
-    seconds: Number
+    seconds: Duration
     got: Reached
-    predicted_ms: Number | None = None
+    predicted_ms: Duration | None = None
     note: str | None = None
     before_recovery: Flag | None = None
     trajectory: str | None = None
     place: Whole | None = None
-    passed: tuple[Number, ...] | None = None
+    passed: tuple[Share, ...] | None = None

@@ -3,15 +3,25 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, Strict, TypeAdapter, ValidationError
 
 from engine.errors import WorkError
 from engine.spec.messages import quote
 
 R = TypeVar("R", bound="Record")
+_Keys = tuple[frozenset[str], frozenset[str], tuple[tuple[str, type["Record"]], ...]]
 _ADAPTERS: dict[type["Record"], TypeAdapter[Any]] = {}  # made on first use: that takes milliseconds for each
+_KEYS: dict[type["Record"], _Keys] = {}
+
+# What a person or a damaged disk may have put into a file is bounded here, so that no reader has to think of it.
+Flag = Annotated[bool, Strict()]
+Number = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Whole = Annotated[int, Strict(), Field(ge=0, le=2**53)]
+Share = Annotated[float, Strict(), Field(ge=0, le=1, allow_inf_nan=False)]
+Moment = Annotated[float, Strict(), Field(ge=0, lt=2**33, allow_inf_nan=False)]  # Unix seconds, until 2242
+Duration = Annotated[float, Strict(), Field(ge=0, lt=1e12, allow_inf_nan=False)]  # in any unit of time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +38,23 @@ class Record:
         """The object as it stands in its file."""
         pairs = ((field.name, getattr(self, field.name)) for field in dataclasses.fields(self))
         return {key: _plain(value) for key, value in pairs if value is not None or key not in self.WHERE_KNOWN}
+
+    @classmethod
+    def is_exact(cls, document: Mapping[str, Any]) -> bool:
+        """Whether a document, of which `from_json` makes a record, has the very keys that `to_json` would write."""
+        all_keys, always, nested = _keys(cls)
+        keys = document.keys()
+        if not (keys <= all_keys and always <= keys):
+            return False
+        for key in keys - always:
+            if document[key] is None:
+                return False
+        for key, kind in nested:
+            value = document.get(key)
+            for part in value if isinstance(value, list) else (value,):
+                if part is not None and not kind.is_exact(part):
+                    return False
+        return True
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "a record") -> Self:
@@ -56,6 +83,24 @@ def _adapter(kind: type[R]) -> TypeAdapter[R]:
     if kind not in _ADAPTERS:
         _ADAPTERS[kind] = TypeAdapter(kind)
     return _ADAPTERS[kind]
+
+
+def _keys(kind: type["Record"]) -> _Keys:
+    """All keys of a kind, those that are always written, and those whose values are records themselves."""
+    if kind not in _KEYS:
+        _KEYS[kind] = _find_keys(kind)
+    return _KEYS[kind]
+
+
+def _find_keys(kind: type["Record"]) -> _Keys:
+    names = frozenset(field.name for field in dataclasses.fields(kind))
+    nested = [
+        (name, part)
+        for name, hint in get_type_hints(kind).items()
+        for part in (hint, *get_args(hint))
+        if isinstance(part, type) and issubclass(part, Record)
+    ]
+    return names, names - kind.WHERE_KNOWN, tuple(nested)
 
 
 def _reason(error: ValidationError) -> str:

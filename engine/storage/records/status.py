@@ -3,8 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar, Literal, TypedDict, Unpack, get_args
 
-from engine.spec.parts import Flag, Number, Whole
-from engine.storage.records.record import Record
+from engine.storage.records.record import Flag, Moment, Record, Share, Whole
 
 State = Literal["queued", "running", "done", "failed", "cancelled", "interrupted"]
 STATES: tuple[State, ...] = get_args(State)
@@ -16,10 +15,10 @@ RESUMABLE: tuple[State, ...] = ("interrupted", "failed", "cancelled")
 class Times(Record):
     """Unix seconds; None for what has not happened yet."""
 
-    created: Number
-    queued: Number
-    started: Number | None = None
-    finished: Number | None = None
+    created: Moment
+    queued: Moment
+    started: Moment | None = None
+    finished: Moment | None = None
 
 
 class TimesChanges(TypedDict, total=False):
@@ -55,7 +54,7 @@ class Status(Record):
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"group"})
 
     state: State
-    progress: Number
+    progress: Share
     phase: str = ""
     message: str = ""
     times: Times
@@ -66,10 +65,14 @@ class Status(Record):
     group: str | None = None
 
     @classmethod
-    def queued(cls, now: float, *, foreground: bool, group: str) -> "Status":
+    def queued(cls, now: float, *, foreground: bool, group: str | None) -> "Status":
         """Of a job that nobody has started, created `now` (Unix seconds)."""
         times = Times(created=now, queued=now)
         return cls(state="queued", progress=0.0, message="waiting", times=times, foreground=foreground, group=group)
+
+    def needs_process(self) -> bool:
+        """Whether a process works on the job, if nothing went wrong."""
+        return self.state == "running" or (self.state == "queued" and self.foreground)
 
     def changed(self, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> "Status":
         """With some values changed, and of its times those in `times`."""

@@ -1,0 +1,1 @@
+"""What is wrong with a results folder, and how it is mended."""
