@@ -38,9 +38,19 @@ def answer(document: Any, as_json: bool, show: Callable[[Any], None]) -> None:
     """Print a command's result on stdout: as JSON, or as `show` prints it for people."""
     with _reader():
         if as_json:
-            print(json.dumps(document, allow_nan=False))
+            print(_dumps(document))
         else:
             show(document)
+
+
+def _dumps(document: Any) -> str:
+    """ASCII, as a lone surrogate is no text that could be printed."""
+    try:
+        return json.dumps(document, allow_nan=False)
+    except ValueError:
+        raise WorkError(
+            "the answer holds a number that is infinite, or none: a file that it is read from is damaged"
+        ) from None
 
 
 @contextmanager

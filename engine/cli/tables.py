@@ -8,12 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from engine.boards.sanitize import printable
 from engine.storage.records.event import Attempts, TurnEvent
 from engine.storage.records.measurement import Latency, Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.status import Status
 from engine.units import si
 
+LONGEST_CELL, LONGEST_LINE = 200, 1000  # characters
 WIDTH = 100  # columns, where no terminal says how many it has
 # How the names of numbers end → how they are written.
 _UNITS: Mapping[str, Callable[[float], str]] = {
@@ -31,6 +33,21 @@ def models(entries: Sequence[Mapping[str, Any]]) -> None:
         size = "×".join(map(str, m["input"]))
         table.add_row(m["name"], size, si(m["params"]), si(m["macs"]), f"{removable} of {len(m['blocks'])}")
     _print(table)
+
+
+def findings(document: Mapping[str, Any]) -> None:
+    entries = document["findings"]
+    if not entries:
+        _print(f"nothing is wrong with {document['results']}")
+        return
+    for entry in entries:
+        if entry["fixed"]:
+            end = " (mended)"
+        elif entry["refusal"] is not None:
+            end = f" (not mended: {entry['refusal']})"
+        else:
+            end = " (--fix mends it)" if entry["fixable"] else ""
+        _print(f"{entry['kind']}: {entry['where']}: {entry['sentence']}{end}")
 
 
 def datasets(entries: Sequence[Mapping[str, Any]]) -> None:
@@ -76,7 +93,7 @@ def run(document: Mapping[str, Any]) -> None:
             si(point.params),
             f"{point.got.params:.3f}×",
             f"{point.top1:.1%}",
-            f"{point.latency[0].p50_ms:.3f}",
+            f"{point.latency[0].p50_ms:.3f}" if point.latency else "",
             str(len(point.blocks_removed)),
             " ".join(filter(None, ("final" if point.final else "", point.note))),
         )
@@ -117,9 +134,9 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> None:
         return
     table = _table("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
     for r in entries:
-        name = str(r["data"])
+        name = r["data"] or ""
         data = name if len(name) <= 16 else "…" + name[-15:]
-        settings = (r["model"], data, r["criterion"], r["order"], str(r["seed"]))
+        settings = (r["model"], data, r["criterion"], r["order"], r["seed"])
         table.add_row(r["run_id"], r["state"], f"{100 * r['progress']:.0f}", *settings)
     _print(table)
 
@@ -271,8 +288,20 @@ def measurements(document: Mapping[str, Any]) -> None:
     _print(table)
 
 
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+class _Table(Table):
+    """A table whose cells are what somebody else may have written: as they are, cut, and without control codes."""
+
+    def add_row(self, *cells: object) -> None:  # type: ignore[override]
+        super().add_row(*("" if cell is None else _cut(str(cell), LONGEST_CELL) for cell in cells))
+
+
+def _cut(text: str, most: int) -> str:
+    line = printable(" ".join(text[: 4 * most].split()), most + 1)
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def _table(*columns: str) -> _Table:
+    table = _Table(box=None, pad_edge=False, header_style="bold")
     for number, column in enumerate(columns):
         is_number = column.startswith(">")
         # Names in the first column are for copying, so they stay in one piece.
@@ -282,10 +311,12 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _print(content: Any) -> None:
+def _print(content: _Table | str) -> None:
     """Rendered first and then written in one piece, so that whoever reads us meets no half of it."""
     terminal = sys.stdout.isatty()
     text = io.StringIO()
-    console = Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH)
+    console = Console(file=text, force_terminal=terminal, width=None if terminal else WIDTH, emoji=False)
+    if isinstance(content, str):
+        content = "\n".join(_cut(line, LONGEST_LINE) for line in content.split("\n"))
     console.print(content, highlight=False, markup=False, soft_wrap=isinstance(content, str))
     sys.stdout.write("\n".join(line.rstrip() for line in text.getvalue().splitlines()) + "\n")

@@ -5,8 +5,13 @@ No torch at import.
 
 from __future__ import annotations
 
+import os
+import struct
+import threading
+import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -14,6 +19,8 @@ from typing import TYPE_CHECKING, TypeAlias
 from engine.data.declare import dataset_at_path
 from engine.data.split import Item, Parts, Split
 from engine.errors import RequestError, WorkError
+from engine.spec.messages import as_text
+from engine.storage.files import opened
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -21,7 +28,12 @@ if TYPE_CHECKING:
 
 IN_MEMORY_BYTES = 1 << 30
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
+# By what is in a file, whatever it is called; PIL's other readers start programs, or know no bounds.
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "GIF", "TIFF", "WEBP")
+MOST_PIXELS = 50_000_000  # of an image, which takes 4 bytes for each while it is read, and as many again
+_LARGE = 4_000_000  # pixels; images of more are read one at a time
 _THREADS = 4
+_one_at_a_time = threading.Lock()
 
 Shape: TypeAlias = "Callable[[Image.Image], Image.Image]"
 
@@ -50,10 +62,11 @@ class ImageFiles:
         return len(self.files)
 
     def __getitem__(self, index: int) -> Item:
+        file = self.files[index]
         try:
-            return pixels(self.files[index], self.shape), self.labels[index]
+            return pixels(file, self.shape), self.labels[index]
         except _read_errors() as error:
-            raise WorkError(f"cannot read the image {self.files[index]}: {error}") from None
+            raise WorkError(f"cannot read the image {as_text(file)}: {_first_line(error)}") from None
 
 
 @dataset_at_path("folder:", form="folder:PATH, an image folder with train/ and test/, val/ optional")
@@ -78,29 +91,37 @@ def read(root: Path) -> Parts:
 def class_folders(root: Path, name: str) -> tuple[str, ...]:
     """The class names of one split: its subfolders, sorted."""
     if not root.is_dir():
-        raise RequestError(f"there is no image folder {root}")
+        raise RequestError(f"there is no image folder {as_text(root)}")
     if not (root / name).is_dir():
-        raise RequestError(f"image folder {root} has no {name}/ in it")
-    classes = tuple(sorted(p.name for p in (root / name).iterdir() if p.is_dir() and not p.name.startswith(".")))
-    if not classes:
-        raise RequestError(f"{root / name} is empty; it needs one folder of images a class")
-    return classes
+        raise RequestError(f"image folder {as_text(root)} has no {name}/ in it")
+    with _as_request_error(root / name):
+        paths = [path for path in (root / name).iterdir() if path.is_dir() and not path.name.startswith(".")]
+    odd = next((path for path in paths if not path.name.isprintable()), None)
+    if odd is not None:
+        raise RequestError(f"the name of the class folder {as_text(odd)} is no line of text; rename it")
+    if not paths:
+        raise RequestError(f"{as_text(root / name)} is empty; it needs one folder of images a class")
+    return tuple(sorted(path.name for path in paths))
 
 
 def listing(root: Path, name: str, classes: tuple[str, ...]) -> tuple[list[Path], list[int]]:
-    """Image files and labels of one split, which must have exactly the folders `classes`, none without an image."""
+    """Image files and labels of one split, which must have exactly the folders `classes`, none without an image.
+
+    What is no regular file is left out: folders, named pipes, devices, links to nothing.
+    """
     folders = class_folders(root, name)
     if missing := sorted(set(classes) - set(folders)):
-        raise RequestError(f"{root / name} has no folder {missing[0]!r}, a class of train/")
+        raise RequestError(f"{as_text(root / name)} has no folder {missing[0]!r}, a class of train/")
     if unknown := sorted(set(folders) - set(classes)):
-        raise RequestError(f"{root / name} has a folder {unknown[0]!r}, which is no class of train/")
+        raise RequestError(f"{as_text(root / name)} has a folder {unknown[0]!r}, which is no class of train/")
     files: list[Path] = []
     labels: list[int] = []
     for label, class_name in enumerate(classes):
         folder = root / name / class_name
-        images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
+        with _as_request_error(folder):
+            images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
         if not images:
-            raise RequestError(f"{folder} holds no image ({', '.join(EXTENSIONS)})")
+            raise RequestError(f"{as_text(folder)} holds no image ({', '.join(EXTENSIONS)})")
         files += images
         labels += [label] * len(images)
     return files, labels
@@ -117,10 +138,24 @@ def pixels(file: Path, shape: Shape) -> Tensor:
     """One image as uint8 3×H×W; grey and palette images become RGB."""
     import numpy as np
     import torch
+
+    with _image(file) as image, _one_at_a_time if image.width * image.height > _LARGE else nullcontext():
+        return torch.from_numpy(np.array(shape(image.convert("RGB")))).permute(2, 0, 1)
+
+
+@contextmanager
+def _image(file: Path) -> Iterator[Image.Image]:
+    """An image of which the header was read; ValueError for one of more pixels than are taken."""
     from PIL import Image
 
-    with Image.open(file) as image:
-        return torch.from_numpy(np.array(shape(image.convert("RGB")))).permute(2, 0, 1)
+    with (
+        opened(file, links=True) as descriptor,
+        os.fdopen(os.dup(descriptor), "rb") as stream,
+        Image.open(stream, formats=FORMATS) as image,
+    ):
+        if image.width * image.height > MOST_PIXELS:
+            raise ValueError(f"it has {image.width:,} × {image.height:,} px; at most {MOST_PIXELS:,} are taken")
+        yield image
 
 
 def _read_all(files: list[Path], labels: list[int], shape: Resize) -> Split:
@@ -144,16 +179,14 @@ def _read_all(files: list[Path], labels: list[int], shape: Resize) -> Split:
 
 def _sizes(files: list[Path]) -> list[tuple[int, int]]:
     """(width, height) of each image, from its header alone."""
-    return [_size(file) for file in files]
+    with warnings.catch_warnings(action="ignore"):  # PIL's, of very many pixels and of odd headers
+        return [_size(file) for file in files]
 
 
 def _size(file: Path) -> tuple[int, int]:
-    from PIL import Image
-
     try:
-        with Image.open(file) as image:
-            size: tuple[int, int] = image.size
-            return size
+        with _image(file) as image:
+            return image.width, image.height
     except _read_errors() as error:
         raise _unreadable(file, error) from None
 
@@ -162,13 +195,30 @@ def _read_errors() -> tuple[type[Exception], ...]:
     """What PIL raises on a file that is no image, or not a whole one."""
     from PIL import Image
 
-    return OSError, SyntaxError, ValueError, Image.DecompressionBombError
+    broken = (SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error)
+    return OSError, EOFError, RuntimeError, MemoryError, Image.DecompressionBombError, *broken
 
 
 def _unreadable(file: Path, error: Exception) -> RequestError:
-    return RequestError(
-        f"cannot read the image {file} ({str(error).splitlines()[0] or type(error).__name__}); mend or remove it"
-    )
+    return RequestError(f"cannot read the image {as_text(file)} ({_first_line(error)}); mend or remove it")
+
+
+def _first_line(error: Exception) -> str:
+    """What an error says; the operating system's words do without the path, which the sentence has already."""
+    from PIL import UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        return f"it is none of {', '.join(FORMATS)}"
+    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
+    return as_text(text.splitlines()[0])
+
+
+@contextmanager
+def _as_request_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RequestError(f"cannot look into {as_text(folder)}: {error.strerror or error}") from None
 
 
 def _size_note(height: int, width: int, resized: int, total: int) -> str:

@@ -16,10 +16,17 @@ from engine.errors import RequestError, WorkError, concerns
 from engine.graph.cost import CostModel, count_channels
 from engine.graph.summary import Layer, ModelSummary
 from engine.latency.signature import Signature
+from engine.spec.messages import as_text, quote
 from engine.storage.atomic import read_json
 from engine.units import dimensions
 
 TABLE_VERSION = 1
+KINDS = ("conv", "depthwise", "linear")
+MOST_BYTES = 16 << 20  # of a file; that of the largest network has about 1
+MOST_COUNTED = 2**40  # channels, pixels or positions
+MOST_MILLISECONDS = 1e9
+_LONGEST_TEXT = 300
+_PAIRS = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1, "size": 1}  # and the least that may stand in them
 ALIGN = 4  # input channels that blocked kernels take come in fours
 BLOCK, SMALL = 8, 16  # and fill blocks of 8 or 16; below 16 there are other kernels, which take any number
 
@@ -115,20 +122,23 @@ class LatencyTable:
     def from_json(cls, raw: Mapping[str, Any]) -> Self:
         """The table in `raw`, as `to_json` wrote it; ValueError, KeyError or TypeError when it is not one."""
         if raw["table_version"] != TABLE_VERSION:
-            raise ValueError(f"table_version is {raw['table_version']!r}, expected {TABLE_VERSION}")
+            raise ValueError(f"table_version is {quote(raw['table_version'])}, expected {TABLE_VERSION}")
         entries = tuple(_entry(entry) for entry in raw["entries"])
-        layers = {str(name): (int(entry), int(times)) for name, (entry, times) in raw["layers"].items()}
-        if not layers or any(not 0 <= entry < len(entries) for entry, _ in layers.values()):
-            raise ValueError("its layers name entries that it does not have")
-        channels, height, width = (int(n) for n in raw["image"])
+        layers = {
+            _text(name): (_whole(entry, 0, len(entries) - 1), _whole(times, 1))
+            for name, (entry, times) in raw["layers"].items()
+        }
+        if not layers:
+            raise ValueError("it has no layers")
+        channels, height, width = (_whole(n, 1) for n in raw["image"])
         calibration = LatencyCalibration(**{name: _positive(value) for name, value in raw["calibration"].items()})
         return cls(
-            model=str(raw["model"]),
-            where=str(raw["where"]),
-            tool=str(raw["tool"]),
-            provider=str(raw["provider"]),
-            threads=int(raw["threads"]),
-            batch=int(raw["batch"]),
+            model=_text(raw["model"]),
+            where=_text(raw["where"]),
+            tool=_text(raw["tool"]),
+            provider=_text(raw["provider"]),
+            threads=_whole(raw["threads"], 1),
+            batch=_whole(raw["batch"], 1),
             image=(channels, height, width),
             layers=layers,
             entries=entries,
@@ -154,12 +164,13 @@ class LatencyTable:
 def read(path: Path) -> LatencyTable:
     """The latency table in a file; RequestError when there is none in it."""
     try:
-        return LatencyTable.from_json(read_json(path))
+        return LatencyTable.from_json(read_json(path, MOST_BYTES, links=True))
     except WorkError as error:
-        raise RequestError(f"the latency table {error}; measure one with the command table") from None
+        raise RequestError(f"the latency table {as_text(error)}; measure one with the command table") from None
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        raise RequestError(f"{path} is no latency table of this version ({reason}); measure one with table") from None
+        reason = f"{type(error).__name__}: {as_text(error)[:_LONGEST_TEXT]}"
+        sentence = f"{as_text(path)} is no latency table of this version ({reason}); measure one with table"
+        raise RequestError(sentence) from None
 
 
 def read_for(path: str | None, summary: ModelSummary) -> LatencyTable | None:
@@ -192,25 +203,51 @@ def _between(nodes: Sequence[int], value: float) -> tuple[int, float]:
 
 
 def _positive(value: Any) -> float:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value >= 0):
-        raise ValueError(f"{value!r} is no number of milliseconds")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_MILLISECONDS:
+        raise ValueError(f"{quote(value)} is no number of milliseconds")
     return float(value)
 
 
+def _whole(value: Any, least: int, most: int = MOST_COUNTED) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{quote(value)} is no whole number of {least:,} to {most:,}")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
+        raise ValueError(f"{quote(value)} is no name")
+    return value
+
+
 def _entry(raw: Mapping[str, Any]) -> LayerLatency:
-    shape: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in raw["signature"].items()}
-    signature = Signature(**shape)
-    if not signature.positions > 0:
+    values = dict(raw["signature"])
+    shape: dict[str, Any] = {name: _pair(values.pop(name), least) for name, least in _PAIRS.items()}
+    kind = values.pop("kind")
+    first, last = values.pop("fixed", (False, False))
+    if kind not in KINDS or type(first) is not bool or type(last) is not bool:
+        raise ValueError(f"{quote(kind)} is no kind of layer, or what is fixed in it is not true or false")
+    shape |= {name: _whole(values.pop(name), 1) for name in ("groups", "ins", "outs")}
+    signature = Signature(kind=kind, fixed=(first, last), **shape, **values)
+    sides = zip(signature.size, signature.padding, signature.kernel, signature.dilation, strict=True)
+    if any(size + 2 * pad <= dilation * (kernel - 1) for size, pad, kernel, dilation in sides):
         raise ValueError("a layer must have at least one output position")
+    if signature.positions > MOST_COUNTED:
+        raise ValueError(f"a layer has at most {MOST_COUNTED:,} output positions")
     return LayerLatency(signature, _grid(raw["aligned"]), _grid(raw["others"]))
 
 
+def _pair(raw: Any, least: int) -> tuple[int, int]:
+    first, last = raw
+    return _whole(first, least), _whole(last, least)
+
+
 def _grid(raw: Mapping[str, Any]) -> WidthGrid:
-    ins, outs = (tuple(int(n) for n in raw[side]) for side in ("ins", "outs"))
+    ins, outs = (tuple(_whole(n, 1) for n in raw[side]) for side in ("ins", "outs"))
     ms = tuple(tuple(_positive(value) for value in row) for row in raw["ms"])
     for side in (ins, outs):
-        if not side or list(side) != sorted(set(side)) or side[0] < 1:
-            raise ValueError("widths must ascend from at least 1")
+        if not side or list(side) != sorted(set(side)):
+            raise ValueError("widths must ascend")
     if len(ms) != len(ins) or any(len(row) != len(outs) for row in ms):
         raise ValueError("a grid must hold one number for each pair of widths")
     return WidthGrid(ins, outs, ms)

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import Literal, get_args
 
 from engine.errors import RequestError
+from engine.spec.messages import quote
 from engine.spec.registry import Names, Registry
 
 Image = tuple[int, int, int]  # (channels, height, width)
@@ -108,7 +109,7 @@ def check_criterion(name: str) -> str:
     for part in parts:
         _check_name("criterion", part, CRITERIA)
     if len(set(parts)) != len(parts):
-        raise RequestError(f"criterion {name!r} names one twice; an ensemble joins different criteria by +")
+        raise RequestError(f"criterion {quote(name)} names one twice; an ensemble joins different criteria by +")
     return name
 
 

@@ -100,29 +100,37 @@ TIMING_FLAGS = flags_of(TimingRequest)
 SpecFile = Annotated[Path | None, typer.Option("--spec", help="a JSON file with a spec; flags override it")]
 Requests = list[dict[str, Any]]
 Arguments = dict[str, Any]
+ReadSpec = Callable[[Path], dict[str, Any]]
 
 
-def with_spec_flags(command: Callable[..., None]) -> Callable[..., None]:
-    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's with the flags of
-    the command line put in."""
+def with_spec_flags(read_spec: ReadSpec) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's, as `read_spec` reads
+    it, with the flags of the command line put in."""
 
-    def with_flags(**arguments: Any) -> None:
-        spec_file = arguments.pop("spec_file")
-        request = run_spec.load(spec_file) if spec_file else {}
-        seeds: list[int] | None = None
-        for flag in FLAGS:
-            value = arguments.pop(flag.parameter, None)
-            if value is None:
-                continue
-            if flag.field.setting.several:
-                seeds = _seeds(value)
-            else:
-                _put(request, flag.field.place, flag.read(value))
-        command([request] if seeds is None else [{**request, "seed": seed} for seed in seeds], **arguments)
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def with_flags(**arguments: Any) -> None:
+            spec_file = arguments.pop("spec_file")
+            command(_requests(read_spec(spec_file) if spec_file else {}, arguments), **arguments)
 
-    options = [_option("spec_file", SpecFile, None)]
-    options += [_option(flag.parameter, _spec_annotation(flag), None) for flag in FLAGS]
-    return _declared(command, with_flags, "requests", options)
+        options = [_option("spec_file", SpecFile, None)]
+        options += [_option(flag.parameter, _spec_annotation(flag), None) for flag in FLAGS]
+        return _declared(command, with_flags, "requests", options)
+
+    return decorate
+
+
+def _requests(request: dict[str, Any], arguments: Arguments) -> Requests:
+    """A request for each seed, with the values of all flags, which are taken out of the arguments."""
+    seeds: list[int] | None = None
+    for flag in FLAGS:
+        value = arguments.pop(flag.parameter, None)
+        if value is None:
+            continue
+        if flag.field.setting.several:
+            seeds = _seeds(value)
+        else:
+            _put(request, flag.field.place, flag.read(value))
+    return [request] if seeds is None else [{**request, "seed": seed} for seed in seeds]
 
 
 def with_timing_flags(command: Callable[..., None]) -> Callable[..., None]:

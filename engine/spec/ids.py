@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{8}(-\d+)?"  # when it was made, and the digest of the request
+RUN_ID = r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}(-[0-9]+)?"  # when it was made, and the digest of the request
 DEVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 
 

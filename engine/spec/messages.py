@@ -12,11 +12,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from engine.errors import RequestError
-from engine.spec.settings import is_list, plain_types
+from engine.spec.settings import is_list, is_part, plain_types
 
 _BOUNDS = {Gt: ("gt", "above"), Ge: ("ge", "of at least"), Lt: ("lt", "below"), Le: ("le", "at most")}
 _NUMBERS = {int: "whole number", float: "number"}
 _LONGEST_SHOWN = 60
+_LARGEST_SHOWN = 10**_LONGEST_SHOWN
+
+_KEY_ERRORS = ("invalid_key", "string_unicode")  # of an object; the second of a text, too
 
 Where = tuple[int | str, ...]
 
@@ -26,12 +29,18 @@ def refusal(error: ValidationError, root: type[BaseModel]) -> RequestError:
     first = error.errors(include_url=False)[0]
     names = _field_path(first["loc"], root)
     where = ".".join(names)
+    field = _field(names, root)
     if first["type"] == "extra_forbidden":
-        return RequestError(_unknown_key(first["loc"], root), field=".".join(map(str, first["loc"])))
+        path = ".".join(map(str, first["loc"]))
+        return RequestError(_unknown_key(first["loc"], root), field=as_text(path)[:_LONGEST_SHOWN])
+    if first["type"] in _KEY_ERRORS and (field is None or is_part(field.annotation)):
+        place = f"in {where} " if where else ""
+        return RequestError(f"the spec has a key {place}that is no text: {quote(first['input'])}", field=where or None)
     if first["type"] == "value_error":
         return RequestError(f"{where} {first['ctx']['error']}", field=where)
-    field = _field(names, root)
-    assert field is not None
+    if field is None:
+        keys = ", ".join(root.model_fields)
+        return RequestError(f"the request must be an object with the keys {keys} (got {quote(first['input'])})")
     allowed = _allowed(field, finite=first["type"] == "finite_number")
     suggestion = _suggestion(first["input"], _choices(field))
     return RequestError(f"{where} must be {allowed} (got {quote(first['input'])}{suggestion})", field=where)
@@ -44,17 +53,27 @@ def quote(value: Any) -> str:
         return kind if value else f"{kind} with nothing in it"
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, int) and abs(value) >= _LARGEST_SHOWN:
+        return "a whole number of very many digits"  # which Python refuses to write
+    if isinstance(value, str):
+        value = value[: _LONGEST_SHOWN + 1]
     text = f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else repr(value)
     return text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…"
+
+
+def as_text(name: object) -> str:
+    """A path or another name that a disk or a file gave, as a sentence may hold it: on one line, and text."""
+    text = str(name)
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _field_path(where: Where, root: type[BaseModel]) -> list[str]:
     """The part of an error's place that names fields; what follows are list positions and members of unions."""
     names: list[str] = []
     for part in where:
-        if _field([*names, str(part)], root) is None:
+        if not isinstance(part, str) or _field([*names, part], root) is None:
             break
-        names.append(str(part))
+        names.append(part)
     return names
 
 
@@ -82,7 +101,7 @@ def _unknown_key(where: Where, root: type[BaseModel]) -> str:
 def _allowed(field: FieldInfo, *, finite: bool) -> str:
     if field.description:
         return field.description
-    if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+    if is_part(field.annotation):
         return f"an object with the keys {', '.join(field.annotation.model_fields)}"
     if choices := _choices(field):
         return " or ".join(filter(None, (", ".join(choices[:-1]), choices[-1])))

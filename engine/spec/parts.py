@@ -4,11 +4,13 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
 
+from engine.spec import messages
 from engine.spec.settings import Setting
 
 Measure = Literal["accuracy", "loss", "divergence", "cka"]
 
 MOST_TARGETS = 100
+_MOST_IMAGES = 2**53
 _LONGEST_NAME = 255  # bytes that file systems take for one name
 
 
@@ -61,6 +63,13 @@ class DataSpec(Part):
         Literal["imagenet", "cifar10", "cifar100"] | tuple[Three, Three] | None,
         Setting("imagenet, cifar10, cifar100 or [[3 means], [3 deviations]]", heading="normalisation"),
     ] = Field(None, description="imagenet, cifar10, cifar100 or [[3 means], [3 deviations above 0]]")
+
+    @field_validator("limit")
+    @classmethod
+    def _is_countable(cls, value: int | None) -> int | None:
+        if value is not None and value > _MOST_IMAGES:
+            raise ValueError(f"must be a whole number of at least 1 (got {messages.quote(value)}, which is too large)")
+        return value
 
     @field_validator("normalize")
     @classmethod

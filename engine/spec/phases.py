@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from engine.errors import WorkError
+from engine.spec.messages import quote, refusal
 from engine.spec.parts import DepthSpec, RecoverSpec, TargetSpec, WidthSpec
-from engine.spec.run import RunSpec
+from engine.spec.run import ORDERS, RunSpec
 
 _PARTS: Mapping[str, type[BaseModel]] = {
     "depth": DepthSpec,
@@ -18,18 +19,28 @@ _PARTS: Mapping[str, type[BaseModel]] = {
 
 
 def of_request(request: Mapping[str, Any]) -> RunSpec:
-    """A stored request as far as its phases follow from it, unchecked and with today's defaults for what it lacks.
+    """A stored request as far as its phases follow from it, with today's defaults for what it lacks.
 
     One that this version refuses for another reason, such as a dataset that was moved away, has phases all the same.
-    WorkError when a part of it is no object.
+    WorkError when a part that they follow from holds what none ever did.
     """
-    values_of = {name: request.get(name, {}) for name in _PARTS}
-    damaged = [name for name, values in values_of.items() if not isinstance(values, Mapping)]
-    if damaged:
-        raise WorkError(f"a stored request is damaged: its {damaged[0]} is no object")
-    parts: dict[str, Any] = {name: part.model_construct(**values_of[name]) for name, part in _PARTS.items()}
-    order = {"order": request["order"]} if "order" in request else {}
-    return RunSpec.model_construct(**order, **parts)
+    if not isinstance(request, Mapping):
+        raise WorkError("a stored request is damaged: it is no object")
+    order = request.get("order", RunSpec.model_fields["order"].default)
+    if order not in ORDERS:
+        raise WorkError(f"a stored request is damaged: its order is {quote(order)}")
+    parts = {name: _part(name, part, request.get(name, {})) for name, part in _PARTS.items()}
+    return RunSpec.model_construct(order=order, **parts)
+
+
+def _part(name: str, part: type[BaseModel], values: Any) -> Any:
+    """A part of a stored request; what a later version put there is passed over."""
+    if not isinstance(values, Mapping):
+        raise WorkError(f"a stored request is damaged: its {name} is no object")
+    try:
+        return part.model_validate({key: value for key, value in values.items() if key in part.model_fields})
+    except ValidationError as error:
+        raise WorkError(f"a stored request is damaged: its {name}.{refusal(error, part)}") from None
 
 
 def targets(spec: RunSpec) -> list[float]:

@@ -5,9 +5,7 @@ canonical JSON gives its digest (the end of the run id) and, without `seed`, its
 repetitions of one experiment over seeds.
 """
 
-import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
@@ -43,12 +41,12 @@ __all__ = [
     "TargetSpec",
     "WidthSpec",
     "check_race",
-    "load",
     "parse",
     "phases_of",
 ]
 
 SCHEMA_VERSION = 1
+_DEFAULT_MEASURE: Literal["accuracy"] = "accuracy"  # of blocks that are removed
 ORDERS = ("layers-channels", "channels-layers", "layers", "channels", "alternate")
 Order = Literal["layers-channels", "channels-layers", "layers", "channels", "alternate"]
 Phase = Literal["layers", "channels", "alternate"]
@@ -121,7 +119,7 @@ class RunSpec(Part):
 
     def measure(self, phase: Phase) -> Measure:
         """What attempts of this phase are ranked by."""
-        return self.attempt.measure or ("accuracy" if phase == "layers" else "loss")
+        return self.attempt.measure or (_DEFAULT_MEASURE if phase == "layers" else "loss")
 
 
 def phases_of(order: str) -> tuple[Phase, ...]:
@@ -145,19 +143,6 @@ def parse(raw: Mapping[str, Any]) -> RunSpec:
         raise messages.refusal(error, RunSpec) from None
 
 
-def load(path: Path) -> dict[str, Any]:
-    """The JSON object in a spec file, not yet checked."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RequestError(f"cannot read the spec file {path}: {error.strerror or error}") from None
-    except (ValueError, RecursionError) as error:
-        raise RequestError(f"the spec file {path} is not JSON: {error}") from None
-    if not isinstance(raw, dict):
-        raise RequestError(f"the spec file {path} holds {messages.quote(raw)}; a spec is one JSON object")
-    return raw
-
-
 def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:
     """Direct removal alone has no criterion but its measure: each stands for the other where one is left out."""
     depth, attempt = raw.get("depth"), raw.get("attempt", {})
@@ -166,7 +151,8 @@ def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:
         return raw
     measure = attempt.get("measure")
     if "criterion" not in raw:
-        return {**raw, "criterion": measure or "accuracy"}
-    if measure is None and raw["criterion"] in get_args(Measure):
+        return {**raw, "criterion": measure or _DEFAULT_MEASURE}
+    # The default stays unsaid, as above: a spec read from its own JSON is the same one, with the same digest.
+    if measure is None and raw["criterion"] in get_args(Measure) and raw["criterion"] != _DEFAULT_MEASURE:
         return {**raw, "attempt": {**attempt, "measure": raw["criterion"]}}
     return raw

@@ -6,7 +6,7 @@ Flags, the index's columns, headings of tables, the places of errors on a form a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal, get_args, get_origin
+from typing import Any, Final, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -98,7 +98,7 @@ def section_of(model: type[BaseModel], name: str | None) -> Section | None:
     inner: Any = model
     section: Section | None = None
     for part in (name or "").split("."):
-        if not _is_part(inner) or part not in inner.model_fields:
+        if not is_part(inner) or part not in inner.model_fields:
             break
         field = inner.model_fields[part]
         setting = _setting(field)
@@ -141,7 +141,7 @@ def _fields(model: type[BaseModel], parents: tuple[str, ...]) -> Iterator[SpecFi
         if setting is None:
             raise TypeError(f"{model.__name__}.{name} has no Setting; give it one where it is declared")
         inner: Any = field.annotation
-        if _is_part(inner):
+        if is_part(inner):
             yield from _fields(inner, place)
             continue
         default = field.get_default(call_default_factory=True, validated_data={})
@@ -153,5 +153,6 @@ def _setting(field: FieldInfo) -> Setting | None:
     return next((item for item in field.metadata if isinstance(item, Setting)), None)
 
 
-def _is_part(annotation: Any) -> bool:
+def is_part(annotation: Any) -> TypeGuard[type[BaseModel]]:
+    """Whether a field holds a part of a spec."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)

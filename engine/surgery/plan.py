@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -10,9 +11,14 @@ from torch import nn
 from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
 from engine.graph.summarize import Structure, summarize
+from engine.spec.messages import as_text, quote
 from engine.surgery.cut import drop_channels, remove_blocks
 
 PLAN_VERSION = 1
+MOST_STEPS = 2_000
+MOST_SIDE = 65_536  # px, or channels of an image
+MOST_OUTPUTS = 10_000_000  # channels of a layer
+_LONGEST_NAME = 300
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,9 @@ class Step:
 
     blocks: tuple[str, ...] = ()
     channels: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def removes_something(self) -> bool:
+        return bool(self.blocks or self.channels)
 
     def to_json(self) -> dict[str, Any]:
         if self.blocks:
@@ -51,22 +60,30 @@ class Plan:
 
     @classmethod
     def from_json(cls, raw: Any) -> Self:
-        """The plan in `raw`; RequestError when it is not one."""
+        """The plan in `raw`; RequestError when it is not one. Whether its model is known is the reader's to ask."""
         try:
             if raw["plan_version"] != PLAN_VERSION:
-                raise RequestError(f"plan_version is {raw['plan_version']!r}; this version reads {PLAN_VERSION}")
-            channels, height, width = (int(n) for n in raw["image"])
-            steps = tuple(_step(step) for step in raw["steps"])
-            if min(channels, height, width, int(raw["classes"])) < 1:
-                raise ValueError("sizes start at 1")
-            return cls(str(raw["model"]), int(raw["classes"]), (channels, height, width), steps)
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-            raise RequestError(f"the plan is not one this program wrote ({type(error).__name__}: {error})") from None
+                raise RequestError(f"plan_version is {quote(raw['plan_version'])}; this version reads {PLAN_VERSION}")
+            channels, height, width = (_whole(side, 1, MOST_SIDE) for side in raw["image"])
+            steps = _list(raw["steps"])
+            if len(steps) > MOST_STEPS:
+                raise RequestError(f"the plan has {len(steps):,} steps; at most {MOST_STEPS:,} are taken")
+            return cls(
+                _name(raw["model"]),
+                _whole(raw["classes"], 1, MOST_OUTPUTS),
+                (channels, height, width),
+                tuple(map(_step, steps)),
+            )
+        except KeyError as error:
+            raise RequestError(f"the plan is not one this program wrote (it lacks {quote(error.args[0])})") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            reason = as_text(error)[:_LONGEST_NAME]
+            raise RequestError(f"the plan is not one this program wrote ({type(error).__name__}: {reason})") from None
 
 
 def replay(plan: Plan, module: nn.Module) -> nn.Module:
     """Apply the plan to the baseline `module` in place and return it."""
-    for step in plan.steps:
+    for step in filter(Step.removes_something, plan.steps):
         apply(step, module, summarize(module, plan.image, plan.model))
     return module
 
@@ -110,8 +127,34 @@ def dropped_identities(step: Step, trace: Trace) -> frozenset[int]:
 
 def _step(raw: Mapping[str, Any]) -> Step:
     if set(raw) == {"remove_blocks"}:
-        return Step(blocks=tuple(str(name) for name in raw["remove_blocks"]))
+        return Step(blocks=tuple(map(_name, _list(raw["remove_blocks"]))))
     if set(raw) == {"drop_channels"}:
-        items = raw["drop_channels"].items()
-        return Step(channels=tuple((str(name), tuple(int(n) for n in numbers)) for name, numbers in items))
-    raise RequestError(f"a plan's step is remove_blocks or drop_channels, not {', '.join(raw) or 'nothing'}")
+        return Step(channels=tuple((_name(name), _numbers(drop)) for name, drop in raw["drop_channels"].items()))
+    names = ", ".join(map(quote, list(raw)[:3])) or "nothing"
+    raise RequestError(f"a plan's step is remove_blocks or drop_channels, not {names}")
+
+
+def _numbers(raw: Any) -> tuple[int, ...]:
+    """Channel numbers, which ascend."""
+    numbers = tuple(_whole(number, 0, MOST_OUTPUTS) for number in _list(raw))
+    if any(one >= next_one for one, next_one in pairwise(numbers)):
+        raise ValueError("channel numbers must ascend")
+    return numbers
+
+
+def _whole(value: Any, least: int, most: int) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{quote(value)} is no whole number of {least} to {most:,}")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not value.isprintable():
+        raise ValueError(f"{quote(value)} is no name")
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError(f"{quote(value)} is no list")
+    return value

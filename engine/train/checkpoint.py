@@ -1,6 +1,9 @@
 """Training that was stopped goes on from here: weights, momentum and the epoch in one safetensors file."""
 
 import json
+import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -10,9 +13,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from engine.errors import WorkError
+from engine.spec.messages import as_text
+from engine.storage import files
 from engine.storage.atomic import atomic_write
 
 _MOMENTUM = "momentum_buffer"
+_EPOCHS = re.compile(r"[0-9]{1,9}")
+_LONGEST = 200  # characters of a reason
 
 
 def save(path: Path, module: nn.Module, optimizer: Optimizer, epochs_done: int, identity: dict[str, object]) -> None:
@@ -33,27 +40,37 @@ def restore(path: Path, module: nn.Module, optimizer: Optimizer, identity: dict[
 
     Raises WorkError when the file is damaged or belongs to another training.
     """
-    if not path.exists():
+    if not os.path.lexists(path):
         return 0
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
-    except (OSError, SafetensorError) as error:
-        raise WorkError(f"the checkpoint {path} cannot be read ({error}); delete it to train from the start") from None
-    weights = _under("weights/", tensors)
-    expected = {name: tensor.shape for name, tensor in module.state_dict().items()}
-    if metadata.get("identity") != json.dumps(identity, sort_keys=True) or expected != {
-        name: tensor.shape for name, tensor in weights.items()
-    }:
+    metadata, tensors = _read(path)
+    weights, momentum = _under("weights/", tensors), _under("momentum/", tensors)
+    parameters = dict(module.named_parameters())
+    is_same = metadata.get("identity") == json.dumps(identity, sort_keys=True)
+    epochs_done = metadata.get("epochs_done", "")
+    if not (is_same and _forms(weights) == _forms(module.state_dict()) and _EPOCHS.fullmatch(epochs_done)):
         raise WorkError(f"the checkpoint {path} belongs to another training; delete it to train from the start")
+    if not _forms(momentum).items() <= _forms(parameters).items():
+        raise WorkError(
+            f"the checkpoint {path} is damaged: its momentum does not fit; delete it to train from the start"
+        )
     module.load_state_dict(weights)
-    momentum = _under("momentum/", tensors)
-    for name, parameter in module.named_parameters():
-        if name in momentum:
-            buffer = torch.empty_like(parameter, requires_grad=False)  # in the parameter's memory format and place
-            optimizer.state[parameter][_MOMENTUM] = buffer.copy_(momentum[name])
-    return int(metadata["epochs_done"])
+    for name, value in momentum.items():
+        buffer = torch.empty_like(parameters[name], requires_grad=False)  # in the parameter's memory format and place
+        optimizer.state[parameters[name]][_MOMENTUM] = buffer.copy_(value)
+    return int(epochs_done)
+
+
+def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with files.opened(path), safe_open(path, framework="pt") as file:
+            return file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
+        reason = as_text(getattr(error, "strerror", None) or error)[:_LONGEST]
+        raise WorkError(f"the checkpoint {path} cannot be read ({reason}); delete it to train from the start") from None
+
+
+def _forms(tensors: Mapping[str, Tensor]) -> dict[str, tuple[torch.Size, torch.dtype]]:
+    return {name: (tensor.shape, tensor.dtype) for name, tensor in tensors.items()}
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from engine.errors import RequestError, concerns
-from engine.spec import catalog
+from engine.spec import catalog, messages
 from engine.zoo import hub
 from engine.zoo.declare import MAKERS
-from engine.zoo.weights import State, fetch, load_into, mismatch, plain_keys, read_state_dict
+from engine.zoo.weights import State, fetch, head_of, load_into, mismatch, plain_keys, read_state_dict
 
+MOST_CLASSES = 100_000
+MOST_SIDE = 65_536  # px
 _LARGEST_SIDE = 512  # px; every network of the catalogue takes that
 
 
@@ -36,11 +39,7 @@ def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "
     `weights` is "none" (initialised from `seed`), "hub" (downloaded once) or the path of a file.
     RequestError: an unknown name, too small an image, or weights that are missing, unsafe or of another network.
     """
-    with concerns("model"):
-        catalog.check_model(name)
-        if classes < 1:
-            raise RequestError(f"a model needs at least one class, got {classes}")
-        _check_image(name, image)
+    check(name, classes, image)
     if weights == "none":
         return _as_zoo_model(_initialise(name, classes, seed), (), None, pretrained=False, name=name)
     normalize = None
@@ -53,7 +52,7 @@ def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "
     variant, notes = _match_checkpoint(name, state)
     module = _initialise(variant, classes, seed)
     if problem := mismatch(module, state):
-        raise RequestError(f"weights {path} do not fit {name}: {problem}{_hint(name, state)}")
+        raise RequestError(f"weights {messages.as_text(path)} do not fit {name}: {problem}{_hint(name, state)}")
     replaced = load_into(module, state)
     notes += replaced
     if weights != "hub" and name.removeprefix("torchvision/") in hub.TRANSFORM_INPUT:
@@ -61,9 +60,26 @@ def build(name: str, classes: int, image: tuple[int, int, int], weights: str = "
     return _as_zoo_model(module, notes, normalize, pretrained=not replaced, name=variant)
 
 
+@concerns("model")
+def check(name: str, classes: int, image: tuple[int, int, int]) -> None:
+    """RequestError unless the catalogue has a model of that name, for so many classes and such images."""
+    _check_network(name, classes)
+    _check_image(name, image)
+
+
 def construct(name: str, classes: int) -> nn.Module:
-    """The bare network of the catalogue model `name`, initialised from torch's current random state."""
+    """The bare network of the catalogue model `name`, initialised from torch's current random state.
+
+    Nothing is downloaded for it. RequestError, before anything is built, for a name that the catalogue does not have.
+    """
+    _check_network(name, classes)
     return MAKERS[name].construct(name, classes)
+
+
+@cache
+def head_name(name: str) -> str:
+    """The name of the layer that gives the logits of the catalogue model `name`."""
+    return head_of(on_meta(name, 2))
 
 
 def on_meta(name: str, classes: int) -> nn.Module:
@@ -93,10 +109,20 @@ def _as_zoo_model(
     return ZooModel(module.requires_grad_(True).eval(), notes, normalize, pretrained, name)
 
 
+def _check_network(name: str, classes: int) -> None:
+    """The one place that says which networks are ever constructed, whoever names them."""
+    catalog.check_model(name)
+    if not 1 <= classes <= MOST_CLASSES:
+        raise RequestError(f"a model takes 1 to {MOST_CLASSES:,} classes (got {messages.quote(classes)})")
+
+
+@cache
 def _check_image(name: str, image: tuple[int, int, int]) -> None:
     channels, height, width = image
     if channels != 3:
-        raise RequestError(f"models take images of 3 channels, these have {channels}")
+        raise RequestError(f"models take images of 3 channels, these have {messages.quote(channels)}")
+    if max(height, width) > MOST_SIDE:
+        raise RequestError(f"models take images of up to {MOST_SIDE:,} px, these are {height}×{width}")
     shapes = on_meta(name, 2)
     if _accepts(shapes, height, width):
         return

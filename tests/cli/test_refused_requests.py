@@ -1,6 +1,7 @@
 """Requests that may not be made: one sentence that says what is allowed, exit code 2, nothing left behind."""
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -183,9 +184,15 @@ def test_a_spec_file_that_holds_no_spec(refused: Refused, tmp_path: Path, text: 
 def test_a_spec_file_that_cannot_be_read(refused: Refused, tmp_path: Path) -> None:
     (tmp_path / "latin1.json").write_bytes(b'{"model": "r\xe9snet"}')
     assert "No such file" in refused("submit", "--spec", str(tmp_path / "absent.json"))
-    assert "Is a directory" in refused("submit", "--spec", str(tmp_path))
+    assert "it is a folder, and no regular file" in refused("submit", "--spec", str(tmp_path))
     assert "is not JSON" in refused("submit", "--spec", str(tmp_path / "latin1.json"))
     assert "File name too long" in refused("submit", "--spec", "x" * 300)
+    os.mkfifo(tmp_path / "pipe")
+    assert "it is a named pipe, and no regular file" in refused("submit", "--spec", str(tmp_path / "pipe"))
+    assert "it is a device, and no regular file" in refused("run", "--spec", "/dev/zero")
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(2 << 30)
+    assert "it is larger than 4 MiB" in refused("submit", "--spec", str(tmp_path / "large"))
 
 
 def test_a_flag_into_a_part_that_is_no_object(refused: Refused, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.cli import spec_file
 from engine.errors import RequestError
 from engine.spec import catalog, flags
 from engine.spec import run as run_spec
@@ -87,7 +88,7 @@ def asked_by(line: str) -> list[dict[str, Any]]:
     def hear(requests: flags.Requests) -> None:
         heard.append(requests)
 
-    app.command()(flags.with_spec_flags(hear))
+    app.command()(flags.with_spec_flags(spec_file.read)(hear))
     app(shlex.split(line)[2:], standalone_mode=False)
     return heard[0]
 

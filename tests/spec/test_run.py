@@ -198,3 +198,12 @@ def test_an_error_keeps_its_field_on_the_way_through_rooms_and_processes() -> No
     assert caught.value.field == "data.root"
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), again.field) == ("no such folder", "data.root")
+
+
+@pytest.mark.parametrize(
+    "chosen", [{}, {"criterion": "accuracy"}, {"criterion": "loss"}, {"attempt": {"measure": "loss"}}]
+)
+def test_a_direct_spec_that_was_written_is_read_as_it_was(chosen: dict[str, Any]) -> None:
+    spec = run_spec.parse({"order": "layers", "depth": {"method": "direct"}, **chosen})
+    assert run_spec.parse(spec.model_dump(mode="json")) == spec
+    assert spec.measure("layers") == spec.criterion == chosen.get("criterion", spec.attempt.measure or "accuracy")

@@ -42,6 +42,7 @@ from app.launch import request as forms
 from app.tables import points
 from engine.errors import RequestError
 from engine.spec import board_timing, flags
+from engine.cli import spec_file
 from engine.spec.settings import columns_of
 from engine.storage.store import Store
 from tests.support import runs
@@ -55,7 +56,7 @@ def listen_to_timing(settings: flags.Arguments) -> None:
     heard.append(settings)
 
 import typer
-for command, words in ((flags.with_spec_flags(listen), ["--gloss", "0.7"]),
+for command, words in ((flags.with_spec_flags(spec_file.read)(listen), ["--gloss", "0.7"]),
                        (flags.with_timing_flags(listen_to_timing), ["--warm-up", "5"])):
     app = typer.Typer(add_completion=False)
     app.command()(command)

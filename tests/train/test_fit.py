@@ -55,7 +55,7 @@ def test_a_resumed_training_equals_an_undisturbed_one_bit_for_bit(tmp_path: Path
     heard: list[EpochResult] = []
     fit(undisturbed, tiny.data(), RECIPE, "cpu", 1, on_epoch=heard.append)
 
-    path = tmp_path / "checkpoint" / "train.safetensors"
+    path = tmp_path / "train.safetensors"
     with pytest.raises(tiny.Stopped):
         fit(stopped, tiny.data(), RECIPE, "cpu", 1, on_epoch=tiny.stop_at(stopped_at), checkpoint=path)
     again: list[EpochResult] = []
