@@ -4,8 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components import actions
+from app.components import actions, health
 from app.components.error_boundary import error_boundary
+from app.tables import store
 
 ICON = str(Path(__file__).with_name("icon.svg"))  # a Material icon here would be fetched from the internet
 
@@ -23,4 +24,5 @@ page = st.navigation(
 )
 actions.show_toasts()
 with error_boundary():
+    health.show(store.settled_token())
     page.run()

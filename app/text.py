@@ -6,14 +6,14 @@ from typing import Any
 
 import pandas as pd
 
-from app import format
+from app import escape, format
 from engine.spec.catalog import CRITERIA
 from engine.spec.run import RunSpec, phases_of
 from engine.spec.settings import columns_of
 from engine.storage.records.measurement import Conditions, Latency, Measurement, Timed
 
-_MARKUP = re.compile(r"([\\`*_\[\]<$~#])")  # what Markdown would make something of
 _DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
+_LONGEST_LINE, _MOST_TIMINGS = 300, 12  # characters of a line of a hover, and timings in it
 ORDER_LABELS: dict[str, str] = {
     "layers-channels": "layers → channels",
     "channels-layers": "channels → layers",
@@ -39,19 +39,13 @@ _OTHERS = {column: field for column, field in columns_of(RunSpec).items() if col
 
 
 def sentence(message: str, name: str | None = None) -> str:
-    """An error as a page shows it, with a capital and a full stop; a text of unknown origin in it makes no links.
+    """An error as a page shows it, with a capital and a full stop; what is quoted in it looks as it is.
 
     A sentence that begins with `name` keeps it as it is written.
     """
-    text = message.strip()
+    text = escape.plain(message, escape.LONGEST_SENTENCE)
     first = text[:1] if name and text.startswith(name) else text[:1].upper()
-    text = first + text[1:] + ("" if text.endswith((".", "?", "!")) else ".")
-    return text.replace("[", "\\[").replace("$", "\\$")
-
-
-def escape_markdown(text: str) -> str:
-    """A text of unknown origin where a page expects Markdown: it looks as it is."""
-    return _MARKUP.sub(r"\\\1", text)
+    return escape.message(first + text[1:] + ("" if text.endswith((".", "?", "!", "…")) else "."))
 
 
 def title(row: Mapping[str, Any]) -> str:
@@ -129,25 +123,25 @@ def _threads(count: int) -> str:
     return f"{count} thread" + ("s" if count != 1 else "")
 
 
-def host_label(cpu: str | None) -> str:
+def host_label(cpu: object) -> str:
     """A processor's name without its trade marks; runs that did not note theirs share one name."""
-    return " ".join(_DECORATION.sub(" ", cpu).split()) if cpu else "unnamed host"
+    name = escape.plain(cpu) if isinstance(cpu, str) else ""
+    return " ".join(_DECORATION.sub(" ", name).split()) or "unnamed host"
 
 
 def hover(row: Mapping[str, Any]) -> str:
     """Everything about one point, a line per topic."""
     if row["baseline"]:
-        title = f"<b>{row['model']}, not pruned</b>"
+        title = f"{row['model']}, not pruned"
     else:
-        title = f"<b>{criterion_label(row['criterion'])} · {format.ratio(row['keep'])} {row['metric']}</b>"
+        title = f"{criterion_label(row['criterion'])} · {format.ratio(row['keep'])} {row['metric']}"
     lines = [
-        title,
         f"{row['model']} on {data_label(row['data'])}, {method(row)}, seed {row['seed']}",
         "" if row["baseline"] else stage_label(row),
         f"top-1 {format.percent(row['top1'])}{_difference(row)} · top-5 {format.percent(row['top5'])} "
         f"· validation {format.percent(row['val_top1'])}",
         f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {format.si(row['bytes'], 'B')}",
-        *(_timing_line(entry) for entry in row["latencies"]),
+        *(line for entry in row["latencies"][:_MOST_TIMINGS] for line in _timing_lines(entry)),
         "" if pd.isna(row["predicted_ms"]) else f"predicted {format.milliseconds(row['predicted_ms'])}",
         f"weights {_file_name(row['weights'])}, trained {row['train_epochs']} epochs, recovered {row['recover_epochs']}"
         + (", distilled" if row["distil"] else ""),
@@ -158,14 +152,15 @@ def hover(row: Mapping[str, Any]) -> str:
         row["note"],
         f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
     ]
-    return "<br>".join(line for line in lines if line)
+    return "<br>".join([f"<b>{escape.html(title)}</b>", *(escape.html(line, _LONGEST_LINE) for line in lines if line)])
 
 
-def _timing_line(entry: Timed) -> str:
+def _timing_lines(entry: Timed) -> list[str]:
     p50 = format.milliseconds(entry.p50_ms)
     if isinstance(entry, Measurement):
-        return f"on {entry.device}: p50 {p50}; " + describe_measurement(entry).replace("\n", "<br>  ")
-    return f"p50 {p50} ({describe_latency(entry)})"
+        first, *others = describe_measurement(entry).split("\n")
+        return [f"on {entry.device}: p50 {p50}; {first}", *others]
+    return [f"p50 {p50} ({describe_latency(entry)})"]
 
 
 def _attempts_line(row: Mapping[str, Any]) -> str:

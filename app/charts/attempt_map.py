@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import format, theme
+from app import escape, format, theme
 from engine.storage.records.event import Attempt, Attempts, Tally
 
 # From harmless to harmful; every colour stands out from the page, the most harmful one most.
@@ -90,7 +90,7 @@ def figure(attempts: pd.DataFrame, layers: Sequence[str], colour_unit: ColourUni
     fig = go.Figure()
     fig.add_heatmap(
         x=steps,
-        y=names,
+        y=[escape.html(name) for name in names],
         z=by_place["colour"].reindex(grid).to_numpy().reshape(shape),
         text=by_place["hover"].reindex(grid, fill_value="").to_numpy().reshape(shape),
         hovertemplate="%{text}<extra></extra>",
@@ -105,7 +105,7 @@ def figure(attempts: pd.DataFrame, layers: Sequence[str], colour_unit: ColourUni
     removed = attempts[attempts["selected"]]
     fig.add_scatter(
         x=removed["at"],
-        y=removed["place"],
+        y=removed["place"].map(escape.html),
         mode="markers",
         marker={"symbol": "circle", "size": 7, "color": ink.paper, "line": {"width": 1.5, "color": ink.line}},
         hoverinfo="skip",
@@ -196,7 +196,7 @@ def _hover(row: Mapping[str, Any], colour_unit: ColourUnit) -> str:
     bound = "at least " if row["least"] else ""
     saved = f"saves {100 * row['saved']:.2g} % of the untouched network"
     lines = [
-        f"<b>{row['name']}</b>{channels}",
+        f"<b>{escape.html(row['name'])}</b>{channels}",
         f"step {row['step']} of {format.ratio(row['keep'])}: " + ("removed" if row["selected"] else "stays"),
         f"rise {bound}{_number(row['rise'])} {_UNITS.get(colour_unit.measure, '')}, {saved}",
         f"accuracy {format.percent(row['accuracy_before'])} → {format.percent(row['accuracy'])}" if has_counts else "",

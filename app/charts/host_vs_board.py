@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import text, theme
+from app import escape, text, theme
 from app.charts import axes, legend
 from app.tables.board_columns import BoardConditions, board_measurements
 from engine.storage.records.measurement import Measurement
@@ -40,7 +40,7 @@ def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme
     pruned = points[~points["baseline"]]
     _add(fig, points[points["baseline"]], "circle", ink.line, "not pruned", ink)
     for (criterion, order), group in pruned.groupby(["criterion", "order"], sort=False):
-        name = f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}"
+        name = escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}")
         _add(fig, group, theme.ORDER_SYMBOLS.get(str(order), "x"), theme.criterion_colour(str(criterion)), name, ink)
     legend.add_keys(fig, points)
     fig.update_layout(
@@ -49,8 +49,8 @@ def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme
         hoverlabel={"align": "left"},
         legend=legend.ABOVE,
         legend2=legend.BELOW,
-        xaxis={"title": f"latency p50 on the host<br>{host}", "ticksuffix": " ms", "rangemode": "tozero"},
-        yaxis={"title": y.title, "ticksuffix": " ms", "rangemode": "tozero", "nticks": 7},
+        xaxis={"title": f"latency p50 on the host<br>{escape.html(host)}", "ticksuffix": " ms", "rangemode": "tozero"},
+        yaxis={"title": escape.html(y.title), "ticksuffix": " ms", "rangemode": "tozero", "nticks": 7},
     )
     return fig
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from app import format, theme
+from app import escape, format, theme
 from app.charts import legend
 from engine.storage.records.event import Epoch
 
@@ -20,7 +20,7 @@ def figure(epochs: Sequence[Epoch], quantity: Quantity, *, ink: theme.Ink, heigh
     `epochs` are in order.
     """
     count = list(range(1, len(epochs) + 1))
-    stages = [f"{each.stage} {format.ratio(each.keep)}" for each in epochs]
+    stages = [escape.html(f"{each.stage} {format.ratio(each.keep)}") for each in epochs]
     series = (
         [("training loss", "#0072B2", [each.loss for each in epochs])]
         if quantity == "loss"

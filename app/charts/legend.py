@@ -3,7 +3,7 @@
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import text, theme
+from app import escape, text, theme
 
 ABOVE: dict[str, object] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
 # At the figure's end, so that it keeps clear of the axis's title however low the plot is.
@@ -28,7 +28,7 @@ def add_keys(fig: go.Figure, points: pd.DataFrame) -> None:
             mode="markers",
             marker={"symbol": "circle", "size": 10, "color": theme.criterion_colour(criterion)},
             legendgroup=criterion,
-            name=text.criterion_label(criterion),
+            name=escape.html(text.criterion_label(criterion)),
         )
     orders = list(dict.fromkeys(pruned["order"]))
     for order in orders:
@@ -38,7 +38,7 @@ def add_keys(fig: go.Figure, points: pd.DataFrame) -> None:
             mode="markers",
             marker={"symbol": theme.ORDER_SYMBOLS.get(order, "x"), "size": 9, "color": theme.NEUTRAL},
             legend="legend2",
-            name=text.order_label(order),
+            name=escape.html(text.order_label(order)),
         )
     for present, symbol, name in (
         (pruned["stage"].eq("pruned").any(), "circle-open", "before recovery"),

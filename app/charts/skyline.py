@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from app import escape
 from app.theme import NEUTRAL, translucent
 
 _GAP = 0.6  # between stages, in bar widths
@@ -133,6 +134,6 @@ def data_uri(picture: str) -> str:
 
 
 def _hover(bar: Bar) -> str:
-    return f"{bar.name}<br>" + (
+    return f"{escape.html(bar.name)}<br>" + (
         f"removed ({bar.original})" if bar.removed else f"{bar.kept} of {bar.original} channels"
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from app import text, theme
+from app import escape, text, theme
 from app.charts import legend
 from app.charts.axes import Axis, value_label
 from app.charts.curves import Curve, curves, trajectories
@@ -100,7 +100,9 @@ def _add_baselines(c: _Canvas, rows: pd.DataFrame) -> None:
                 line={"dash": "dash", "width": 1.2, "color": c.ink.line},
                 opacity=0.7,
                 annotation={
-                    "text": "baseline" if len(means) == 1 else f"{model} on {text.data_label(data)}, baseline",
+                    "text": "baseline"
+                    if len(means) == 1
+                    else escape.html(f"{model} on {text.data_label(data)}, baseline"),
                     "font": {"size": 11, "color": c.ink.line},
                     **place,
                 },
@@ -131,7 +133,7 @@ def _add_trajectories(c: _Canvas, rows: pd.DataFrame) -> None:
             hoverinfo="skip",
             legendgroup=criterion,
             showlegend=False,
-            name=f"{text.criterion_label(criterion)}, steps",
+            name=escape.html(f"{text.criterion_label(criterion)}, steps"),
         )
 
 
@@ -148,7 +150,7 @@ def _add_curves(c: _Canvas, rows: pd.DataFrame) -> None:
                 _fill(theme.translucent(colour, 0.15)),
             ),
             (
-                text.criterion_label(criterion),
+                escape.html(text.criterion_label(criterion)),
                 [(curve.x, curve.y) for curve in of_criterion],
                 {"line": {"color": theme.translucent(colour, 0.65), "width": 1.6}},
             ),
@@ -236,7 +238,7 @@ def _add_points(c: _Canvas, group: pd.DataFrame, criterion: str, order: str) -> 
         hovertemplate="%{customdata[1]}<extra></extra>",
         legendgroup=criterion,
         showlegend=False,
-        name=f"{text.criterion_label(criterion)}, {text.order_label(order)}",
+        name=escape.html(f"{text.criterion_label(criterion)}, {text.order_label(order)}"),
     )
     c.fig.add_trace(trace)
 
@@ -268,7 +270,7 @@ def _add_budget(c: _Canvas) -> None:
 
 
 def _lay_out(c: _Canvas, log: bool, note: str) -> None:
-    title = c.x.title + (f"<br>{note}" if note else "")
+    title = escape.html(c.x.title) + (f"<br>{escape.html(note)}" if note else "")
     c.fig.update_layout(
         height=390,
         margin={"l": 0, "r": 8, "t": 30, "b": 0},

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from app import escape
 from app.tables import store
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
@@ -24,7 +25,7 @@ def run_action(action: Callable[[], object], success: str | None = None) -> bool
     try:
         action()
     except (RequestError, WorkError) as error:
-        toasts.append({"body": str(error), "icon": ":material/error:", "duration": "long"})
+        toasts.append({"body": escape.message(error), "icon": ":material/error:", "duration": "long"})
         return False
     if success is not None:
         toasts.append({"body": success, "icon": ":material/check:"})

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
+from app import escape
 from app.tables import store
 from engine.errors import RequestError, WorkError
 
@@ -19,10 +20,10 @@ def error_boundary() -> Iterator[None]:
 
 
 def _show_error(error: Exception) -> None:
-    st.error(str(error), title="The results cannot be read", icon=":material/error:")
+    st.error(escape.message(error), title="The results cannot be read", icon=":material/error:")
     with st.expander("Details"):
         st.markdown(
-            f"Results folder: `{store.results_root()}`  \n"
+            f"Results folder: {escape.markdown(store.results_root())}  \n"
             "Choose another one with the environment variable `ESPALIER_RESULTS`; "
             "`espalier reindex` rebuilds the index from the run folders."
         )

@@ -1,6 +1,6 @@
 """What the panels of runs and of timings share: how often they refresh, a job's state, a missing worker, the log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
@@ -15,9 +15,9 @@ REFRESH_SECONDS = 2.0
 _LOG_LINES = 30
 
 
-def show_worker_notice(jobs: Sequence[Mapping[str, Any]]) -> None:
-    """The notice that no worker runs while `jobs` wait, with the one button that helps."""
-    if any(job["state"] == "queued" for job in jobs) and worker.worker_of(store.open_store()) is None:
+def show_worker_notice() -> None:
+    """The notice that no worker runs while jobs wait, with the one button that helps."""
+    if store.queue().has_work() and not worker.has_worker(store.open_store()):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown(":material/warning: No worker is running, so nothing will start.", width="stretch")
             st.button("Start the worker", icon=":material/play_arrow:", on_click=start_worker)

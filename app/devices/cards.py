@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from app import format, text, theme
+from app import escape, format, text, theme
 from app.components import actions
 from app.devices import probes
 from app.devices.probes import ProbeResult
@@ -160,7 +160,7 @@ def _show_probe(result: ProbeResult, columns: int) -> None:
         "Warmest": None if hottest is None else f"{warm[hottest]:.0f} °C ({hottest})",
         "Free disk": None if probe.disk_free_bytes is None else format.si(probe.disk_free_bytes, "B"),
     }
-    values = {key: text.escape_markdown(value or format.MISSING) for key, value in rows.items()}
+    values = {key: escape.markdown(value or format.MISSING) for key, value in rows.items()}
     keys, each = list(values), len(values) // columns
     with st.grid(columns, gap="small", min_column_width=300):
         for part in (keys[start : start + each] for start in range(0, len(keys), each)):

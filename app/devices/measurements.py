@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import format, text, theme
+from app import escape, format, text, theme
 from app.charts import host_vs_board
 from app.tables import board_columns, points
 
@@ -40,7 +40,7 @@ def _table(rows: pd.DataFrame, host: str | None) -> None:
     table["top1"] = 100 * table["top1"]
     table["at"] = pd.to_datetime(table["at"], unit="s", utc=True)
     table["warning"] = [_warning(row) for row in rows.to_dict("records")]
-    table = table.dropna(axis="columns", how="all")
+    table = escape.cells(table.dropna(axis="columns", how="all"))
     column = st.column_config.NumberColumn
 
     def ms(label: str, note: str | None = None) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import text
+from app import escape, text
 from app.components import actions
 from app.devices import probes
 from app.tables import store
@@ -102,7 +102,7 @@ def _models(titles: dict[str, str]) -> list[str]:
 def _link_warnings(linked: Sequence[str], available: Sequence[str]) -> list[str]:
     """Why models that the page's address names are not selected: a sentence for each reason."""
     warnings = []
-    missing = [text.escape_markdown(point) for point in linked if point not in available]
+    missing = [escape.markdown(point) for point in linked if point not in available]
     if missing:
         names = ", ".join(missing[:_MOST_NAMED]) + (
             f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""

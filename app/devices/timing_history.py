@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import format, text, theme
+from app import escape, format, text, theme
 from app.components import actions, job_panel, job_table
 from app.components.error_boundary import error_boundary
 from app.devices import timing_form, timing_live
@@ -16,7 +16,7 @@ from engine.storage.records.status import RESUMABLE
 
 def show(timings: Sequence[Mapping[str, Any]], frame: pd.DataFrame) -> None:
     """The table; choosing a row opens that timing below it."""
-    rows = pd.DataFrame([_row(timing, frame) for timing in timings])
+    rows = escape.cells(pd.DataFrame([_row(timing, frame) for timing in timings]))
     ids = [timing["job_id"] for timing in timings]
     selected = job_table.show(
         rows.dropna(axis="columns", how="all"),
@@ -50,7 +50,7 @@ def _row(timing: Mapping[str, Any], frame: pd.DataFrame) -> dict[str, Any]:
         "precision": timing["precision"] and str(timing["precision"]).upper(),
         "when": pd.Timestamp(timing["created"], unit="s", tz="UTC"),
         "took": format.minutes(timing["finished"] - timing["started"]) if has_duration else None,
-        "what went wrong": timing["error"],
+        "what went wrong": timing["error"] and escape.plain(timing["error"], escape.LONGEST_SENTENCE),
     }
 
 
@@ -58,7 +58,7 @@ def _details(timing: Mapping[str, Any], frame: pd.DataFrame) -> None:
     readable = bool(timing["points"])
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(timing)
-        st.markdown(f"**{timing_live.title(timing) if readable else timing['job_id']}**")
+        st.markdown(f"**{escape.markdown(timing_live.title(timing) if readable else timing['job_id'])}**")
     st.caption(timing["job_id"])
     if timing["error"]:
         st.error(text.sentence(timing["error"], timing["device"]))

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import format, text
+from app import escape, format
 from app.components import actions, job_panel
 from app.components.error_boundary import error_boundary
 from app.devices import timing_form
@@ -42,7 +42,7 @@ def _live_cards(states: frozenset[tuple[str, str]]) -> None:
     if _states(timings) != states:
         st.rerun()
     actions.show_toasts()
-    job_panel.show_worker_notice(timings)
+    job_panel.show_worker_notice()
     for timing in timings:
         with st.container(border=True), error_boundary():
             _card(timing, token)
@@ -56,13 +56,13 @@ def _card(timing: Mapping[str, Any], token: str) -> None:
     job_id = timing["job_id"]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(timing)
-        st.markdown(f"**{title(timing)}**", width="stretch")
+        st.markdown(f"**{escape.markdown(title(timing))}**", width="stretch")
         st.button("Cancel", icon=":material/cancel:", key=f"cancel-{job_id}", on_click=job_panel.cancel, args=(job_id,))
     titles = timing_form.titles(store.points(token), ids(timing))
     if timing["state"] != "running":
-        st.caption(", ".join(titles.values()))
+        st.caption(escape.markdown(", ".join(titles.values())))
         return
-    message = text.escape_markdown(_with_titles(timing["message"], titles))
+    message = escape.markdown(_with_titles(timing["message"], titles))
     st.progress(min(1.0, max(0.0, timing["progress"])), text=f"{timing['progress']:.0%} · {message}")
     folder = folder_or_none(job_id)
     if folder is None:
@@ -92,7 +92,7 @@ def show_turns(folder: Timing, titles: Mapping[str, str]) -> None:
     for turn in folder.events(TurnEvent):
         latencies.setdefault(turn.model, []).append(turn.p50_ms)
     lines = [
-        f"{titles.get(model, model)}: p50 " + ", ".join(format.milliseconds(value) for value in values)
+        f"{escape.markdown(titles.get(model, model))}: p50 " + ", ".join(map(format.milliseconds, values))
         for model, values in latencies.items()
     ]
     if lines:

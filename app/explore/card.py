@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import format, text, theme
+from app import escape, format, text, theme
 from app.charts import skyline
 from app.tables import store
 from app.tables.board_columns import BoardResult
@@ -26,6 +26,7 @@ _FILES = (
     _File("safetensors", "Weights", ":material/weight:"),
     _File("plan.json", "Plan", ":material/content_cut:", "application/json"),
 )
+_MOST_NAMED = 100  # blocks
 
 
 def show(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None = None) -> None:
@@ -35,7 +36,7 @@ def show(point: Mapping[str, Any], latency_note: str | None, board_result: Board
     """
     colour = theme.criterion_colour(point["criterion"])
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.markdown(f"**{_title(point)}**", width="stretch")
+        st.markdown(f"**{escape.markdown(_title(point))}**", width="stretch")
         if point["baseline"]:
             st.badge("baseline", color="gray")
         elif point["int8"]:
@@ -43,10 +44,9 @@ def show(point: Mapping[str, Any], latency_note: str | None, board_result: Board
         elif point["stage"] == "pruned":
             st.badge("before recovery", color="orange")
     step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
-    st.caption(
-        f"{point['model']} on {text.data_label(point['data'])}, {text.method(point)}{step}, seed {point['seed']}"
-        + (f"  \n{point['note']}" if point["note"] else "")
-    )
+    made = f"{point['model']} on {text.data_label(point['data'])}, {text.method(point)}{step}, seed {point['seed']}"
+    lines = [escape.markdown(made), *([escape.markdown(point["note"])] if point["note"] else [])]
+    st.caption("  \n".join(lines))
     _metrics(point, latency_note, board_result)
     bars = skyline.bars(point["widths"], point["blocks_removed"])
     if bars:
@@ -81,10 +81,11 @@ def _title(point: Mapping[str, Any]) -> str:
 
 def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None) -> None:
     base = not point["baseline"]
+    note = None if latency_note is None else escape.markdown(latency_note)
     numbers = [
         ("Top-1", format.percent(point["top1"]), _share_delta(point, "top1"), None),
         ("MACs", format.si(point["macs"]), _ratio_delta(point, "macs"), None),
-        ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), latency_note),
+        ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), note),
         ("Parameters", format.si(point["params"]), _ratio_delta(point, "params"), None),
         *(() if board_result is None else _board_metrics(board_result)),
     ]
@@ -95,7 +96,8 @@ def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: B
 
 def _board_metrics(board_result: BoardResult) -> list[tuple[str, str, str | None, str | None]]:
     """The latency on a board, and the energy where it is known."""
-    name, note = board_result.entry.device, text.describe_measurement(board_result.entry).replace("\n", "  \n")
+    name = escape.markdown(board_result.entry.device)
+    note = "  \n".join(map(escape.markdown, text.describe_measurement(board_result.entry).split("\n")))
     metrics = [
         (f"Latency on {name}", format.milliseconds(board_result.entry.p50_ms), board_result.latency_ratio),
         (f"Energy on {name}", format.millijoules(board_result.entry.energy_mj), board_result.energy_ratio),
@@ -140,7 +142,7 @@ def _downloads(point: Mapping[str, Any]) -> None:
 
 def _layers(bars: tuple[skyline.Bar, ...], removed: list[str]) -> None:
     if removed:
-        st.markdown("Removed blocks: " + ", ".join(f"`{name}`" for name in removed))
+        st.markdown("Removed blocks: " + ", ".join(map(escape.markdown, removed[:_MOST_NAMED])))
     table = pd.DataFrame(
         {
             "layer": [bar.name for bar in bars],
@@ -150,7 +152,7 @@ def _layers(bars: tuple[skyline.Bar, ...], removed: list[str]) -> None:
         }
     )
     st.dataframe(
-        table,
+        escape.cells(table),
         hide_index=True,
         height=320,
         width=420,

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
-from app import text
+from app import escape, text
 from app.charts import axes
 from app.tables import board_columns, points
 from engine.storage.records.measurement import Conditions
@@ -87,7 +87,7 @@ def select_board_conditions(frame: pd.DataFrame, x: axes.Axis) -> board_columns.
     options = {each.label: each for each in board_columns.conditions(frame, x.board)}
     if len(options) < 2:
         return next(iter(options.values()))
-    label = f"Measured on {x.board} with"
+    label = f"Measured on {escape.markdown(x.board)} with"
     return options[st.selectbox(label, list(options), key=f"with_{x.board}", bind="query-params", width=300)]
 
 
@@ -127,7 +127,7 @@ def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
             row = pruned.set_index("id").loc[best]
             where = f" on {text.data_label(row['data'])}" if pruned["data"].nunique() > 1 else ""
             st.button(
-                f"{text.title(row)}{where}, {axes.value_label(row[y.column], y)}",
+                f"{escape.markdown(text.title(row) + where)}, {axes.value_label(row[y.column], y)}",
                 icon=":material/star:",
                 help="The best model within the budget, ringed in the chart. Click to see it.",
                 on_click=select,

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import format, text, theme
+from app import escape, format, text, theme
 from app.charts import axes, skyline
 from app.explore import controls
 from app.tables import points
@@ -17,8 +17,8 @@ _MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
 
 def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> None:
     """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
-    rows = display_rows(frame, board)
-    conditions = None if host is None else text.host_conditions(host)
+    rows = escape.cells(display_rows(frame, board))
+    conditions = None if host is None else escape.markdown(text.host_conditions(host))
     st.dataframe(
         rows,
         hide_index=True,
@@ -99,17 +99,19 @@ def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | N
         table["device_latency_p50_ms"] = frame["device_ms"]
         table["device_energy_mj"] = frame["device_mj"]
         table["device_conditions"] = frame["device_ms"].notna().map({True: board.label, False: None})
-    document: str = table.assign(blocks_removed=frame["blocks_removed"].map(" ".join)).to_csv(index=False)
-    return document.encode()
+    table = table.assign(blocks_removed=frame["blocks_removed"].map(" ".join))
+    document: str = escape.cells(table).to_csv(index=False)
+    return document.encode(errors="replace")
 
 
 def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
     if board is None:
         return {}
     latency, energy = axes.board_axes(board.name)
+    note = escape.markdown(board.label)
     return {
-        latency.label: st.column_config.NumberColumn(f"p50 on {board.name}", format="%.3g ms", help=board.label),
-        energy.label: st.column_config.NumberColumn(f"energy on {board.name}", format="%.3g mJ", help=board.label),
+        latency.label: st.column_config.NumberColumn(f"p50 on {board.name}", format="%.3g ms", help=note),
+        energy.label: st.column_config.NumberColumn(f"energy on {board.name}", format="%.3g mJ", help=note),
     }
 
 

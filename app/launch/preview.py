@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import format, theme
+from app import escape, format, theme
 from app.charts import skyline
 from app.components import actions
 from app.launch import request
@@ -101,7 +101,7 @@ def _queue_and_start(runs: Sequence[RunSpec]) -> bool:
     queued, failure = _queue(runs)
     if failure is not None:
         prefix = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
-        st.toast(prefix + failure, icon=":material/error:", duration="long")
+        st.toast(prefix + escape.message(failure), icon=":material/error:", duration="long")
     if queued == 0:
         return False
     if failure is None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import format, text, theme
+from app import escape, format, text, theme
 from app.charts import attempt_map
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Attempts
@@ -25,14 +25,21 @@ def show(folder: Run, steps: Sequence[Attempts]) -> None:
         _draw(folder, attempts)
 
 
+def _selects_per_saving(folder: Run) -> bool:
+    """Whether channels are selected by harm for each per cent saved, also in a request of another version."""
+    width = folder.request().get("width")
+    return isinstance(width, dict) and width.get("select") == "per-saving"
+
+
 def _draw(folder: Run, attempts: Any) -> None:
     measure, phase = str(attempts["measure"].iloc[0]), str(attempts["phase"].iloc[0])
-    colour_unit = attempt_map.ColourUnit(measure, phase == "channels" and folder.spec().width.select == "per-saving")
+    colour_unit = attempt_map.ColourUnit(measure, phase == "channels" and _selects_per_saving(folder))
     layers = [name for point in folder.points()[:1] for name in point.widths]
+    judge = escape.markdown(text.measure_label(measure))
     st.caption(
-        f"What the network would lose without each of these, judged by {text.measure_label(measure)} on validation "
-        "images: the more a colour stands out from the page, the more it would hurt. A dot marks what was removed. "
-        f"Colours are in {colour_unit.unit}."
+        f"What the network would lose without each of these, judged by {judge} on validation images: the more "
+        "a colour stands out from the page, the more it would hurt. A dot marks what was removed. "
+        f"Colours are in {escape.markdown(colour_unit.unit)}."
     )
     st.plotly_chart(
         attempt_map.figure(attempts, layers, colour_unit, ink=theme.ink()),
@@ -41,7 +48,7 @@ def _draw(folder: Run, attempts: Any) -> None:
         alt=attempt_map.describe(attempts),
     )
     st.dataframe(
-        attempt_map.display_rows(attempts),
+        escape.cells(attempt_map.display_rows(attempts)),
         hide_index=True,
         placeholder=format.MISSING,
         height=260,
@@ -49,7 +56,7 @@ def _draw(folder: Run, attempts: Any) -> None:
             "target": st.column_config.NumberColumn(format="%.2f×"),
             "saves": st.column_config.NumberColumn(format="%.2f %%", help="Of the untouched network."),
             "rise": st.column_config.NumberColumn(
-                format="%.4f", help=f"In {attempt_map.ColourUnit(measure, False).unit}."
+                format="%.4f", help=f"In {escape.markdown(attempt_map.ColourUnit(measure, False).unit)}."
             ),
             "accuracy": st.column_config.NumberColumn(format="%.1f %%", help="Without it, on validation images."),
             "loss": st.column_config.NumberColumn(format="%.3f", help="Without it, on validation images."),

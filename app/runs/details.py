@@ -12,8 +12,15 @@ from engine.storage.job_folder import Run
 from engine.storage.records.event import Epoch
 
 
+def is_readable(run: Mapping[str, Any]) -> bool:
+    """Whether the index has what a run's request says."""
+    return all(run[key] is not None for key in ("model", "data", "criterion", "order", "keep"))
+
+
 def title(run: Mapping[str, Any]) -> str:
-    """A run in a few words."""
+    """A run in a few words; one whose request cannot be read goes by its id."""
+    if not is_readable(run):
+        return str(run["run_id"])
     return (
         f"{run['model']} on {text.data_label(run['data'])} · {text.criterion_label(run['criterion'])} · "
         f"{text.method(run)} · seed {run['seed']}"

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import format, theme
+from app import escape, format, theme
 from app.components import actions, job_panel, job_table
 from app.components.error_boundary import error_boundary
 from app.runs import details
@@ -16,7 +16,7 @@ from engine.storage.records.status import RESUMABLE
 
 def show(runs: Sequence[Mapping[str, Any]]) -> None:
     """The table; choosing a row opens that run below it."""
-    rows = pd.DataFrame([_row(run) for run in runs])
+    rows = escape.cells(pd.DataFrame([_row(run) for run in runs]))
     if rows["where"].nunique() < 2:
         rows = rows.drop(columns="where")
     ids = [run["run_id"] for run in runs]
@@ -41,11 +41,11 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
 
 def _row(run: Mapping[str, Any]) -> dict[str, Any]:
     baseline, best = run["baseline_top1"], run["best_top1"]
-    readable = run["model"] is not None
+    readable = details.is_readable(run)
     return {
         "state": theme.STATE_LOOK[run["state"]][0],
         "where": "gallery" if run["gallery"] else "yours",
-        "what": details.title(run) if readable else run["run_id"],
+        "what": details.title(run),
         "targets": ", ".join(format.ratio(keep) for keep in run["keep"]) if readable else format.MISSING,
         "baseline": None if baseline is None else 100 * baseline,
         "best so far": None if best is None else 100 * best,
@@ -56,10 +56,10 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
 def _details(run: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(run)
-        st.markdown(f"**{details.title(run) if run['model'] else run['run_id']}**")
+        st.markdown(f"**{escape.markdown(details.title(run))}**")
     st.caption(f"{run['run_id']}" + (f" · {run['points']} models measured" if run["points"] else ""))
     if run["error"]:
-        st.error(run["error"])
+        st.error(escape.message(run["error"]))
     _actions(run)
     folder = store.run_or_none(run["run_id"])
     if folder is None:
@@ -85,12 +85,12 @@ def _actions(run: Mapping[str, Any]) -> None:
                 "Run again", icon=":material/replay:", on_click=_repeat, args=(run_id,), help="With the same settings."
             )
         if not run["gallery"] and st.button("Delete", icon=":material/delete:"):
-            _confirm_delete(run_id, details.title(run) if run["model"] else run_id)
+            _confirm_delete(run_id, details.title(run))
 
 
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _confirm_delete(run_id: str, what: str) -> None:
-    st.markdown(f"{what}  \nIts measurements, weights and log are removed. This cannot be undone.")
+    st.markdown(f"{escape.markdown(what)}  \nIts measurements, weights and log are removed. This cannot be undone.")
     actions.confirm("Delete", _delete, run_id)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import theme
+from app import escape, theme
 from app.components import actions, job_panel
 from app.components.error_boundary import error_boundary
 from app.runs import details
@@ -24,6 +24,7 @@ def show(token: str) -> None:
         _live_cards(frozenset(ids))
     else:
         _head(token)
+        job_panel.show_worker_notice()
 
 
 @st.fragment(run_every=job_panel.REFRESH_SECONDS)
@@ -35,7 +36,7 @@ def _live_cards(ids: frozenset[str]) -> None:
         st.rerun()
     actions.show_toasts()
     _head(token)
-    job_panel.show_worker_notice(runs)
+    job_panel.show_worker_notice()
     for run in runs:
         if run["state"] == "running":
             with st.container(border=True), error_boundary():
@@ -65,7 +66,7 @@ def _head(token: str) -> None:
 
 def _running_card(run: Mapping[str, Any]) -> None:
     _headline(run)
-    st.progress(min(1.0, max(0.0, run["progress"])), text=f"{run['progress']:.0%} · {run['message']}")
+    st.progress(min(1.0, max(0.0, run["progress"])), text=f"{run['progress']:.0%} · {escape.markdown(run['message'])}")
     folder = store.run_or_none(run["run_id"])
     if folder is None:
         return
@@ -76,7 +77,7 @@ def _running_card(run: Mapping[str, Any]) -> None:
 def _headline(run: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(run)
-        st.markdown(f"**{details.title(run)}**", width="stretch")
+        st.markdown(f"**{escape.markdown(details.title(run))}**", width="stretch")
         if run["points"]:
             st.page_link(
                 "../pages/explore.py",

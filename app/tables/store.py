@@ -49,7 +49,7 @@ def settled_token() -> str:
     A page and what refreshes itself in it begin with this, so that no dead job is shown as running.
     """
     results = open_store()
-    worker.settle_lost(results)
+    worker.replace_lost(results)
     return results.token()
 
 

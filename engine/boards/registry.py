@@ -1,6 +1,7 @@
 """The boards that the user has added, in `devices.toml` of the results folder, without any secret. No paramiko."""
 
 import ipaddress
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -11,11 +12,17 @@ from typing import Any
 
 import tomli_w
 
+from engine.boards.sanitize import printable
 from engine.errors import RequestError, WorkError
 from engine.spec.ids import DEVICE_NAME
 from engine.spec.messages import quote
-from engine.storage.atomic import as_work_error, atomic_write
+from engine.storage import files
+from engine.storage.atomic import atomic_write, behind_links, prepare_folder
 from engine.storage.locks import Lock
+
+_MOST_BYTES = files.MIB // 4  # of the file: over a thousand boards
+_MOST_LINE = 2048  # bytes: reading a key of many parts takes the square of their number
+_MOST_JUMP = 1024  # characters
 
 _NAME = re.compile(DEVICE_NAME)
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,63}")
@@ -72,6 +79,8 @@ class Board:
             )
         Address(self.host, self.user, self.port)
         if self.jump is not None:
+            if len(self.jump) > _MOST_JUMP:
+                raise RequestError(f"the jump hosts of {self.name} take more than the {_MOST_JUMP} characters allowed")
             parse_jumps(self.jump)
 
     @property
@@ -117,16 +126,16 @@ class Registry:
     def all(self) -> list[Board]:
         """Every board; WorkError when the file is damaged."""
         try:
-            document = tomllib.loads(self.path.read_text(encoding="utf-8"))
+            document = _parse_toml(files.read_bytes(self.path, _MOST_BYTES, links=True))
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise WorkError(f"cannot read {self.path}: {error.strerror or error}") from None
+            raise WorkError(f"cannot read {self.path}: {error.strerror or error}; correct it or remove it") from None
         except ValueError as error:
-            raise WorkError(f"{self.path} is damaged: {error}; correct it or remove it") from None
+            raise self._damaged(str(error)) from None
         tables = document.get("devices", {})
         if not isinstance(tables, dict) or set(document) - {"devices"}:
-            raise WorkError(f"{self.path} is damaged: it may hold tables [devices.NAME] only")
+            raise self._damaged("it may hold tables [devices.NAME] only")
         return [self._parse_table(name, table) for name, table in tables.items()]
 
     def get(self, name: str) -> Board:
@@ -159,14 +168,17 @@ class Registry:
             unknown = next((key for key in table if key not in allowed), None) if isinstance(table, dict) else None
             holds = "" if unknown is None else f" holds {quote(unknown)},"
             needs = f"needs host, and may hold {', '.join(allowed)}"
-            raise WorkError(f"{self.path} is damaged: [devices.{quote(name)}]{holds} {needs}")
+            raise self._damaged(f"[devices.{quote(name)}]{holds} {needs}")
         for key, value in table.items():
             if type(value) is not (int if key == "port" else str):
-                raise WorkError(f"{self.path} is damaged: {key} of [devices.{quote(name)}] is of the wrong type")
+                raise self._damaged(f"{key} of [devices.{quote(name)}] is of the wrong type")
         try:
             return Board(name, **table)
         except RequestError as error:
-            raise WorkError(f"{self.path} is damaged: {error}") from None
+            raise self._damaged(str(error)) from None
+
+    def _damaged(self, reason: str) -> WorkError:
+        return WorkError(f"{self.path} is damaged: {reason}; correct it or remove it")
 
     def _write(self, boards: list[Board]) -> None:
         tables = {board.name: asdict(board) for board in boards}
@@ -174,19 +186,35 @@ class Registry:
             name: {key: value for key, value in table.items() if key != "name" and value is not None}
             for name, table in tables.items()
         }
-        with atomic_write(self.path) as part:
+        with atomic_write(behind_links(self.path)) as part:
             part.write_text(tomli_w.dumps({"devices": tables}), encoding="utf-8")
 
 
 @contextmanager
 def lock_boards(root: Path) -> Iterator[None]:
     """No other process changes a results folder's boards and trusted keys; WorkError when one does not end."""
-    with as_work_error(root):
-        root.mkdir(parents=True, exist_ok=True)
-    with Lock(root / ".devices.lock").holding(wait=10.0) as mine:
+    prepare_folder(Path(os.path.realpath(root)))
+    with Lock(behind_links(root / ".devices.lock")).holding(wait=10.0) as mine:
         if not mine:
             raise WorkError(f"the devices of {root} are being changed by another process; try again")
         yield
+
+
+def _parse_toml(data: bytes) -> dict[str, Any]:
+    """The tables in a file; ValueError, with the reason, when it is no TOML."""
+    number = next((n for n, line in enumerate(data.split(b"\n"), 1) if len(line) > _MOST_LINE), None)
+    if number is not None:
+        raise ValueError(f"line {number} is longer than {_MOST_LINE} bytes")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start + 1} is no UTF-8") from None
+    except RecursionError:
+        raise ValueError("its values are nested too deep") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(printable(str(error), 200)) from None
+    except ValueError:  # of what the grammar allows and Python does not hold
+        raise ValueError("it holds a number or a date that is too large") from None
 
 
 def _is_ipv6(text: str) -> bool:

@@ -3,10 +3,13 @@
 Both do the same two things: prepare what is timed from an ONNX file, and measure one round of it.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from engine.boards.agent import documents
+from engine.boards.agent.documents import Document
 from engine.boards.agent.probe import Probe
 from engine.boards.agent.session import Agent
 from engine.boards.measurement import TimingRound, ToolSettings, onnxruntime_round, trtexec_round
@@ -20,8 +23,6 @@ WARMUP_MS = 500.0
 HZ = 5.0  # how often the board's sensors are read
 FILE_SECONDS = 60.0
 START_SECONDS = 30.0  # for a tool to start, load, warm up and end, beside the seconds that it measures
-
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def choose_runtime(probe: Probe, request: TimingRequest) -> Runtime:
         )
     if request.precision != "fp32":
         raise RequestError(f"{board} times with ONNX Runtime, in fp32 only: {missing}")
-    return OnnxRuntime(request, tuple(int(part) for part in probe.onnxruntime.split(".")[:3] if part.isdigit()))
+    return OnnxRuntime(request, tuple(map(int, re.findall(r"[0-9]{1,6}", probe.onnxruntime)[:3])))
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,8 @@ class OnnxRuntime:
         }
         argv = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         document = agent.call("ort", *argv, limit=limit)
-        return RoundResult(onnxruntime_round(document), document, document["to_s"])
+        answer = documents.check(documents.RuntimeRound, document)
+        return RoundResult(onnxruntime_round(document), document, answer.to_s)
 
     def settings(self) -> ToolSettings:
         settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS}
@@ -139,16 +141,16 @@ class TensorRT:
         limit = self.request.build_limit
         try:
             document = agent.call("run", "--limit", str(limit), "--hz", str(HZ), limit=limit, argv=argv)
-            _refuse_unfinished(document, "building the engine", limit)
-            outcome = output.read_outcome(
-                document["out"], document["err"], version=self.tensorrt, code=document["status"]
-            ).or_fail("building the engine")
+            ended = documents.check(documents.ToolRun, document)
+            _refuse_unfinished(ended, "building the engine", limit)
+            outcome = output.read_outcome(ended.out, ended.err, version=self.tensorrt, code=ended.status)
+            outcome.or_fail("building the engine")
             if agent.connection.run([*_KEEP, part, engine], limit=FILE_SECONDS).status != 0:
                 raise WorkError("building the engine failed: trtexec passed, but wrote no engine")
         except BaseException:
             _remove(agent, part)
             raise
-        return Artifact(engine, cached=False, seconds=document["seconds"], warnings=outcome.warnings)
+        return Artifact(engine, cached=False, seconds=ended.seconds, warnings=outcome.warnings)
 
     def measure(self, agent: Agent, path: str, image: Sequence[int], least: int, limit: float) -> RoundResult:
         times = f"{agent.connection.folder}/times.json"
@@ -165,21 +167,22 @@ class TensorRT:
         collect = ("--collect", times) if trtexec.exports_times(self.tensorrt) else ()
         most = limit + START_SECONDS
         document = agent.call("run", "--limit", str(most), "--hz", str(HZ), *collect, limit=most, argv=argv)
-        _refuse_unfinished(document, "measuring", most)
+        ended = documents.check(documents.ToolRun, document)
+        _refuse_unfinished(ended, "measuring", most)
         try:
             timing = output.parse(
-                document["out"],
-                document["err"],
-                document["collected"],
+                ended.out,
+                ended.err,
+                ended.collected,
                 self.tensorrt,
                 WARMUP_MS,
-                code=document["status"],
-                times_error=document["collect_error"],
+                code=ended.status,
+                times_error=ended.collect_error,
             )
         except failure.EngineRefused as error:  # it would be in the way for ever
             _remove(agent, path)
             raise WorkError(f"{error}. It was removed from the board, so timing it again builds it anew") from None
-        return RoundResult(trtexec_round(timing, document), document, document["seconds"])
+        return RoundResult(trtexec_round(timing, document), document, ended.seconds)
 
     def settings(self) -> ToolSettings:
         settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}
@@ -204,12 +207,12 @@ def _remove(agent: Agent, path: str) -> None:
         return
 
 
-def _refuse_unfinished(document: Document, doing: str, limit: float) -> None:
-    if document["timed_out"]:
+def _refuse_unfinished(ended: documents.ToolRun, doing: str, limit: float) -> None:
+    if ended.timed_out:
         raise WorkError(
             f"{doing} did not end within {limit:.0f} s and was stopped; raise its limit, or take a smaller network"
         )
-    if document["out_of_memory"]:
+    if ended.out_of_memory:
         raise WorkError(
             f"{doing} failed: the board ran out of memory; close what else runs there, or take a smaller network"
         )

@@ -1,5 +1,7 @@
 """What a board or a server said, made fit for a screen."""
 
+_MOST_LAST = 1 << 16  # characters at the end of an output among which its last line is looked for
+
 
 def printable(text: str, most: int = 4096) -> str:
     """Without what would break a line or a terminal, and not endless: whoever is at the other end may say anything."""
@@ -8,4 +10,5 @@ def printable(text: str, most: int = 4096) -> str:
 
 def last_line(text: str, most: int = 500) -> str:
     """The last line of an output that says something, which is where programs put why they failed; "" for none."""
-    return printable((text.strip().splitlines() or [""])[-1], most)
+    end = text.rstrip()[-_MOST_LAST:].lstrip()
+    return printable((end.splitlines() or [""])[-1], most)

@@ -1,6 +1,7 @@
 """One timing from start to end: the board held, networks sent and built, rounds measured, the numbers brought back."""
 
 import hashlib
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from engine.boards.sanitize import printable
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.stats import MIN_N_P99
+from engine.storage import files
 from engine.storage.job_folder import Timing
 from engine.storage.records import event
 from engine.storage.records.measurement import Measurement
@@ -138,7 +140,15 @@ def check_request(request: TimingRequest, store: Store) -> None:
 
 def _model(store: Store, point: PointId) -> Model:
     file = _file(store, point)
-    return Model(point, file, hashlib.sha256(file.read_bytes()).hexdigest(), fit.image_shape(file))
+    return Model(point, file, _digest(file), fit.image_shape(file))
+
+
+def _digest(file: Path) -> str:
+    try:
+        with files.opened(file) as descriptor, os.fdopen(os.dup(descriptor), "rb") as content:
+            return hashlib.file_digest(content, "sha256").hexdigest()
+    except OSError as error:
+        raise WorkError(f"cannot read {file}: {error.strerror or error}") from None
 
 
 def _file(store: Store, point: PointId) -> Path:

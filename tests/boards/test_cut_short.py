@@ -14,6 +14,7 @@ from engine.jobs.queue import Queue
 from engine.storage.job_folder import Timing
 from tests.support.board_aftermath import Rigs, assert_nothing_lost_and_works_again, ended, failed, in_background
 from tests.support.board_rig import Rig, in_phase
+from tests.support.places import ROOT
 from tests.support.storm import cleaned, wait_for
 
 
@@ -69,7 +70,7 @@ def test_what_ends_in_the_middle_of_sending(rig: Rigs, how: str) -> None:
     )
     made = Queue(here.store).submit_timing(here.request())
     with cleaned(here.store):
-        child = subprocess.Popen([sys.executable, "-c", code, str(here.store.root), made.id], cwd=worker.PROJECT)
+        child = subprocess.Popen([sys.executable, "-c", code, str(here.store.root), made.id], cwd=ROOT)
         wait_for(lambda: list((here.board.cache / "espalier" / "models").glob("*.part")))
         if how == "cut":
             here.sshd.signal_sessions(signal.SIGKILL)

@@ -1,7 +1,10 @@
 """The devices that are kept: what a target may say, and a file that is whole, readable and without secrets."""
 
+import os
 import threading
+import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -151,6 +154,66 @@ def test_a_file_of_bytes_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "devices.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(WorkError, match="is damaged"):
         Registry(tmp_path).all()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"a = " + b"[" * 5000,
+        b"a = [\n" * 5000,
+        b"a = 1" + b"0" * 1000,
+        b"[devices.x]\nhost = 'a'\nport = 1" + b"0" * 1500,
+        b"a = 1" + b"_0" * 100_000,
+        b"\n".join([b".".join([b"a"] * 1000) + b" = 1"] * 100),
+        b"[devices.x]\nhost = '\xed\xa0\x80'\n",
+        b'[devices.x]\nhost = "\\ud800"\n',
+        b"a = 2020-99-99",
+        b"a = 1e999999",
+        b"\n" * 10_000_000,
+    ],
+    ids=lambda content: repr(content[:20]),
+)
+def test_a_hostile_file_is_a_sentence_and_soon(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "devices.toml").write_bytes(content)
+    began = time.monotonic()
+    with pytest.raises(WorkError, match="correct it or remove it") as refused:
+        Registry(tmp_path).all()
+    assert str(refused.value).isprintable() and time.monotonic() - began < 5
+
+
+def _link_loop(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, _link_loop, lambda path: path.symlink_to("/dev/zero")])
+def test_what_is_no_file_is_a_sentence_and_waits_for_nobody(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "devices.toml")
+    with pytest.raises(WorkError, match=r"devices\.toml"):
+        Registry(tmp_path).all()
+    with pytest.raises(WorkError):
+        Registry(tmp_path).add(parse("new", "host"))
+
+
+def test_a_file_of_100_mb_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "devices.toml").open("wb") as file:
+        file.truncate(100_000_000)
+    with pytest.raises(WorkError, match="larger than"):
+        Registry(tmp_path).all()
+
+
+def test_the_file_and_the_folder_may_be_links(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "results").symlink_to("elsewhere")
+    registry = Registry(tmp_path / "results")
+    registry.add(parse("tx2", "host"))
+    (tmp_path / "elsewhere" / "devices.toml").rename(tmp_path / "dotfile")
+    (tmp_path / "elsewhere" / "devices.toml").symlink_to(tmp_path / "dotfile")
+    assert [board.name for board in registry.all()] == ["tx2"]
+
+
+def test_jump_hosts_without_end_are_refused() -> None:
+    with pytest.raises(RequestError, match="1024 characters"):
+        parse("tx2", "host", ",".join(["gate"] * 1000))
 
 
 def test_devices_added_at_once_are_all_kept(tmp_path: Path) -> None:

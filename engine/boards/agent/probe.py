@@ -17,9 +17,9 @@ _RULES = ConfigDict(strict=True, allow_inf_nan=False)
 
 
 Text = Annotated[str, Field(max_length=4096), AfterValidator(printable)]
-Version = Annotated[str, Field(pattern=r"^\d{1,4}(\.\d{1,4}){1,3}$")]
-Size = Annotated[int, Field(ge=0)]
-Readings = dict[Text, float | None]
+Version = Annotated[str, Field(pattern=r"^[0-9]{1,4}(\.[0-9]{1,4}){1,3}$")]
+Size = Annotated[int, Field(ge=0, lt=2**63)]
+Readings = dict[Text, Annotated[float, Field(gt=-1e12, lt=1e12)] | None]
 
 
 @checked(frozen=True, config=_RULES)
@@ -58,7 +58,7 @@ class Probe:
     machine: Text
     system: Text | None
     hostname: Text
-    cores: Annotated[int, Field(ge=1)] | None
+    cores: Annotated[int, Field(ge=1, le=65536)] | None
     power_mode: PowerMode | None
     clocks: Clocks
     disk_free_bytes: Size | None
@@ -67,8 +67,8 @@ class Probe:
     temperatures: Readings
     power_mw: Readings
     total_rail: Text | None
-    uptime_s: Annotated[float, Field(ge=0)] | None
-    time: float
+    uptime_s: Annotated[float, Field(ge=0, lt=1e12)] | None
+    time: Annotated[float, Field(gt=-1e12, lt=1e12)]
     sudo: bool
     problems: tuple[Text, ...]
 
@@ -103,6 +103,6 @@ def parse(document: object) -> Probe:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answer"
         reason = f"{printable(where)}: {first['msg']}"
-    except (TypeError, ValueError) as error:
-        reason = str(error)
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = printable(str(error), 200)
     raise WorkError(f"the board's answer is no probe ({reason}); probe it again, or look at what its Python prints")

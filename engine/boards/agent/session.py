@@ -1,7 +1,6 @@
 """The agent script `bench.py` on a board: installed there, its commands called, and their one JSON document read."""
 
 import hashlib
-import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,10 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from engine.boards.agent import documents
 from engine.boards.agent import probe as probes
+from engine.boards.agent.documents import Document
 from engine.boards.registry import Board
 from engine.boards.sanitize import last_line, printable
 from engine.boards.ssh import connection as ssh
+from engine.boards.ssh import limits
 from engine.errors import WorkError
 
 SCRIPT = Path(__file__).with_name("bench.py")
@@ -23,8 +25,7 @@ MARGIN_SECONDS = 20.0  # for the board's Python to start, and to end what it has
 HEARTBEAT_SECONDS = 10.0  # a board that hears nothing for a minute is let go
 MOST_BYTES = 2_000_000_000  # of models and engines in the board's cache
 OLDER_DAYS = 30
-
-Document = dict[str, Any]
+_MEASURING = ("run", "ort")  # the commands whose documents hold samples
 
 
 @dataclass(frozen=True)
@@ -107,11 +108,12 @@ class Agent:
             with self.connection.start(["python3", self.script, "hold", *options], limit=HOLD_SECONDS) as holder:
                 line = holder.readline(PROBE_SECONDS)
                 document = _parse_document(line, holder.err, holder.status or 0, "hold")
-                if document["held"]:
+                state = documents.check(documents.Hold, document)
+                if state.held:
                     with _release(holder, on_restore_failure), _heartbeat(holder):
                         yield replace(self, holder=holder), document
                     return
-            on_wait(document["holder"] or {})
+            on_wait(state.holder or {})
 
 
 @contextmanager
@@ -174,13 +176,10 @@ def _heartbeat(holder: ssh.RemoteProcess) -> Iterator[None]:
 
 def _parse_document(out: str, err: str, status: int, command: str) -> Document:
     """The JSON object in what a command printed; WorkError with its sentence, or with its last line."""
-    try:
-        document = json.loads(out)
-    except ValueError:
-        document = None
-    if isinstance(document, dict) and "error" in document:
+    document = documents.parse(out, most=limits.OUTPUT_BYTES if command in _MEASURING else documents.MOST_SMALL)
+    if document is not None and "error" in document:
         raise WorkError(printable(str(document["error"]), 2000))
-    if isinstance(document, dict) and status == 0:
+    if document is not None and status == 0:
         return document
     reason = last_line(err) or last_line(out) or "it printed nothing"
     if status == 127 or "not found" in reason:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from engine.boards.ssh.errors import LoginRefused, TimedOut
 from engine.boards.ssh.route import Hop
 from engine.boards.ssh.transport import WIRE_ERRORS, reason
 from engine.spec.messages import quote
+from engine.storage import files
+
+_MOST_METHODS = 8  # to log in that a sentence names
 
 
 class Authentication:
@@ -105,7 +109,8 @@ class Authentication:
 
     def _load_key(self, file: Path) -> Any | None:
         try:
-            return paramiko.PKey.from_path(file)
+            with files.opened(file, links=True):  # paramiko would wait for the other end of a named pipe
+                return paramiko.PKey.from_path(file)
         except FileNotFoundError:
             return None
         except (TypeError, paramiko.PasswordRequiredException):
@@ -148,11 +153,11 @@ def _read_public_key(file: Path) -> bytes | None:
     """The public key of a key file, from the .pub file beside it, so that an encrypted key can be recognised, too."""
     public = file if file.suffix == ".pub" else file.with_name(file.name + ".pub")
     try:
-        return base64.b64decode(public.read_text(encoding="utf-8").split()[1], validate=True)
+        return base64.b64decode(files.read_bytes(public, links=True).split(None, 2)[1], validate=True)
     except (OSError, ValueError, IndexError):
         return None
 
 
 def _join(methods: Iterable[str], between: str) -> str:
     """Names that the server sent, for a message."""
-    return between.join(printable(method, 40) for method in methods)
+    return between.join(printable(method, 40) for method in islice(methods, _MOST_METHODS))

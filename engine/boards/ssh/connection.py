@@ -46,6 +46,7 @@ __all__ = [
     "connect",
 ]
 
+_LONGEST_PATH = 4000  # characters; Linux takes 4,096 bytes
 CACHE_FOLDERS = ("models", "engines", "scripts")
 
 _MAKE_CACHE = """
@@ -134,8 +135,8 @@ class Connection:
         )
         if result.status != 0:
             raise transfer.folder_error(self._transport, "the cache folder", result.err or result.out)
-        folder = result.out.split("\0")[0]
-        if not folder.isprintable() or "\ufffd" in folder:
+        folder = result.out.partition("\0")[0]
+        if not folder.isprintable() or "\ufffd" in folder or not 0 < len(folder) <= _LONGEST_PATH:
             raise WorkError(
                 f"the cache folder of {self.board.name}, {quote(folder)}, has an odd name; set XDG_CACHE_HOME"
             )

@@ -4,39 +4,52 @@ import base64
 import binascii
 import hashlib
 import hmac
+import io
 import re
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from engine.boards.ssh import wildcards
 from engine.errors import WorkError
-from engine.storage.atomic import atomic_write
+from engine.storage import files
+from engine.storage.atomic import atomic_write, behind_links
+
+_MOST_BYTES = 4 * files.MIB  # of a file: tens of thousands of hosts
+_PATTERN = re.compile("[^,]+")
+_HASHED, _HASH_BYTES = "|1|", 20  # SHA-1 under a salt
 
 State = Literal["new", "known", "changed", "revoked"]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of a known hosts file: who (patterns, or one hash of a name), and the key."""
+    """One line of a known hosts file: who (patterns between commas, or the hash of a name), and the key in base64."""
 
     file: Path
     marker: str  # "", "@revoked" or "@cert-authority"
-    patterns: tuple[str, ...]
+    hosts: str
     key_type: str
-    blob: bytes
+    key: str
 
     def matches(self, name: str) -> bool:
         """Whether the line speaks of `name`, with the wildcards, negations and hashes of sshd(8)."""
-        entries = False
-        for pattern in self.patterns:
-            if pattern.startswith("|1|"):
-                entries |= _hash_matches(pattern, name)
-            elif _wildcards(pattern.removeprefix("!")).fullmatch(name):
+        if self.hosts.startswith(_HASHED):
+            return _is_hash_of(self.hosts, name)
+        matched = False
+        for found in _PATTERN.finditer(self.hosts):
+            pattern = found.group().lower()
+            if wildcards.matches(pattern.removeprefix("!"), name):
                 if pattern.startswith("!"):
                     return False
-                entries = True
-        return entries
+                matched = True
+        return matched
+
+    def blob(self) -> bytes | None:
+        """The key; None where that is no base64, which sshd(8) would not read either."""
+        return _decode(self.key)
 
 
 @dataclass(frozen=True)
@@ -71,73 +84,77 @@ def users_file() -> Path:
 def check_key(root: Path, host: str, port: int, key_type: str, blob: bytes) -> KeyStatus:
     """Known when either file holds this very key for the host; changed when they hold only others; else new."""
     entries = list(_matching_entries(root, name_of(host, port)))
-    for entry in entries:
-        if entry.marker == "@revoked" and entry.blob == blob:
+    for entry, key in entries:
+        if entry.marker == "@revoked" and key == blob:
             return KeyStatus("revoked", file=entry.file)
-    trusted = [entry for entry in entries if not entry.marker]
+    trusted = [(entry, key) for entry, key in entries if not entry.marker]
     if not trusted:
         return KeyStatus("new")
-    for entry in trusted:
-        if entry.blob == blob:
+    for entry, key in trusted:
+        if key == blob:
             return KeyStatus("known", fingerprint(blob), entry.file)
     # Of what is trusted, show the line that stands in the way: the user's file first, there we change nothing.
-    other = min(trusted, key=lambda entry: (entry.file != users_file(), entry.key_type != key_type))
-    return KeyStatus("changed", fingerprint(other.blob), other.file)
+    other, key = min(trusted, key=lambda pair: (pair[0].file != users_file(), pair[0].key_type != key_type))
+    return KeyStatus("changed", fingerprint(key), other.file)
 
 
 def key_types(root: Path, host: str, port: int) -> list[str]:
     """The types of the keys trusted for a host: the ones to ask it for, lest another of its keys look like a change."""
-    return [entry.key_type for entry in _matching_entries(root, name_of(host, port)) if not entry.marker]
+    return [entry.key_type for entry, _ in _matching_entries(root, name_of(host, port)) if not entry.marker]
 
 
 def save(root: Path, host: str, port: int, key_type: str, blob: bytes) -> None:
-    """Writes the key into our file, mode 600, in the place of any other of that host."""
+    """Writes the key into our file, in the place of any other of that host; others read it if they share the folder."""
     name, path = name_of(host, port), own_file(root)
-    kept = [line for line in _lines(path) if not ((entry := _entry(path, line)) and entry.patterns == (name,))]
-    kept.append(f"{name} {key_type} {base64.b64encode(blob).decode()}")
-    with atomic_write(path) as part:
+    lines = [line for line in _lines(path) if not ((entry := _entry(path, line)) and entry.hosts == name)]
+    lines.append(f"{name} {key_type} {base64.b64encode(blob).decode()}")
+    is_shared = root.stat().st_mode & stat.S_IWGRP
+    with atomic_write(behind_links(path), mode=None if is_shared else 0o600) as part:
         part.touch(mode=0o600, exist_ok=False)
-        part.write_text("\n".join(kept) + "\n", encoding="utf-8")
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _matching_entries(root: Path, name: str) -> Iterator[Entry]:
+def _matching_entries(root: Path, name: str) -> Iterator[tuple[Entry, bytes]]:
+    """The entries of both files that speak of `name`, each with its key."""
     for path in (users_file(), own_file(root)):
         for line in _lines(path):
             entry = _entry(path, line)
-            if entry is not None and entry.matches(name):
-                yield entry
+            if entry is not None and entry.matches(name) and (key := entry.blob()) is not None:
+                yield entry, key
 
 
-def _lines(path: Path) -> list[str]:
+def _lines(path: Path) -> Iterator[str]:
     try:
-        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+        data = files.read_bytes(path, _MOST_BYTES, links=True)
     except FileNotFoundError:
-        return []
+        return
     except OSError as error:
         # Going on without it would make a host whose key is trusted, or changed, look new.
         raise WorkError(f"cannot read {path}: {error.strerror or error}; make it readable and try again") from None
+    for line in io.BytesIO(data):
+        yield line.decode(errors="replace").rstrip("\r\n")
 
 
 def _entry(path: Path, line: str) -> Entry | None:
-    """The entry of a line; None for comments and for what sshd(8) would not read either."""
-    words = line.split()
+    """The entry of a line; None for comments and for what has no key."""
+    words = line.split(None, 4)
     marker = words.pop(0) if words and words[0].startswith("@") else ""
     if len(words) < 3 or words[0].startswith("#"):
         return None
+    return Entry(path, marker, *words[:3])
+
+
+def _decode(text: str) -> bytes | None:
     try:
-        blob = base64.b64decode(words[2], validate=True)
+        return base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         return None
-    return Entry(path, marker, tuple(words[0].split(",")), words[1], blob)
 
 
-def _hash_matches(pattern: str, name: str) -> bool:
-    try:
-        salt, digest = (base64.b64decode(part, validate=True) for part in pattern.split("|")[2:])
-    except (binascii.Error, ValueError):
+def _is_hash_of(hosts: str, name: str) -> bool:
+    """Whether `|1|salt|hash` is of `name`."""
+    salt, _, digest = hosts.removeprefix(_HASHED).partition("|")
+    expected, key = _decode(digest), _decode(salt)
+    if expected is None or key is None or len(expected) != _HASH_BYTES:
         return False
-    return hmac.compare_digest(hmac.new(salt, name.encode(), hashlib.sha1).digest(), digest)
-
-
-def _wildcards(pattern: str) -> re.Pattern[str]:
-    return re.compile(re.escape(pattern.lower()).replace(r"\*", ".*").replace(r"\?", "."))
+    return hmac.compare_digest(hmac.digest(key, name.encode(), hashlib.sha1), expected)

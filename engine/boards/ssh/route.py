@@ -10,6 +10,7 @@ import paramiko
 from engine.boards.registry import Address, Board, parse_jumps
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
+from engine.storage import files
 
 _MOST_HOPS = 8
 _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
@@ -110,12 +111,17 @@ def _with_includes(path: Path, folder: Path, block: str, depth: int) -> list[str
 def _included_files(pattern: str, folder: Path) -> list[Path]:
     """The files that an Include names: wildcards, `~`, and relative to ~/.ssh."""
     path = folder / (Path.home() / pattern[2:] if pattern.startswith("~/") else pattern)
-    return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    try:
+        return sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    except (OSError, ValueError) as error:  # such as a name that is too long for any file
+        raise WorkError(
+            f"an Include of ~/.ssh/config names {quote(pattern)}, which cannot be looked for: {error.args[-1]}"
+        ) from None
 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        return files.read_bytes(path, links=True).decode(errors="surrogateescape").splitlines()
     except FileNotFoundError:
         return []
     except OSError as error:

@@ -20,6 +20,7 @@ from engine.boards.ssh.remote_process import run
 from engine.boards.ssh.transport import WIRE_ERRORS, Transport, reason
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
+from engine.storage import files
 from engine.units import si
 
 _CHUNK = 32768  # the most that SFTP servers take at once
@@ -223,8 +224,14 @@ def _no_room(err: str) -> bool:
 
 
 def _free(out: str) -> int:
-    blocks, size = out.split()[-2:]
-    return int(blocks) * int(size)
+    """The bytes free on a board's disk, from the blocks and their size that `stat` prints; WorkError without these."""
+    numbers = re.search(r"(?:^|\s)([0-9]{1,18})\s+([0-9]{1,9})\s*$", out[-200:])
+    if numbers is None:
+        raise WorkError(
+            f"the board did not say how much room its disk has: {last_line(out, 200) or 'it printed nothing'}; "
+            "its `stat -f` must work"
+        )
+    return int(numbers[1]) * int(numbers[2])
 
 
 def _reason_in(err: str) -> str:
@@ -235,7 +242,8 @@ def _open(source: Path | bytes) -> BinaryIO:
     if isinstance(source, bytes):
         return io.BytesIO(source)
     try:
-        return source.open("rb")
+        with files.opened(source, links=True) as descriptor:
+            return os.fdopen(os.dup(descriptor), "rb")
     except OSError as error:
         raise WorkError(f"cannot read {source}: {error.strerror or error}") from None
 

@@ -10,6 +10,8 @@ from engine.errors import WorkError
 
 _KILLED = (-9, 128 + 9)
 _MOST = 300  # characters of a message
+_LONGEST_CLAUSE = 600
+_MOST_NAMES = 8
 
 _NO_PLUGIN = re.compile(
     r"Plugin not found|(?:could not|annot) find plugin|\[8\] No importer registered|Assertion failed: creator"
@@ -35,7 +37,7 @@ _UNREADABLE = re.compile(r"(?:Error opening engine file|Error loading engine fil
 _UNWRITABLE = re.compile(r"Cannot open engine file: (.+)|Saving engine to file failed")
 _OPTION = re.compile(r"Unknown option: (\S+)")
 _NO_KERNEL = re.compile(r"Could not find any implementation for node (.+?)(?: due to|\.\)|\.?$)", re.MULTILINE)
-_CUDA = re.compile(r"Cuda failure(?: at [^:]+:\d+)?: (.+)|CUDA initialization failure with error:? (\d+)")
+_CUDA = re.compile(r"Cuda failure(?: at [^:\n]{1,300}:\d{1,9})?: (.+)|CUDA initialization failure with error:? (\d+)")
 _LIBRARY = re.compile(r"error while loading shared libraries: (.+)")
 # What follows from a failure and never is one.
 _AFTERMATH = re.compile(
@@ -64,7 +66,7 @@ def find_cause(out: str, err: str, *, version: Version, code: int | None) -> Cau
     text = "\n".join(message.text for message in messages)
     for find in _PATTERNS:
         if clause := find(text, ".".join(map(str, version))):
-            return Cause(clause, of_engine=find is _find_foreign_engine)
+            return Cause(clause[:_LONGEST_CLAUSE], of_engine=find is _find_foreign_engine)
     if code in _KILLED:
         return Cause("it was killed, which a board does when its memory runs out: close what else runs there")
     return Cause(_first_error(messages) or _last_line(read_messages(err) or read_messages(out), code))
@@ -77,7 +79,7 @@ def _find_operator(text: str, version: str) -> str | None:
     several = "s" if len(set(names)) > 1 else ""
     node = _NODE.search(text)
     where = f" (node {node.group(1)} of the model)" if node else ""
-    return f"TensorRT {version} has no operator{several} {', '.join(dict.fromkeys(names))}{where}"
+    return f"TensorRT {version} has no operator{several} {', '.join([*dict.fromkeys(names)][:_MOST_NAMES])}{where}"
 
 
 def _find_memory(text: str, _version: str) -> str | None:

@@ -7,6 +7,7 @@ from engine.boards.sanitize import printable
 
 _STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] ?)+")
 _LEVEL = re.compile(r"^\[([FEWIV])\] ?")
+_LONGEST = 4096  # characters of a line; trtexec's own are shorter
 
 
 class Message(NamedTuple):
@@ -17,13 +18,16 @@ class Message(NamedTuple):
 
 
 def read_messages(stream: str) -> list[Message]:
-    """The lines of one stream, without what no screen can show.
+    """The lines of one stream that are not empty, without what no screen can show.
 
     7.1 writes the time of a message on standard error to standard output, where several times can stand before one
     message, and none stands on standard error.
     """
     messages = []
-    for line in stream.splitlines():
+    for whole in stream.splitlines():
+        if not whole:
+            continue
+        line = whole[:_LONGEST]
         text = _STAMP.sub("", line if line.isprintable() else printable(line, len(line)))
         level = _LEVEL.match(text)
         messages.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))

@@ -19,7 +19,8 @@ from engine.boards.trtexec.summary import Summary, number, parse_summary
 from engine.errors import WorkError
 
 _TOLERANCE = 1e-3  # of the samples against the summary: both are single precision, printed with six digits
-_MOST_WARNINGS = 20
+_MOST_WARNINGS, _LONGEST_WARNING = 20, 1000
+_TOO_LARGE = 1e12  # for any time in ms
 
 _VERDICT = re.compile(r"^&&&& (PASSED|FAILED|WAIVED)\b(.*)$")
 _BANNER = re.compile(r"\[TensorRT v(\d{4,6})\]")
@@ -124,7 +125,7 @@ def _warnings(messages: Iterable[Message]) -> tuple[str, ...]:
             warnings[-1] += " " + message.text.strip()
         elif message.level == "W" and message.text.strip():
             warnings.append(message.text.strip())
-    return tuple(dict.fromkeys(warnings))[:_MOST_WARNINGS]
+    return tuple(dict.fromkeys(text[:_LONGEST_WARNING] for text in warnings))[:_MOST_WARNINGS]
 
 
 def _transfers(lines: Iterable[str], version: Version) -> bool:
@@ -156,7 +157,7 @@ def _keys(older: bool) -> tuple[str, ...]:
 
 def _column(rows: list[dict[str, Any]], key: str) -> "np.ndarray[Any, np.dtype[np.float64]]":
     values = [row.get(key) for row in rows]
-    if not all(isinstance(value, int | float) and math.isfinite(value) and value >= 0 for value in values):
+    if not all(isinstance(value, int | float) and 0 <= value < _TOO_LARGE for value in values):
         raise WorkError(
             f"in the times that trtexec exported {key} is missing, or is no number to be used: time it again"
         )

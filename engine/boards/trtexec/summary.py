@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 
 from engine.errors import WorkError
 
-_PROLOG = re.compile(r"Timing trace has (\d+) queries over (\S+) s")
-_STATISTIC = re.compile(r"(min|max|mean|median|percentile\([^)]*\)) = (\S+) ms")
+_PROLOG = re.compile(r"Timing trace has (\d{1,12}) queries over (\S+) s")
+_STATISTIC = re.compile(r"(min|max|mean|median|percentile\([^)]{0,20}\)) = (\S+) ms")
 _BLOCK_STATISTIC = re.compile(r"(min|max|mean|median|percentile): (\S+) ms(?: at (\S+)%)?")
 
 _OPTIONAL = ("Enqueue Time", "H2D Latency", "D2H Latency")
 _SCALARS = {"Throughput": "throughput", "Total Host Walltime": "walltime", "Total GPU Compute Time": "total"}
 _BLOCKS = {"Host Latency": "Latency", "Enqueue Time": "Enqueue Time", "GPU Compute": "GPU Compute Time"}
 _BLOCK_SCALARS = {"throughput": "throughput", "walltime": "walltime", "total compute time": "total"}
+_TOO_LARGE = 1e12  # for any time in s or ms, or queries a second
 
 _Statistics = dict[str, dict[str, str]]
 
@@ -121,12 +122,12 @@ def _throughput(scalars: Mapping[str, str], n: int, walltime_s: float) -> float:
 
 
 def number(text: str | None, what: str, unit: str) -> float:
-    """A printed number of at least 0; WorkError when there is none, or nan, or inf."""
+    """A printed number of at least 0; WorkError when there is none, or nan, or inf, or more than can be."""
     try:
         value = float(text if text is not None else "")
     except ValueError:
         raise WorkError(f"trtexec printed no {what}" if text is None else _nonsense(text, what, unit)) from None
-    if not (math.isfinite(value) and value >= 0):
+    if not 0 <= value < _TOO_LARGE:
         raise WorkError(_nonsense(str(text), what, unit))
     return value
 

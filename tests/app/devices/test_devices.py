@@ -214,8 +214,8 @@ def test_an_unreachable_board_is_told_in_one_sentence(tx2: Board, fakes: Boards)
 def test_what_a_board_says_makes_no_links_and_pictures(tx2: Board, fakes: Boards) -> None:
     fakes.answers["tx2"] = runs.probe(model="![x](http://10.0.0.1/x.png) *y*", jetson=None)
     at = press(app("devices"), "Check")
-    assert at.table[0].value.astype(str).to_string().count(r"!\[x\](http://10.0.0.1/x.png) \*y\*") == 1
-    assert text.sentence("![x](http://10.0.0.1)") == r"!\[x](http://10.0.0.1)."
+    assert at.table[0].value.astype(str).to_string().count(r"!\[x\](http\://10.0.0.1/x.png) \*y\*") == 1
+    assert text.sentence("![x](http://10.0.0.1)") == r"!\[x\](http\://10.0.0.1)."
 
 
 def test_a_device_is_removed_only_when_that_was_meant(tx2: Board, fakes: Boards) -> None:

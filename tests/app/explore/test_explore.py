@@ -1,3 +1,4 @@
+import csv
 import io
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -10,7 +11,7 @@ from app.tables import board_columns, points
 from engine.errors import WorkError
 from engine.spec import run as specs
 from engine.storage.store import Store
-from tests.support import runs
+from tests.support import damage, runs
 from tests.support.screen import app, captions, chart, errors, labels, numbers, point_count
 
 
@@ -231,3 +232,14 @@ def test_a_point_that_can_be_timed_leads_to_the_devices_and_another_does_not(res
     first, _ = timed(results)
     assert "Time on device" in [link.proto.label for link in app(point=f"{first}.2").get("page_link")]
     assert "Time on device" not in [link.proto.label for link in app(point=f"{first}.1").get("page_link")]
+
+
+def test_cells_that_begin_a_formula_leave_the_csv_as_text(results: Store) -> None:
+    run = runs.finished(results, runs.spec(), cpu="=cmd()")
+    damage.change(run, "spec.json", criterion="=1+1", weights="@SUM(A1)", model=" -2")
+    frame = points.tidy(results.points())
+    frame = points.with_latency(frame, points.host_conditions(frame)[0])
+    rows = list(csv.DictReader(io.StringIO(table.csv(frame, None).decode())))
+    assert {row["criterion"] for row in rows} == {"'=1+1"} and {row["weights"] for row in rows} == {"'@SUM(A1)"}
+    assert {row["host"] for row in rows} == {"'=cmd()"} and {row["model"] for row in rows} == {"' -2"}
+    assert [float(row["top1"]) for row in rows] == [float(value) for value in frame["top1"]]

@@ -7,6 +7,7 @@ import pytest
 
 from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
+from engine.errors import WorkError
 from tests.support.sshd import Sshd, agent, make_key, temporary_user
 
 pytestmark = pytest.mark.xdist_group("ssh-login")
@@ -83,6 +84,14 @@ def test_an_include_of_the_ssh_config_is_read(device: Board, results: Path, serv
     (home / ".ssh" / "conf.d").mkdir()
     (home / ".ssh" / "conf.d" / "lab").write_text(f"Host lab\n HostName 127.0.0.1\n Port {server.port}\n")
     assert who(parse("tx2", f"{server.user}@lab"), results) == server.user
+
+
+def test_an_include_that_no_file_can_be_called_is_one_sentence(device: Board, results: Path, home: Path) -> None:
+    (home / ".ssh" / "config").write_text(f"Include {'x' * 5000}\n")
+    with pytest.raises(
+        WorkError, match=r"an Include of ~/\.ssh/config names .* cannot be looked for: File name too long"
+    ):
+        who(device, results)
 
 
 def test_identities_only_keeps_the_agents_other_keys_back(

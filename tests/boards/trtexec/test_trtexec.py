@@ -3,6 +3,7 @@
 import json
 import math
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -509,3 +510,41 @@ class TestOnABoard:
         assert slow == pytest.approx(2.03, rel=0.02)
         assert half == pytest.approx(0.6 * slow, rel=0.02)
         assert quick == pytest.approx(slow / 2, rel=0.02)
+
+
+class TestGarbage:
+    """A tool, or whoever stands in for it, may print anything: it is read soon, or refused with a sentence."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "percentile(" * 95_000,
+            "Latency: " + "percentile(" * 95_000,
+            "Cuda failure at " * 65_000,
+            "[E] " + "1: " * 340_000,
+            "\n".join(["[E] " + "1: " * 1300] * 250),
+            "[E] While parsing node number 1 [A\n" + "could not find plugin a\n" * 43_000,
+            "[W]   x\n" * 130_000,
+            "\n" * (1 << 20),
+            "Timing trace has " + "9" * 10_000 + " queries over 1 s",
+            "=== Performance summary ===\nTiming trace has 999999999999 queries over 1e-320 s\nThroughput: 1e308 qps",
+            "\x1b[2J\x00\ud800\u202e" * 100_000,
+        ],
+        ids=lambda text: repr(text[:20]),
+    )
+    @pytest.mark.parametrize("verdict", ["&&&& PASSED TensorRT.trtexec\n", ""])
+    def test_any_output_is_refused_soon(self, text: str, verdict: str):
+        began = time.monotonic()
+        for out, err in ((f"{text}\n{verdict}", ""), (verdict, text)):
+            with pytest.raises(WorkError) as error:
+                parse(out, err, None, (8, 2, 1), 200.0)
+            assert len(str(error.value)) < 1500
+        assert time.monotonic() - began < 10
+
+    @pytest.mark.parametrize("odd", [None, True, -1, math.nan, math.inf, 10**400, "1", [], {}, 1e300])
+    def test_a_time_that_is_none_is_refused(self, odd: object):
+        times = [{**row} for row in trtexec_output.times((8, 2, 1))]
+        times[-1]["latencyMs"] = odd
+        with pytest.raises(WorkError) as error:
+            parse(trtexec_output.V8_2, "", times, (8, 2, 1), trtexec_output.WARMUP_MS)
+        sentence(error)
