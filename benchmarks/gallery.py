@@ -47,7 +47,7 @@ def _replace(runs: Path, gallery: Path) -> None:
         (kept / "models").mkdir(parents=True)
         for name in KEPT:
             shutil.copyfile(run / name, kept / name)
-        final = [point["point"] for point in read_lines(run / "points.jsonl")[0] if point["final"]]
+        final = [point["point"] for point in read_lines(run / "points.jsonl") if point["final"]]
         for file in [
             run / "models" / f"p{n}.{suffix}" for n in final for suffix in ("plan.json", "onnx", "safetensors")
         ]:

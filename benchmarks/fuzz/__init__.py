@@ -1,0 +1,1 @@
+"""Hostile inputs for everything that reads what somebody else may have written: `python -m benchmarks.fuzz`."""
