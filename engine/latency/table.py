@@ -16,7 +16,7 @@ from engine.errors import RequestError, WorkError, concerns
 from engine.graph.cost import CostModel, count_channels
 from engine.graph.summary import Layer, ModelSummary
 from engine.latency.signature import Signature
-from engine.spec.messages import as_text, quote
+from engine.spec.messages import LONGEST_NAME, as_text, check_name, check_whole, quote
 from engine.storage.atomic import read_json
 from engine.units import dimensions
 
@@ -25,7 +25,6 @@ KINDS = ("conv", "depthwise", "linear")
 MOST_BYTES = 16 << 20  # of a file; that of the largest network has about 1
 MOST_COUNTED = 2**40  # channels, pixels or positions
 MOST_MILLISECONDS = 1e9
-_LONGEST_TEXT = 300
 _PAIRS = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1, "size": 1}  # and the least that may stand in them
 ALIGN = 4  # input channels that blocked kernels take come in fours
 BLOCK, SMALL = 8, 16  # and fill blocks of 8 or 16; below 16 there are other kernels, which take any number
@@ -125,20 +124,20 @@ class LatencyTable:
             raise ValueError(f"table_version is {quote(raw['table_version'])}, expected {TABLE_VERSION}")
         entries = tuple(_entry(entry) for entry in raw["entries"])
         layers = {
-            _text(name): (_whole(entry, 0, len(entries) - 1), _whole(times, 1))
+            check_name(name): (check_whole(entry, 0, len(entries) - 1), _count(times, 1))
             for name, (entry, times) in raw["layers"].items()
         }
         if not layers:
             raise ValueError("it has no layers")
-        channels, height, width = (_whole(n, 1) for n in raw["image"])
+        channels, height, width = (_count(n, 1) for n in raw["image"])
         calibration = LatencyCalibration(**{name: _positive(value) for name, value in raw["calibration"].items()})
         return cls(
-            model=_text(raw["model"]),
-            where=_text(raw["where"]),
-            tool=_text(raw["tool"]),
-            provider=_text(raw["provider"]),
-            threads=_whole(raw["threads"], 1),
-            batch=_whole(raw["batch"], 1),
+            model=check_name(raw["model"]),
+            where=check_name(raw["where"]),
+            tool=check_name(raw["tool"]),
+            provider=check_name(raw["provider"]),
+            threads=_count(raw["threads"], 1),
+            batch=_count(raw["batch"], 1),
             image=(channels, height, width),
             layers=layers,
             entries=entries,
@@ -168,7 +167,7 @@ def read(path: Path) -> LatencyTable:
     except WorkError as error:
         raise RequestError(f"the latency table {as_text(error)}; measure one with the command table") from None
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        reason = f"{type(error).__name__}: {as_text(error)[:_LONGEST_TEXT]}"
+        reason = f"{type(error).__name__}: {as_text(error)[:LONGEST_NAME]}"
         sentence = f"{as_text(path)} is no latency table of this version ({reason}); measure one with table"
         raise RequestError(sentence) from None
 
@@ -208,16 +207,8 @@ def _positive(value: Any) -> float:
     return float(value)
 
 
-def _whole(value: Any, least: int, most: int = MOST_COUNTED) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{quote(value)} is no whole number of {least:,} to {most:,}")
-    return value
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_TEXT or not value.isprintable():
-        raise ValueError(f"{quote(value)} is no name")
-    return value
+def _count(value: Any, least: int) -> int:
+    return check_whole(value, least, MOST_COUNTED)
 
 
 def _entry(raw: Mapping[str, Any]) -> LayerLatency:
@@ -227,7 +218,7 @@ def _entry(raw: Mapping[str, Any]) -> LayerLatency:
     first, last = values.pop("fixed", (False, False))
     if kind not in KINDS or type(first) is not bool or type(last) is not bool:
         raise ValueError(f"{quote(kind)} is no kind of layer, or what is fixed in it is not true or false")
-    shape |= {name: _whole(values.pop(name), 1) for name in ("groups", "ins", "outs")}
+    shape |= {name: _count(values.pop(name), 1) for name in ("groups", "ins", "outs")}
     signature = Signature(kind=kind, fixed=(first, last), **shape, **values)
     sides = zip(signature.size, signature.padding, signature.kernel, signature.dilation, strict=True)
     if any(size + 2 * pad <= dilation * (kernel - 1) for size, pad, kernel, dilation in sides):
@@ -239,11 +230,11 @@ def _entry(raw: Mapping[str, Any]) -> LayerLatency:
 
 def _pair(raw: Any, least: int) -> tuple[int, int]:
     first, last = raw
-    return _whole(first, least), _whole(last, least)
+    return _count(first, least), _count(last, least)
 
 
 def _grid(raw: Mapping[str, Any]) -> WidthGrid:
-    ins, outs = (tuple(_whole(n, 1) for n in raw[side]) for side in ("ins", "outs"))
+    ins, outs = (tuple(_count(n, 1) for n in raw[side]) for side in ("ins", "outs"))
     ms = tuple(tuple(_positive(value) for value in row) for row in raw["ms"])
     for side in (ins, outs):
         if not side or list(side) != sorted(set(side)):

@@ -17,6 +17,7 @@ from engine.spec.settings import is_list, is_part, plain_types
 _BOUNDS = {Gt: ("gt", "above"), Ge: ("ge", "of at least"), Lt: ("lt", "below"), Le: ("le", "at most")}
 _NUMBERS = {int: "whole number", float: "number"}
 _LONGEST_SHOWN = 60
+LONGEST_NAME = 300  # characters of a name in a document
 _LARGEST_SHOWN = 10**_LONGEST_SHOWN
 
 _KEY_ERRORS = ("invalid_key", "string_unicode")  # of an object; the second of a text, too
@@ -65,6 +66,20 @@ def as_text(name: object) -> str:
     """A path or another name that a disk or a file gave, as a sentence may hold it: on one line, and text."""
     text = str(name)
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def check_whole(value: Any, least: int, most: int) -> int:
+    """A whole number that a document holds; ValueError when it is none, or not of that range."""
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"{quote(value)} is no whole number of {least:,} to {most:,}")
+    return value
+
+
+def check_name(value: Any) -> str:
+    """A name that a document holds; ValueError when it is none that a sentence can have."""
+    if not isinstance(value, str) or len(value) > LONGEST_NAME or not value.isprintable():
+        raise ValueError(f"{quote(value)} is no name")
+    return value
 
 
 def _field_path(where: Where, root: type[BaseModel]) -> list[str]:

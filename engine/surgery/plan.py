@@ -11,14 +11,13 @@ from torch import nn
 from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
 from engine.graph.summarize import Structure, summarize
-from engine.spec.messages import as_text, quote
+from engine.spec.messages import LONGEST_NAME, as_text, check_name, check_whole, quote
 from engine.surgery.cut import drop_channels, remove_blocks
 
 PLAN_VERSION = 1
 MOST_STEPS = 2_000
 MOST_SIDE = 65_536  # px, or channels of an image
 MOST_OUTPUTS = 10_000_000  # channels of a layer
-_LONGEST_NAME = 300
 
 
 @dataclass(frozen=True)
@@ -64,20 +63,20 @@ class Plan:
         try:
             if raw["plan_version"] != PLAN_VERSION:
                 raise RequestError(f"plan_version is {quote(raw['plan_version'])}; this version reads {PLAN_VERSION}")
-            channels, height, width = (_whole(side, 1, MOST_SIDE) for side in raw["image"])
+            channels, height, width = (check_whole(side, 1, MOST_SIDE) for side in raw["image"])
             steps = _list(raw["steps"])
             if len(steps) > MOST_STEPS:
                 raise RequestError(f"the plan has {len(steps):,} steps; at most {MOST_STEPS:,} are taken")
             return cls(
-                _name(raw["model"]),
-                _whole(raw["classes"], 1, MOST_OUTPUTS),
+                check_name(raw["model"]),
+                check_whole(raw["classes"], 1, MOST_OUTPUTS),
                 (channels, height, width),
                 tuple(map(_step, steps)),
             )
         except KeyError as error:
             raise RequestError(f"the plan is not one this program wrote (it lacks {quote(error.args[0])})") from None
         except (TypeError, ValueError, AttributeError) as error:
-            reason = as_text(error)[:_LONGEST_NAME]
+            reason = as_text(error)[:LONGEST_NAME]
             raise RequestError(f"the plan is not one this program wrote ({type(error).__name__}: {reason})") from None
 
 
@@ -127,31 +126,19 @@ def dropped_identities(step: Step, trace: Trace) -> frozenset[int]:
 
 def _step(raw: Mapping[str, Any]) -> Step:
     if set(raw) == {"remove_blocks"}:
-        return Step(blocks=tuple(map(_name, _list(raw["remove_blocks"]))))
+        return Step(blocks=tuple(map(check_name, _list(raw["remove_blocks"]))))
     if set(raw) == {"drop_channels"}:
-        return Step(channels=tuple((_name(name), _numbers(drop)) for name, drop in raw["drop_channels"].items()))
+        return Step(channels=tuple((check_name(name), _numbers(drop)) for name, drop in raw["drop_channels"].items()))
     names = ", ".join(map(quote, list(raw)[:3])) or "nothing"
     raise RequestError(f"a plan's step is remove_blocks or drop_channels, not {names}")
 
 
 def _numbers(raw: Any) -> tuple[int, ...]:
     """Channel numbers, which ascend."""
-    numbers = tuple(_whole(number, 0, MOST_OUTPUTS) for number in _list(raw))
+    numbers = tuple(check_whole(number, 0, MOST_OUTPUTS) for number in _list(raw))
     if any(one >= next_one for one, next_one in pairwise(numbers)):
         raise ValueError("channel numbers must ascend")
     return numbers
-
-
-def _whole(value: Any, least: int, most: int) -> int:
-    if type(value) is not int or not least <= value <= most:
-        raise ValueError(f"{quote(value)} is no whole number of {least} to {most:,}")
-    return value
-
-
-def _name(value: Any) -> str:
-    if not isinstance(value, str) or len(value) > _LONGEST_NAME or not value.isprintable():
-        raise ValueError(f"{quote(value)} is no name")
-    return value
 
 
 def _list(value: Any) -> list[Any]:

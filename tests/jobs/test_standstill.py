@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -27,22 +27,9 @@ from engine.storage.store import Store
 from tests.support import standin
 from tests.support.places import ROOT
 from tests.support.standin import child_command, make_spec, worker_command
-from tests.support.storm import child_of, cleaned, own, wait_for
+from tests.support.storm import child_of, own, wait_for
 
 EPOCHS = 60
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "results", gallery=tmp_path / "gallery")
-    store.prepare()
-    with cleaned(store):
-        yield store
-
-
-@pytest.fixture
-def queue(store: Store) -> Queue:
-    return Queue(store)
 
 
 def undisturbed(folder: Path, run: Run) -> list[Point]:

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -23,20 +22,7 @@ from engine.storage.store import Store
 from tests.support import standin
 from tests.support.places import ROOT
 from tests.support.standin import child_command, make_spec, worker_command
-from tests.support.storm import child_of, cleaned, own, started, wait_for
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    store = Store(tmp_path / "results", gallery=tmp_path / "gallery")
-    store.prepare()
-    with cleaned(store):
-        yield store
-
-
-@pytest.fixture
-def queue(store: Store) -> Queue:
-    return Queue(store)
+from tests.support.storm import child_of, own, started, wait_for
 
 
 def running_child(store: Store) -> tuple[Run, Process]:
