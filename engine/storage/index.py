@@ -139,7 +139,7 @@ class Index:
             try:
                 with closing(self._open()) as connection:
                     return action(connection)
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.Error, UnicodeDecodeError) as error:  # of what a damaged file says of itself
                 code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
                 if looks and (code & 0xFF in _NO_SPACE or (attempt == 3 and code & 0xFF == sqlite3.SQLITE_IOERR)):
                     return self._in_memory(action)  # a full disk keeps nobody from looking
@@ -223,7 +223,7 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _reason(error: sqlite3.DatabaseError, code: int) -> str:
+def _reason(error: Exception, code: int) -> str:
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return "the disk is full; free some space and try again"
     return f"{error}; it may be deleted, and comes back from the run folders"

@@ -53,6 +53,19 @@ def test_a_byte_that_changed_inside_a_valid_index_changes_no_answer(store: Store
     assert noticed > FLIPS // 20, "most bytes of a small file are in no row"
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"CREATE TABLE jobs", b"CREATE TABLE \xd4obs"), (b"tablejobs", b"table\xd4obs"), (b"NULL", b"N\xffLL")],
+)
+def test_an_index_whose_own_words_are_damaged_is_made_anew(store: Store, old: bytes, new: bytes) -> None:
+    fill(store, 2)
+    truth = store.runs(), store.points()
+    data = store.index.path.read_bytes()
+    assert old in data
+    store.index.path.write_bytes(data.replace(old, new))
+    assert (store.runs(), store.points()) == truth
+
+
 def test_an_index_behind_a_link_is_made_anew_and_what_the_link_points_to_is_left(store: Store, tmp_path: Path) -> None:
     fill(store, 1)
     truth = store.runs()
