@@ -1,5 +1,6 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -109,8 +110,8 @@ def _run(run_id: str, folder: FolderState) -> Row:
     run = folder.run()
     status, request = run.status(), run.request()
     points = _Points(run.measurements())
-    for point, document in run.described_lines():
-        points.add(point, document)
+    for point, text in run.described_lines():
+        points.add(point, text)
     summary = _summary(run, status, points, request)
     keys = ("run_id", "group", "gallery", "state", "created", "host", *_COLUMNS)
     head = _head(run_id, folder, CPU_LANE, status, len(points.bodies))
@@ -154,12 +155,13 @@ class _Points:
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
 
-    def add(self, point: Point, document: dict[str, Any]) -> None:
+    def add(self, point: Point, text: str) -> None:
         """The next point, and its JSON."""
-        timings = self._timings.get(point.point, {}).values()
-        if timings:
-            document["latency"] = [*document["latency"], *({"where": m.device, **m.to_json()} for m in timings)]
-        self.bodies.append(_dumps(document))
+        if timings := self._timings.get(point.point):
+            document = json.loads(text)
+            document["latency"] += [{"where": m.device, **m.to_json()} for m in timings.values()]
+            text = _dumps(document)
+        self.bodies.append(text)
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
         if point.final:

@@ -5,6 +5,7 @@ has its name; the kernel lets go of the lock when that process dies, however it 
 boards are the exception: they come from other processes, and go to a file of their own under a lock of its own.
 """
 
+import json
 import os
 import shutil
 import time
@@ -247,19 +248,19 @@ class Run(Job):
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
-    def described_lines(self) -> Iterator[tuple[Point, dict[str, Any]]]:
-        """The same one after the other, each with its JSON, which is its line's own as far as that is exact."""
+    def described_lines(self) -> Iterator[tuple[Point, str]]:
+        """The same one after the other, each as JSON: its line's own where that is exact, and what is worked out."""
         entries, again = tee(self._point_lines())
         descriptions = earlier.descriptions((point for point, _ in entries), self._phases())
-        for (point, document), description in zip(again, descriptions, strict=True):
-            yield point, document | description
+        for (point, text), description in zip(again, descriptions, strict=True):
+            yield point, f"{text[:-1]},{json.dumps(description)[1:]}" if description else text
 
-    def _point_lines(self) -> Iterator[tuple[Point, dict[str, Any]]]:
+    def _point_lines(self) -> Iterator[tuple[Point, str]]:
         path = self._points
         for number, line in enumerate(atomic.lines(path), 1):
             document = atomic.parse_object(line, path, f"line {number}")
             point = Point.from_json(document, f"{path}, line {number},")
-            yield point, document if Point.is_exact(document) else point.to_json()
+            yield point, line.decode().strip() if Point.is_exact(document) else json.dumps(point.to_json())
 
     def attempts(self) -> list[Attempts]:
         """What an iterative method attempted, once for each step, in the order of the steps."""

@@ -14,6 +14,8 @@ R = TypeVar("R", bound="Record")
 _Keys = tuple[frozenset[str], frozenset[str], tuple[tuple[str, type["Record"]], ...]]
 _ADAPTERS: dict[type["Record"], TypeAdapter[Any]] = {}  # made on first use: that takes milliseconds for each
 _KEYS: dict[type["Record"], _Keys] = {}
+_OPTIONAL: dict[tuple[Any, ...], tuple[str, ...]] = {}  # by kind and keys: those that are written where known
+_MOST_KEPT = 1000
 
 # What a person or a damaged disk may have put into a file is bounded here, so that no reader has to think of it.
 Flag = Annotated[bool, Strict()]
@@ -43,10 +45,15 @@ class Record:
     def is_exact(cls, document: Mapping[str, Any]) -> bool:
         """Whether a document, of which `from_json` makes a record, has the very keys that `to_json` would write."""
         all_keys, always, nested = _keys(cls)
-        keys = document.keys()
-        if not (keys <= all_keys and always <= keys):
-            return False
-        for key in keys - always:
+        keys = (cls, *document)
+        optional = _OPTIONAL.get(keys)  # points have the same few sets of keys again and again
+        if optional is None:
+            if not (document.keys() <= all_keys and always <= document.keys()):
+                return False
+            optional = tuple(document.keys() - always)
+            if len(_OPTIONAL) < _MOST_KEPT:
+                _OPTIONAL[keys] = optional
+        for key in optional:
             if document[key] is None:
                 return False
         for key, kind in nested:
