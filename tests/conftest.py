@@ -16,21 +16,6 @@ NO_USER = "nobody else can be acted for here: "  # nor become another user
 _ABSENT = "real images and weights are not part of the project; absent here: "
 
 
-# What takes longest is begun first: at the end one process would work on it alone.
-_LONGEST = (
-    "browser",
-    "jobs/test_kill",
-    "pipeline/test_methods",
-    "graph/test_families",
-    "test_fuzz",
-    "criteria/test_decl",
-)
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(tuple(f"tests/{name}" for name in _LONGEST)))
-
-
 @pytest.fixture
 def shared() -> Callable[[str], Path]:
     """The path of a file of real images or weights that lies beside the project, where there is one."""
