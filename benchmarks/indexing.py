@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.fuzz.trial import peak_memory
+from benchmarks.memory import peak_memory
 from engine.storage.store import GALLERY, Store
 
 

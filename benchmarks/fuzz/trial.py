@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.strategies import SearchStrategy
 
 from benchmarks.fuzz.inputs import VICTIM, Input
+from benchmarks.memory import peak_memory
 from engine.errors import RequestError, WorkError
 
 LIMIT_SECONDS = 10.0
@@ -141,12 +142,6 @@ def attempt(kind: Kind, tried: Input) -> bool:
         if (folder / VICTIM).read_bytes() != _VICTIM:
             raise Complaint("a link was followed for writing")
     return refused
-
-
-def peak_memory() -> float:
-    """The most memory that this program had, in MiB; the system's own figure counts what it was forked from, too."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
 
 
 def _count(tally: Tally, kind: Kind, tried: Input) -> None:

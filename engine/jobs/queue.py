@@ -143,7 +143,7 @@ class Queue:
             with _each(job, report):
                 if job.is_cancel_requested():
                     self.settle(job)
-                elif not job.lock.is_taken() and is_ours(job):
+                elif not job.lock.is_taken() and _is_ours(job):
                     return lane_job
         return None
 
@@ -151,7 +151,7 @@ class Queue:
         """A job of the queue that a child works on already: one to watch instead of starting another."""
         for lane_job in self._lane_jobs(_UNENDED, busy_lanes):
             with _each(lane_job.job, report):
-                if lane_job.job.lock.is_taken() and is_ours(lane_job.job):
+                if lane_job.job.lock.is_taken() and _is_ours(lane_job.job):
                     return lane_job
         return None
 
@@ -166,7 +166,7 @@ class Queue:
                 continue
             job = self.store.job_of(head)
             with _each(job, report):
-                if head.state in _UNENDED and not job.lock.is_taken() and is_ours(job):
+                if head.state in _UNENDED and not job.lock.is_taken() and _is_ours(job):
                     self.settle(job)
 
     def settle(self, job: Job, *, crashed: bool = False) -> None:
@@ -174,7 +174,7 @@ class Queue:
         with _each(job, _raise), job.lock.holding() as acquired:
             if not acquired:
                 return
-            if crashed and not is_readable(job):
+            if crashed and not _is_readable(job):
                 job.write_status(job.status_or_new())
             status = job.status()
             state = status.state
@@ -240,7 +240,7 @@ class Queue:
             )
 
 
-def is_ours(job: Job) -> bool:
+def _is_ours(job: Job) -> bool:
     """Whether this user may work on a job: its folder may be another user's, who did not let others write to it."""
     return os.access(job.path, os.W_OK | os.X_OK)
 
@@ -252,7 +252,7 @@ def _owner(job: Job) -> int | None:
         return None
 
 
-def is_readable(job: Job) -> bool:
+def _is_readable(job: Job) -> bool:
     """Whether the job's status is whole."""
     try:
         job.status()
