@@ -11,8 +11,8 @@ from app.components.error_boundary import error_boundary
 from app.devices import timing_form
 from app.tables import store
 from engine.errors import RequestError
-from engine.storage.job_folder import Timing
 from engine.storage.records.event import TurnEvent
+from engine.storage.timing_folder import Timing
 
 
 def show(token: str) -> None:

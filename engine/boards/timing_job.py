@@ -21,10 +21,10 @@ from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.stats import MIN_N_P99
 from engine.storage import files
-from engine.storage.job_folder import Timing
 from engine.storage.records import event
 from engine.storage.records.measurement import Measurement
 from engine.storage.store import Store
+from engine.storage.timing_folder import Timing
 
 WAIT_SECONDS = 3.0  # between two looks whether the board is free
 LEAST_SECONDS = 0.1  # of a turn, however little of the limit is left

@@ -12,9 +12,10 @@ from typing import Any
 from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handle_signals
 from engine.storage import atomic
-from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.job_folder import Job, Run
 from engine.storage.records.status import State
 from engine.storage.store import Store
+from engine.storage.timing_folder import Timing
 
 Pipeline = Callable[[Any, Any], None]  # the request, and the run or timing
 LOCK_WAIT = 10.0

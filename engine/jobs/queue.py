@@ -18,10 +18,11 @@ from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.run import RunSpec
 from engine.storage.index_rows import Head
-from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.job_folder import Job, Run
 from engine.storage.records import event
 from engine.storage.records.status import ENDED, RESUMABLE, STATES, TimesChanges
 from engine.storage.store import Store
+from engine.storage.timing_folder import Timing
 
 MAX_CRASHES = 3
 _UNENDED = ("queued", "running", "interrupted")

@@ -15,10 +15,11 @@ from engine.spec.messages import quote
 from engine.spec.run import RunSpec
 from engine.spec.settings import SpecField, columns_of, settings_of
 from engine.storage.job_files import odd_files, time_in
-from engine.storage.job_folder import Run, Timing
+from engine.storage.job_folder import Run
 from engine.storage.records.measurement import Conditions, Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.status import State, Status
+from engine.storage.timing_folder import Timing
 
 Kind = Literal["run", "gallery", "timing"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read

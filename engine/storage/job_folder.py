@@ -11,20 +11,20 @@ import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from itertools import tee
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
 from engine.errors import RequestError, WorkError
-from engine.spec import board_timing, phases
+from engine.spec import phases
 from engine.spec import run as run_spec
 from engine.storage import atomic, files
 from engine.storage.job_files import LOCK, time_in
 from engine.storage.locks import Lock
 from engine.storage.records import earlier
-from engine.storage.records.event import Attempts, Epoch, Event, TurnEvent
+from engine.storage.records.event import Attempts, Epoch, Event
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.record import Record
@@ -303,61 +303,6 @@ class Run(Job):
         """How many different steps are behind the run: points, and epochs of each stage, however often repeated."""
         epochs = {(epoch.stage, epoch.phase, epoch.keep, epoch.epoch) for epoch in self.events(Epoch)}
         return len(self.points()) + len(epochs)
-
-
-class Timing(Job):
-    """The folder of a timing on a board, below the results folder's `timings/`."""
-
-    noun = "timing"
-    resumes = "starts anew"
-
-    @property
-    def root(self) -> Path:
-        """The results folder."""
-        return self.path.parents[1]
-
-    def spec(self) -> board_timing.TimingRequest:
-        """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
-        return board_timing.parse(self.request())
-
-    def _group(self) -> str | None:
-        with suppress(RequestError, WorkError):
-            return self.spec().digest()
-        return None
-
-    def steps(self) -> int:
-        """The turns that were measured."""
-        return len({(turn.model, turn.round) for turn in self.events(TurnEvent)})
-
-    # -- what was measured, from its end until every run has its part
-
-    def keep_pending(self, measurements: Sequence[Measurement]) -> None:
-        """Keeps what was measured, each with its `run`, until `forget_pending`."""
-        atomic.write_json(self._pending, {"measurements": [measurement.to_json() for measurement in measurements]})
-
-    def pending_measurements(self) -> list[Measurement]:
-        """What has not reached all of its runs yet; WorkError when the file is damaged."""
-        if not self._pending.is_file():
-            return []
-        lines = atomic.read_json(self._pending).get("measurements")
-        if not isinstance(lines, list):
-            raise WorkError(f"{self._pending} is damaged: it lacks measurements")
-        return [Measurement.from_json(line, str(self._pending)) for line in lines]
-
-    def forget_pending(self) -> None:
-        with atomic.as_work_error(self._pending):
-            self._pending.unlink(missing_ok=True)
-
-    @property
-    def _pending(self) -> Path:
-        return self.path / "measured.json"
-
-    def keep_samples(self, name: str, document: dict[str, Any]) -> None:
-        """Keeps raw samples and what was printed, as `samples/<name>.json`."""
-        path = self.path / "samples" / f"{name}.json"
-        with atomic.as_work_error(path):
-            files.make_folder(path.parent)
-        atomic.write_json(path, document)
 
 
 def _records(kind: type[R], path: Path) -> list[R]:

@@ -23,10 +23,11 @@ from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
 from engine.storage.index_rows import FolderState, Head, Kind, stamp
 from engine.storage.job_files import LOCK
-from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.job_folder import Job, Run
 from engine.storage.locks import Lock
 from engine.storage.permissions import lacks_permission
 from engine.storage.records.status import Status
+from engine.storage.timing_folder import Timing
 
 J = TypeVar("J", bound=Job)
 GALLERY = directories.gallery()

@@ -13,8 +13,9 @@ from engine.boards import timing_job
 from engine.boards.registry import Registry, parse
 from engine.jobs.child import execute
 from engine.spec import board_timing
-from engine.storage.job_folder import Run, Timing
+from engine.storage.job_folder import Run
 from engine.storage.store import GALLERY, Store
+from engine.storage.timing_folder import Timing
 from tests.support.board import Board
 from tests.support.sshd import Sshd, make_key
 

@@ -16,9 +16,10 @@ from benchmarks.fuzz.kinds import results
 from benchmarks.fuzz.trial import Kind, check_sentence, look
 from engine.jobs.queue import Queue
 from engine.storage import atomic
-from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.job_folder import Job, Run
 from engine.storage.records.event import Epoch, TurnEvent
 from engine.storage.store import Store
+from engine.storage.timing_folder import Timing
 
 _STATES = ("done", "running", "queued", "interrupted", "failed")
 

@@ -12,9 +12,10 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
-from engine.storage.job_folder import Job, Run, Timing
+from engine.storage.job_folder import Job, Run
 from engine.storage.records.event import Attempts, Event, TurnEvent
 from engine.storage.store import Store
+from engine.storage.timing_folder import Timing
 
 app = typer.Typer()
 

@@ -16,7 +16,8 @@ from engine.boards import timing_job
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.spec.board_timing import PointId
-from engine.storage.job_folder import Run, Timing
+from engine.storage.job_folder import Run
+from engine.storage.timing_folder import Timing
 from tests.support.board_aftermath import Rigs, assert_nothing_lost_and_works_again, failed
 from tests.support.board_rig import Rig, in_phase
 from tests.support.storm import wait_for
