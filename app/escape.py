@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from engine.boards.sanitize import printable
+from engine.texts import one_line
 
 LONGEST, LONGEST_SENTENCE = 200, 1000  # characters of a name, and of a message
 # What Markdown would make something of: emphasis, links (written out, too), code, formulas, icons, entities.
@@ -20,8 +20,7 @@ _FORMULA = re.compile("\\s*[=+@\uff1d\uff0b\uff0d\uff20-]|[\t\r]")  # of full wi
 
 def plain(text: object, most: int = LONGEST) -> str:
     """On one line, without what no screen shows, and cut to `most` characters."""
-    line = " ".join(printable(" ".join(str(text)[: 4 * most].split()), most + 1).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return one_line(str(text), most)
 
 
 def markdown(text: object, most: int = LONGEST) -> str:

@@ -44,7 +44,7 @@ WITHOUT_TORCH = [
 ]
 # From the bottom up: a room may import what stands below it, and nothing beside it in its own line.
 LEVELS = (
-    "errors units",
+    "errors units texts",
     "stats spec graph",
     "storage measure",
     "data zoo boards",

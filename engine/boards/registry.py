@@ -12,13 +12,13 @@ from typing import Any
 
 import tomli_w
 
-from engine.boards.sanitize import printable
 from engine.errors import RequestError, WorkError
 from engine.spec.ids import DEVICE_NAME
 from engine.spec.messages import quote
 from engine.storage import files
 from engine.storage.atomic import atomic_write, behind_links, prepare_folder
 from engine.storage.locks import Lock
+from engine.texts import printable
 
 _MOST_BYTES = files.MIB // 4  # of the file: over a thousand boards
 _MOST_LINE = 2048  # bytes: reading a key of many parts takes the square of their number

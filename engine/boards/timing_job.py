@@ -16,7 +16,6 @@ from engine.boards.agent import session
 from engine.boards.agent.probe import Probe
 from engine.boards.onnx_support import check as fit
 from engine.boards.registry import Registry
-from engine.boards.sanitize import printable
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.stats import MIN_N_P99
@@ -25,6 +24,7 @@ from engine.storage.records import event
 from engine.storage.records.measurement import Measurement
 from engine.storage.store import Store
 from engine.storage.timing_folder import Timing
+from engine.texts import printable
 
 WAIT_SECONDS = 3.0  # between two looks whether the board is free
 LEAST_SECONDS = 0.1  # of a turn, however little of the limit is left

@@ -7,9 +7,9 @@ from contextlib import contextmanager, suppress
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from engine.boards.sanitize import printable
 from engine.errors import WorkError
 from engine.storage.job_folder import Job
+from engine.texts import printable
 
 _REFRESH_SECONDS = 0.5
 _LONGEST = 200  # characters of a message

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.cli import tables
+from engine.cli import device_tables, tables
 from engine.cli.console import answer
 from engine.cli.main import main
 from engine.errors import WorkError
@@ -49,16 +49,16 @@ def test_a_terminal_gets_no_escape_of_a_strangers(
 ) -> None:
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     row = {"name": "tx2\x07", "target": "\x1b[31mred", "jump": None}
-    tables.devices([row])
-    tables.device_removed({"name": "\x1b[2Jtx2"})
+    device_tables.devices([row])
+    device_tables.device_removed({"name": "\x1b[2Jtx2"})
     text = capsys.readouterr().out
     assert "\x1b[2J" not in text and "\x1b[31m" not in text and "\x07" not in text and "[31mred" in text
 
 
 def test_json_of_a_lone_surrogate_is_json(capsys: pytest.CaptureFixture[str]) -> None:
-    answer({"name": "\ud800\x1b"}, True, tables.device_removed)
+    answer({"name": "\ud800\x1b"}, True, device_tables.device_removed)
     assert json.loads(capsys.readouterr().out) == {"name": "\ud800\x1b"}
-    answer({"name": "a\ud800b\x1b"}, False, tables.device_removed)
+    answer({"name": "a\ud800b\x1b"}, False, device_tables.device_removed)
     assert capsys.readouterr().out.startswith("ab is forgotten")
 
 

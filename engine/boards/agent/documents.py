@@ -10,9 +10,9 @@ from pydantic import Field, Strict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 from pydantic_core import from_json
 
-from engine.boards.sanitize import printable
 from engine.errors import WorkError
 from engine.storage.records.record import Duration, Flag
+from engine.texts import printable
 
 MOST_SMALL = 1 << 20  # characters of the document of a command that measures nothing
 _MOST_PARTS = 4_000_000  # objects and lists: trtexec exports one for each query, and each takes memory

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from engine.boards.sanitize import printable
 from engine.errors import WorkError
+from engine.texts import printable
 
 _JETSONS = {"tx2": "TX2", "xavier": "Xavier", "orin": "Orin", "nano": "Nano", "tk1": "TK1"}
 _RULES = ConfigDict(strict=True, allow_inf_nan=False)

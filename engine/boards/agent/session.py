@@ -12,10 +12,10 @@ from engine.boards.agent import documents
 from engine.boards.agent import probe as probes
 from engine.boards.agent.documents import Document
 from engine.boards.registry import Board
-from engine.boards.sanitize import last_line, printable
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import limits
 from engine.errors import WorkError
+from engine.texts import last_line, printable
 
 SCRIPT = Path(__file__).with_name("bench.py")
 PROBE_SECONDS = 60.0

@@ -12,12 +12,12 @@ from typing import Any
 
 import paramiko
 
-from engine.boards.sanitize import printable
 from engine.boards.ssh.errors import LoginRefused, TimedOut
 from engine.boards.ssh.route import Hop
 from engine.boards.ssh.transport import WIRE_ERRORS, reason
 from engine.spec.messages import quote
 from engine.storage import files
+from engine.texts import printable
 
 _MOST_METHODS = 8  # to log in that a sentence names
 

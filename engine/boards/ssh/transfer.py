@@ -13,7 +13,6 @@ from typing import Any, BinaryIO
 
 import paramiko
 
-from engine.boards.sanitize import last_line
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import BoardFull, Stopped
 from engine.boards.ssh.remote_process import run
@@ -21,6 +20,7 @@ from engine.boards.ssh.transport import WIRE_ERRORS, Transport, reason
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
 from engine.storage import files
+from engine.texts import last_line
 from engine.units import si
 
 _CHUNK = 32768  # the most that SFTP servers take at once

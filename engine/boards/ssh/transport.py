@@ -11,12 +11,12 @@ from typing import Any
 
 import paramiko
 
-from engine.boards.sanitize import printable
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import ConnectionCut, TimedOut, Unreachable
 from engine.boards.ssh.route import Hop
 from engine.errors import WorkError
 from engine.spec.messages import quote
+from engine.texts import printable
 
 # What paramiko raises when a connection breaks, or when the other side speaks no proper SSH: then it hands on whatever
 # its own reading of that ran into.

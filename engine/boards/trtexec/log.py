@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-from engine.boards.sanitize import printable
+from engine.texts import printable
 
 _STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] ?)+")
 _LEVEL = re.compile(r"^\[([FEWIV])\] ?")

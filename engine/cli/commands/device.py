@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli import tables
+from engine.cli import device_tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in, store_to_read
 from engine.cli.progress import show_progress
@@ -33,7 +33,7 @@ def list_(results: Results = RESULTS, as_json: Json = False) -> None:
     from engine.boards.registry import Registry
 
     devices = Registry(store_in(results).root).all()
-    answer([{"name": d.name, "target": d.target, "jump": d.jump} for d in devices], as_json, tables.devices)
+    answer([{"name": d.name, "target": d.target, "jump": d.jump} for d in devices], as_json, device_tables.devices)
 
 
 @app.command()
@@ -51,7 +51,7 @@ def add(
     store.prepare()
     device = parse(name, target, jump)
     Registry(store.root).add(device)
-    answer({"name": device.name, "target": device.target, "jump": device.jump}, as_json, tables.device_added)
+    answer({"name": device.name, "target": device.target, "jump": device.jump}, as_json, device_tables.device_added)
 
 
 @app.command()
@@ -63,7 +63,7 @@ def remove(name: Name, results: Results = RESULTS, as_json: Json = False) -> Non
     store = store_in(results)
     Queue(store).refuse_while_timed(name)
     Registry(store.root).remove(name)
-    answer({"name": name, "removed": True}, as_json, tables.device_removed)
+    answer({"name": name, "removed": True}, as_json, device_tables.device_removed)
 
 
 @app.command()
@@ -73,7 +73,7 @@ def timings(results: Results = RESULTS, as_json: Json = False) -> None:
 
     store = store_to_read(results)
     replace_lost(store)
-    answer(store.timings(), as_json, tables.timings)
+    answer(store.timings(), as_json, device_tables.timings)
 
 
 @app.command()
@@ -105,7 +105,7 @@ def trust(
         "fingerprint": host_key.fingerprint,
         "state": host_key.state,
     }
-    answer({**document, "trusted": True}, as_json, tables.key_trusted)
+    answer({**document, "trusted": True}, as_json, device_tables.key_trusted)
 
 
 @app.command()
@@ -116,7 +116,7 @@ def probe(name: Name, ask_password: AskPassword = False, results: Results = RESU
 
     root = store_in(results).root
     report = session.probe(Registry(root).get(name), root, _password(name, ask_password))
-    answer(report.as_json(), as_json, tables.probe)
+    answer(report.as_json(), as_json, device_tables.probe)
 
 
 @app.command()
@@ -150,7 +150,7 @@ def time(
     password = _password(name, ask_password)
     timing = store.create_timing(request, foreground=True)
     _execute(timing, lambda spec, job: timing_job.run(spec, job, password))
-    answer(_document(store, timing, request), as_json, tables.measurements)
+    answer(_document(store, timing, request), as_json, device_tables.measurements)
 
 
 def _submit(store: Store, request: board_timing.TimingRequest, as_json: bool) -> None:
@@ -159,7 +159,7 @@ def _submit(store: Store, request: board_timing.TimingRequest, as_json: bool) ->
 
     timing = Queue(store).submit_timing(request)
     start_detached(store)
-    answer({"job_id": timing.id, "state": "queued"}, as_json, tables.timing_queued)
+    answer({"job_id": timing.id, "state": "queued"}, as_json, device_tables.timing_queued)
 
 
 def _execute(timing: Timing, work: Any) -> None:
@@ -212,6 +212,6 @@ def _confirm_key(host_key: "HostKey", accepted: list[str] | None) -> None:
             f"{address} shows the key {fingerprint}{change}; compare it with what `ssh-keygen -lf` prints on that host "
             f"itself, then run this again with --fingerprint {fingerprint}"
         )
-    tables.host_key(address, host_key.key_type, fingerprint, host_key.known)
+    device_tables.host_key(address, host_key.key_type, fingerprint, host_key.known)
     if not typer.confirm("Is this its key?", err=True):
         raise RequestError("nothing was trusted")

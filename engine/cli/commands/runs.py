@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import spec_file, tables
+from engine.cli import device_tables, spec_file, tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in, store_to_read
 from engine.cli.progress import show_progress
@@ -107,7 +107,7 @@ def show(
     run = store.job(run_id)
     replace_lost(store)
     if isinstance(run, Timing):
-        answer(_timing(run), as_json, tables.timing)
+        answer(_timing(run), as_json, device_tables.timing)
         return
     steps = {"attempts": _lines(run, Attempts)} if attempts else {}
     answer(_document(run) | steps, as_json, tables.run)

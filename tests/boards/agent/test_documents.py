@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.boards.agent import documents, session
-from engine.boards.sanitize import last_line
 from engine.boards.ssh import transfer
 from engine.errors import WorkError
+from engine.texts import last_line
 
 SENSORS = {
     "t": [0.0],
