@@ -1,5 +1,6 @@
 """The folders of jobs one by one: links in the place of files, and files that are damaged."""
 
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -34,10 +35,10 @@ def check_odd_files(store: Store) -> Iterator[Finding]:
 
 def check_readable(store: Store) -> Iterator[Finding]:
     """Jobs that are listed as damaged: what a look at the index tells."""
-    for job in (*store.runs(), *store.timings()):
-        noun, error = ("run", "timing")["job_id" in job], job["error"] or ""
-        if error.startswith(f"this {noun} {DAMAGED}"):
-            yield Finding("damage", job["job_id" if noun == "timing" else "run_id"], error)
+    for head, text in store.index.summaries(("run", "timing")):
+        error = json.loads(text)["error"] if head.state == "failed" else None
+        if error and error.startswith(f"this {head.kind} {DAMAGED}"):
+            yield Finding("damage", head.job_id, error)
 
 
 def check_damage(store: Store) -> Iterator[Finding]:
