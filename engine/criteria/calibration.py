@@ -84,6 +84,7 @@ def prepare_calibration(
     import torch
 
     target = torch.device(device)
+    trace.graph.to(target)  # the constants of its forward, too
     selected, _ = split.representative(min(len(split), CALIBRATION_IMAGES), seed=0)
     images = Images(split, data, target)
     calibration = images.take(selected)
@@ -136,6 +137,6 @@ def zeros(calibration: Calibration) -> Scores:
 
 def weights_of(calibration: Calibration) -> Iterator[tuple[str, Tensor]]:
     """Each layer's weights in float64 on the CPU, as (output channels, everything else)."""
-    for name in calibration.trace.layers:
+    for name, layer in calibration.trace.layers.items():
         weight: Tensor = calibration.module.get_submodule(name).weight  # type: ignore[assignment]
-        yield name, weight.detach().double().cpu().flatten(1)
+        yield name, layer.filters(weight.detach().double().cpu())

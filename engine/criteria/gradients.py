@@ -20,7 +20,7 @@ def taylor(calibration: Calibration) -> Scores:
     total, batches = zeros(calibration), 0
     for images, labels in calibration.batches():
         for name, weight, gradient in _gradients(calibration, images, labels):
-            total[name] += (weight * gradient).flatten(1).sum(1).double().square().cpu().numpy()
+            total[name] += (weight * gradient).sum(1).double().square().cpu().numpy()
         batches += 1
     return {name: scores / batches for name, scores in total.items()}
 
@@ -37,7 +37,7 @@ def obd(calibration: Calibration) -> Scores:
     total, samples = zeros(calibration), 0
     for images, labels in _single_samples(calibration, OBD_SAMPLES):
         for name, weight, gradient in _gradients(calibration, images, labels):
-            total[name] += 0.5 * (weight * gradient).flatten(1).double().square().sum(1).cpu().numpy()
+            total[name] += 0.5 * (weight * gradient).double().square().sum(1).cpu().numpy()
         samples += 1
     return {name: scores / samples for name, scores in total.items()}
 
@@ -53,7 +53,10 @@ def _single_samples(calibration: Calibration, count: int) -> Iterator[tuple[Tens
 
 
 def _gradients(calibration: Calibration, images: Tensor, labels: Tensor) -> Iterator[tuple[str, Tensor, Tensor]]:
-    """(layer, weight, ∂loss/∂weight) for every layer; the parameters' own `.grad` stays as it is."""
+    """(layer, weight, ∂loss/∂weight) for every layer, as output channels × the rest.
+
+    The parameters' own `.grad` stays as it is.
+    """
     import torch
     import torch.nn.functional as F
 
@@ -62,4 +65,5 @@ def _gradients(calibration: Calibration, images: Tensor, labels: Tensor) -> Iter
         loss = F.cross_entropy(calibration.module(images), labels)
         gradients = torch.autograd.grad(loss, list(weights.values()))
     for (name, weight), gradient in zip(weights.items(), gradients, strict=True):
-        yield name, weight.detach(), gradient
+        layer = calibration.trace.layers[name]
+        yield name, layer.filters(weight.detach()), layer.filters(gradient)

@@ -60,7 +60,11 @@ def _finite(criterion: str, scores: Scores) -> Scores:
 
     for layer, values in scores.items():
         if not np.isfinite(values).all():
-            raise WorkError(f"{criterion} gives scores for {layer} that are not finite; its weights or images are not")
+            raise WorkError(
+                f"{criterion} gives scores for {layer} that are not finite: its weights or images are not, or so "
+                "large that squares overflow, as after a learning rate at which training diverged "
+                "(--train-lr, --recover-lr)"
+            )
     return scores
 
 

@@ -40,7 +40,8 @@ def bn_scale(calibration: Calibration) -> Scores:
     scores: Scores = {}
     for name, node in layer_nodes(calibration.trace).items():
         norm = unit(calibration.trace, node)[1]
-        gamma = None if norm is None else calibration.module.get_submodule(str(norm.target)).weight
+        path = "" if norm is None else calibration.trace.owner(norm)
+        gamma = calibration.module.get_submodule(path).weight if path else None
         if isinstance(gamma, Tensor):
             scores[name] = gamma.detach().double().abs().cpu().numpy()
     if not scores:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, fx, nn
 
 from engine.graph.channel_ids import Trace, compact
+from engine.graph.cost import is_inside
 from engine.graph.patterns import ACTIVATIONS, layer_nodes, unit
-from engine.graph.rules import ADDITIONS
+from engine.graph.rules.joins import ADDITIONS
 from engine.units import dimensions
 
 _CONCATENATIONS = {torch.cat, torch.concat}
@@ -51,7 +52,8 @@ def _residual_blocks(trace: Trace) -> list[Block]:
             kinds[path] = kind
         if stack and node.target in ADDITIONS and len(_tensor_inputs(node, trace)) == 2:
             adding.add(stack[-1][1])
-    return [_residual_block(trace, path, nodes) for path, nodes in inside.items() if kinds[path] in adding]
+    blocks = [path for path in inside if kinds[path] in adding and any(is_inside(x, (path,)) for x in trace.layers)]
+    return [_residual_block(trace, path, inside[path]) for path in blocks]
 
 
 def _residual_block(trace: Trace, path: str, nodes: list[fx.Node]) -> Block:
@@ -78,6 +80,8 @@ def _plain_units(trace: Trace) -> list[Block]:
     for node in layer_nodes(trace).values():
         chain = [n for n in unit(trace, node) if n is not None]
         modules = tuple(str(n.target) for n in chain)
+        if any(n.op != "call_module" for n in chain):  # a function: no module stands for it alone
+            continue
         if trace.layers[modules[0]].kind == "linear" or not isinstance(_module(trace, chain[-1]), ACTIVATIONS):
             continue
         before, after = trace.values[node.all_input_nodes[0].name], trace.values[chain[-1].name]
@@ -108,4 +112,16 @@ def _change(before: Tensor, after: Tensor) -> str:
 
 
 def _tensor_inputs(node: fx.Node, trace: Trace) -> list[fx.Node]:
-    return [n for n in node.all_input_nodes if n.name in trace.values]
+    """The activations that a node reads: no parameters, nor what is made of them alone."""
+    return [n for n in node.all_input_nodes if n.name in trace.values and _reads_image(n)]
+
+
+def _reads_image(node: fx.Node) -> bool:
+    open_nodes, seen = [node], set()
+    while open_nodes:
+        n = open_nodes.pop()
+        if n.op in ("placeholder", "call_module"):
+            return True
+        seen.add(n)
+        open_nodes += [source for source in n.all_input_nodes if source not in seen]
+    return False

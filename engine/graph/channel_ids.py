@@ -4,12 +4,12 @@ Instead of activations, a tensor whose every element *is the identity of the cha
 flows through the network. Convolutions and linear layers give out fresh identities, additions and
 products join them, and whatever only moves data (`cat`, `view`, `transpose`, …) is executed on the
 identities themselves. What remains is set arithmetic: a cut is a set of identities to drop.
-This file holds the identities and what a trace records; `rules.py` says what each operation does
+This file holds the identities and what a trace records; `rules/` says what each operation does
 to them and `trace.py` sends them through a model.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -37,19 +37,44 @@ class Layer:
     outs: Ids
     groups: int
     kernel: int  # weights per (input, output) channel pair
-    positions: int  # output positions per image
+    positions: int  # per image that the kernel visits: output ones, input ones of a transposed convolution
     bias: bool
+    transposed: bool = False  # its weight has input channels first
+
+    def filters(self, weight: Tensor) -> Tensor:
+        """`weight`, or its gradient, as output channels × the rest, in whatever order its module stores it."""
+        if not self.transposed:
+            return weight.flatten(1)
+        ins, outs = weight.shape[:2]
+        by_group = weight.reshape(self.groups, ins // self.groups, outs, -1).transpose(1, 2)
+        return by_group.reshape(self.groups * outs, -1)
 
 
 @dataclass
 class Affine:
-    """A norm, PReLU or bare parameter that holds one number or a few per channel."""
+    """A norm, PReLU or bare parameter that holds one number or a few per channel.
+
+    A "constant" holds as many numbers whatever is cut: its one identity is never dropped.
+    """
 
     name: str
-    kind: str  # "batch_norm" | "layer_norm" | "prelu" | "parameter"
+    kind: str  # "batch_norm" | "instance_norm" | "group_norm" | "layer_norm" | "prelu" | "parameter" | "constant"
     ids: Ids
-    dim: int  # the channel axis: of the activation for layer norms, of the tensor for parameters
+    dim: int  # the channel axis: of the activation for norms, of the tensor for parameters
     params: int  # learned parameters per channel
+    across: bool = False  # it normalises over all of its channels together
+
+
+@dataclass
+class Reader:
+    """A function that reads all channels at once, as a mean across channels or a softmax does.
+
+    The cut network reads only the channels that are left, so the masked one must, too.
+    """
+
+    ids: Ids
+    dim: int  # the channel axis of its first argument
+    returns: bool  # whether its output has that axis, too
 
 
 @dataclass
@@ -63,7 +88,11 @@ class Padding:
 
 @dataclass(frozen=True)
 class Trace:
-    """All that a cut needs to know about a model at one image size. Identities are canonical."""
+    """All that a cut needs to know about a model at one image size. Identities are canonical.
+
+    `readers` are by the name of their graph node; `owners` name the module whose parameters a node works with, for
+    calls of functions such as `F.conv2d(x, self.weight)`; `notes` say which layers keep all of their channels, and why.
+    """
 
     graph: fx.GraphModule
     layers: dict[str, Layer]
@@ -72,6 +101,13 @@ class Trace:
     frozen: frozenset[int]  # the image's own channels and the classes: never dropped
     added: frozenset[int]  # channels that are summed up, as in the stream of a residual network
     values: dict[str, Tensor]  # graph node → identities of its output, in the output's shape
+    readers: dict[str, Reader] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def owner(self, node: fx.Node) -> str:
+        """The path of the module whose parameters a node works with; "" for a function without any."""
+        return str(node.target) if node.op == "call_module" else self.owners.get(node.name, "")
 
 
 class Identities:
@@ -128,6 +164,21 @@ def varies(ids: Tensor, dim: int) -> bool:
     return not bool((small == small.narrow(dim, 0, 1)).all())
 
 
+def channel_axes(ids: Tensor) -> list[int]:
+    """The axes along which identities differ; one, where all goes well."""
+    return [dim for dim in range(ids.dim()) if varies(ids, dim)]
+
+
 def distinct(ids: Tensor) -> set[int]:
     """The identities that occur."""
     return set(compact(ids).flatten().tolist())
+
+
+def on_meta(ids: Tensor) -> Tensor:
+    """An activation of that shape, without numbers."""
+    return torch.empty(ids.shape, device="meta")
+
+
+def spread(vector: Tensor, dim: int, shape: Sequence[int]) -> Tensor:
+    """Identities that lie along axis `dim` of `shape`, the same at every other place."""
+    return vector.reshape([-1 if d == dim else 1 for d in range(len(shape))]).expand(*shape)

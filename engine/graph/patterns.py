@@ -11,6 +11,7 @@ from engine.graph.channel_ids import Trace
 
 NORMS = (nn.BatchNorm2d,)
 ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.LeakyReLU, nn.ELU)
+_NORM_FUNCTIONS = {F.batch_norm}
 _ACTIVATION_FUNCTIONS = {F.relu, F.relu6, F.silu, F.gelu, F.hardswish, F.leaky_relu, torch.relu, "relu", "relu_"}
 
 
@@ -18,8 +19,8 @@ def layer_nodes(trace: Trace) -> dict[str, fx.Node]:
     """The graph node of every layer (its first call)."""
     nodes: dict[str, fx.Node] = {}
     for node in trace.graph.graph.nodes:
-        if node.op == "call_module" and node.target in trace.layers:
-            nodes.setdefault(str(node.target), node)
+        if trace.owner(node) in trace.layers:
+            nodes.setdefault(trace.owner(node), node)
     return nodes
 
 
@@ -50,7 +51,7 @@ def is_within(node: fx.Node, path: str) -> bool:
 
 def unit(trace: Trace, node: fx.Node) -> tuple[fx.Node, fx.Node | None, fx.Node | None]:
     """The layer, the norm and the activation that directly follow it, where they do."""
-    norm = _next(trace, node, NORMS, frozenset())
+    norm = _next(trace, node, NORMS, _NORM_FUNCTIONS)
     activation = _next(trace, norm or node, ACTIVATIONS, _ACTIVATION_FUNCTIONS)
     return node, norm, activation
 

@@ -1,6 +1,5 @@
 """From a trace to the model summary: identities in channel groups, blocks with what they reroute."""
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,15 +29,14 @@ def summarize(model: nn.Module, image: tuple[int, int, int], name: str = "") -> 
     """Trace `model` for images of (channels, height, width) and summarize it; raises what `trace` raises."""
     traced = trace(model, image)
     members, group_of = _channel_groups(traced)
-    producers = _producers(traced)
     channel_groups = tuple(
         summary.ChannelGroup(
             size=len(ids),
-            removable=bool(producers[int(ids[0])]) and int(ids[0]) not in traced.frozen,
+            removable=bool(producers) and int(ids[0]) not in traced.frozen,
             shared=int(ids[0]) in traced.added,
-            producers=tuple(producers[int(ids[0])]),
+            producers=tuple(producers),
         )
-        for ids in members
+        for ids, producers in zip(members, _producers(traced, group_of, len(members)), strict=True)
     )
     layers = _layers(traced, group_of)
     all_blocks = tuple(_block(block, layers, group_of) for block in blocks.find_blocks(traced))
@@ -52,32 +50,43 @@ def summarize(model: nn.Module, image: tuple[int, int, int], name: str = "") -> 
     return Structure(traced, finished, members)
 
 
-def _channel_groups(traced: Trace) -> tuple[tuple[Ids, ...], dict[int, int]]:
-    """Group identities by where, and how often, they appear as inputs and outputs."""
-    places: dict[int, list[tuple[str, int]]] = defaultdict(list)
-    for layer in traced.layers.values():
-        for side, ids in (("<" + layer.name, layer.ins), (">" + layer.name, layer.outs)):
-            for identity, times in zip(*np.unique(ids, return_counts=True), strict=True):
-                places[int(identity)].append((side, int(times)))
-    for affine in traced.affines.values():
-        for identity, times in zip(*np.unique(affine.ids, return_counts=True), strict=True):
-            places[int(identity)].append((affine.name, int(times)))
-    groups: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    for identity in sorted(places):
-        groups[(identity in traced.frozen, *places[identity])].append(identity)
-    members = tuple(np.array(ids, dtype=np.int64) for ids in groups.values())
-    return members, {int(i): group for group, ids in enumerate(members) for i in ids}
+def _channel_groups(traced: Trace) -> tuple[tuple[Ids, ...], Ids]:
+    """Group identities by where, and how often, they appear as inputs and outputs; and the group of each identity.
+
+    Groups are in the order of their lowest identities. At each place the parts that identities are in so far fall
+    apart into those that appear there equally often, and the rest.
+    """
+    places = [ids for layer in traced.layers.values() for ids in (layer.ins, layer.outs)]
+    places += [affine.ids for affine in traced.affines.values()]
+    count = 1 + max((int(ids.max()) for ids in places if len(ids)), default=-1)
+    part, parts = np.full(count, -1, dtype=np.int64), 1
+    for ids in places:
+        identities, times = np.unique(ids, return_counts=True)
+        pairs = (part[identities] + 1) * (1 + times.max(initial=0)) + times
+        distinct, split = np.unique(pairs, return_inverse=True)
+        part[identities] = parts + split
+        parts += len(distinct)
+    present = np.flatnonzero(part >= 0)
+    frozen = np.isin(present, np.fromiter(traced.frozen, np.int64))
+    _, first, group = np.unique(2 * part[present] + frozen, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    group_of = np.full(count, -1, dtype=np.int64)
+    group_of[present] = rank[group]
+    by_group = present[np.argsort(group_of[present], kind="stable")]
+    return tuple(np.split(by_group, np.cumsum(np.bincount(rank[group]))[:-1])), group_of
 
 
-def _producers(traced: Trace) -> dict[int, list[str]]:
-    producers: dict[int, list[str]] = defaultdict(list)
+def _producers(traced: Trace, group_of: Ids, count: int) -> list[list[str]]:
+    """For each channel group the layers that give it out, in order of depth."""
+    producers: list[list[str]] = [[] for _ in range(count)]
     for layer in traced.layers.values():
-        for identity in np.unique(layer.outs):
-            producers[int(identity)].append(layer.name)
+        for group in np.unique(group_of[layer.outs]):
+            producers[int(group)].append(layer.name)
     return producers
 
 
-def _layers(traced: Trace, group_of: dict[int, int]) -> tuple[summary.Layer, ...]:
+def _layers(traced: Trace, group_of: Ids) -> tuple[summary.Layer, ...]:
     layers, stage, smallest = [], 0, 0
     nodes = layer_nodes(traced)
     for x in traced.layers.values():
@@ -93,17 +102,18 @@ def _layers(traced: Trace, group_of: dict[int, int]) -> tuple[summary.Layer, ...
     return tuple(layers)
 
 
-def _uses(ids: Ids, group_of: dict[int, int]) -> summary.Uses:
+def _uses(ids: Ids, group_of: Ids) -> summary.Uses:
     identities, times = np.unique(ids, return_counts=True)
-    return tuple(sorted({(group_of[int(i)], int(n)) for i, n in zip(identities, times, strict=True)}))
+    return tuple(sorted(set(zip(group_of[identities].tolist(), times.tolist(), strict=True))))
 
 
-def _block(block: blocks.Block, layers: tuple[summary.Layer, ...], group_of: dict[int, int]) -> summary.Block:
+def _block(block: blocks.Block, layers: tuple[summary.Layer, ...], group_of: Ids) -> summary.Block:
     inside = tuple(x.name for x in layers if is_inside(x.name, block.modules))
     if not block.removable or block.reads is None or block.writes is None:
         return summary.Block(block.name, block.modules, inside, False, block.why, ())
     pairs = zip(compact(block.writes).flatten().tolist(), compact(block.reads).flatten().tolist(), strict=True)
-    route = {(group_of[w], group_of[r]) for w, r in pairs if group_of[w] != group_of[r]}
+    groups = ((int(group_of[written]), int(group_of[read])) for written, read in pairs)
+    route = {(written, read) for written, read in groups if written != read}
     if len({written for written, _ in route}) < len(route):
         return summary.Block(block.name, block.modules, inside, False, "its channels are tied to several others", ())
     return summary.Block(block.name, block.modules, inside, True, block.why, tuple(sorted(route)))

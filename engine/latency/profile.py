@@ -119,9 +119,10 @@ def _signature(module: Any, kind: str, shape: tuple[int, ...], fixed: Any) -> Si
         size, one = (int(np.prod(shape[1:-1])), 1), (1, 1)
         ins, outs = module.in_features, module.out_features
         return Signature(kind, one, one, (0, 0), one, 1, size, ins, outs, fixed)
-    if len(shape) != 4:
+    if len(shape) != 4 or not issubclass(type(module), nn.Conv2d):
         raise RequestError(
-            "latency is predicted for networks of 2D convolutions only; use the metric macs", field="target.metric"
+            "latency is predicted for networks of 2D convolutions only, none transposed; use the metric macs",
+            field="target.metric",
         )
     padding = module.padding
     if isinstance(padding, str):

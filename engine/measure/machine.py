@@ -17,7 +17,7 @@ DEVICES = ("auto", "cpu", "cuda")
 def environment(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
     """The conditions that a run's numbers carry: versions, hardware, threads and seed; JSON-able."""
     return {
-        "espalier": _version(),
+        "espalier": version(),
         "python": platform.python_version(),
         "torch": metadata.version("torch"),
         "torchvision": metadata.version("torchvision"),
@@ -31,6 +31,15 @@ def environment(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
         "device_name": _gpu_name() if device.startswith("cuda") else cpu_model(),
         "seed": seed,
     }
+
+
+def version() -> str:
+    """This program's: as the package was installed; in a checkout that was not, as its pyproject.toml says."""
+    try:
+        return metadata.version("espalier")
+    except metadata.PackageNotFoundError:
+        text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+        return str(tomllib.loads(text)["project"]["version"])
 
 
 def resolve_device(choice: str) -> str:
@@ -66,15 +75,6 @@ def cpu_model(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
             if key.strip() == "model name":
                 return value.strip()
     return platform.processor() or platform.machine()
-
-
-def _version() -> str:
-    """As the package was installed; in a checkout that was not, as its pyproject.toml says."""
-    try:
-        return metadata.version("espalier")
-    except metadata.PackageNotFoundError:
-        text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
-        return str(tomllib.loads(text)["project"]["version"])
 
 
 def _onnxruntime_version() -> str:

@@ -1,5 +1,7 @@
 """What operations do to identities, and that an unknown one stops the trace with its name and place."""
 
+import inspect
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -47,19 +49,49 @@ class Softmaxed(Model):
         return torch.softmax(a, dim=1)
 
 
-class Numbered(Model):
-    def join(self, a: Tensor, b: Tensor) -> Tensor:
-        return torch.cat([a[:, :2], b[:, 2:]], dim=1)
-
-
 class Averaged(Model):
     def join(self, a: Tensor, b: Tensor) -> Tensor:
         return b * a.mean(1, keepdim=True)
 
 
+class Numbered(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.cat([a[:, :2], b[:, 2:]], dim=1)
+
+
 class Viewed(Model):
     def join(self, a: Tensor, b: Tensor) -> Tensor:
         return a.view(-1, 4, 8, 8)
+
+
+class Counted(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return a / int(a.shape[1])
+
+
+class Decided(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * 2 if a.shape[1] == 4 else a
+
+
+class Summed(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return a.cumsum(1)
+
+
+class Attended(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.matmul(a, b)
+
+
+class Contracted(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.einsum("nchw,ndhw->ncdh", a, b).flatten(3)
+
+
+class Neighbours(Model):
+    def join(self, a: Tensor, b: Tensor) -> Tensor:
+        return nn.functional.local_response_norm(a, 3)
 
 
 @pytest.mark.parametrize("kind", [Added, Gated])
@@ -83,17 +115,41 @@ def test_chunks_that_are_recombined_are_tied_position_by_position() -> None:
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
-        (Softmaxed, "softmax"),
-        (Numbered, "fixed channel numbers"),
-        (Averaged, "mean across channels"),
-        (Viewed, "fixed number of channels"),
+        (Summed, "cumsum"),
+        (Attended, "matmul"),
+        (Contracted, "the equation nchw,ndhw->ncdh|every channel with every other"),
+        (Neighbours, "local_response_norm"),
     ],
 )
-def test_what_no_rule_can_follow_stops_with_its_name_and_place(kind: type[Model], said: str) -> None:
+def test_what_no_rule_can_follow_stops_with_its_name_its_place_and_the_line_of_its_code(
+    kind: type[Model], said: str
+) -> None:
     model = nn.Sequential(kind())
     with pytest.raises(UnsupportedOperation, match=said) as stopped:
         trace(model, IMAGE)
+    line = inspect.getsourcelines(kind.join)[1] + 1
     assert " in 0: " in str(stopped.value)
+    assert f"test_trace.py:{line})" in str(stopped.value)
+
+
+@pytest.mark.parametrize(("kind", "dim"), [(Softmaxed, 1), (Averaged, 1)])
+def test_what_reads_all_channels_at_once_is_known_as_a_reader(kind: type[Model], dim: int) -> None:
+    traced = trace(kind(), IMAGE)
+    (reader,) = traced.readers.values()
+    assert (reader.dim, reader.ids.tolist()) == (dim, traced.layers["a"].outs.tolist())
+    assert traced.frozen.isdisjoint(reader.ids.tolist())
+
+
+@pytest.mark.parametrize(
+    ("kind", "layers"), [(Numbered, ["a", "b"]), (Viewed, ["a"]), (Counted, ["a"]), (Decided, ["a"])]
+)
+def test_channels_whose_number_the_code_names_stay_and_a_note_says_where(kind: type[Model], layers: list[str]) -> None:
+    traced = trace(kind(), IMAGE)
+    line = inspect.getsourcelines(kind.join)[1] + 1
+    for layer in layers:
+        assert traced.frozen.issuperset(traced.layers[layer].outs.tolist())
+    assert len(traced.notes) == len(layers)
+    assert all("stay" in note and f"test_trace.py:{line}" in note for note in traced.notes)
 
 
 def test_a_layer_that_is_called_twice_reads_and_writes_the_same_channels() -> None:

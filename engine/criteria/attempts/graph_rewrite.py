@@ -9,6 +9,8 @@ import torch
 from torch import fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from engine.graph.rules.registry import computes_as
+
 _IN_PLACE = {operator.iadd: operator.add, operator.imul: operator.mul}
 
 
@@ -21,7 +23,9 @@ def fold_norms(graph: fx.GraphModule) -> None:
         (norm,) = node.users
         conv = graph.get_submodule(str(node.target))
         batch_norm = graph.get_submodule(str(norm.target)) if norm.op == "call_module" else None
-        if isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d) and calls[norm.target] == 1:
+        if not (isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d)):
+            continue
+        if computes_as(conv, nn.Conv2d) and computes_as(batch_norm, nn.BatchNorm2d) and calls[norm.target] == 1:
             folded: Any = fuse_conv_bn_eval(conv, batch_norm)
             graph.set_submodule(str(node.target), folded.to(memory_format=torch.channels_last))
             graph.set_submodule(str(norm.target), nn.Identity())

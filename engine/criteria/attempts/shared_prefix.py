@@ -19,7 +19,9 @@ from torch import Tensor, fx, nn
 from engine.criteria.attempts.graph_rewrite import fold_norms, remove_in_place
 from engine.graph.channel_ids import Ids, Trace
 from engine.graph.patterns import Span, span
-from engine.surgery.masking import MaskedLayerNorm
+from engine.graph.rules.registry import computes_as
+from engine.surgery.cut import masked_readings
+from engine.surgery.masking import MaskedNorm, MaskedReading, function_of
 
 _SUMS = {operator.add, torch.add}
 _RELUS = {F.relu, torch.relu}
@@ -65,6 +67,7 @@ class Ablation:
     spans: dict[fx.Node, Span] = field(default_factory=dict)
     masks: dict[fx.Node, Tensor] = field(default_factory=dict)
     norms: dict[fx.Node, nn.Module] = field(default_factory=dict)
+    readings: dict[fx.Node, MaskedReading] = field(default_factory=dict)
     delta: ConvolutionDelta | None = None
 
 
@@ -92,7 +95,7 @@ class SharedPrefix(fx.Interpreter):
         for node, last in last_use.items():
             self._last_reads[self._position[last]].append(node)
         last_layer = next(reversed(trace.layers))
-        self._head = next(node for node in reversed(self._nodes) if node.target == last_layer)
+        self._head = next(node for node in reversed(self._nodes) if trace.owner(node) == last_layer)
         self._ablation = _NO_ABLATION
         self._writable: set[fx.Node] = set()  # nodes whose values this stretch may write over
         self._features = torch.empty(0)
@@ -105,9 +108,12 @@ class SharedPrefix(fx.Interpreter):
             skipped = span(self._nodes, path)
             ablation.spans |= dict.fromkeys(skipped.inside, skipped)
         dropped = np.array(sorted(attempt.dropped), dtype=np.int64)
+        readings = masked_readings(self._trace, dropped)
         for node in self._nodes if attempt.dropped else ():
             self._mask(ablation, node, dropped)
-        changes = [*ablation.spans, *ablation.masks, *ablation.norms]
+            if node.name in readings:
+                ablation.readings[node] = readings[node.name].to(self._device)
+        changes = [*ablation.spans, *ablation.masks, *ablation.norms, *ablation.readings]
         ablation.first = min((self._position[node] for node in changes), default=ablation.first)
         start = self._nodes[ablation.first]
         if start in ablation.masks and self._is_plain(start):
@@ -191,7 +197,7 @@ class SharedPrefix(fx.Interpreter):
     def run_node(self, n: fx.Node) -> Any:
         result = self._run_in_place(n)
         if result is None:
-            result = self._call_module(n) if n.op == "call_module" else super().run_node(n)
+            result = self._call(n) if self._is_watched(n) else super().run_node(n)
             if not self._returns_fresh_memory(n):
                 return result
         self._writable.add(n)
@@ -221,7 +227,11 @@ class SharedPrefix(fx.Interpreter):
             return source in self._writable and len(source.users) == 1
         return isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear) or n.target in _SUMS
 
-    def _call_module(self, n: fx.Node) -> Any:
+    def _is_watched(self, n: fx.Node) -> bool:
+        """Whether something may be masked where a node reads, or taken down of what it reads."""
+        return n.op == "call_module" or n is self._head or n in self._ablation.masks or n in self._ablation.readings
+
+    def _call(self, n: fx.Node) -> Any:
         if self._ablation is _NO_ABLATION and n in self._precomputed:
             return self._precomputed.pop(n)
         args, kwargs = self.fetch_args_kwargs_from_env(n)
@@ -229,24 +239,27 @@ class SharedPrefix(fx.Interpreter):
             args = (args[0] * self._ablation.masks[n], *args[1:])
         if n is self._head:
             self._features = args[0]
+        if n.op != "call_module":
+            function = function_of(n)
+            reading = self._ablation.readings.get(n)
+            return function(*args, **kwargs) if reading is None else reading(function, args, kwargs)
         module: Any = self._ablation.norms.get(n) or self.submodules[str(n.target)]
         return module(*args, **kwargs)
 
     def _is_plain(self, n: fx.Node) -> bool:
         """Whether a node is a convolution, not the last layer, to which each input channel adds its own part."""
         conv = self.submodules.get(str(n.target)) if n.op == "call_module" and n is not self._head else None
-        return isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.padding_mode == "zeros"
+        plain = conv is not None and computes_as(conv, nn.Conv2d)
+        return isinstance(conv, nn.Conv2d) and plain and conv.groups == 1 and conv.padding_mode == "zeros"
 
     def _mask(self, ablation: Ablation, node: fx.Node, dropped: Ids) -> None:
         """Let `node` read nothing of the dropped channels."""
-        name = str(node.target)
+        name = self._trace.owner(node)
         layer, affine = self._trace.layers.get(name), self._trace.affines.get(name)
-        if node.op != "call_module":
-            return
         if layer is not None and layer.kind != "depthwise" and np.isin(layer.ins, dropped).any():
             mask = torch.from_numpy(~np.isin(layer.ins, dropped)).float().to(self._device)
-            ablation.masks[node] = mask if layer.kind == "linear" else mask.view(1, -1, 1, 1)
-        if affine is not None and affine.kind == "layer_norm" and np.isin(affine.ids, dropped).any():
+            axes = self._trace.values[node.name].dim() - 2
+            ablation.masks[node] = mask if layer.kind == "linear" else mask.view(1, -1, *[1] * axes)
+        if node.op == "call_module" and affine is not None and affine.across and np.isin(affine.ids, dropped).any():
             kept = torch.from_numpy(np.flatnonzero(~np.isin(affine.ids, dropped))).to(self._device)
-            norm: Any = self.submodules[name]
-            ablation.norms[node] = MaskedLayerNorm(norm, kept, affine.dim)
+            ablation.norms[node] = MaskedNorm(self.submodules[name], kept, affine.dim)

@@ -1,0 +1,1 @@
+"""One operation, one handler: what each operation of a network does to channel identities."""
