@@ -20,12 +20,13 @@ def select_step(
     none is left, channels meet the limit by themselves. TargetUnreachable when they do not allow it.
     """
     cost = context.metric.of(CostModel(context.structure.summary))
-    removals = direct.propose_removals(context.structure.summary, context.metric, context.floor)
+    protection = context.protection
+    removals = direct.propose_removals(context.structure.summary, context.metric, context.floor, protection.blocks)
     removals.sort(key=lambda p: blocks[p.attempt.name])
     limit = cost - removals[0].saving if removals else context.limit
     try:
         dropped = width.select_channels(
-            context.structure, channels, context.metric, limit, settings.scope, settings.round_to
+            context.structure, channels, context.metric, limit, settings.scope, settings.round_to, protection.least
         )
     except TargetUnreachable:
         if not removals:

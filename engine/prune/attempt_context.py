@@ -10,6 +10,7 @@ from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.calibration import Calibration
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure
+from engine.prune.protection import NOTHING, Protection
 from engine.spec.run import Measure
 from engine.storage.records import event
 from engine.surgery.plan import Step
@@ -20,7 +21,8 @@ class AttemptContext:
     """A network that a step is to be removed from, and how attempts on it are ranked.
 
     `baseline_cost` is the baseline's cost; `limit` what the phase is to come down to, `floor` what it must not fall
-    below, all in units of `metric`. `reference` are the baseline's logits on the calibration images.
+    below, all in units of `metric`. `protection` is what may not go. `reference` are the
+    baseline's logits on the calibration images.
     """
 
     calibration: Calibration
@@ -32,6 +34,7 @@ class AttemptContext:
     measure: Measure
     race: bool
     reference: Tensor | None
+    protection: Protection = NOTHING
 
     def rank(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, count: int) -> Ranking:
         """The `count` attempts that hurt least, per saving where `savings` are given."""

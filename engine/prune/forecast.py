@@ -9,6 +9,7 @@ from engine.graph.summary import ModelSummary
 from engine.latency.predictor import Predictor
 from engine.latency.table import LatencyTable
 from engine.prune import depth
+from engine.prune.protection import check_rules, protection
 from engine.prune.solver import Shares, TargetUnreachable, removal_order, solve, split_target, uniform_keys
 from engine.spec.catalog import CRITERIA
 from engine.spec.run import RunSpec
@@ -36,6 +37,7 @@ def forecast(summary: ModelSummary, spec: RunSpec, table: LatencyTable | None = 
     is not known: the list is empty, and only what does not depend on the target is checked. RequestError when the
     table is of another model. Other metrics do without a table.
     """
+    check_rules(summary, spec.keep_layers)
     _check_order(summary, spec)
     if spec.target.metric != "latency":
         metric = Metric(spec.target.metric)
@@ -48,10 +50,12 @@ def forecast(summary: ModelSummary, spec: RunSpec, table: LatencyTable | None = 
 
 
 def _check_order(summary: ModelSummary, spec: RunSpec) -> None:
-    blocks = depth.candidates(summary)
+    kept_by_request = protection(summary, spec.keep_layers)
+    blocks = depth.candidates(summary, protected=kept_by_request.blocks)
     takes_blocks = spec.order != "channels"
     if takes_blocks and not blocks:
-        raise RequestError(f"{spec.model} has no removable block; use the order channels", field="order")
+        left = " that keep_layers leaves" if kept_by_request.blocks else ""
+        raise RequestError(f"{spec.model} has no removable block{left}; use the order channels", field="order")
     if spec.order == "channels-layers" and all(block.reroute for block in blocks):
         raise RequestError(
             f"{spec.model} has no skips, and once channels are cut none of its layers can go; use layers-channels",
@@ -74,12 +78,13 @@ def _forecast(summary: ModelSummary, spec: RunSpec, metric: Metric, keep: float)
     try:
         removed, kept = _plan(summary, spec, metric, shares)
     except TargetUnreachable as error:
-        raise error.as_request_error(keep, metric.name, spec.order, baseline) from None
+        raise error.as_request_error(keep, metric.name, spec.order, baseline, spec.keep_layers) from None
     total = CostModel(summary, removed)(kept)
     return Forecast(keep, total.params, total.macs, tuple(removed), widths(summary, kept, removed))
 
 
 def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) -> tuple[list[str], list[int] | None]:
+    stays = protection(summary, spec.keep_layers, spec.width.least_share)
     equal_scores = dict.fromkeys((block.name for block in summary.blocks), 0.0)
     removed: list[str] = []
     kept: list[int] | None = None
@@ -91,7 +96,9 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
         last = phase == phases[-1]
         if phase == "layers":
             limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
-            removed = depth.select_blocks(summary, equal_scores, metric, limit, not_below=floor, kept=kept)
+            removed = depth.select_blocks(
+                summary, equal_scores, metric, limit, not_below=floor, kept=kept, protected=stays.blocks
+            )
         else:
             model = CostModel(summary, removed)
             keys = uniform_keys(summary, model.present & _scored_groups(summary, spec.criterion))
@@ -101,7 +108,7 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
                 keys,
                 spec.width.round_to,
                 shared_last=spec.width.scope == "global" and not is_progressive,
-                least_share=spec.width.least_share,
+                least=stays.least,
             )
             limit = shares.total if last else shares.channels
             kept = solve(model, order, metric, limit)

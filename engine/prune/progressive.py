@@ -24,17 +24,14 @@ class _Layer:
     proposal: Proposal
 
 
-def select_step(
-    context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec, original: Mapping[str, int]
-) -> Choice:
+def select_step(context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec) -> Choice:
     """Attempt each layer's lowest channels, and drop those of the layers where that hurts least.
 
     Every layer's `attempt_fraction` lowest channels by `scores` are masked; the `layers_per_step` share of the layers
     with the smallest rise (per unit saved) is pruned. The last step takes only as many of the selected channels as the
-    limit asks for. `original` holds the baseline's widths, for `least_share`. TargetUnreachable when no layer has a
-    channel to spare.
+    limit asks for. TargetUnreachable when no layer has a channel to spare.
     """
-    layers = _layers(context, scores, settings, original)
+    layers = _layers(context, scores, settings)
     summary = context.structure.summary
     if not layers:
         raise TargetUnreachable(
@@ -54,29 +51,22 @@ def select_step(
     )
 
 
-def propose_removals(
-    context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec, original: Mapping[str, int]
-) -> list[Proposal]:
+def propose_removals(context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec) -> list[Proposal]:
     """What `select_step` would attempt, in its order."""
-    return [layer.proposal for layer in _layers(context, scores, settings, original)]
+    return [layer.proposal for layer in _layers(context, scores, settings)]
 
 
-def _layers(
-    context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec, original: Mapping[str, int]
-) -> list[_Layer]:
+def _layers(context: AttemptContext, scores: Mapping[int, float], settings: WidthSpec) -> list[_Layer]:
     """What may be attempted, the largest saving first, then by name."""
     structure, model = context.structure, CostModel(context.structure.summary)
-    cost, width_of = context.metric.of(model), {x.name: x.width for x in structure.summary.layers}
+    cost = context.metric.of(model)
     layers = []
     for group, ascending in ranked_groups(structure, scores).items():
         keys = [scores[int(i)] for i in structure.members[group][ascending]]
         producers = structure.summary.channel_groups[group].producers
-        # Each layer keeps its least share: a group that is part of it, as much of that as of the layer.
-        least = max(math.ceil(settings.least_share * original[x] * len(keys) / width_of[x]) for x in producers)
-        goal = min(max(1, round(settings.attempt_fraction * len(keys))), len(keys) - least)
-        chunks = _first_chunks(
-            removal_order(structure.summary, {group: keys}, settings.round_to), goal, len(keys) - least
-        )
+        most = len(keys) - context.protection.least.get(group, 0)
+        goal = min(max(1, round(settings.attempt_fraction * len(keys))), most)
+        chunks = _first_chunks(removal_order(structure.summary, {group: keys}, settings.round_to), goal, most)
         count = sum(n for _, n in chunks)
         kept = list(model.full)
         kept[group] -= count

@@ -8,6 +8,7 @@ from engine.errors import RequestError
 from engine.graph.cost import CostModel
 from engine.graph.metric import LatencyPredictor, Metric
 from engine.graph.summary import ModelSummary
+from engine.spec.messages import quote
 
 _CLOSE = 0.99  # of a limit: what lands further below it is worth a second look
 
@@ -21,11 +22,15 @@ class TargetUnreachable(RequestError):
         super().__init__(when)
         self.least, self.when = least, when
 
-    def as_request_error(self, keep: float, metric: str, order: str, baseline: float) -> RequestError:
-        """The sentence for a request to keep `keep` of `baseline`."""
+    def as_request_error(
+        self, keep: float, metric: str, order: str, baseline: float, keep_layers: Sequence[str] | None = None
+    ) -> RequestError:
+        """The sentence for a request to keep `keep` of `baseline`, and all that `keep_layers` names."""
         share = math.ceil(1000 * self.least / baseline) / 1000
+        rules = f", with {quote(','.join(keep_layers))} kept" if keep_layers else ""
         return RequestError(
-            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains {self.when}",
+            f"keep {keep:g} of the {metric} cannot be met with order {order}: at least {share:g}× remains "
+            f"{self.when}{rules}",
             field="target.keep",
         )
 
@@ -58,21 +63,22 @@ def removal_order(
     round_to: int = 1,
     *,
     shared_last: bool = False,
-    least_share: float = 0.0,
+    least: Mapping[int, int] | None = None,
 ) -> list[Chunk]:
     """The order in which channels go, group by group, lowest key first.
 
     `keys[c]` holds an ascending number for each channel of group c; groups without keys keep every channel. Channels go
-    in chunks that leave multiples of `round_to`, never the last chunk of a group, nor what `least_share` of it keeps.
+    in chunks that leave multiples of `round_to`, never the last chunk of a group, nor any below `least` of it.
     With `shared_last` channels that several layers add up go only when no other is left (Li et al. 2017 leave them
     alone altogether).
     """
     entries: list[tuple[bool, float, int, int, Chunk]] = []
     for group, ascending in keys.items():
         size, start, key = summary.channel_groups[group].size, 0, -math.inf
+        stays = (least or {}).get(group, 0)
         while size - start > round_to:
             count = (size - start) % round_to or round_to
-            if size - start - count < math.ceil(least_share * size):
+            if size - start - count < stays:
                 break
             # Within a group never below the chunk before it: a mean of equal keys may round either way.
             key = max(key, sum(ascending[start : start + count]) / count)

@@ -12,14 +12,21 @@ from engine.prune.solver import removal_order, solve, uniform_keys
 
 
 def select_channels(
-    structure: Structure, scores: Mapping[int, float], metric: Metric, limit: float, scope: str, round_to: int
+    structure: Structure,
+    scores: Mapping[int, float],
+    metric: Metric,
+    limit: float,
+    scope: str,
+    round_to: int,
+    least: Mapping[int, int] | None = None,
 ) -> frozenset[int]:
     """The identities that go so that `metric` costs at most `limit`.
 
     Within a channel group (interchangeable channels) the lowest scores go first, ties by identity. `scope` "global"
     ranks the scores of the whole network together, "uniform" cuts the same share everywhere. Identities without a
-    score stay. Globally, channels of a residual stream go last: one of them is read by every block, while its score,
-    a mean over many layers, says little about it. TargetUnreachable when the rules do not allow the target.
+    score stay, and so do `least` of each channel group. Globally, channels of a residual stream go last: one of them is
+    read by every block, while its score, a mean over many layers, says little about it. TargetUnreachable when the
+    rules do not allow the target.
     """
     ranked = ranked_groups(structure, scores)
     if scope == "uniform":
@@ -28,7 +35,8 @@ def select_channels(
     else:
         keys = {c: [scores[int(i)] for i in structure.members[c][order]] for c, order in ranked.items()}
     model = CostModel(structure.summary)
-    kept = solve(model, removal_order(structure.summary, keys, round_to, shared_last=scope == "global"), metric, limit)
+    chunks = removal_order(structure.summary, keys, round_to, shared_last=scope == "global", least=least)
+    kept = solve(model, chunks, metric, limit)
     return structure.identities_at({c: order[: len(order) - kept[c]] for c, order in ranked.items()})
 
 
