@@ -84,7 +84,7 @@ class Bench:
     def plain_progressive(self) -> set[str]:
         """The layers that one iteration selects when every attempt is cut out of a copy and evaluated."""
         context = self.context(race=False)
-        layers = progressive.propose_removals(context, self._scores(context), self.settings, self._widths())
+        layers = progressive.propose_removals(context, self._scores(context), self.settings)
         before = evaluate(self.network.module, self.data.val, self.data, "cpu").loss
         rises = []
         for proposal in layers:
@@ -97,14 +97,11 @@ class Bench:
     def progressive(self, *, race: bool) -> set[str]:
         """The layers that one iteration selects."""
         context = self.context(race=race)
-        choice = progressive.select_step(context, self._scores(context), self.settings, self._widths())
+        choice = progressive.select_step(context, self._scores(context), self.settings)
         return {attempt.name for attempt in choice.record.attempts if attempt.selected}
 
     def _scores(self, context: AttemptContext) -> dict[int, float]:
         return score_channels(context.calibration, "fpgm")
-
-    def _widths(self) -> dict[str, int]:
-        return {layer.name: layer.width for layer in self.structure.summary.layers}
 
 
 def _order(data: Data, seed: int) -> torch.Tensor:

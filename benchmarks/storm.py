@@ -14,6 +14,7 @@ latencies), the queue does not empty by itself, or a traceback or an unfinished 
 import argparse
 import functools
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -32,6 +33,7 @@ from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.jobs.worker import start_detached, worker_of
 from engine.spec.run import RunSpec, parse
+from engine.storage.atomic import read_json
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 from tests.support import standin
@@ -83,11 +85,11 @@ def specs(count: int) -> list[RunSpec]:
 
 
 def essence(run: Run) -> list[dict[str, Any]]:
-    """A run's points without what depends on the clock, each with the digest of its plan."""
+    """A run's points without what depends on the clock, each with the digest of its plan's steps."""
     points = []
     for point in run.points():
         plan = run.path / "models" / f"p{point.point}.plan.json"
-        digest = hashlib.sha256(plan.read_bytes()).hexdigest() if plan.exists() else None
+        digest = hashlib.sha256(json.dumps(read_json(plan)["steps"]).encode()).hexdigest() if plan.exists() else None
         points.append({k: v for k, v in point.to_json().items() if k not in ("seconds", "latency")} | {"plan": digest})
     return points
 

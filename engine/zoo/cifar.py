@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 
 from engine.graph.channel_ids import Padding
 from engine.graph.propagation import Propagation
-from engine.graph.rules import module_rule
+from engine.graph.rules.registry import module_rule
 
 Shortcut = Literal["projection", "padded"]
 
@@ -53,7 +53,9 @@ def _follow_shortcut(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: di
     before, after = p.ids.fresh(module.before), p.ids.fresh(module.after)
     p.paddings[str(node.target)] = Padding(str(node.target), before.numpy(), after.numpy())
     x = x[:, :, :: module.stride, :: module.stride]
-    return torch.cat([before, p.channel_vector(x, 1, node), after])[None, :, None, None].expand(1, -1, *x.shape[2:])
+    return torch.cat([before, p.channel_vector(x, 1, node), after])[None, :, None, None].expand(
+        x.shape[0], -1, *x.shape[2:]
+    )
 
 
 class BasicBlock(nn.Module):

@@ -22,11 +22,15 @@ Publisher: TypeAlias = "Callable[[str], Published]"
 
 @dataclass(frozen=True)
 class Published:
-    """A weights file on the hub: its address, its SHA-256 (8 hex digits or more of it) and what it was trained with."""
+    """A weights file on the hub: its address, its SHA-256 (8 hex digits or more of it) and what it was trained with.
+
+    Or a `repository` of the Hugging Face hub, which says itself what its file must be like.
+    """
 
     url: str
     sha256: str
     normalize: Normalization
+    repository: str = ""
 
 
 @dataclass(frozen=True)

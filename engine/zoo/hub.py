@@ -8,7 +8,8 @@ import re
 
 from engine.errors import RequestError
 from engine.spec.catalog import FAMILIES, IMAGENET, Normalization
-from engine.zoo.declare import MAKERS, Published
+from engine.zoo.declare import Published
+from engine.zoo.makers import maker_of
 
 # What torchvision's transform_input=True turns ImageNet's values into; these nets are built without it.
 HALF: Normalization = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
@@ -22,7 +23,7 @@ def _cifar(file: str, sha256: str = "") -> Published:
 
 def published(name: str) -> Published:
     """The hub's weights for the catalogue model `name`; RequestError where nobody published any."""
-    publisher = MAKERS[name].published
+    publisher = maker_of(name).published
     if publisher is None:
         offers = " and ".join(dict.fromkeys(family.hub for family in FAMILIES.values() if family.hub))
         sentence = f"there are no hub weights for {name}; give a file or none (the hub has {offers})"

@@ -98,7 +98,10 @@ def test_images_that_are_not_of_three_channels_are_refused() -> None:
 def test_published_checkpoints_load_and_choose_option_a(shared, file: str, depth: int, option: str) -> None:  # type: ignore[no-untyped-def]
     path = shared(f"weights/{file}")
     built = build(f"resnet{depth}{option}", 10, CIFAR, str(path))
-    assert built.notes == (() if option else ("option A shortcuts, as in the checkpoint",))
+    assert built.notes == (
+        *(() if option else ("option A shortcuts, as in the checkpoint",)),
+        "left out beside the weights: best_prec1",
+    )
     assert (built.pretrained, built.name) == (True, f"resnet{depth}-a")
     theirs = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
     ours = built.module.state_dict()
@@ -140,7 +143,8 @@ def test_auxiliary_weights_are_dropped_and_a_note_says_what_to_normalise_with(tm
     network = models.googlenet(weights=None, num_classes=10, aux_logits=True, init_weights=False)
     built = build("torchvision/googlenet", 10, CIFAR, saved(network, tmp_path / "g.pt"))
     assert torch.equal(built.module.get_parameter("fc.weight"), network.get_parameter("fc.weight"))
-    assert "mean and deviation 0.5" in built.notes[0]
+    assert "left out of the weights: aux1.conv.conv.weight" in built.notes[0]
+    assert "mean and deviation 0.5" in built.notes[1]
 
 
 def test_weights_of_another_network_are_refused_naming_the_first_difference_and_what_fits(tmp_path: Path) -> None:

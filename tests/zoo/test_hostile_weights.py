@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 
 from engine.errors import RequestError
-from engine.zoo import build, weights
+from engine.zoo import build
+from engine.zoo.checkpoints import selection
 from engine.zoo.weights import read_state_dict
 from tests.support.places import ROOT
 from tests.zoo.test_weights import STATE, refusal
@@ -161,7 +162,7 @@ def test_too_many_entries_and_names_that_are_no_line_are_refused(
     assert "not finite in a\\n\\ud800" in refusal(tmp_path / "w.pt")
     torch.save({"a" * 501: torch.zeros(1)}, tmp_path / "w.pt")
     assert "the longest name of 501 letters" in refusal(tmp_path / "w.pt")
-    monkeypatch.setattr(weights, "_MOST_ENTRIES", 1)
+    monkeypatch.setattr(selection, "MOST_ENTRIES", 1)
     torch.save(STATE, tmp_path / "w.pt")
     assert "hold 2 entries" in refusal(tmp_path / "w.pt")
 

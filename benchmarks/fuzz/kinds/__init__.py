@@ -4,7 +4,7 @@ import importlib
 
 from benchmarks.fuzz.trial import Kind
 
-KINDS = ("specs", "jobs", "index", "devices", "npz", "weights", "plans", "tables", "links")
+KINDS = ("specs", "jobs", "index", "devices", "npz", "weights", "checkpoints", "plans", "tables", "links")
 COUNT, BATCH = 10_000, 1000  # inputs of a kind, and of them in one process, unless said otherwise
 FEWER = {"links": (1000, 250)}  # a quarter of a second each
 

@@ -1,0 +1,1 @@
+"""How networks are named that are not part of this program."""
