@@ -14,16 +14,21 @@ from engine.spec.catalog import DATASET_PREFIXES, DATASETS, Dataset, Image, Norm
 from engine.spec.registry import Registry
 
 if TYPE_CHECKING:
+    from engine.data.outline import Outline
     from engine.data.split import Parts
 
-F = TypeVar("F", bound="Callable[..., Parts]")
+F = TypeVar("F", bound="Callable[..., Parts | Outline]")
 
 
 @dataclass(frozen=True)
 class Source:
     """Where a dataset's splits come from, and how its training images may be varied."""
 
-    read: Callable[..., Parts]  # of nothing, of data.root where the dataset takes one, or of the path after a prefix
+    # Of nothing, of data.root where the dataset takes one, or of the path after a prefix; and of the wishes where it
+    # gives an outline.
+    read: Callable[..., Parts | Outline]
+    outlines: bool = False
+    files: bool = False  # are its images files, which may be broken?
     flip: bool = True  # may a training image be mirrored?
     crop: int | None = None  # px of padding for random crops; None: an eighth of the shorter side
 
@@ -41,30 +46,33 @@ def dataset(
     normalize: Normalization | None = None,
     flip: bool = True,
     crop: int | None = None,
+    outlines: bool = False,
+    files: bool = False,
 ) -> Callable[[F], F]:
     """Declare the decorated `() -> Parts` as a dataset; with `root` it is `(data.root or None) -> Parts`.
 
     `image` is (3, height, width), `normalize` the means and deviations of values in 0..1 (None: ImageNet's). `flip` and
-    `crop` say how training images may be varied. RequestError when the name is taken.
+    `crop` say how training images may be varied. With `outlines` the function takes `Wishes`, too, and gives an
+    `Outline`; `files` says that its images are files. RequestError when the name is taken.
     """
 
     def register(read: F) -> F:
         DATASETS.add(name, Dataset(name, image, classes, summary, root, normalize), read)
-        SOURCES.add(name, Source(read, flip, crop), read)
+        SOURCES.add(name, Source(read, outlines, files, flip, crop), read)
         return read
 
     return register
 
 
-def dataset_at_path(prefix: str, *, form: str) -> Callable[[F], F]:
+def dataset_at_path(prefix: str, *, form: str, outlines: bool = False, files: bool = False) -> Callable[[F], F]:
     """Declare the decorated `(path) -> Parts` as what reads a dataset named `prefix` + path, such as `npz:PATH`.
 
-    `form` says what to write. RequestError when the prefix is taken.
+    `form` says what to write, `outlines` and `files` are as for `dataset`. RequestError when the prefix is taken.
     """
 
     def register(read: F) -> F:
         DATASET_PREFIXES.add(prefix, form, read)
-        SOURCES.add(prefix, Source(read), read)
+        SOURCES.add(prefix, Source(read, outlines, files), read)
         return read
 
     return register

@@ -5,223 +5,201 @@ No torch at import.
 
 from __future__ import annotations
 
-import os
-import struct
-import threading
-import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
 
 from engine.data.declare import dataset_at_path
-from engine.data.split import Item, Parts, Split
-from engine.errors import RequestError, WorkError
+from engine.data.images import sizing
+from engine.data.images.listing import LeftOut, Listing, class_folders, is_hidden, is_image, list_split, subfolders
+from engine.data.images.pixels import EXTENSIONS, TRAITS, WIDE, Header
+from engine.data.images.reading import on_disk, read_all, read_headers
+from engine.data.images.words import count, first_names
+from engine.data.outline import NO_WISHES, Outline, Wishes
+from engine.data.split import Parts, Split
+from engine.errors import RequestError
 from engine.spec.messages import as_text
-from engine.storage.files import opened
-
-if TYPE_CHECKING:
-    from PIL import Image
-    from torch import Tensor
 
 IN_MEMORY_BYTES = 1 << 30
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp")
-# By what is in a file, whatever it is called; PIL's other readers start programs, or know no bounds.
-FORMATS = ("JPEG", "PNG", "PPM", "BMP", "DIB", "GIF", "TIFF", "WEBP")
-MOST_PIXELS = 50_000_000  # of an image, which takes 4 bytes for each while it is read, and as many again
-_LARGE = 4_000_000  # pixels; images of more are read one at a time
-_THREADS = 4
-_one_at_a_time = threading.Lock()
-
-Shape: TypeAlias = "Callable[[Image.Image], Image.Image]"
+_DIM = 16  # of 255: what 12 bits come to in a format of 16
+SPLITS = {
+    "train": ("train", "training"),
+    "val": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing"),
+}
 
 
 @dataclass(frozen=True)
-class Resize:
-    """Any image at exactly height × width px."""
+class _Layout:
+    """Where the splits of an image folder are, and what was decided to find them."""
 
-    height: int
-    width: int
-
-    def __call__(self, image: Image.Image) -> Image.Image:
-        from PIL import Image
-
-        size = (self.width, self.height)
-        return image if image.size == size else image.resize(size, Image.Resampling.BILINEAR)
+    folders: Mapping[str, Path]  # of "train" and, where there, "val" and "test"
+    notes: tuple[str, ...] = ()
 
 
-class ImageFiles:
-    """Images that stay on disk; each gives (uint8 3×H×W, label), or a WorkError when it cannot be read any more."""
+@dataset_at_path(
+    "folder:",
+    form="folder:PATH, an image folder with train/ and one folder a class in it; val/ and test/ optional",
+    outlines=True,
+    files=True,
+)
+def outline(root: Path, wishes: Wishes = NO_WISHES) -> Outline:
+    """train/CLASS/…, and val/CLASS/… and test/CLASS/… where there; or CLASS/… alone, from which all splits are cut."""
+    left_out = LeftOut()
+    layout = _find_layout(root, left_out)
+    classes = find_classes(layout.folders["train"], left_out)
+    listings = {name: list_part(name, folder, classes, left_out) for name, folder in layout.folders.items()}
+    headers = read_headers(listings)
+    sizes = {name: Counter(header.size for header in found) for name, found in headers.items()}
+    choice = sizing.choose(sizes["train"], wishes.sizing, "in train")
+    all_sizes: Counter[sizing.Size] = sum(sizes.values(), Counter())
+    fits_in_memory = all_sizes.total() * 3 * choice.height * choice.width < IN_MEMORY_BYTES
+    notes = (
+        *layout.notes,
+        sizing.describe(choice, all_sizes),
+        *([] if fits_in_memory else ["the images do not fit in 1 GiB of memory and are read from disk"]),
+        *_trait_notes([header for found in headers.values() for header in found]),
+        *left_out.notes(),
+        *class_notes(classes, listings),
+        *_overlap_notes(listings),
+    )
 
-    def __init__(self, files: Sequence[Path], labels: Sequence[int], shape: Shape) -> None:
-        self.files, self.labels, self.shape = list(files), list(labels), shape
+    def read() -> Parts:
+        shape = sizing.Fit(choice.height, choice.width)
+        if fits_in_memory:
+            splits = read_all(listings, shape)
+            more = tuple(_dim_notes(headers, splits))
+        else:
+            splits, more = {name: on_disk(listing, shape) for name, listing in listings.items()}, ()
+        return Parts(splits["train"], splits.get("val"), splits.get("test"), classes, choice.size, (*notes, *more))
 
-    def __len__(self) -> int:
-        return len(self.files)
-
-    def __getitem__(self, index: int) -> Item:
-        file = self.files[index]
-        try:
-            return pixels(file, self.shape), self.labels[index]
-        except _read_errors() as error:
-            raise WorkError(f"cannot read the image {as_text(file)}: {_first_line(error)}") from None
-
-
-@dataset_at_path("folder:", form="folder:PATH, an image folder with train/ and test/, val/ optional")
-def read(root: Path) -> Parts:
-    """train/CLASS/…, test/CLASS/… and, where there, val/CLASS/…; all images at the commonest size in train."""
-    names = [name for name in ("train", "val", "test") if name != "val" or (root / name).is_dir()]
-    classes = class_folders(root, "train")
-    listings = {name: listing(root, name, classes) for name in names}
-    sizes = {name: _sizes(files) for name, (files, _) in listings.items()}
-    (width, height), _ = max(Counter(sizes["train"]).items(), key=lambda item: (item[1], item[0]))
-    all_sizes = [size for name in names for size in sizes[name]]
-    notes = [_size_note(height, width, sum(size != (width, height) for size in all_sizes), len(all_sizes))]
-    fits_in_memory = len(all_sizes) * 3 * height * width < IN_MEMORY_BYTES
-    if not fits_in_memory:
-        notes.append("the images do not fit in 1 GiB of memory and are read from disk")
-    shape = Resize(height, width)
-    read_split = _read_all if fits_in_memory else on_disk
-    splits = {name: read_split(files, labels, shape) for name, (files, labels) in listings.items()}
-    return Parts(splits["train"], splits.get("val"), splits["test"], classes, (height, width), tuple(notes))
+    counts = {name: len(files.files) for name, files in listings.items()}
+    return Outline(len(classes), choice.size, read, counts, notes)
 
 
-def class_folders(root: Path, name: str) -> tuple[str, ...]:
-    """The class names of one split: its subfolders, sorted."""
+def _find_layout(root: Path, left_out: LeftOut) -> _Layout:
+    """The folders of the splits by their names, whatever their case; RequestError where there is no train."""
     if not root.is_dir():
         raise RequestError(f"there is no image folder {as_text(root)}")
-    if not (root / name).is_dir():
-        raise RequestError(f"image folder {as_text(root)} has no {name}/ in it")
-    with _as_request_error(root / name):
-        paths = [path for path in (root / name).iterdir() if path.is_dir() and not path.name.startswith(".")]
-    odd = next((path for path in paths if not path.name.isprintable()), None)
-    if odd is not None:
-        raise RequestError(f"the name of the class folder {as_text(odd)} is no line of text; rename it")
-    if not paths:
-        raise RequestError(f"{as_text(root / name)} is empty; it needs one folder of images a class")
-    return tuple(sorted(path.name for path in paths))
+    beside_splits = LeftOut()
+    with_names = {name: root / name for name in subfolders(root, beside_splits)}
+    found: dict[str, Path] = {}
+    for split, names in SPLITS.items():
+        folders = sorted(name for name in with_names if name.lower() in names)
+        if len(folders) > 1:
+            listed = " and ".join(f"{name}/" for name in folders)
+            raise RequestError(f"image folder {as_text(root)} has {listed}, and one {split} split is taken; rename one")
+        if folders:
+            found[split] = with_names.pop(folders[0])
+    if "train" not in found:
+        return _flat(root, with_names, found)
+    left_out.add(beside_splits)
+    beside = sorted(as_text(name) for name in with_names)
+    notes = [f"{count(len(beside), 'folder')} beside the splits not read: {first_names(beside)}"] if beside else []
+    return _Layout(found, (*_name_notes(found), *notes))
 
 
-def listing(root: Path, name: str, classes: tuple[str, ...]) -> tuple[list[Path], list[int]]:
-    """Image files and labels of one split, which must have exactly the folders `classes`, none without an image.
-
-    What is no regular file is left out: folders, named pipes, devices, links to nothing.
-    """
-    folders = class_folders(root, name)
-    if missing := sorted(set(classes) - set(folders)):
-        raise RequestError(f"{as_text(root / name)} has no folder {missing[0]!r}, a class of train/")
-    if unknown := sorted(set(folders) - set(classes)):
-        raise RequestError(f"{as_text(root / name)} has a folder {unknown[0]!r}, which is no class of train/")
-    files: list[Path] = []
-    labels: list[int] = []
-    for label, class_name in enumerate(classes):
-        folder = root / name / class_name
-        with _as_request_error(folder):
-            images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in EXTENSIONS and p.is_file())
-        if not images:
-            raise RequestError(f"{as_text(folder)} holds no image ({', '.join(EXTENSIONS)})")
-        files += images
-        labels += [label] * len(images)
-    return files, labels
+def _flat(root: Path, folders: Mapping[str, Path], splits: Mapping[str, Path]) -> _Layout:
+    """A folder whose own folders are the classes; RequestError for any other without train/."""
+    if splits or not any(_holds_image(path) for path in folders.values()):
+        inside = next((path for path in folders.values() if (path / "train").is_dir()), None)
+        raise RequestError(
+            f"image folder {as_text(root)} has no train/ in it; it needs train/ with one folder of images a class, "
+            "or such folders alone, from which the splits are cut"
+            + (f"; did you mean folder:{as_text(inside)}?" if inside else "")
+        )
+    return _Layout({"train": root}, ("no train/ in the folder: its own folders are the classes",))
 
 
-def on_disk(files: list[Path], labels: list[int], shape: Shape) -> Split:
-    """A split whose images are read when they are needed."""
-    import torch
-
-    return Split(None, torch.tensor(labels), ImageFiles(files, labels, shape))
-
-
-def pixels(file: Path, shape: Shape) -> Tensor:
-    """One image as uint8 3×H×W; grey and palette images become RGB."""
-    import numpy as np
-    import torch
-
-    with _image(file) as image, _one_at_a_time if image.width * image.height > _LARGE else nullcontext():
-        return torch.from_numpy(np.array(shape(image.convert("RGB")))).permute(2, 0, 1)
+def _name_notes(found: Mapping[str, Path]) -> Iterator[str]:
+    for split, path in found.items():
+        if path.name != split:
+            yield f"{split} split: {as_text(path.name)}/"
 
 
-@contextmanager
-def _image(file: Path) -> Iterator[Image.Image]:
-    """An image of which the header was read; ValueError for one of more pixels than are taken."""
-    from PIL import Image
-
-    with (
-        opened(file, links=True) as descriptor,
-        os.fdopen(os.dup(descriptor), "rb") as stream,
-        Image.open(stream, formats=FORMATS) as image,
-    ):
-        if image.width * image.height > MOST_PIXELS:
-            raise ValueError(f"it has {image.width:,} × {image.height:,} px; at most {MOST_PIXELS:,} are taken")
-        yield image
-
-
-def _read_all(files: list[Path], labels: list[int], shape: Resize) -> Split:
-    from concurrent.futures import ThreadPoolExecutor
-
-    import torch
-
-    images = torch.empty(len(files), 3, shape.height, shape.width, dtype=torch.uint8)
-
-    def fill(index: int) -> None:
-        try:
-            images[index] = pixels(files[index], shape)
-        except _read_errors() as error:
-            raise _unreadable(files[index], error) from None
-
-    with ThreadPoolExecutor(_THREADS) as pool:
-        for _ in pool.map(fill, range(len(files))):
-            continue
-    return Split(images, torch.tensor(labels))
-
-
-def _sizes(files: list[Path]) -> list[tuple[int, int]]:
-    """(width, height) of each image, from its header alone."""
-    with warnings.catch_warnings(action="ignore"):  # PIL's, of very many pixels and of odd headers
-        return [_size(file) for file in files]
-
-
-def _size(file: Path) -> tuple[int, int]:
+def _holds_image(folder: Path) -> bool:
     try:
-        with _image(file) as image:
-            return image.width, image.height
-    except _read_errors() as error:
-        raise _unreadable(file, error) from None
-
-
-def _read_errors() -> tuple[type[Exception], ...]:
-    """What PIL raises on a file that is no image, or not a whole one."""
-    from PIL import Image
-
-    broken = (SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error)
-    return OSError, EOFError, RuntimeError, MemoryError, Image.DecompressionBombError, *broken
-
-
-def _unreadable(file: Path, error: Exception) -> RequestError:
-    return RequestError(f"cannot read the image {as_text(file)} ({_first_line(error)}); mend or remove it")
-
-
-def _first_line(error: Exception) -> str:
-    """What an error says; the operating system's words do without the path, which the sentence has already."""
-    from PIL import UnidentifiedImageError
-
-    if isinstance(error, UnidentifiedImageError):
-        return f"it is none of {', '.join(FORMATS)}"
-    text = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return as_text(text.splitlines()[0])
-
-
-@contextmanager
-def _as_request_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
+        return any(is_image(path.name) and not is_hidden(path.name) and path.is_file() for path in folder.iterdir())
     except OSError as error:
         raise RequestError(f"cannot look into {as_text(folder)}: {error.strerror or error}") from None
 
 
-def _size_note(height: int, width: int, resized: int, total: int) -> str:
-    if not resized:
-        return f"images are {height}×{width} px"
-    return f"images are {height}×{width} px, the commonest size in train; {resized:,} of {total:,} were resized to it"
+def find_classes(folder: Path, left_out: LeftOut, hint: str = "") -> tuple[str, ...]:
+    """The names of a split's class folders, of which there is at least one; `hint` ends the refusal of none."""
+    loose = len(left_out.loose)
+    classes = class_folders(folder, left_out)
+    if not classes:
+        images = len(left_out.loose) - loose
+        what = f"holds {count(images, 'image')} and no folder" if images else "is empty"
+        raise RequestError(f"{as_text(folder)} {what}; it needs one folder of images a class{hint}")
+    return classes
+
+
+def list_part(name: str, folder: Path, classes: tuple[str, ...], left_out: LeftOut) -> Listing:
+    """The images of one split; RequestError where it has a class that train lacks, or train one without an image."""
+    if name != "train":
+        _check_classes(name, folder, classes, left_out)
+    listing = list_split(folder, classes, left_out)
+    present = set(listing.labels)
+    empty = next((c for label, c in enumerate(classes) if label not in present), None)
+    if name == "train" and empty is not None:
+        raise RequestError(f"{as_text(folder / empty)} holds no image ({', '.join(EXTENSIONS)}); fill or remove it")
+    if not present:
+        raise RequestError(
+            f"{as_text(folder)} holds no image of any class ({', '.join(EXTENSIONS)}); fill or remove it"
+        )
+    return listing
+
+
+def _check_classes(name: str, folder: Path, classes: Sequence[str], left_out: LeftOut) -> None:
+    """RequestError where a split has no class folder, or that of a class that train lacks."""
+    optional = folder.name.lower() in SPLITS[name]  # ImageNet's is called otherwise
+    hint = f"; without {as_text(folder.name)}/, a {name} split is cut from train" if optional else ""
+    unknown = sorted(set(find_classes(folder, left_out, hint)) - set(classes))
+    if unknown:
+        alike = next((name for name in classes if name.lower() == unknown[0].lower()), None)
+        hint = f"; there it is called {alike!r}" if alike else ""
+        raise RequestError(f"{as_text(folder)} has a folder {unknown[0]!r}, which is no class of train/{hint}")
+
+
+def _trait_notes(headers: Sequence[Header]) -> Iterator[str]:
+    counts = Counter(trait for header in headers for trait in header.traits)
+    for trait in TRAITS:
+        if counts[trait]:
+            yield f"{count(counts[trait], 'image')} {trait}"
+
+
+def _dim_notes(headers: Mapping[str, Sequence[Header]], splits: Mapping[str, Split]) -> Iterator[str]:
+    """Of images of 16 bits that were made with fewer: they are nearly black by the range of their format."""
+    dim = 0
+    for name, found in headers.items():
+        wide = [index for index, header in enumerate(found) if WIDE in header.traits]
+        images = splits[name].images
+        if wide and images is not None:
+            dim += int((images[wide].flatten(1).amax(1) <= _DIM).sum())
+    if dim:
+        yield f"{count(dim, 'image')} of 16 bits with less than a sixteenth of their range in use: nearly black"
+
+
+def class_notes(classes: tuple[str, ...], listings: Mapping[str, Listing]) -> Iterator[str]:
+    for name, listing in listings.items():
+        present = set(listing.labels)
+        absent = [as_text(class_name) for label, class_name in enumerate(classes) if label not in present]
+        if absent:
+            yield f"{name} has no image of {count(len(absent), 'class', 'classes')}: {first_names(absent)}"
+    if all(name.isdecimal() for name in classes) and list(classes) != sorted(classes, key=int):
+        yield f"classes are in the order of their names as text: {first_names(classes)}"
+
+
+def _overlap_notes(listings: Mapping[str, Listing]) -> Iterator[str]:
+    train = set(listings["train"].real)
+    for name, listing in listings.items():
+        if name == "train":
+            twice = len(listing.real) - len(train)
+            shared = f"{count(twice, 'image')} of train in two classes, by links"
+        else:
+            twice = sum(place in train for place in listing.real)
+            shared = f"{count(twice, 'image')} of {name} in train, too, by links"
+        if twice:
+            yield shared

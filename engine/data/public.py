@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from urllib.error import URLError
 
 from engine.data import folder
 from engine.data.declare import dataset
+from engine.data.images import sizing
+from engine.data.images.listing import LeftOut
+from engine.data.images.reading import on_disk
+from engine.data.outline import Outline, Wishes
 from engine.data.split import Parts, Split, in_memory
 from engine.errors import RequestError, WorkError
 from engine.spec.catalog import IMAGENET, SMALL_IMAGE, Root
 from engine.storage import directories
+from engine.units import dimensions
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -58,19 +64,28 @@ def cifar100(root: Path | None) -> Parts:
 
 @dataclass(frozen=True)
 class ResizeAndCrop:
-    """The shorter side at `side` px, then the `crop` × `crop` px in the middle: ImageNet's usual evaluation."""
+    """The height × width px in the middle of an image that covers 8/7 of them: ImageNet's usual evaluation.
 
-    side: int = 256
-    crop: int = 224
+    For 224×224 px the shorter side is resized to 256.
+    """
+
+    height: int = 224
+    width: int = 224
+
+    @property
+    def cover(self) -> tuple[int, int]:
+        """Height and width that the resized image covers."""
+        return round(self.height * 8 / 7), round(self.width * 8 / 7)
 
     def __call__(self, image: Image.Image) -> Image.Image:
         from PIL import Image
 
-        scale = self.side / min(image.size)
-        width, height = (max(self.side, round(length * scale)) for length in image.size)
-        left, top = (width - self.crop) // 2, (height - self.crop) // 2
+        high, wide = self.cover
+        scale = max(wide / image.width, high / image.height)
+        width, height = max(wide, round(image.width * scale)), max(high, round(image.height * scale))
+        left, top = (width - self.width) // 2, (height - self.height) // 2
         resized = image.resize((width, height), Image.Resampling.BILINEAR)
-        return resized.crop((left, top, left + self.crop, top + self.crop))
+        return resized.crop((left, top, left + self.width, top + self.height))
 
 
 @dataset(
@@ -80,21 +95,39 @@ class ResizeAndCrop:
     summary="ImageNet-1k from a local copy",
     root=Root(requirement=_FOLDERS, folders=("train", "val")),
     normalize=IMAGENET,
+    outlines=True,
+    files=True,
 )
-def imagenet(root: Path | None) -> Parts:
-    """ImageNet-1k from disk at 224×224 px; its public validation images are the test split."""
+def imagenet(root: Path | None, wishes: Wishes) -> Outline:
+    """ImageNet-1k from disk, at 224×224 px where nothing is said; its public validation images are the test split."""
     if root is None:
         raise RequestError(f"imagenet needs data.root, {_IMAGENET}", field="data.root")
     if not root.is_dir():
         raise RequestError(f"there is no folder {root}; data.root for imagenet is {_IMAGENET}", field="data.root")
-    classes = folder.class_folders(root, "train")
-    shape = ResizeAndCrop()
-    train, test = (folder.on_disk(*folder.listing(root, name, classes), shape) for name in ("train", "val"))
+    missing = next((name for name in ("train", "val") if not (root / name).is_dir()), None)
+    if missing is not None:
+        raise RequestError(f"image folder {root} has no {missing}/ in it; data.root for imagenet is {_IMAGENET}")
+    left_out = LeftOut()
+    classes = folder.find_classes(root / "train", left_out)
+    listings = {
+        split: folder.list_part(split, root / name, classes, left_out)
+        for split, name in (("train", "train"), ("test", "val"))
+    }
+    size = sizing.choose(Counter({(224, 224): 1}), wishes.sizing).size
+    shape = ResizeAndCrop(*size)
     notes = (
         "test split: ImageNet's validation images",
-        f"images are resized to {shape.side} px and cropped to {shape.crop}×{shape.crop}",
+        f"images are resized to cover {dimensions(shape.cover)} px and cropped to {dimensions(size)}",
+        *left_out.notes(),
+        *folder.class_notes(classes, listings),
     )
-    return Parts(train, None, test, classes, (shape.crop, shape.crop), notes)
+
+    def read() -> Parts:
+        train, test = (on_disk(listings[name], shape) for name in ("train", "test"))
+        return Parts(train, None, test, classes, size, notes, shape.cover)
+
+    counts = {name: len(listing.files) for name, listing in listings.items()}
+    return Outline(len(classes), size, read, counts, notes)
 
 
 def _cifar(kind: type[datasets.CIFAR10], root: Path | None) -> Parts:

@@ -60,14 +60,15 @@ class Split:
 
 @dataclass(frozen=True)
 class Parts:
-    """A dataset as its source gives it; `val` is None where the source has none."""
+    """A dataset as its source gives it; `val` and `test` are None where the source has none."""
 
     train: Split
     val: Split | None
-    test: Split
+    test: Split | None
     classes: tuple[str, ...]
     image: tuple[int, int]  # height, width
     notes: tuple[str, ...] = ()
+    cover: tuple[int, int] | None = None  # as that of `Data`; None: the size of `image`
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,9 @@ class Data:
     flip: bool  # may a training image be mirrored?
     crop: int  # px of padding that a training image's random crop has on each side
     notes: tuple[str, ...]  # what was decided on the way
+    # Height and width that an image of another size is resized to cover, before the centre of the size of `image` is
+    # cut out; None: of `image` itself.
+    cover: tuple[int, int] | None = None
 
 
 def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:

@@ -10,6 +10,7 @@ from engine.data import clutter
 from engine.data.clutter import Difficulty
 from engine.data.load import load
 from engine.data.split import Split
+from engine.errors import WorkError
 from engine.spec import catalog
 from engine.spec.run import DataSpec
 
@@ -30,6 +31,21 @@ def test_it_is_6000_and_1000_images_as_the_catalogue_says() -> None:
     assert images(data.train).dtype == torch.uint8
     assert (data.flip, data.crop) == (False, 2)
     assert data.train.labels.bincount().min() > 450
+
+
+def test_the_originals_are_those_that_scikit_learn_loads() -> None:
+    from sklearn.datasets import load_digits  # a second, which no other test needs
+
+    reference = load_digits()
+    scans, labels = clutter._scans()
+    assert np.array_equal(scans, reference.images) and scans.dtype == reference.images.dtype
+    assert np.array_equal(labels, reference.target)
+
+
+def test_without_scikit_learns_file_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clutter.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(WorkError, match=r"digits cannot be read from sklearn.*No such file.*; install it anew"):
+        clutter._scans()
 
 
 def test_the_same_seed_makes_the_same_images_and_another_seed_others() -> None:

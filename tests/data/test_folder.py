@@ -101,7 +101,7 @@ def test_an_image_that_vanishes_while_it_is_read_is_one_sentence(root: Path, mon
 def test_missing_parts_are_named(root: Path) -> None:
     assert "there is no image folder" in refusal(root / "nowhere")
     (root / "test").rename(root / "tset")
-    assert "has no test/ in it" in refusal(root)
+    assert "1 folder beside the splits not read: tset" in read(root).notes
     (root / "train").rename(root / "niart")
     assert "has no train/ in it" in refusal(root)
 
@@ -121,7 +121,7 @@ def test_class_folders_must_agree(root: Path) -> None:
     assert "has a folder 'cow', which is no class of train/" in refusal(root)
     write(root / "train" / "cow" / "0.png")
     write(root / "train" / "owl" / "0.png")
-    assert "test has no folder 'owl', a class of train/" in refusal(root)
+    assert "test has no image of 1 class: owl" in read(root).notes
 
 
 @pytest.mark.parametrize("part", ["header", "body"])

@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from engine.data import folder
-from engine.data.folder import Resize, pixels
+from engine.data.images import listing
+from engine.data.images import pixels as image_pixels
+from engine.data.images.listing import Listing
+from engine.data.images.pixels import pixels
+from engine.data.images.reading import on_disk
+from engine.data.images.sizing import Fit
 from engine.errors import WorkError
 from tests.data.test_folder import read, refusal, root  # noqa: F401 - a fixture
 
@@ -42,7 +46,7 @@ def test_pipes_devices_and_links_to_nothing_are_left_out(root: Path) -> None:  #
 
 def test_a_pipe_that_takes_an_image_s_place_is_refused_without_waiting(root: Path) -> None:  # noqa: F811
     file = root / "train" / "cat" / "0.png"
-    split = folder.on_disk([file], [0], Resize(8, 10))
+    split = on_disk(Listing([file], [0], [str(file)]), Fit(8, 10))
     file.unlink()
     os.mkfifo(file)
     assert split.disk is not None
@@ -78,15 +82,19 @@ def test_a_folder_that_may_not_be_looked_into_is_refused(
     root: Path,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(_: Path) -> None:
-        raise PermissionError(13, "Permission denied")
+    scan = os.scandir
 
-    monkeypatch.setattr(Path, "iterdir", refuse)
+    def refuse(path: Path) -> object:
+        if path == root / "train":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(listing.os, "scandir", refuse)
     assert f"cannot look into {root / 'train'}: Permission denied" in refusal(root)
 
 
 def test_large_images_are_read_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(folder, "_LARGE", 100)
+    monkeypatch.setattr(image_pixels, "_LARGE", 100)
     Image.new("RGB", (11, 11)).save(tmp_path / "large.png")
     at_once: list[int] = [0]
     most: list[int] = []

@@ -83,7 +83,10 @@ WRONG: dict[str, tuple[Arrays, str]] = {
     "val without labels": (arrays(val_images=np.zeros((1, 8, 8), np.uint8)), "lacks val_labels"),
     "object images": (arrays(train_images=OBJECTS), "train_images is an array of objects"),
     "object labels": (arrays(train_labels=OBJECTS), "train_labels is an array of objects"),
-    "float images": (arrays(train_images=np.zeros((12, 8, 8, 3))), "train_images is of float64"),
+    "float images": (
+        arrays(train_images=np.full((12, 8, 8, 3), 255.0)),
+        "train_images has pixels that are floats from 255 to 255",
+    ),
     "float labels": (arrays(test_labels=np.zeros(4)), "test_labels is of float64"),
     "text labels": (arrays(test_labels=np.array(list("abba"))), "test_labels is of <U1"),
     "flat images": (arrays(test_images=np.zeros((4, 64), np.uint8)), "test_images has shape 4×64"),
@@ -96,7 +99,7 @@ WRONG: dict[str, tuple[Arrays, str]] = {
         arrays(test_labels=np.array([0, 1, 2**64 - 1, 0], np.uint64)),
         "test_labels goes up to 18446744073709551615",
     ),
-    "not from zero": (arrays(train_labels=np.arange(12) + 100), "train_labels goes up to 111 in 12 images"),
+    "not from zero": (arrays(train_labels=np.arange(12) + 100), "train_labels holds 100 to 111"),
     "empty": (arrays(test_images=np.zeros((0, 8, 8), np.uint8), test_labels=np.zeros(0, int)), "test_images is empty"),
     "sizes differ": (
         arrays(test_images=np.zeros((4, 9, 8, 3), np.uint8)),

@@ -194,7 +194,7 @@ BOMBS: dict[str, tuple[str, str, tuple[int, ...], str]] = {
     "text labels": ("train_labels", "<U4", (SIZE // 16,), "train_labels is of <U4"),
     "one label": ("train_labels", f"<U{SIZE >> 2}", (1,), "train_labels is of <U31457280"),
     "images": ("test_images", "|u1", (4, SIZE // 12, 1, 3), "which is no archive of images"),
-    "float images": ("test_images", "<f4", (4, SIZE // 48, 1, 3), "test_images is of float32"),
+    "float images": ("test_images", "<f4", (4, SIZE // 48, 1, 3), "which is no archive of images"),
 }
 
 
