@@ -3,6 +3,8 @@
 prune    a smaller copy of any convolutional network, checked against the original
 sheet    its layers, interchangeable channels and removable blocks, as arithmetic on them needs it
 apply    the cuts of a plan, made to another copy of the network
+load     a pruned network from the safetensors file that carries its plan
+plan_of  that plan: which network, for which images and classes, and what was cut
 export   a network as an ONNX file that old runtimes read
 runs     every measured point of a results folder as a table
 
@@ -19,13 +21,16 @@ if TYPE_CHECKING:
     from engine.interface.prune import prune
     from engine.interface.pruned import PrunedModel
     from engine.interface.runs import runs
+    from engine.interface.saved import load, plan_of
 
-__all__ = ["PrunedModel", "apply", "export", "prune", "runs", "sheet"]
+__all__ = ["PrunedModel", "apply", "export", "load", "plan_of", "prune", "runs", "sheet"]
 
 _HOMES = {
     "PrunedModel": "engine.interface.pruned",
     "apply": "engine.interface.networks",
     "export": "engine.interface.networks",
+    "load": "engine.interface.saved",
+    "plan_of": "engine.interface.saved",
     "prune": "engine.interface.prune",
     "runs": "engine.interface.runs",
     "sheet": "engine.interface.networks",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
+from scipy.special import bdtrc, stdtrit
 
 # The samples that a percentile of latencies needs; the numbers are MLPerf's.
 MIN_N_P90 = 64
@@ -55,6 +55,18 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     t = float(stdtrit(x.size - 1, 0.5 + confidence / 2))
     half = t * float(x.std(ddof=1)) / float(np.sqrt(x.size))
     return Interval(mean, mean - half, mean + half, int(x.size))
+
+
+def is_near_chance(correct: int, total: int, chance: float, confidence: float = 0.95) -> bool:
+    """Whether `correct` of `total` may come of guessing that is right with probability `chance`.
+
+    So it is when guessing does as well or better in more than half of what `confidence` leaves: the upper end of the
+    two-sided binomial interval. Anything below that is near chance, too.
+    """
+    if not 0 <= correct <= total or not total or not 0 < chance <= 1:
+        raise ValueError(f"{correct} of {total} with a chance of {chance} is no count of guesses")
+    at_least = 1.0 if correct == 0 else float(bdtrc(correct - 1, total, chance))
+    return at_least > (1 - confidence) / 2
 
 
 def percentiles(milliseconds: Sequence[float]) -> tuple[float, float | None, float | None]:

@@ -1,5 +1,8 @@
 """What somebody else wrote, a board, a server or whoever made a results folder, made fit for a screen."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 _MOST_LAST = 1 << 16  # characters at the end of an output among which its last line is looked for
 
 
@@ -18,3 +21,30 @@ def one_line(text: str, most: int) -> str:
     """The whole on one line, cut to `most` characters with an ellipsis."""
     line = " ".join(printable(" ".join(text[: 4 * most].split()), most + 1).split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """For each name the shortest that tells it from the others: of `folder:PATH` as much of the path's end as it takes.
+
+    A name without a path is its own short name.
+    """
+    whole = dict.fromkeys(names)
+    short: dict[str, str] = {}
+    depth, unclear = 1, list(whole)
+    while unclear:
+        tried = {name: _end_of_path(name, depth) for name in whole}
+        holders = Counter(tried.values())
+        clear = [name for name in unclear if holders[tried[name]] == 1 or tried[name] == name]
+        short |= {name: tried[name] for name in clear}
+        unclear = [name for name in unclear if name not in short]
+        depth += 1
+    return short
+
+
+def _end_of_path(name: str, parts: int) -> str:
+    """The last so many parts of the path in a name, after its kind; the name where it has no more, or no path."""
+    kind, colon, path = name.partition(":")
+    pieces = path.rstrip("/").split("/")
+    if not colon or parts >= len(pieces):
+        return name
+    return f"{kind}:{'/'.join(pieces[-parts:])}"

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import tomli_w
 
@@ -23,6 +24,7 @@ from engine.texts import printable
 _MOST_BYTES = files.MIB // 4  # of the file: over a thousand boards
 _MOST_LINE = 2048  # bytes: reading a key of many parts takes the square of their number
 _MOST_JUMP = 1024  # characters
+_SCHEME = "ssh://"
 
 _NAME = re.compile(DEVICE_NAME)
 _USER = re.compile(r"[A-Za-z0-9_.][A-Za-z0-9_.@+-]{0,63}")
@@ -90,15 +92,22 @@ class Board:
 
 
 def parse(name: str, target: str, jump: str | None = None) -> Board:
-    """The board at `target`, a text `[user@]host[:port]`; RequestError when that is no address."""
+    """The board at `target`, a text as `parse_address` takes it; RequestError when that is no address."""
     address = parse_address(target)
     return Board(name, address.host, address.user, address.port, jump or None)
 
 
 def parse_address(text: str) -> Address:
-    """The address in `[user@]host[:port]`; the host may be an alias of ~/.ssh/config, IPv6 comes in brackets."""
-    before, at, place = text.rpartition("@")
+    """The address in `[user@]host[:port]`, or in `ssh://` before the same; the host may be an alias of ~/.ssh/config.
+
+    IPv6 comes in brackets; a link-local address with its interface, which no port can follow, may do without them.
+    """
+    before, at, place = _without_scheme(text).rpartition("@")
     user = before if at else None
+    if ":" in before:
+        raise RequestError("an address holds no password; give [user@]host[:port] alone")
+    if "%" in place and _is_ipv6(place):
+        return Address(place, user)
     if place.startswith("["):
         host, bracket, rest = place[1:].partition("]")
         if not bracket or not _is_ipv6(host) or (rest and not rest.startswith(":")):
@@ -109,6 +118,14 @@ def parse_address(text: str) -> Address:
         if ":" in port:
             raise RequestError(f"{quote(text)} is no address: [user@]host[:port] is allowed, IPv6 in brackets")
     return Address(host, user, _port(port) if colon else None)
+
+
+def _without_scheme(text: str) -> str:
+    """The rest of an `ssh://` URL, in which the % before an interface is %25 (RFC 6874); other texts as they are."""
+    if not text.lower().startswith(_SCHEME):
+        return text
+    place = text[len(_SCHEME) :].removesuffix("/")
+    return unquote(place) if re.search("%25", place) else place
 
 
 def parse_jumps(jump: str) -> list[Address]:

@@ -5,13 +5,14 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from engine.errors import WorkError
 
 LONGEST_SENTENCE = 1000
+_outputs: list[TextIO] = []  # where answers go while stdout is turned away
 
 
 def complain(sentence: str, as_json: bool, code: int) -> int:
@@ -32,6 +33,20 @@ def describe_bug(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(last.filename).name}:{last.lineno}"
     return f"this should not have happened, please report it: {type(error).__name__} in {where}: {error}"
+
+
+@contextmanager
+def answers_only(as_json: bool) -> Iterator[None]:
+    """With --json only answers reach stdout: what the user's own code or a library prints goes to stderr."""
+    if not as_json:
+        yield
+        return
+    _outputs.append(sys.stdout)
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _outputs.pop()
 
 
 def answer(document: Any, as_json: bool, show: Callable[[Any], None]) -> None:
@@ -57,10 +72,12 @@ def _dumps(document: Any) -> str:
 def _reader() -> Iterator[None]:
     """What is printed inside reaches whoever reads it; a reader that has closed its end is fine."""
     try:
-        yield
-        sys.stdout.flush()
+        with redirect_stdout(_outputs[-1] if _outputs else sys.stdout):
+            yield
+            sys.stdout.flush()
     except OSError as error:
         # What could not be written would be tried again when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        output = _outputs[-1] if _outputs else sys.stdout
+        os.dup2(os.open(os.devnull, os.O_WRONLY), output.fileno())
         if not isinstance(error, BrokenPipeError):
             raise WorkError(f"the answer could not be written: {error.strerror or error}") from None

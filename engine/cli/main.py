@@ -3,18 +3,21 @@
 import io
 import sys
 import warnings
+from functools import cache
 
 import typer
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from engine.cli.commands import app as dashboard
-from engine.cli.commands import catalog, device, doctor, runs, steps
-from engine.cli.console import complain, describe_bug
+from engine.cli.commands import catalog, device, doctor, networks, runs, steps
+from engine.cli.console import answers_only, complain, describe_bug
 from engine.errors import RequestError, WorkError
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
 for commands in (dashboard, catalog, runs, steps, doctor):
     app.add_typer(commands.app)
+app.add_typer(networks.app, name="models")
 app.add_typer(device.app, name="device")
 
 
@@ -26,10 +29,10 @@ def main(arguments: list[str]) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show × shows ?, and goes on
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), answers_only(as_json):
             if not sys.warnoptions:
                 warnings.simplefilter("ignore")  # libraries' advice to programmers; python -W shows it
-            code = app(arguments, prog_name="espalier", standalone_mode=False)
+            code = _command()(arguments, prog_name="espalier", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except (RequestError, WorkError) as error:
         return complain(str(error), as_json, error.exit_code)
@@ -44,6 +47,12 @@ def main(arguments: list[str]) -> int:
         return complain(f"{where}{error.strerror or error}", as_json, WorkError.exit_code)
     except Exception as error:
         return complain(describe_bug(error), as_json, WorkError.exit_code)
+
+
+@cache
+def _command() -> TyperGroup:
+    """What the commands declare, worked out once: it takes longer than most of them."""
+    return typer.main.get_group(app)
 
 
 def console() -> None:

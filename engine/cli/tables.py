@@ -3,20 +3,41 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.cli.printing import table_of, write
+from engine.cli.printing import table_of, write, write_notes
+from engine.storage.records import remarks
 from engine.storage.records.event import Attempts
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point
 from engine.storage.records.status import Status
+from engine.texts import short_names
 from engine.units import si
 
 
 def models(entries: Sequence[Mapping[str, Any]]) -> None:
     table = table_of("model", "input", ">params", ">MACs", ">removable blocks")
     for m in entries:
+        if "error" in m:
+            table.add_row(m["name"], "cannot be built", "", "", "")
+            continue
         removable = sum(block["removable"] for block in m["blocks"])
         size = "×".join(map(str, m["input"]))
         table.add_row(m["name"], size, si(m["params"]), si(m["macs"]), f"{removable} of {len(m['blocks'])}")
+    write(table)
+
+
+def network(entry: Mapping[str, Any]) -> None:
+    size = "×".join(map(str, entry["input"]))
+    write(f"{entry['name']}: {si(entry['params'])} params, {si(entry['macs'])} MACs at {size}, from {entry['path']}")
+
+
+def removed_network(entry: Mapping[str, Any]) -> None:
+    write(f"{entry['name']} is off your list; its file and its runs stay")
+
+
+def timm_models(entries: Sequence[Mapping[str, Any]]) -> None:
+    table = table_of("model", "file of timm")
+    for m in entries:
+        table.add_row(m["name"], m["family"])
     write(table)
 
 
@@ -64,11 +85,14 @@ def run(document: Mapping[str, Any]) -> None:
     status, spec = Status.from_json(document["status"]), document["spec"]
     write(f"{document['run_id']}  {status.state}  {status.message}")
     write(f"{spec['model']} on {spec['data']['name']}, {spec['criterion']}, {spec['order']}, seed {spec['seed']}")
+    write_notes(document.get("notes", ()))
     if not document["points"]:
         return
     columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", ">top-1", ">p50 ms", ">blocks out", "")
     table = table_of(*columns)
-    for point in map(Point.from_json, document["points"]):
+    points = [Point.from_json(point) for point in document["points"]]
+    for point in points:
+        at_chance = remarks.is_at_chance(point)
         table.add_row(
             str(point.point),
             _step_label(point),
@@ -78,13 +102,30 @@ def run(document: Mapping[str, Any]) -> None:
             si(point.params),
             f"{point.got.params:.3f}×",
             f"{point.top1:.1%}",
-            f"{point.latency[0].p50_ms:.3f}" if point.latency else "",
+            _p50(point, points[0]),
             str(len(point.blocks_removed)),
-            " ".join(filter(None, ("final" if point.final else "", point.note))),
+            " ".join(
+                filter(None, ("final" if point.final else "", remarks.NEAR_CHANCE if at_chance else "", point.note))
+            ),
+            style="red" if at_chance else None,
         )
     write(table)
     for record in map(Attempts.from_json, document.get("attempts", ())):
         _attempts(record)
+
+
+def _p50(point: Point, baseline: Point) -> str:
+    """The point's time, and how often the baseline's it is where that is less."""
+    if not point.latency:
+        return ""
+    ratio = remarks.slowdown(point, baseline)
+    return f"{point.latency[0].p50_ms:.3f}" + ("" if ratio is None else f", {ratio:.2f}× baseline")
+
+
+def decisions(document: Mapping[str, Any]) -> None:
+    structure = document["summary"]
+    write_notes(document.get("notes", ()))
+    write(f"{structure['model']}: {si(structure['params'])} params, {si(structure['macs'])} MACs")
 
 
 def _step_label(point: Point) -> str:
@@ -118,10 +159,9 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> None:
         write("no runs yet; `espalier submit` starts one")
         return
     table = table_of("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
+    names = short_names(r["data"] for r in entries if r["data"])
     for r in entries:
-        name = r["data"] or ""
-        data = name if len(name) <= 16 else "…" + name[-15:]
-        settings = (r["model"], data, r["criterion"], r["order"], r["seed"])
+        settings = (r["model"], names.get(r["data"], ""), r["criterion"], r["order"], r["seed"])
         table.add_row(r["run_id"], r["state"], f"{100 * r['progress']:.0f}", *settings)
     write(table)
 
@@ -160,6 +200,7 @@ def index_size(document: Mapping[str, Any]) -> None:
 
 def output_file(document: Mapping[str, Any]) -> None:
     write(f"{document['out']}: {document['bytes']:,} bytes")
+    write_notes(document.get("notes", ()))
 
 
 def latency(document: Mapping[str, Any]) -> None:
@@ -168,3 +209,4 @@ def latency(document: Mapping[str, Any]) -> None:
     tail = "".join(f", {name} {value:.3f} ms" for name, value in percentiles if value is not None)
     threads = "1 thread" if record.threads == 1 else f"{record.threads} threads"
     write(f"p50 {record.p50_ms:.3f} ms{tail}  ({record.provider}, {threads}, batch {record.batch}, n = {record.n})")
+    write_notes(document.get("notes", ()))

@@ -3,6 +3,8 @@
 import copy
 import io
 import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +30,25 @@ _TRACED_BATCH, _CHECKED_BATCH = 2, 3  # different, so that a batch size frozen i
 STANDARD = ("", "ai.onnx")  # the two names of ONNX's own operators
 
 
-def export(module: nn.Module, image: tuple[int, int, int], path: Path, opset: int = OPSET) -> None:
+def export(
+    module: nn.Module,
+    image: tuple[int, int, int],
+    path: Path,
+    opset: int = OPSET,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Writes `module` in evaluation mode: `input` N×C×H×W float32, `logits` N×classes, N free, weights inside.
 
+    `metadata` goes in as it is, key by key (`ModelCard.to_text`).
     The file appears only after `verify` accepted it; `module` is not changed. Raises WorkError when the network
     cannot be written at this opset or image size.
     """
     plain = copy.deepcopy(module).cpu().float().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    written = _without_aliases(_serialized(with_exportable_pools(plain), image, opset))
+    model = onnx.load_from_string(_serialized(with_exportable_pools(plain), image, opset))
+    _resolve_aliases(model)
+    onnx.helper.set_model_props(model, dict(metadata or {}))
     with atomic_write(path) as part:
-        part.write_bytes(written)
+        part.write_bytes(model.SerializeToString())
         verify(plain, image, part, opset)
 
 
@@ -88,30 +99,37 @@ def check_versions(path: Path, opset: int = OPSET) -> onnx.ModelProto:
     return model
 
 
-def _without_aliases(written: bytes) -> bytes:
-    """Every use of stored values reads them directly.
+def _resolve_aliases(model: onnx.ModelProto) -> None:
+    """Makes every use of stored values read them directly.
 
     The exporter stores equal vectors once, as the biases of a fresh network are, and hands them on through Identity;
     TensorRT before 8.5 then takes a convolution's bias for computed, and refuses it.
     """
-    model = onnx.load_from_string(written)
     stored = {tensor.name for tensor in model.graph.initializer}
     aliases = {n.output[0]: n.input[0] for n in model.graph.node if n.op_type == "Identity" and n.input[0] in stored}
-    if not aliases:
-        return written
     kept = [node for node in model.graph.node if node.output[0] not in aliases]
     for node in kept:
         node.input[:] = [aliases.get(name, name) for name in node.input]
     del model.graph.node[:]
     model.graph.node.extend(kept)
-    return bytes(model.SerializeToString())
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """The exporter prints the whole graph on standard output where it fails, whatever its log is set to."""
+    log = torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = log
 
 
 def _serialized(module: nn.Module, image: tuple[int, int, int], opset: int) -> bytes:
     buffer = io.BytesIO()
     free = {INPUT: {0: "N"}, OUTPUT: {0: "N"}}
     example = torch.zeros(_TRACED_BATCH, *image)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _quiet_exporter():
         # Only this exporter writes opset 13; the newer one writes 18 whatever is asked for.
         warnings.simplefilter("ignore", DeprecationWarning)
         # What the tracer cannot follow shows in `verify`, which runs another input and batch size.

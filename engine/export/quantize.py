@@ -54,13 +54,14 @@ def quantize(source: Path, target: Path, images: Iterable[Images]) -> None:
     `images` are normalised batches, N×3×H×W, that set the range of every tensor of activations (its least and largest
     value). Weights are symmetric int8, activations uint8 with a zero point: of what ONNX Runtime offers on a CPU only
     that is faster than float32 (symmetric int8 activations took 2.8 times as long on ResNet-56). A Jetson TX2 has no
-    8 bit arithmetic, so these files are for CPUs. Like `source`, the file needs opset 13 alone and holds everything. It
-    appears only when ONNX Runtime gave finite outputs with it.
+    8 bit arithmetic, so these files are for CPUs. Like `source`, the file needs opset 13 alone and holds everything,
+    the same metadata, too. It appears only when ONNX Runtime gave finite outputs with it.
 
     Raises WorkError when `source` is of another opset, there are no images, a value is not finite, or the result
     would need operators beside ONNX's own.
     """
-    _check_finite(check_versions(source).graph.initializer)
+    original = check_versions(source)
+    _check_finite(original.graph.initializer)
     with tempfile.TemporaryDirectory(prefix="espalier-int8-") as scratch, atomic_write(target) as part:
         prepared, raw = Path(scratch) / "prepared.onnx", Path(scratch) / "int8.onnx"
         reader = _Reader(_run(source, images))  # calibration ignores what is not a number: here it ends the work
@@ -73,6 +74,7 @@ def quantize(source: Path, target: Path, images: Iterable[Images]) -> None:
                 raise WorkError(f"this network cannot be quantised: {first_line(error)}") from None
         model = onnx.load(str(raw))
         _keep_standard_opset(model)
+        onnx.helper.set_model_props(model, {entry.key: entry.value for entry in original.metadata_props})
         _check_finite(_scales(model))
         part.write_bytes(model.SerializeToString())
         check_versions(part)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from engine.errors import RequestError
+from engine.zoo.build import simplify
 
 _SAMPLE_IMAGES = 2  # images
 
@@ -36,8 +37,8 @@ class ModuleState:
         """`module`, a cut copy, as the original stood; what took the place of a removed block stands as it did."""
         for name, part in module.named_modules():
             part.training = self.training[name]
-        for name, parameter in module.named_parameters():
-            parameter.requires_grad_(self.requires_grad[name])
+        for name, parameter in module.named_parameters():  # a plain weight that was made of several trains
+            parameter.requires_grad_(self.requires_grad.get(name, True))
         return module.to(self.device)
 
 
@@ -51,6 +52,7 @@ def working_copy(model: nn.Module, image: tuple[int, int, int]) -> nn.Module:
     if not any(isinstance(part, nn.Conv2d | nn.Linear) for part in model.modules()):
         raise RequestError(f"{type(model).__name__} has no convolution or linear layer, so there is nothing to prune")
     clone = copy.deepcopy(model).cpu().eval()
+    simplify(clone)
     kinds = {str(p.dtype).removeprefix("torch.") for p in clone.parameters() if p.is_floating_point()}
     if kinds - {"float32"}:
         raise RequestError(f"the model holds {min(kinds - {'float32'})} numbers; call .float() on it first")

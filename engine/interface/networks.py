@@ -1,5 +1,6 @@
 """Single steps for a module that somebody else wrote: its summary, a plan replayed on it, and its ONNX file."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
@@ -9,10 +10,11 @@ from engine.export import onnx
 from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
 from engine.interface import settings
-from engine.interface.foreign import ModuleState, working_copy
+from engine.interface.foreign import ModuleState, output_of, working_copy
 from engine.storage.atomic import behind_links, prepare_folder
 from engine.surgery import plan as plans
 from engine.surgery import serialization
+from engine.surgery.model_card import Triple
 from engine.surgery.plan import Plan
 
 
@@ -50,11 +52,20 @@ def apply(plan: Plan | str | Path, model: nn.Module) -> nn.Module:
     return ModuleState.of(model).restore(plans.replay(steps, clone))
 
 
-def export(model: nn.Module, path: str | Path, image: tuple[int, int, int] = (3, 224, 224)) -> Path:
+def export(
+    model: nn.Module,
+    path: str | Path,
+    image: tuple[int, int, int] = (3, 224, 224),
+    class_names: Sequence[str] | None = None,
+    mean: Triple | None = None,
+    std: Triple | None = None,
+) -> Path:
     """Write `model` as an ONNX file of opset 13 and return its path; the file appears whole, once it was checked.
 
     `input` is N×C×H×W float32 for `image` = (channels, height, width) in px, `logits` what the model puts out, in
-    evaluation mode, N free. RequestError when `path` is a folder; WorkError when the network cannot be written.
+    evaluation mode, N free. The file's metadata hold `image` and, where they are given, the names of the classes in the
+    order of the logits, and the means and deviations of RGB values in 0..1 that the model was trained with.
+    RequestError when `path` is a folder; WorkError when the network cannot be written.
 
     >>> import engine, tempfile
     >>> from torch import nn
@@ -67,7 +78,10 @@ def export(model: nn.Module, path: str | Path, image: tuple[int, int, int] = (3,
     file = Path(path).expanduser()
     if file.is_dir():
         raise RequestError(f"{file} is a folder; give export the name of a file")
+    clone = working_copy(model, size)
+    classes = output_of(clone, size).shape[-1]
+    card = settings.parse_card(size, classes, class_names=class_names, mean=mean, std=std)
     target = behind_links(file)
     prepare_folder(target.parent)
-    onnx.export(working_copy(model, size), size, target)
+    onnx.export(clone, size, target, metadata=card.to_text())
     return file

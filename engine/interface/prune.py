@@ -1,6 +1,6 @@
 """One-shot pruning of a module that somebody else wrote."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from engine.interface.images import ImageTensor, read_images
 from engine.interface.pruned import PrunedModel
 from engine.interface.settings import PruneSettings
 from engine.prune import depth, solver, width
+from engine.prune.protection import check_rules, protection
 from engine.spec.parts import CountMetric
 from engine.surgery import checked
 from engine.surgery.plan import Plan, Step, channel_step
@@ -41,6 +42,7 @@ def prune(
     scope: Literal["global", "uniform"] = "global",
     round_to: int = 1,
     seed: int = 0,
+    keep_layers: Sequence[str] | None = None,
 ) -> PrunedModel:
     """A smaller copy of `model`, cut in one go and checked against the masked network; `model` itself stays as it is.
 
@@ -61,6 +63,8 @@ def prune(
     scope: "global" ranks all channels together, "uniform" cuts the same share of every layer.
     round_to: widths become multiples of it.
     seed: of the criterion "random".
+    keep_layers: names of layers and blocks that stay as they are, or with "=0.5" behind them keep that share of their
+        channels; "layer1.*" names all that begin so.
 
     RequestError: an operation that no rule knows (by its name), a target out of reach, no removable block, and all that
     cannot be asked for. WorkError: scores that are not finite, or a cut that changes what the network computes.
@@ -87,6 +91,7 @@ def prune(
             "scope": scope,
             "round_to": round_to,
             "seed": seed,
+            "keep_layers": keep_layers,
         }
     )
     clone = working_copy(model, request.image)
@@ -94,6 +99,7 @@ def prune(
     calibration_images = _calibration_images(request, calibration, clone)
     structure = summarize(clone, request.image, type(model).__name__)
     baseline = structure.summary
+    check_rules(baseline, request.keep_layers)
     _check_blocks(baseline, request)
     network = _Network(clone, structure, Plan(baseline.model, baseline.classes, request.image))
     selection = _Selection(request, calibration_images, state.device, Metric(request.metric).of(CostModel(baseline)))
@@ -125,8 +131,10 @@ class _Selection:
         try:
             step = self._step(network.module, network.structure, phase)
         except solver.TargetUnreachable as error:
-            keep, metric, order = self.settings.keep, self.settings.metric, self.settings.order
-            raise error.as_request_error(keep, metric, order, self.baseline) from None
+            asked = self.settings
+            raise error.as_request_error(
+                asked.keep, asked.metric, asked.order, self.baseline, asked.keep_layers
+            ) from None
         if not step.blocks and not step.channels:
             return network
         module, _ = checked.cut(network.module.cpu(), network.structure, step, self._check_images())
@@ -138,15 +146,21 @@ class _Selection:
         shares = solver.split_target(self.baseline, settings.keep, settings.depth_share, settings.order)
         last = phase == settings.phases()[-1]
         calibration = self._calibration(module, structure)
+        stays = protection(structure.summary, settings.keep_layers)
         if phase == "layers":
-            blocks = depth.candidates(structure.summary)
+            blocks = depth.candidates(structure.summary, protected=stays.blocks)
             limit = shares.total if last else shares.layers
             scores = score_blocks(calibration, blocks, settings.criterion)
             floor = 0.0 if last else shares.total
-            return Step(blocks=tuple(depth.select_blocks(structure.summary, scores, metric, limit, not_below=floor)))
+            removed = depth.select_blocks(
+                structure.summary, scores, metric, limit, not_below=floor, protected=stays.blocks
+            )
+            return Step(blocks=tuple(removed))
         limit = shares.total if last else shares.channels
         channels = score_channels(calibration, settings.criterion)
-        dropped = width.select_channels(structure, channels, metric, limit, settings.scope, settings.round_to)
+        dropped = width.select_channels(
+            structure, channels, metric, limit, settings.scope, settings.round_to, stays.least
+        )
         return channel_step(structure.trace, dropped)
 
     def _calibration(self, module: nn.Module, structure: Structure) -> Calibration:
@@ -156,6 +170,7 @@ class _Selection:
             return Calibration(module, structure.trace, _no_batches, torch.device("cpu"), seed)
         images = self.images.to(self.device)
         module.to(self.device).requires_grad_(True)
+        structure.trace.graph.to(self.device)  # the constants of its forward, too
         return Calibration(module, structure.trace, images.calibration_batches, self.device, seed, images)
 
     def _check_images(self) -> Tensor:
@@ -170,9 +185,11 @@ def _no_batches() -> Iterator[tuple[Tensor, Tensor]]:
 
 def _check_blocks(summary: ModelSummary, settings: PruneSettings) -> None:
     """RequestError when blocks are to go and none may."""
-    if "layers" in settings.phases() and not depth.candidates(summary):
+    protected = protection(summary, settings.keep_layers).blocks
+    if "layers" in settings.phases() and not depth.candidates(summary, protected=protected):
+        left = " that keep_layers leaves" if protected else ""
         raise RequestError(
-            f"{summary.model} has no removable block, and the order {settings.order} asks for some; "
+            f"{summary.model} has no removable block{left}, and the order {settings.order} asks for some; "
             "take the order channels"
         )
 

@@ -2,6 +2,7 @@
 
 import shutil
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,8 +13,10 @@ from engine.errors import RequestError
 from engine.export import onnx
 from engine.graph.cost import Cost, CostModel
 from engine.graph.summary import Layer, ModelSummary
+from engine.interface.settings import parse_card
 from engine.storage.atomic import as_work_error
 from engine.surgery import serialization
+from engine.surgery.model_card import Triple
 from engine.surgery.plan import Plan
 from engine.units import si
 
@@ -93,12 +96,19 @@ class PrunedModel:
             )
         return pd.DataFrame(rows).set_index("layer")
 
-    def save(self, folder: str | Path) -> Path:
+    def save(
+        self,
+        folder: str | Path,
+        class_names: Sequence[str] | None = None,
+        mean: Triple | None = None,
+        std: Triple | None = None,
+    ) -> Path:
         """Write plan.json, weights.safetensors and model.onnx into a new or empty `folder`: all of them, or nothing.
 
+        Each says how the network is fed; the names of the classes, in the order of the logits, and the means and
+        deviations of RGB values in 0..1 that it was trained with are said where they are given.
         RequestError when the folder holds something; WorkError when the disk or ONNX refuses. To read it back:
-        `model = engine.apply(folder / "plan.json", Model())`, then
-        `model.load_state_dict(safetensors.torch.load_file(folder / "weights.safetensors"))`.
+        `model = engine.load(folder / "weights.safetensors", Model())`.
 
         >>> import engine, tempfile
         >>> from torch import nn
@@ -108,6 +118,7 @@ class PrunedModel:
         ...     sorted(file.name for file in saved.iterdir())
         ['model.onnx', 'plan.json', 'weights.safetensors']
         """
+        card = parse_card(self.plan.image, self.plan.classes, class_names=class_names, mean=mean, std=std)
         folder = Path(folder).expanduser().absolute()
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise RequestError(f"{folder} exists and is not empty; name a new folder")
@@ -115,8 +126,9 @@ class PrunedModel:
         try:
             with as_work_error(folder):
                 part.mkdir(parents=True)
-            serialization.write(self.module, self.plan, part / "plan.json", part / "weights.safetensors")
-            onnx.export(self.module, self.plan.image, part / "model.onnx")
+            serialization.write(self.module, self.plan, card, part / "plan.json", part / "weights.safetensors")
+            metadata = card.to_text(self.plan.to_json())
+            onnx.export(self.module, self.plan.image, part / "model.onnx", metadata=metadata)
             with as_work_error(folder):
                 part.rename(folder)
         finally:

@@ -8,7 +8,9 @@ from engine.measure import machine
 from engine.pipeline.summaries import summary_of
 from engine.prune.forecast import Forecast, forecast
 from engine.spec import catalog
+from engine.spec.consistency import untrained_head
 from engine.spec.run import DataSpec, RunSpec, check_race
+from engine.zoo.makers import made_for, published_for
 
 _USUAL_VAL_FRACTION = 0.9  # with more, only the images tell whether enough is left to train on
 
@@ -21,8 +23,14 @@ def check(spec: RunSpec, results: Path) -> list[Forecast]:
     if spec.data.val_fraction > _USUAL_VAL_FRACTION:
         from engine.data.load import load
 
-        load(spec.data, spec.seed)
+        load(spec.data, spec.seed, made_for(spec.model))
+    if spec.train.epochs == 0 and spec.weights not in ("none", "hub"):
+        from engine.pipeline.inputs import check_head, load_network
+
+        check_head(spec, load_network(spec, results))
     summary = summary_of(spec.model, spec.weights, spec.data, results)
+    if spec.train.epochs == 0 and spec.weights == "hub" and published_for(spec.model)[1] != summary.classes:
+        raise untrained_head(summary.classes)
     return forecast(summary, spec, read_for(spec.target.latency_table, summary))
 
 

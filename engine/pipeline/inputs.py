@@ -2,17 +2,25 @@
 
 import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from engine.data.load import Data, load
+from engine.errors import concerns
 from engine.latency import table as latency_table
 from engine.measure import machine
+from engine.pipeline import pruned_start
 from engine.pipeline.recorder import Network
+from engine.pipeline.rehearsal import rehearse
 from engine.prune.forecast import forecast
+from engine.spec import catalog
+from engine.spec.consistency import untrained_head
 from engine.spec.run import RunSpec, check_race
+from engine.storage import directories
 from engine.surgery import plan
 from engine.zoo.build import ZooModel, build
+from engine.zoo.makers import made_for
 
 
 @dataclass(frozen=True)
@@ -23,30 +31,71 @@ class RunInputs:
     zoo_model: ZooModel
     network: Network
     device: str
+    points_before: int = 0  # of the runs that led to a pruned baseline; the seeds of what follows depend on it
 
 
-def load_network(spec: RunSpec) -> RunInputs:
-    """Load the data and the baseline that `spec` names; RequestError when they do not fit together."""
+def load_network(spec: RunSpec, results: Path | None = None) -> RunInputs:
+    """Load the data and the baseline that `spec` names; RequestError when they do not fit together.
+
+    RUN:POINT as the weights is looked for in `results`, the user's own folder by default.
+    """
     device = machine.resolve_device(spec.device)
     torch.backends.cudnn.allow_tf32 = False  # counts and scores in full float32; training has its own precision
-    data = load(spec.data, spec.seed)
-    zoo_model = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)
-    if zoo_model.normalize and spec.data.normalize is None:
-        mean, std = zoo_model.normalize
-        data = dataclasses.replace(data, mean=mean, std=std)
-    network = Network(zoo_model.module, plan.Plan(zoo_model.name, len(data.classes), data.image))
-    return RunInputs(data, zoo_model, network, device)
+    data = load(spec.data, spec.seed, made_for(spec.model))
+    zoo_model, whole_plan, points_before = _baseline(spec, data, results or directories.results())
+    data = as_trained(spec, data, zoo_model)
+    return RunInputs(data, zoo_model, Network(zoo_model.module, whole_plan), device, points_before)
 
 
-def prepare(spec: RunSpec) -> RunInputs:
+def as_trained(spec: RunSpec, data: Data, zoo_model: ZooModel) -> Data:
+    """The data, normalised as the weights were trained where they say so and the request does not."""
+    if zoo_model.normalize is None or spec.data.normalize is not None:
+        return data
+    mean, std = zoo_model.normalize
+    return dataclasses.replace(data, mean=mean, std=std)
+
+
+def _baseline(spec: RunSpec, data: Data, results: Path) -> tuple[ZooModel, plan.Plan, int]:
+    """The network, the plan that leads to it, and how many points were measured on the way."""
+    with concerns("weights"):
+        start = pruned_start.find(spec.weights, results)
+    if start is None:
+        zoo_model = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)
+        return zoo_model, plan.Plan(zoo_model.name, len(data.classes), data.image), 0
+    with concerns("weights"):
+        zoo_model, whole_plan = pruned_start.load(start, spec.model, len(data.classes), data.image, spec.seed)
+    return zoo_model, whole_plan, start.points_before
+
+
+def prepare(spec: RunSpec, results: Path | None = None) -> RunInputs:
     """`load_network`, and RequestError when the request cannot be met: before anything is written or trained.
 
     A target in latency is checked beforehand only where the request names a table.
     """
-    inputs = load_network(spec)
+    inputs = load_network(spec, results)
+    check_head(spec, inputs)
+    with concerns("model"):
+        check_strange_network(spec, inputs)
     summary = inputs.network.structure.summary
     table = latency_table.read_for(spec.target.latency_table, summary)
     forecast(summary, spec, table)
     if spec.attempt.race:
         check_race(len(inputs.data.val))
     return inputs
+
+
+def check_strange_network(spec: RunSpec, inputs: RunInputs) -> None:
+    """RequestError when what a run will do to a network fails on this one; those of the catalogue are held by tests."""
+    if spec.model not in catalog.MODELS:
+        rehearse(inputs.network.module, inputs.network.structure, blocks="layers" in spec.phases())
+
+
+def check_head(spec: RunSpec, inputs: RunInputs) -> None:
+    """RequestError when a head that nobody has trained would be pruned as it is."""
+    if has_new_head(spec, inputs.zoo_model) and spec.train.epochs == 0:
+        raise untrained_head(len(inputs.data.classes))
+
+
+def has_new_head(spec: RunSpec, zoo_model: ZooModel) -> bool:
+    """Whether weights were asked for, and their head does not fit the data."""
+    return spec.weights != "none" and not zoo_model.pretrained

@@ -24,6 +24,7 @@ from engine.storage.records import event
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point, Reached, Requested, Stage
 from engine.surgery import serialization
+from engine.surgery.model_card import ModelCard
 from engine.surgery.plan import Plan
 from engine.train.evaluate import Evaluation, evaluate
 from engine.train.fit import EpochResult
@@ -80,10 +81,28 @@ class Standing:
 StandingRule = Callable[[Network, float], Standing]  # of a new network and its validation accuracy
 
 
+@dataclass(frozen=True)
+class Before:
+    """What led to a baseline that is pruned already: how many cuts, and how many points of other runs."""
+
+    cuts: int = 0
+    points: int = 0
+
+
 class Recorder:
     """Runs each step at most once: a step whose point is in the folder is read back, not done again."""
 
-    def __init__(self, spec: RunSpec, folder: Run, data: Data, device: str, metric: Metric, units: float) -> None:
+    def __init__(
+        self,
+        spec: RunSpec,
+        folder: Run,
+        data: Data,
+        device: str,
+        metric: Metric,
+        units: float,
+        before: Before = Before(),
+    ) -> None:
+        self.before = before
         self.spec, self.folder, self.data, self.device, self.metric = spec, folder, data, device, metric
         self._points = folder.points()
         self._baseline_cost: Cost | None = None  # known once the baseline's step is behind
@@ -175,15 +194,15 @@ class Recorder:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
         self.report(key, "measuring")
         _restore_form(network.module)
-        serialization.write(
-            network.module, network.plan, self.folder.model_file(number, "plan.json"), self._weights(number)
-        )
+        card = self._card(number)
+        plan_file = self.folder.model_file(number, "plan.json")
+        serialization.write(network.module, network.plan, card, plan_file, self._weights(number))
         file = self.folder.model_file(number, "onnx")
         if key.stage == "quantized":
             exact = next(point.point for point in self._points if point.final and point.keep == key.keep)
             quantize.quantize_on_data(self.folder.model_file(exact, "onnx"), file, self.data)
         else:
-            onnx.export(network.module, self.data.image, file)
+            onnx.export(network.module, self.data.image, file, metadata=card.to_text(network.plan.to_json()))
         point = self._measure(key, number, network, standing)
         _restore_form(network.module)
         self.folder.append_point(point)
@@ -192,6 +211,10 @@ class Recorder:
         self.folder.append_event(
             event.PointEvent(point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point.top1)
         )
+
+    def _card(self, number: int) -> ModelCard:
+        data = self.data
+        return ModelCard(data.image, data.mean, data.std, data.classes, self.folder.id, number)
 
     def _measure(self, key: StepKey, number: int, network: Network, standing: Standing | StandingRule) -> Point:
         counts = self._counts(network)
@@ -218,7 +241,7 @@ class Recorder:
             macs=counts.macs,
             bytes=quantize.stored_bytes(file) if key.stage == "quantized" else counts.bytes,
             asked=None if key.stage == "baseline" else Requested(metric=metric, keep=key.keep),
-            blocks_removed=tuple(block for step in network.plan.steps for block in step.blocks),
+            blocks_removed=tuple(block for step in network.plan.steps[self.before.cuts :] for block in step.blocks),
             widths=self._widths(network.structure),
             latency=(timed,),
             seconds=round(time.monotonic() - self._started, 2),
@@ -229,7 +252,14 @@ class Recorder:
             trajectory=place.trajectory,
             place=place.place,
             passed=place.passed,
+            chance=self._chance,
         )
+
+    @cached_property
+    def _chance(self) -> float:
+        """The share of the test images that are of their commonest class."""
+        labels = self.data.test.labels
+        return int(torch.bincount(labels).max()) / len(labels)
 
     def _counts(self, network: Network) -> Counts:
         """MACs, parameters and bytes; WorkError when two ways of counting disagree."""

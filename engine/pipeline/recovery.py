@@ -48,7 +48,7 @@ def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: i
         fine_tune_phase(recorder, key, network, number, teacher)
     elif settings.between_steps_batches:
         recorder.report(key, f"recovering, {settings.between_steps_batches} batches")
-        data, seed = _without_crops(recorder.data), seed_of(recorder.spec.seed, number)
+        data, seed = _without_crops(recorder.data), _seed(recorder, number)
         fit_batches(
             network.module, data, recipe, recorder.device, seed, batches=settings.between_steps_batches, teacher=teacher
         )
@@ -57,6 +57,11 @@ def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: i
 def seed_of(seed: int, number: int) -> int:
     """The seed of a step's training: another for every step and every run's seed."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{number}".encode()).digest()[:4], "big")
+
+
+def _seed(recorder: Recorder, number: int) -> int:
+    """As if the runs that led to the baseline had gone on, for what follows is the same then."""
+    return seed_of(recorder.spec.seed, recorder.before.points + number)
 
 
 def _recipe(spec: RunSpec) -> Recipe:
@@ -85,7 +90,7 @@ def _fit(
         data,
         recipe,
         recorder.device,
-        seed_of(recorder.spec.seed, number),
+        _seed(recorder, number),
         on_epoch=recorder.epochs(key, message, recipe.epochs),
         checkpoint=recorder.checkpoint(number),
         teacher=teacher,

@@ -19,9 +19,9 @@ from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
-from engine.pipeline import recovery, select
+from engine.pipeline import loading, recovery, select
 from engine.pipeline.inputs import RunInputs, prepare
-from engine.pipeline.recorder import Network, Recorder, Standing, StandingRule, StepKey
+from engine.pipeline.recorder import Before, Network, Recorder, Standing, StandingRule, StepKey
 from engine.pipeline.same_baseline import find_same_baseline
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.prune.attempt_context import AttemptRecord
@@ -33,6 +33,7 @@ from engine.storage.records import event
 from engine.surgery import checked, plan
 from engine.train.distil import Teacher
 from engine.zoo.build import ZooModel
+from engine.zoo.own import listing
 
 CHECK_IMAGES = 16
 STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in epochs
@@ -59,11 +60,14 @@ class Trajectory:
 
 def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
-    inputs = inputs or prepare(spec)
-    folder.write_env(machine.environment(torch.get_num_threads(), spec.seed, inputs.device))
-    folder.append_event(event.StartEvent(notes=(*inputs.data.notes, *inputs.zoo_model.notes), device=inputs.device))
+    inputs = inputs or prepare(spec, folder.path.parents[1])
+    _refuse_other_network(folder, inputs.zoo_model)
+    conditions = machine.environment(torch.get_num_threads(), spec.seed, inputs.device)
+    folder.write_env({**conditions, **inputs.zoo_model.conditions})
+    folder.append_event(event.StartEvent(notes=loading.notes(spec, inputs), device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
-    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model))
+    before = Before(len(inputs.network.plan.steps), inputs.points_before)
+    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model), before)
 
     baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
     context = RunContext(
@@ -82,6 +86,13 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
             break
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     folder.append_event(event.EndEvent())
+
+
+def _refuse_other_network(folder: Run, zoo_model: ZooModel) -> None:
+    """RequestError when the run has begun with another state of the user's own file."""
+    before, now = folder.env().get("network"), zoo_model.conditions.get("network")
+    if before and now and before != now and folder.points():
+        raise RequestError(f"{listing.change_since(folder.env())}; put the file back as it was, or start a new run")
 
 
 def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> Network:

@@ -13,6 +13,7 @@ from engine.graph.summarize import Structure
 from engine.pipeline.recorder import Network, Recorder
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
+from engine.prune.protection import Protection, protection
 from engine.spec.run import Phase
 from engine.storage.records import event
 from engine.surgery import plan
@@ -71,19 +72,26 @@ def phase_target(recorder: Recorder, baseline: Baseline, phase: Phase, keep: flo
 def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> plan.Step:
     """One-shot: everything that goes, from one scoring of the network (Sadaqa & Liu 2025)."""
     structure = network.structure
+    stays = _protection(recorder, network, baseline)
     calibration = _calibration(recorder, network, structure)
     try:
         if target.phase == "layers":
-            block_scores = score_blocks(calibration, depth.candidates(structure.summary), recorder.spec.criterion)
+            blocks = depth.candidates(structure.summary, protected=stays.blocks)
+            block_scores = score_blocks(calibration, blocks, recorder.spec.criterion)
             recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(block_scores)))
             removed = depth.select_blocks(
-                structure.summary, block_scores, recorder.metric, target.limit, not_below=target.floor
+                structure.summary,
+                block_scores,
+                recorder.metric,
+                target.limit,
+                not_below=target.floor,
+                protected=stays.blocks,
             )
             return plan.Step(blocks=tuple(removed))
         settings = recorder.spec.width
         channel_scores = score_channels(calibration, recorder.spec.criterion)
         dropped = width.select_channels(
-            structure, channel_scores, recorder.metric, target.limit, settings.scope, settings.round_to
+            structure, channel_scores, recorder.metric, target.limit, settings.scope, settings.round_to, stays.least
         )
         return plan.channel_step(structure.trace, dropped)
     except solver.TargetUnreachable as error:
@@ -94,11 +102,11 @@ def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> 
     """Whether an iterative phase has a step left: above its target, and with a block that leaves room for channels."""
     if recorder.cost(network) <= target.limit:
         return False
-    return (
-        target.phase != "layers"
-        or target.last
-        or bool(direct.propose_removals(network.structure.summary, recorder.metric, target.floor))
-    )
+    if target.phase != "layers" or target.last:
+        return True
+    summary = network.structure.summary
+    protected = protection(summary, recorder.spec.keep_layers).blocks
+    return bool(direct.propose_removals(summary, recorder.metric, target.floor, protected))
 
 
 def select_step(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> Choice:
@@ -116,17 +124,26 @@ def select_step(recorder: Recorder, network: Network, baseline: Baseline, target
         spec.measure(target.phase),
         spec.attempt.race,
         baseline.logits,
+        _protection(recorder, network, baseline),
     )
     try:
         if target.phase == "layers":
             return direct.select_step(context)
         channels = score_channels(calibration, spec.criterion)
         if target.phase == "channels":
-            return progressive.select_step(context, channels, spec.width, baseline.widths)
-        blocks = score_blocks(calibration, depth.candidates(structure.summary), spec.criterion)
-        return alternate.select_step(context, blocks, channels, spec.width)
+            return progressive.select_step(context, channels, spec.width)
+        candidates = depth.candidates(structure.summary, protected=context.protection.blocks)
+        return alternate.select_step(
+            context, score_blocks(calibration, candidates, spec.criterion), channels, spec.width
+        )
     except solver.TargetUnreachable as error:
         raise _as_request_error(recorder, baseline, target, error) from None
+
+
+def _protection(recorder: Recorder, network: Network, baseline: Baseline) -> Protection:
+    """What may not go, by the widths of the baseline."""
+    spec = recorder.spec
+    return protection(network.structure.summary, spec.keep_layers, spec.width.least_share, baseline.widths)
 
 
 def _calibration(recorder: Recorder, network: Network, structure: Structure) -> Calibration:
@@ -138,7 +155,8 @@ def _calibration(recorder: Recorder, network: Network, structure: Structure) -> 
 def _as_request_error(
     recorder: Recorder, baseline: Baseline, target: PhaseTarget, error: solver.TargetUnreachable
 ) -> RequestError:
-    return error.as_request_error(target.keep, recorder.spec.target.metric, recorder.spec.order, baseline.cost)
+    spec = recorder.spec
+    return error.as_request_error(target.keep, spec.target.metric, spec.order, baseline.cost, spec.keep_layers)
 
 
 def _logits(recorder: Recorder, network: Network) -> Tensor:

@@ -4,41 +4,70 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.data.load import classes_and_image
 from engine.errors import RequestError, WorkError, concerns
 from engine.graph.summary import ModelSummary
 from engine.spec import catalog
+from engine.spec.ids import digest_of
+from engine.spec.networks import own_names
 from engine.spec.run import DataSpec
 from engine.storage.atomic import prepare_folder, read_json, write_json
 from engine.storage.store import Store
+from engine.units import dimensions
+from engine.zoo import makers, source
+from engine.zoo.makers import made_for
+from engine.zoo.own import listing
+from engine.zoo.source import RunPoint, WeightsFile
 
 
 def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> ModelSummary:
     """The model summary of `model` with `weights` on `data`; RequestError when they do not fit."""
     with concerns("model"):
-        catalog.check_model(model)
+        makers.check_allowed(model)
     with concerns("data.name"):
         catalog.check_dataset(data.name)
-    if weights not in ("none", "hub"):
-        _check_file(weights)
-    if weights not in ("none", "hub") or data.name not in catalog.DATASETS:
-        return _compute(model, weights, *_classes_and_image(data))
-    name = f"{model}-{weights}-{data.name}"
-    return _load_or_compute(name, results, lambda: _compute(model, weights, *_classes_and_image(data)))
+    named = source.parse(weights)
+    if isinstance(named, WeightsFile):
+        _check_file(named.path)
+    if isinstance(named, RunPoint):  # what is kept of one that is gone by now says nothing
+        with concerns("weights"):
+            Store(results).run(named.run_id)
+    classes, image = classes_and_image(data, made_for(model))
+    if isinstance(named, WeightsFile) or data.name not in catalog.DATASETS:
+        return _compute(model, weights, classes, image, results)
+    name = f"{_file_name(model)}-{weights}-{data.name}"
+    if image != catalog.DATASETS[data.name].image:
+        name += f"-{dimensions(image[1:])}"
+    return _load_or_compute(name, results, lambda: _compute(model, weights, classes, image, results))
 
 
 def published_summary(model: str, results: Path) -> ModelSummary:
-    """The model summary of `model` for the images and classes that it was published for."""
+    """The model summary of `model` for the images and classes that it was published for.
+
+    A network of the user's own is summarized for 10 classes and the first usual image size that it reads.
+    """
     with concerns("model"):
-        catalog.check_model(model)
-    family = catalog.FAMILIES[model]
+        makers.check_allowed(model)
 
     def compute() -> ModelSummary:
         from engine.graph.summarize import summarize
+        from engine.pipeline.own_networks import summarize_own
         from engine.zoo.build import on_meta
 
-        return summarize(on_meta(model, family.classes), family.image_of(model), model).summary
+        if own_names.is_own(model):
+            return summarize_own(listing.find(model))
+        image, classes = makers.published_for(model)
+        return summarize(on_meta(model, classes), image, model).summary
 
-    return _load_or_compute(f"{model}-as-published", results, compute)
+    return _load_or_compute(f"{_file_name(model)}-as-published", results, compute)
+
+
+def _file_name(model: str) -> str:
+    """What a model's stored summary is called; the user's own network by what its file holds now."""
+    if not own_names.is_own(model):
+        return model
+    network = listing.find(model)
+    return f"own-{digest_of([network.model, network.source.text])}-{makers.state_of(model)}"
 
 
 def _load_or_compute(name: str, results: Path, compute: Callable[[], ModelSummary]) -> ModelSummary:
@@ -69,31 +98,26 @@ def _read_stored(file: Path) -> ModelSummary | None:
 
 
 @concerns("weights")
-def _check_file(weights: str) -> None:
-    if not Path(weights).exists():
+def _check_file(weights: Path) -> None:
+    if not weights.exists():
         raise RequestError(f"there is no weights file {weights}; give none, hub or the path of a checkpoint")
-    if not Path(weights).is_file():
+    if not weights.is_file():
         raise RequestError(f"weights {weights} is not a file; give none, hub or the path of a checkpoint")
 
 
-def _classes_and_image(data: DataSpec) -> tuple[int, tuple[int, int, int]]:
-    """Number of classes and image size; a path is read for them."""
-    if data.name in catalog.DATASETS:
-        dataset = catalog.DATASETS[data.name]
-        return dataset.classes, dataset.image
-    from engine.data.load import load  # torch takes seconds to import; a stored summary does without
-
-    splits = load(data, seed=0)
-    return len(splits.classes), splits.image
-
-
-def _compute(model: str, weights: str, classes: int, image: tuple[int, int, int]) -> ModelSummary:
+def _compute(model: str, weights: str, classes: int, image: tuple[int, int, int], results: Path) -> ModelSummary:
     from engine.graph.summarize import summarize
+    from engine.pipeline import pruned_start
     from engine.zoo.build import build
     from engine.zoo.hub import published
 
     if weights == "hub":  # known by their shapes, without downloading them
         published(model)
         model, weights = f"{model}-a" if f"{model}-a" in catalog.CIFAR_MODELS else model, "none"
-    network = build(model, classes, image, weights)
+    with concerns("weights"):
+        start = pruned_start.find(weights, results)
+        if start is None:
+            network = build(model, classes, image, weights)
+        else:
+            network, _ = pruned_start.load(start, model, classes, image, 0)
     return summarize(network.module, image, network.name).summary

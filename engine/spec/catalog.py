@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from engine.errors import RequestError
 from engine.spec.messages import quote
+from engine.spec.networks import own_names, timm_names
 from engine.spec.registry import Names, Registry
 
 Image = tuple[int, int, int]  # (channels, height, width)
@@ -82,14 +83,30 @@ DATASET_PREFIXES: Registry[str] = Registry("dataset prefix", "engine.data", "a-z
 FAMILIES: Registry[Family] = Registry("model", "engine.zoo.families", "a-z0-9_./-")  # model → its family
 
 _TORCHVISION = "torchvision/"
+_OTHER_MODELS = ("torchvision/NAME", "timm/NAME", "FILE.py:FUNCTION")
 MODELS = Names(lambda: tuple(FAMILIES))
+TIMM_MODELS = Names(timm_names.convolutional)
 CIFAR_MODELS = Names(lambda: tuple(name for name, family in FAMILIES.items() if family.image == SMALL_IMAGE))
 TORCHVISION_MODELS = Names(lambda: _of_torchvision(FAMILIES))
 TORCHVISION_FAMILIES = Names(lambda: _of_torchvision(dict.fromkeys(n for f in FAMILIES.values() for n in f.examples)))
 
 
 def check_model(name: str) -> str:
-    """`name`, or a RequestError that names the nearest models."""
+    """`name`, or a RequestError that names the nearest models.
+
+    A network of the user's own is only checked for its form: whether it may be built is for `engine.zoo` to say.
+    """
+    if name in FAMILIES:
+        return name
+    if own_names.is_own(name):
+        return own_names.check(name)
+    if name.startswith(timm_names.TIMM):
+        return timm_names.check(name)
+    for prefix, names in ((_TORCHVISION, MODELS), (timm_names.TIMM, TIMM_MODELS)):
+        if prefix + name in names:
+            nearest = get_close_matches(name, CIFAR_MODELS, n=2, cutoff=0.7)
+            suggestions = " or ".join([prefix + name, *nearest])
+            raise RequestError(f"unknown model {quote(name)}; did you mean {suggestions}?")
     return _check_name("model", name, MODELS)
 
 
@@ -134,6 +151,6 @@ def _check_name(kind: str, name: str, allowed: Iterable[str], prefixes: str = ""
     if matches:
         hint = "did you mean " + " or ".join(matches) + "?"
     else:
-        hint = "allowed: " + ", ".join(names if len(names) <= 20 else [*names[:12], "torchvision/NAME"])
+        hint = "allowed: " + ", ".join(names if len(names) <= 20 else [*names[:12], *_OTHER_MODELS])
         hint += f", {prefixes}" if prefixes else ""
     raise RequestError(f"unknown {kind} {name if len(name) <= 60 else name[:60] + '…'!r}; {hint}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import RequestError
 from engine.spec import catalog
+from engine.spec.parts import USUAL_HEAD_EPOCHS
 
 if TYPE_CHECKING:
     from engine.spec.run import RunSpec
@@ -42,13 +43,27 @@ def _unused(spec: "RunSpec") -> Iterator[Problem]:
     if spec.target.latency_table is not None and spec.target.metric != "latency":
         sentence = "target.latency_table is read for the metric latency only; give it with target.metric latency"
         yield "target.latency_table", sentence
-    if spec.width.method != "progressive":
-        for name in ("attempt_fraction", "layers_per_step", "select", "least_share"):
-            if getattr(spec.width, name) != type(spec.width).model_fields[name].default:
-                yield f"width.{name}", f"width.{name} belongs to width.method progressive; give it with that"
+    if spec.data.labels is not None and not spec.data.name.startswith("npz:"):
+        sentence = f"data.labels is of the numbers in an npz file, and {spec.data.name} has none; leave it out"
+        yield "data.labels", sentence
     if spec.depth.floor is not None and spec.depth.method != "direct":
         yield "depth.floor", "depth.floor ends direct removal; give it with depth.method direct"
-    if not any(map(spec.iterates, phases)):
+    yield from _unused_of_width(spec)
+    yield from _unused_of_steps(spec)
+
+
+def _unused_of_width(spec: "RunSpec") -> Iterator[Problem]:
+    if spec.width.method != "progressive":
+        for name in ("attempt_fraction", "layers_per_step", "select"):
+            if getattr(spec.width, name) != type(spec.width).model_fields[name].default:
+                yield f"width.{name}", f"width.{name} belongs to width.method progressive; give it with that"
+    if spec.width.least_share and spec.order == "layers":
+        sentence = "width.least_share is of channels, and the order layers removes whole layers; take another order"
+        yield "width.least_share", sentence
+
+
+def _unused_of_steps(spec: "RunSpec") -> Iterator[Problem]:
+    if not any(map(spec.iterates, spec.phases())):
         for field, value in (
             ("recover.between_steps_batches", spec.recover.between_steps_batches),
             ("attempt.measure", spec.attempt.measure),
@@ -77,3 +92,12 @@ def _contradictions(spec: "RunSpec") -> Iterator[Problem]:
             f"criterion {spec.criterion} has no part in direct removal alone, which measures "
             f"{spec.measure('layers')}; give that as the criterion",
         )
+
+
+def untrained_head(classes: int) -> RequestError:
+    """Why a head that nobody has trained is not pruned: the data's so many classes are not those of the weights."""
+    return RequestError(
+        "train.epochs 0 would leave the head untrained: it is new, as that of the weights is not of the data's "
+        f"{classes:,} classes; give it epochs before pruning, {USUAL_HEAD_EPOCHS} are a usual few",
+        field="train.epochs",
+    )

@@ -15,13 +15,14 @@ from engine.errors import RequestError
 from engine.spec import messages
 from engine.spec import run as run_spec
 from engine.spec.board_timing import TimingRequest
-from engine.spec.settings import SpecField, arrange, is_list, plain_types, settings_of, value_at
+from engine.spec.settings import SpecField, arrange, is_list, is_list_of_text, plain_types, settings_of, value_at
 
 # As the help lists them; a setting that is not named follows the one that it is declared after.
 _HELP_ORDER = """
-    model weights data.name data.root data.limit data.val_fraction data.normalize criterion order
+    model weights data.name data.root data.limit data.val_fraction data.normalize data.image_size
+    data.labels criterion order
     depth.method depth.floor width.method width.attempt_fraction width.layers_per_step width.select width.least_share
-    attempt.measure attempt.race width.scope width.round_to
+    attempt.measure attempt.race width.scope width.round_to keep_layers
     target.keep target.metric target.latency_table target.depth_share
     train.epochs train.lr train.batch_size train.weight_decay train.label_smoothing
     recover.epochs recover.lr recover.between_phases recover.distil recover.temperature recover.distil_weight
@@ -38,8 +39,15 @@ class Flag:
     field: SpecField
 
     @property
-    def kind(self) -> type:
+    def repeats(self) -> bool:
+        """Whether the command line may have it several times, for a list of texts."""
+        return is_list_of_text(self.field.annotation)
+
+    @property
+    def kind(self) -> Any:
         """What the command line reads: numbers and switches as such, lists and names as text."""
+        if self.repeats:
+            return list[str]
         if self.field.setting.several or is_list(self.field.annotation) or self._takes_lists:
             return str
         kinds = set(plain_types(self.field.annotation)) - {type(None)}
@@ -55,6 +63,8 @@ class Flag:
 
     def read(self, value: Any) -> Any:
         """The setting's value for what the command line read; RequestError when the text is none."""
+        if self.repeats:
+            return [part.strip() for text in value for part in text.split(",")]
         if is_list(self.field.annotation):
             return self._numbers(value)
         if self._takes_lists and value.lstrip().startswith("["):
@@ -65,7 +75,7 @@ class Flag:
         """The flag with `value`, as words of a command line."""
         if self.kind is bool:
             return [self.name if value else self.negative]
-        if isinstance(value, list) and self._takes_lists:
+        if isinstance(value, list) and self._takes_lists and not self.repeats:
             return [self.name, json.dumps(value)]
         return [self.name, _text(value)]
 
@@ -101,15 +111,21 @@ SpecFile = Annotated[Path | None, typer.Option("--spec", help="a JSON file with 
 Requests = list[dict[str, Any]]
 Arguments = dict[str, Any]
 ReadSpec = Callable[[Path], dict[str, Any]]
+EnterModel = Callable[[str], str]
 
 
-def with_spec_flags(read_spec: ReadSpec) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_spec_flags(
+    read_spec: ReadSpec, enter_model: EnterModel = str
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's, as `read_spec` reads
-    it, with the flags of the command line put in."""
+    it, with the flags of the command line put in. `enter_model` hears which model the flags name, and what it returns
+    is taken: code is run for who names it in a terminal, and not for a spec file, nor for a form (`--name-field`)."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def with_flags(**arguments: Any) -> None:
             spec_file = arguments.pop("spec_file")
+            if arguments.get("model") is not None and not arguments.get("name_field"):
+                arguments["model"] = enter_model(arguments["model"])
             command(_requests(read_spec(spec_file) if spec_file else {}, arguments), **arguments)
 
         options = [_option("spec_file", SpecFile, None)]
@@ -181,7 +197,10 @@ def _spec_annotation(flag: Flag) -> Any:
     default = flag.field.default
     default_text = flag.words(default)[-1].removeprefix("--") if default is not None else False
     name = f"{flag.name}/{flag.negative}" if flag.kind is bool else flag.name
-    return Annotated[flag.kind | None, typer.Option(name, help=flag.field.setting.help, show_default=default_text)]
+    # The usual <list[str]> is so wide that the help would cut the names of other flags.
+    shown = "<str>" if flag.repeats else None
+    option = typer.Option(name, help=flag.field.setting.help, show_default=default_text, metavar=shown)
+    return Annotated[flag.kind | None, option]
 
 
 def _timing_annotation(flag: Flag) -> Any:

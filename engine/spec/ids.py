@@ -5,6 +5,7 @@ import json
 from typing import Any
 
 RUN_ID = r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}(-[0-9]+)?"  # when it was made, and the digest of the request
+POINT = rf"(?P<run>{RUN_ID}):(?P<point>[0-9]{{1,6}})"  # a run's point, as weights may name it
 DEVICE_NAME = r"[A-Za-z0-9][A-Za-z0-9_-]{0,31}"
 
 

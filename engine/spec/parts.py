@@ -1,16 +1,20 @@
 """The parts of a run's spec, each field with what is said of it to the user (`Setting`). No torch."""
 
+import math
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
 
 from engine.spec import messages
+from engine.spec.images import image_size, label_rules
 from engine.spec.settings import Setting
 
 Measure = Literal["accuracy", "loss", "divergence", "cka"]
 
 MOST_TARGETS = 100
+USUAL_HEAD_EPOCHS = 5  # before pruning, where weights are given and their head does not fit
 _MOST_IMAGES = 2**53
+_MOST_RULES = 1000
 _LONGEST_NAME = 255  # bytes that file systems take for one name
 
 
@@ -24,6 +28,39 @@ def _check_readable(text: str) -> str:
     return text
 
 
+def layer_rule(rule: str) -> tuple[str, float]:
+    """NAME or NAME=SHARE as the pattern of names and the share of channels that stays, all of them where none is said.
+
+    ValueError when it is neither.
+    """
+    pattern, given, share = (part.strip() for part in rule.partition("="))
+    try:
+        number = float(share) if given else 1.0
+    except ValueError:
+        number = math.nan
+    if not pattern or "," in pattern or not 0 < number <= 1:
+        raise ValueError(
+            f"takes NAME, or NAME=SHARE with a share above 0 and at most 1, such as layer1.*=0.5 "
+            f"(got {messages.quote(rule)})"
+        )
+    return pattern, number
+
+
+def _check_rule(rule: str) -> str:
+    layer_rule(rule)
+    return rule.strip()
+
+
+def _check_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
+    if not 1 <= len(rules) <= _MOST_RULES:
+        raise ValueError(f"must name 1 to {_MOST_RULES} layers (got {len(rules)})")
+    patterns = [layer_rule(rule)[0] for rule in rules]
+    twice = next((pattern for n, pattern in enumerate(patterns) if pattern in patterns[:n]), None)
+    if twice is not None:
+        raise ValueError(f"names {messages.quote(twice)} twice; each name may stand only once")
+    return rules
+
+
 # No number is read from text, no whole number from true or 1.0: what is stored is what was written.
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -32,6 +69,7 @@ Text = Annotated[str, AfterValidator(_check_readable)]
 CountMetric = Literal["macs", "params"]  # each a count of `engine.graph.cost.Cost`
 TargetMetric = Literal[CountMetric, "latency"]
 Three = tuple[Number, Number, Number]
+LayerRules = Annotated[tuple[Annotated[Text, AfterValidator(_check_rule)], ...], AfterValidator(_check_rules)]
 
 
 class Part(BaseModel):
@@ -63,6 +101,50 @@ class DataSpec(Part):
         Literal["imagenet", "cifar10", "cifar100"] | tuple[Three, Three] | None,
         Setting("imagenet, cifar10, cifar100 or [[3 means], [3 deviations]]", heading="normalisation"),
     ] = Field(None, description="imagenet, cifar10, cifar100 or [[3 means], [3 deviations above 0]]")
+
+    image_size: Annotated[
+        Annotated[Whole, Field(ge=1)] | tuple[Whole, Whole] | None,
+        Setting(
+            "pixels of the network's images, such as 224, or 160x224 (height x width); the data's or the network's own "
+            "where nothing is said",
+            heading="image size",
+            label="the image size",
+            costs_time=True,
+            later=True,
+        ),
+    ] = Field(None, description=image_size.FORM)
+    labels: Annotated[
+        str | None,
+        Setting(
+            "what odd labels of an npz file mean: from-1, ignore-255, compact or as-is, several joined by +",
+            label="the meaning of labels",
+            later=True,
+        ),
+    ] = Field(None, description=label_rules.FORM)
+
+    @field_validator("image_size", mode="before")
+    @classmethod
+    def _size_in_words(cls, value: Any) -> Any:
+        return image_size.read(value)
+
+    @field_validator("image_size")
+    @classmethod
+    def _sides_are_usual(cls, value: Any) -> Any:
+        if value is not None:
+            image_size.check(value)
+        return value
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_rules(cls, value: str | None) -> str | None:
+        if value is not None:
+            label_rules.parse(value)
+        return value
+
+    @property
+    def size_asked(self) -> tuple[int, int] | None:
+        """Height and width as asked for, in pixels."""
+        return (self.image_size, self.image_size) if isinstance(self.image_size, int) else self.image_size
 
     @field_validator("limit")
     @classmethod

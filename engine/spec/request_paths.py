@@ -1,21 +1,25 @@
 """The paths in a request, as a worker will find them that was started in another folder. No torch."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
-from engine.errors import RequestError
-from engine.spec import catalog, messages
+from engine.errors import RequestError, concerns
+from engine.spec import catalog, ids, messages
+from engine.spec.networks import own_names
 from engine.spec.settings import settings_of
 
 
 def absolute(raw: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """The request for a `model` with its paths as the worker will find them, whatever folder it was started in."""
     out = dict(raw)
+    with concerns("model"):
+        out |= _absolute_network(out.get("model"))
     weights = out.get("weights")
-    if isinstance(weights, str) and weights not in ("none", "hub"):
+    if isinstance(weights, str) and weights not in ("none", "hub") and not re.fullmatch(ids.POINT, weights):
         if not weights:
             raise RequestError("weights is empty; give none, hub or the path of a checkpoint", field="weights")
         out["weights"] = _absolute("weights", weights)
@@ -28,6 +32,14 @@ def absolute(raw: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
         if field.setting.path:
             out = _with_absolute(out, field.place, field.name)
     return out
+
+
+def _absolute_network(model: Any) -> dict[str, str]:
+    """The model of a request whose path is made absolute, if it is one of a file."""
+    if not isinstance(model, str) or not own_names.is_own(model) or model.startswith(own_names.MY):
+        return {}
+    own = own_names.parse(model)
+    return {"model": own_names.OwnFile(own_names.whole(Path(_absolute("model", own.path))), own.function).text}
 
 
 def _with_absolute(raw: Mapping[str, Any], place: tuple[str, ...], field: str) -> dict[str, Any]:

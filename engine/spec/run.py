@@ -19,6 +19,7 @@ from engine.spec.parts import (
     DataSpec,
     DepthSpec,
     Flag,
+    LayerRules,
     Measure,
     Part,
     RecoverSpec,
@@ -28,7 +29,7 @@ from engine.spec.parts import (
     Whole,
     WidthSpec,
 )
-from engine.spec.settings import Setting
+from engine.spec.settings import Setting, without_later
 
 __all__ = [
     "FEWEST_RACED",
@@ -56,14 +57,29 @@ class RunSpec(Part):
     """One run: one model, one criterion, one order, one or more targets."""
 
     schema_version: Literal[1] = 1
-    model: Annotated[str, Setting("a name from `models`", section="network", costs_time=True)] = "resnet20"
-    weights: Annotated[Text, Setting("none, hub or a checkpoint file", section="network", costs_time=True)] = "none"
+    model: Annotated[
+        str, Setting("a name from `models`, timm/NAME or FILE.py:FUNCTION", section="network", costs_time=True)
+    ] = "resnet20"
+    weights: Annotated[Text, Setting("none, hub, FILE, FILE#KEY or RUN:POINT", section="network", costs_time=True)] = (
+        "none"
+    )
     data: Annotated[DataSpec, Setting(section="data")] = DataSpec()
     train: Annotated[TrainSpec, Setting(section="network")] = TrainSpec()
     order: Annotated[Order, Setting(" | ".join(ORDERS), section="remove")] = "layers-channels"
     criterion: Annotated[str, Setting("a name from `criteria`, or several joined by +", section="remove")] = "bn_scale"
     depth: Annotated[DepthSpec, Setting(section="remove")] = DepthSpec()
     width: Annotated[WidthSpec, Setting(section="remove")] = WidthSpec()
+    keep_layers: Annotated[
+        LayerRules | None,
+        Setting(
+            "layers and blocks that stay, several joined by commas: NAME, or NAME=0.5 for a share; * is any text",
+            "--keep-layer",
+            heading="layers kept",
+            label="the list of layers to keep",
+            later=True,
+            section="remove",
+        ),
+    ] = Field(None, description="a list of names of layers, each NAME or NAME=SHARE")
     attempt: Annotated[AttemptSpec, Setting(section="remove")] = AttemptSpec()
     target: Annotated[TargetSpec, Setting(section="target")] = TargetSpec()
     recover: Annotated[RecoverSpec, Setting(section="recover")] = RecoverSpec()
@@ -101,12 +117,13 @@ class RunSpec(Part):
         return canonical_json(self.model_dump(mode="json"))
 
     def digest(self) -> str:
-        """First 8 hex digits of the SHA-256 of the canonical JSON."""
-        return digest_of(self.model_dump(mode="json"))
+        """First 8 hex digits of the SHA-256 of the canonical JSON, without later settings that have their defaults."""
+        return digest_of(without_later(self.model_dump(mode="json"), type(self)))
 
     def group(self) -> str:
         """The digest of everything but the seed."""
-        return digest_of(self.model_dump(mode="json", exclude={"seed"}))
+        document = without_later(self.model_dump(mode="json"), type(self))
+        return digest_of({key: value for key, value in document.items() if key != "seed"})
 
     def phases(self) -> tuple[Phase, ...]:
         """The order as the phases a target passes through."""

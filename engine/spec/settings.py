@@ -6,7 +6,7 @@ Flags, the index's columns, headings of tables, the places of errors on a form a
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final, Literal, TypeGuard, get_args, get_origin
+from typing import Annotated, Any, Final, Literal, TypeGuard, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -32,6 +32,7 @@ class Setting:
     path: bool = False  # a file or folder: stored as a worker finds it, whatever folder that was started in
     several: bool = False  # a flag may name several, each of which makes a request
     costs_time: bool = False  # runs that differ in it do not take equally long
+    later: bool = False  # came after runs had digests: no part of one where it has its default, so that theirs stay
 
 
 @dataclass(frozen=True)
@@ -112,12 +113,32 @@ def label_of(model: type[BaseModel], name: str) -> str:
     return next((field.label for field in settings_of(model) if field.name == name), name)
 
 
+def without_later(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A nested mapping of a model's values without the settings that came later, where they have their defaults."""
+    left_out = {
+        field.place
+        for field in settings_of(model)
+        if field.setting.later and value_at(values, field.place) == field.default
+    }
+    return _without(values, left_out)
+
+
 def value_at(values: Mapping[str, Any], place: Sequence[str]) -> Any:
     """What a nested mapping holds at a place; KeyError where it holds nothing."""
     value: Any = values
     for part in place:
         value = value[part]
     return value
+
+
+def _without(values: Mapping[str, Any], places: Iterable[tuple[str, ...]]) -> dict[str, Any]:
+    here = {place[0] for place in places if len(place) == 1}
+    inner = {name: [place[1:] for place in places if place[0] == name and len(place) > 1] for name in values}
+    return {
+        name: _without(value, inner[name]) if inner[name] else value
+        for name, value in values.items()
+        if name not in here
+    }
 
 
 def plain_types(annotation: Any) -> Iterator[Any]:
@@ -131,6 +152,13 @@ def plain_types(annotation: Any) -> Iterator[Any]:
 def is_list(annotation: Any) -> bool:
     """Whether a field takes a list and nothing else."""
     return get_origin(annotation) is tuple
+
+
+def is_list_of_text(annotation: Any) -> bool:
+    """Whether a list that a field takes, maybe among other things, is one of texts."""
+    lists = [annotation, *get_args(annotation)]
+    lists += [inner for each in lists if get_origin(each) is Annotated for inner in get_args(each)]
+    return any(is_list(each) and set(plain_types(each)) == {str} for each in lists)
 
 
 def _fields(model: type[BaseModel], parents: tuple[str, ...]) -> Iterator[SpecField]:

@@ -12,6 +12,11 @@ def cache() -> Path:
     return Path(os.environ.get("ESPALIER_CACHE") or "~/.cache/espalier").expanduser()
 
 
+def settings() -> Path:
+    """The folder of what this user has decided: $ESPALIER_CONFIG, or ~/.config/espalier. It may not exist yet."""
+    return Path(os.environ.get("ESPALIER_CONFIG") or "~/.config/espalier").expanduser()
+
+
 def results() -> Path:
     """The folder of the runs: $ESPALIER_RESULTS, or ./results. It may not exist yet."""
     return Path(os.environ.get("ESPALIER_RESULTS") or "results").expanduser()

@@ -10,6 +10,7 @@ from torch import nn
 
 from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
+from engine.graph.plain import make_plain
 from engine.graph.summarize import Structure, summarize
 from engine.spec.messages import LONGEST_NAME, as_text, check_name, check_whole, quote
 from engine.surgery.cut import drop_channels, remove_blocks
@@ -81,7 +82,8 @@ class Plan:
 
 
 def replay(plan: Plan, module: nn.Module) -> nn.Module:
-    """Apply the plan to the baseline `module` in place and return it."""
+    """Apply the plan to the baseline `module` in place and return it; its weights become plain ones."""
+    make_plain(module)
     for step in filter(Step.removes_something, plan.steps):
         apply(step, module, summarize(module, plan.image, plan.model))
     return module
@@ -102,7 +104,7 @@ def apply(step: Step, module: nn.Module, structure: Structure) -> None:
 def channel_step(trace: Trace, dropped: frozenset[int]) -> Step:
     """The step that drops these identities, layer by layer."""
     ids = np.array(sorted(dropped), dtype=np.int64)
-    numbers = {layer.name: np.flatnonzero(np.isin(layer.outs, ids)) for layer in trace.layers.values()}
+    numbers = {layer.name: np.flatnonzero(np.isin(layer.outs, ids, kind="table")) for layer in trace.layers.values()}
     return Step(channels=tuple((name, tuple(n.tolist())) for name, n in numbers.items() if len(n)))
 
 

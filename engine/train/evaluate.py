@@ -74,7 +74,10 @@ def tally(
     if not total:
         raise WorkError(f"there is nothing to evaluate on: this split of {data.name} has no images")
     if not torch.isfinite(loss):
-        raise WorkError("the network's outputs are not finite numbers, so its accuracy cannot be measured")
+        raise WorkError(
+            "the network's outputs are not finite numbers, so its accuracy cannot be measured; after training, a "
+            "learning rate at which it diverged is the likely cause (--train-lr before pruning, --recover-lr after)"
+        )
     return Evaluation(correct=int(correct), total=total, top5=int(top5), loss=float(loss) / total)
 
 

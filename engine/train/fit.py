@@ -272,5 +272,6 @@ class _Training:
 def _require_finite(loss_sum: Tensor, epoch: int, lr: float) -> None:
     if not torch.isfinite(loss_sum):
         raise WorkError(
-            f"training diverged in epoch {epoch + 1}: the loss is not finite at learning rate {lr:.3g}; lower it"
+            f"training diverged in epoch {epoch + 1}: the loss is not finite at learning rate {lr:.3g}, which is the "
+            "likely cause; lower it (--train-lr before pruning, --recover-lr after)"
         )

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.boards.registry import Board, Registry, parse
+from engine.boards.ssh.route import resolve_route
 from engine.errors import RequestError, WorkError
 
 
@@ -34,9 +35,30 @@ def test_a_target_is_read_and_written_again(target: str, user: str | None, host:
     assert parse("tx2", device.target) == device
 
 
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("ssh://nvidia@tx2:2222", "nvidia@tx2:2222"),
+        ("SSH://tx2/", "tx2"),
+        ("ssh://[fe80::1%25eth0]:22", "[fe80::1%eth0]:22"),
+        ("me@fe80::1%hsn0", "me@[fe80::1%hsn0]"),
+    ],
+)
+def test_urls_and_link_local_addresses_are_understood(written: str, target: str) -> None:
+    assert parse("tx2", written) == parse("tx2", target) and parse("tx2", written).target == target
+
+
+def test_the_way_to_a_link_local_address_keeps_its_interface(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (hop,) = resolve_route(parse("tx2", "ssh://[fe80::1%25hsn0]:2222"))  # %h is a token of ssh_config
+    assert (hop.host, hop.port) == ("fe80::1%hsn0", 2222)
+
+
 NO_TARGETS = """
 @ @host user@ host: host:0 host:65536 host:-1 host:2x host:22:22 host:+22 host:0000022 host:２２
-::1 [::1 [::1]x [::1]22 [host]:22 []:22 [fe80::1%] [fe80::1%x%y] -host .host host/x ssh://host höst -user@host
+::1 [::1 [::1]x [::1]22 [host]:22 []:22 [fe80::1%] [fe80::1%x%y] -host .host host/x höst -user@host
+fe80::1 fe80::1%eth0:22
+ssh:// ssh://host/x ssh://u:secret@host ssh://[fe80::1%25]:22 ssh:host sftp://host
 """
 
 

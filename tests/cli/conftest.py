@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine.cli.main import main
+from tests.support.timing import short_timing
 
 QUICK = ("--data", "digits", "--limit", "48", "--train-epochs", "0", "--recover-epochs", "0")
 
@@ -74,5 +75,6 @@ def refused(espalier: Callable[..., Said], results: Path) -> Callable[..., str]:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A results folder with one finished run in it, made by `run`; and the run's id."""
     results = tmp_path_factory.mktemp("finished")
-    assert main(["run", *QUICK, "--keep", "0.5", "--json", "--results", str(results)]) == 0
+    with short_timing():
+        assert main(["run", *QUICK, "--keep", "0.5", "--json", "--results", str(results)]) == 0
     return results, next(path.name for path in (results / "runs").iterdir())

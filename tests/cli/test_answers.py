@@ -19,11 +19,37 @@ DIGITS = ("--data", "digits", "--limit", "48")
 def test_show_is_the_run_with_its_status_its_spec_and_its_points(espalier: Espalier, finished: Finished) -> None:
     results, run_id = finished
     document = espalier("show", run_id, "--json", results=results).json()
-    assert list(document) == ["run_id", "status", "spec", "points"]
+    assert list(document) == ["run_id", "status", "spec", "points", "notes"]
     assert document["run_id"] == run_id and document["status"]["state"] == "done"
     assert document["spec"]["target"]["keep"] == [0.5] and document["spec"]["schema_version"] == 1
     assert [point["stage"] for point in document["points"]] == ["baseline", "pruned", "pruned"]
     assert document["points"][-1]["final"] and document["points"][-1]["got"]["macs"] <= 0.5
+    assert any(note.startswith("val split: 10% of train") for note in document["notes"])
+    assert any(note.startswith("the baseline is no better than chance: ") for note in document["notes"]), "untrained"
+
+
+def test_check_says_what_a_run_would_decide_and_leaves_nothing(espalier: Espalier, results: Path) -> None:
+    asked = ("check", "--data", "digits", "--limit", "48", "--order", "channels")
+    document = espalier(*asked, "--json").json()
+    assert list(document) == ["summary", "notes", "new_head"] and document["new_head"] is False
+    assert document["summary"]["model"] == "resnet20"
+    shown = espalier(*asked).out
+    assert all(note.split()[0] in shown for note in document["notes"]) and "- layer fc keeps its 10 outputs" in shown
+    assert "limit 48" in shown and not (results / "runs").exists()
+
+
+def test_a_run_whose_events_are_damaged_is_shown_and_says_so(
+    espalier: Espalier, finished: Finished, tmp_path: Path
+) -> None:
+    results, run_id = finished
+    events = results / "runs" / run_id / "events.jsonl"
+    content = events.read_bytes()
+    events.write_bytes(b'{"kind": "start", "notes": 7}\n' + content)
+    try:
+        document = espalier("show", run_id, "--json", results=results).json()
+    finally:
+        events.write_bytes(content)
+    assert len(document["points"]) == 3 and document["notes"][0].startswith("what was decided cannot be read: ")
 
 
 def test_runs_is_a_list_of_summaries(espalier: Espalier, finished: Finished) -> None:
@@ -196,7 +222,8 @@ def test_tables_fit_a_hundred_columns(espalier: Espalier, finished: Finished, co
 
 
 COMMANDS = (
-    "models datasets criteria sheet run submit worker runs show cancel resume delete reindex scores apply export time"
+    "models datasets criteria sheet run check submit worker runs show cancel resume delete reindex scores apply "
+    "export time"
 )
 
 

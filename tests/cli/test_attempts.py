@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from tests.support.timing import short_timing
+
 Espalier = Callable[..., Any]
 DIGITS = ("--data", "digits", "--limit", "48")
 UNTRAINED = ("--train-epochs", "0", "--recover-epochs", "0")
@@ -25,7 +27,8 @@ def test_a_criterion_for_blocks_does_not_score_channels(espalier: Espalier) -> N
 
 def test_what_was_attempted_is_shown_step_by_step(espalier: Espalier) -> None:
     direct = ("--order", "layers", "--depth", "direct", "--keep", "0.8")
-    run_id = espalier("run", *DIGITS, *UNTRAINED, *direct, "--json").json()["run_id"]
+    with short_timing():
+        run_id = espalier("run", *DIGITS, *UNTRAINED, *direct, "--json").json()["run_id"]
     document = espalier("show", run_id, "--attempts", "--json").json()
     assert [record["step"] for record in document["attempts"]] == [1, 2]
     assert len(document["attempts"][0]["attempts"]) == 7

@@ -98,7 +98,8 @@ def arrays(**changes: Any) -> dict[str, Any]:
     [
         (arrays(test_labels=None), "lacks test_labels"),
         (arrays(train_images=None, train_labels=None), "lacks train_images, train_labels"),
-        (arrays(train_images=np.zeros((20, 16, 16), np.float32)), "train_images is of float32"),
+        (arrays(train_images=np.full((20, 16, 16), 255, np.float32)), "train_images has pixels that are floats"),
+        (arrays(train_labels=np.arange(20) % 2 + 1), "--labels from-1 counts the 2 classes from 1"),
         (arrays(train_labels=np.zeros(20, np.float64)), "train_labels is of float64"),
         (arrays(train_labels=np.array([{}] * 20, object)), "never unpickled"),
         (arrays(train_images=np.zeros((20, 16), np.uint8)), "shape 20×16"),
@@ -140,13 +141,29 @@ def test_image_folders_that_lack_something(refused: Refused, tmp_path: Path) -> 
     assert "has no train/ in it" in refused(*arguments)
     (tmp_path / "d/train").mkdir()
     assert "is empty" in refused(*arguments)
-    image_folder(tmp_path / "d", "train/cat", "train/dog", "test/cat")
+    image_folder(tmp_path / "d", "train/cat", "train/dog", "test/cat", "test/cow")
     for command in ("submit", "run", "sheet"):
-        assert "no folder 'dog', a class of train/" in refused(command, *arguments[1:])
-    (tmp_path / "d/test/dog").mkdir()
+        assert "has a folder 'cow', which is no class of train/" in refused(command, *arguments[1:])
+    (tmp_path / "d/train/cow").mkdir()
     assert "holds no image" in refused(*arguments)
+    (tmp_path / "d/train/cow").rmdir()
+    (tmp_path / "d/test/cow").rename(tmp_path / "d/test/dog")
     (tmp_path / "d/test/dog/0.png").write_bytes(b"no image")
     assert "0.png" in refused(*arguments)
+
+
+def test_an_image_that_is_cut_off_is_found_before_anything_is_queued_or_run(refused: Refused, tmp_path: Path) -> None:
+    image_folder(tmp_path, "train/cat", "train/dog")
+    noise = np.random.default_rng(0).integers(256, size=(16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "train/cat/0.png")
+    content = (tmp_path / "train/cat/0.png").read_bytes()
+    (tmp_path / "train/cat/0.png").write_bytes(content[:300])
+    for command in ("run", "submit"):
+        sentence = refused(command, "--data", f"folder:{tmp_path}", "--check-images")
+        assert f"cannot read the image {tmp_path / 'train/cat/0.png'}" in sentence
+    assert "--check-images decodes image files, and digits has none" in refused(
+        "submit", "--data", "digits", "--check-images"
+    )
 
 
 @pytest.mark.parametrize(

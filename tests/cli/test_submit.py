@@ -86,3 +86,9 @@ def test_a_kept_sheet_does_without_torch(espalier: Espalier, monkeypatch: pytest
 
     monkeypatch.setattr(summaries, "_compute", build)
     assert espalier(*ASKED, "--no-worker").code == 0
+
+
+def test_published_weights_of_other_classes_need_epochs_before_they_are_queued(espalier: Espalier) -> None:
+    asked = ("submit", "--no-worker", "--model", "torchvision/squeezenet1_1", "--weights", "hub", "--data", "clutter")
+    answer = espalier(*asked, "--order", "channels", "--criterion", "l1", "--train-epochs", "0")
+    assert answer.code == 2 and "leave the head untrained" in answer.err

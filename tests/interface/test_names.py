@@ -14,7 +14,7 @@ import engine
 from engine.errors import RequestError
 from tests.support.places import ROOT
 
-MODULES = ("prune", "pruned", "networks", "runs")
+MODULES = ("prune", "pruned", "networks", "runs", "saved")
 
 
 def in_fresh_interpreter(code: str) -> str:

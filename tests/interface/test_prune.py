@@ -71,6 +71,16 @@ def test_every_order_meets_its_target_and_leaves_the_original_alone(model: Resid
     assert (pruned.cost.before.params, pruned.cost.after.params) == (sum(p.numel() for p in model.parameters()), real)
 
 
+def test_layers_and_blocks_that_are_named_stay(model: Residual) -> None:
+    kept = engine.prune(model, IMAGE, 0.6, keep_layers=["stem=0.75", "first.conv1"]).report()["kept"]
+    assert kept["stem.0"] >= 12 and kept["first.conv1"] == 16 and kept["second.conv1"] < 16
+    for name, other in (("first", "second"), ("second.conv?=0.5", "first")):
+        pruned = engine.prune(model, IMAGE, 0.7, order="layers", keep_layers=[name])
+        assert [block for step in pruned.plan.steps for block in step.blocks] == [other]
+    with pytest.raises(RequestError, match="keep_layers has 'third', which names no layer and no block of Residual"):
+        engine.prune(model, IMAGE, 0.6, keep_layers=["third"])
+
+
 def test_what_is_left_computes_what_the_masked_network_would(plain: nn.Sequential) -> None:
     pruned = engine.prune(plain, IMAGE, 0.5)
     kept = plain[0].weight.abs().sum((1, 2, 3)).argsort().flip(0)[: pruned.module[0].out_channels].sort().values
@@ -166,7 +176,7 @@ def test_a_network_that_cannot_be_written_leaves_no_folder(
 ) -> None:
     from engine.interface import pruned as room
 
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise WorkError("this network cannot be written")
 
     monkeypatch.setattr(room.onnx, "export", refuse)

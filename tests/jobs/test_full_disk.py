@@ -13,7 +13,6 @@ from engine.errors import WorkError
 from engine.jobs import crew, worker
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
-from engine.latency import host_timing
 from engine.spec.run import RunSpec, parse
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
@@ -21,6 +20,7 @@ from tests.support import standin
 from tests.support.hostile import PAGE, fill, make_space, small_disk
 from tests.support.standin import child_command, make_spec
 from tests.support.storm import wait_for
+from tests.support.timing import short_timing
 
 QUICK = functools.partial(standin.steady, pause=0.0)
 SPEC = make_spec(epochs=10)
@@ -140,8 +140,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, list[A
     """The real pipeline, a calm run's points, and the bytes that it takes."""
     from engine.pipeline import run as pipeline
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(host_timing, "time_onnx", functools.partial(host_timing.time_onnx, seconds=0.0))
+    with short_timing():
         folder = tmp_path_factory.mktemp("calm")
         points = essence(calm_points(folder, REAL, pipeline.run))
         yield pipeline.run, points, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -82,13 +82,13 @@ def test_pre_commit_runs_the_pinned_ruff() -> None:
 
 def test_the_version_is_the_installed_one_or_the_checkouts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine.metadata, "version", lambda name: f"of {name}")
-    assert machine._version() == "of espalier"
+    assert machine.version() == "of espalier"
 
     def missing(name: str) -> str:
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(machine.metadata, "version", missing)
-    assert machine._version() == PROJECT["version"]
+    assert machine.version() == PROJECT["version"]
 
 
 def test_a_wheel_holds_the_program_the_gallery_and_the_settings(unpacked: Path) -> None:

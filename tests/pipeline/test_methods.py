@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from engine.errors import RequestError
+from engine.jobs.child import execute
+from engine.jobs.queue import Queue
 from engine.pipeline import run as pipeline
 from engine.pipeline.inputs import load_network, prepare
 from engine.pipeline.summaries import published_summary
@@ -21,6 +23,7 @@ from engine.storage.store import Store
 from engine.surgery import cut as surgery
 from engine.surgery import plan, serialization
 from engine.train.evaluate import evaluate
+from tests.support.places import ROOT
 
 SMALL: dict[str, Any] = {
     "model": "resnet20",
@@ -145,9 +148,26 @@ def test_a_least_share_of_every_layer_stays(tmp_path: Path) -> None:
         prepare(parse({**SMALL, **PROGRESSIVE, "width": width, "target": {"keep": [0.2]}}))
 
 
+@pytest.mark.parametrize("method", [PROGRESSIVE, ALTERNATE, DIRECT], ids=["progressive", "alternate", "direct"])
+def test_layers_that_are_named_stay_step_by_step(method: dict[str, Any], tmp_path: Path) -> None:
+    rules = ["conv1", "layer1.2", "layer3.0=0.8"]
+    final = run(tmp_path, **method, keep_layers=rules, target={"keep": [0.75]}).points()[-1]
+    assert final.got.macs <= 0.75
+    shares = {"conv1": 1.0, "layer1.2.conv1": 1.0, "layer1.2.conv2": 1.0, "layer3.0.conv1": 0.8, "layer3.0.conv2": 0.8}
+    assert all(final.widths[name][1] >= share * final.widths[name][0] for name, share in shares.items())
+    assert "layer1.2" not in final.blocks_removed
+
+
+@pytest.fixture(scope="module")
+def alternate(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return run(tmp_path_factory.mktemp("alternate"), **ALTERNATE, attempt={"measure": "loss"})
+
+
 @pytest.mark.parametrize("measure", ["loss", "cka"])
-def test_alternate_pruning_weighs_a_block_against_as_much_in_channels(tmp_path: Path, measure: str) -> None:
-    folder = run(tmp_path, **ALTERNATE, attempt={"measure": measure})
+def test_alternate_pruning_weighs_a_block_against_as_much_in_channels(
+    measure: str, alternate: Run, tmp_path: Path
+) -> None:
+    folder = alternate if measure == "loss" else run(tmp_path, **ALTERNATE, attempt={"measure": measure})
     assert 0.97 * 0.7 <= folder.points()[-1].got.macs <= 0.7
     both = [r["attempts"] for r in attempts(folder) if len(r["attempts"]) == 2]
     assert both
@@ -189,8 +209,8 @@ def test_an_int8_point_follows_every_target_and_is_what_its_file_is(tmp_path: Pa
         )
 
 
-def test_the_plan_of_many_steps_replays_to_the_same_architecture(tmp_path: Path) -> None:
-    folder = run(tmp_path, **ALTERNATE)
+def test_the_plan_of_many_steps_replays_to_the_same_architecture(alternate: Run) -> None:
+    folder = alternate
     last = folder.points()[-1].point
     module, recorded = serialization.read(folder.model_file(last, "plan.json"), folder.model_file(last, "safetensors"))
     assert plan.Plan.from_json(recorded.to_json()) == recorded
@@ -210,14 +230,14 @@ def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_sam
     }
     file = tmp_path / "spec.json"
     file.write_text(json.dumps({**SMALL, **method}))
-    engine = [sys.executable, "-m", "engine"]
-    where = ["--results", str(tmp_path / "killed")]
+    store = Store(tmp_path / "killed", gallery=tmp_path / "none")
     process = subprocess.Popen(
-        [*engine, "run", "--spec", str(file), *where],
+        [sys.executable, "-m", "tests.support.timing", "run", "--spec", str(file), "--results", str(store.root)],
+        cwd=ROOT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
-    runs = tmp_path / "killed" / "runs"
+    runs = store.root / "runs"
     end = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < end:
         if any('"final": true' in p.read_text() for p in runs.glob("*/points.jsonl")):
@@ -228,10 +248,8 @@ def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_sam
     folder = Run(next(runs.iterdir()))
     kept = [(p.point, p.seconds) for p in folder.points()]
     assert len(kept) >= 3
-    subprocess.run([*engine, "resume", folder.id, *where], check=True, stdout=subprocess.DEVNULL)
-    while folder.status().state != "done":
-        assert time.monotonic() < end + 120 and folder.status().state != "failed", folder.log_tail()
-        time.sleep(0.1)
+    Queue(store).resume(folder.id)
+    assert execute(folder, pipeline.run) == "done", folder.status().message
     assert [(p.point, p.seconds) for p in folder.points()][: len(kept)] == kept
     steps = [(e["keep"], e["step"]) for e in attempts(folder)]
     assert len(steps) - len(set(steps)) <= 1  # the step that was under way is looked at again

@@ -37,7 +37,13 @@ METHODS: list[dict[str, Any]] = [
     {"order": "alternate"},
 ]
 SHARES = st.floats(0.001, 1, allow_nan=False)
+NAMES = st.text(st.sampled_from("ab.*?[0-3]_ "), min_size=1, max_size=8).map(str.strip).filter(bool)
+RULES = st.one_of(NAMES, st.builds("{}={}".format, NAMES, SHARES))
 NORMALIZE = st.none() | st.sampled_from(["imagenet", "cifar10"]) | st.just([[0.1, 0.2, 0.3], [1, 2, 3.5]])
+
+
+def _pattern(rule: str) -> str:
+    return rule.partition("=")[0].strip()
 
 
 @st.composite
@@ -60,6 +66,7 @@ def specs(draw: st.DrawFn) -> run_spec.RunSpec:
                 "batch_size": draw(st.integers(2, 4096)),
                 "weight_decay": draw(st.floats(0, 1, allow_subnormal=False)),
             },
+            "keep_layers": draw(st.none() | st.lists(RULES, min_size=1, max_size=4, unique_by=_pattern)),
             "criterion": "+".join(draw(st.lists(st.sampled_from(FILTERS), min_size=1, unique=True))),
             **draw(st.sampled_from(METHODS)),
             "target": {
@@ -123,6 +130,14 @@ def test_every_setting_of_the_spec_has_a_flag_but_its_version() -> None:
         return result
 
     assert places(run_spec.RunSpec) - {flag.field.place for flag in flags.FLAGS} == {("schema_version",)}
+
+
+def test_layers_to_keep_are_given_one_by_one_or_joined() -> None:
+    both = "espalier run --keep-layer 'conv1, layer1.*=0.5' --keep-layer fc"
+    assert asked_by(both) == [{"keep_layers": ["conv1", "layer1.*=0.5", "fc"]}]
+    assert "--keep-layer 'conv1,layer1.*=0.5'" in flags.command_line(
+        "run", run_spec.parse({"keep_layers": ["conv1", "layer1.*=0.5"]})
+    )
 
 
 def test_flags_do_not_leak_from_one_call_to_the_next() -> None:

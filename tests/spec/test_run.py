@@ -59,7 +59,7 @@ def test_the_documented_spec_is_the_default_written_out() -> None:
     assert run_spec.parse(DOCUMENTED) == run_spec.RunSpec() == run_spec.parse({})
     written = json.loads(run_spec.parse({}).canonical())
     beyond: dict[str, dict[str, Any]] = {
-        "data": {"normalize": None},
+        "data": {"normalize": None, "image_size": None, "labels": None},
         "train": {"label_smoothing": 0.0},
         "depth": {"floor": None},
         "width": {"select": "per-saving", "least_share": 0.0},
@@ -69,6 +69,7 @@ def test_the_documented_spec_is_the_default_written_out() -> None:
     for part, more in beyond.items():
         assert written.pop(part) == {**DOCUMENTED[part], **more}
     assert (written.pop("attempt"), written.pop("int8")) == ({"measure": None, "race": False}, False)
+    assert written.pop("keep_layers") is None
     assert written == {key: value for key, value in DOCUMENTED.items() if key not in beyond}
 
 

@@ -62,7 +62,9 @@ def _resolve_hops(config: paramiko.SSHConfig, label: str, target: Address, jump:
 def _hop(label: str, target: Address, options: dict[str, str]) -> Hop:
     files = [Path(file) for file in options.get("identityfile", ()) if file != "none"]
     identities = files or [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS]
-    place = Address(options["hostname"], port=target.port or _port(options, target.host))
+    # Of an address with its interface paramiko would take %h for a token of ssh_config.
+    host = target.host if "%" in target.host else options["hostname"]
+    place = Address(host, port=target.port or _port(options, target.host))
     return Hop(
         label=label,
         place=place.text,

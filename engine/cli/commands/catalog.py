@@ -1,42 +1,32 @@
-"""What can be picked: networks, datasets, criteria."""
+"""What can be picked besides networks: datasets, criteria; and what a network is, as arithmetic needs it."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from engine.cli import tables
 from engine.cli.console import answer
-from engine.cli.options import RESULTS, DataName, DataRoot, Json, Model, Results, Weights, store_in
-from engine.errors import RequestError
+from engine.cli.options import (
+    MODEL_DEFAULT,
+    MODEL_HELP,
+    RESULTS,
+    DataName,
+    DataRoot,
+    ImageSize,
+    Json,
+    Labels,
+    NameField,
+    Results,
+    Weights,
+    named_field,
+    store_in,
+)
+from engine.cli.weights import stated, with_model
 from engine.spec import catalog
 from engine.spec import run as run_spec
+from engine.zoo.own import listing
 
 app = typer.Typer()
-
-
-@app.command()
-def models(
-    model: Annotated[str | None, typer.Option("--model", help="only this one")] = None,
-    results: Results = RESULTS,
-    as_json: Json = False,
-) -> None:
-    """The networks: parameters, MACs, and for each block whether it may go and why."""
-    from engine.pipeline.summaries import published_summary
-
-    names = [model] if model else catalog.MODELS
-    summaries = [published_summary(name, results) for name in names]
-    entries = [
-        {
-            "name": summary.model,
-            "params": summary.params,
-            "macs": summary.macs,
-            "input": list(summary.image),
-            "blocks": [{"name": b.name, "removable": b.removable, "why": b.why} for b in summary.blocks],
-        }
-        for summary in summaries
-    ]
-    answer(entries, as_json, tables.models)
 
 
 @app.command()
@@ -73,24 +63,26 @@ def criteria(results: Results = RESULTS, as_json: Json = False) -> None:
 @app.command("sheet")
 def summary(
     *,
-    model: Model = "resnet20",
+    model: Annotated[str | None, typer.Option("--model", help=MODEL_HELP, show_default=MODEL_DEFAULT)] = None,
     weights: Weights = "none",
-    data: DataName = "clutter",
+    data: DataName = None,
     data_root: DataRoot = None,
-    name_field: Annotated[
-        bool, typer.Option("--name-field", hidden=True, help="say on stderr which field an error concerns")
-    ] = False,
+    image_size: ImageSize = None,
+    labels: Labels = None,
+    name_field: NameField = False,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """The model sheet: layers, interchangeable channels and blocks, as arithmetic on them needs it."""
     from engine.pipeline.summaries import summary_of
 
-    try:
-        spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-        model_summary = summary_of(spec.model, spec.weights, spec.data, store_in(results).root)
-    except RequestError as error:
-        if name_field and error.field is not None:
-            print(f"field: {error.field}", file=sys.stderr)
-        raise
+    # A program that asks for a form says which field is wrong; what a form names is no word from a terminal.
+    if model is not None and not name_field:
+        model = listing.enter(model)
+    with named_field(name_field):
+        store = store_in(results)
+        images = stated(name=data, root=data_root, image_size=image_size, labels=labels)
+        request = stated(model=model) | {"weights": weights, "data": images}
+        spec = run_spec.parse(with_model(request, store))
+        model_summary = summary_of(spec.model, spec.weights, spec.data, store.root)
     answer(model_summary.to_json(), as_json, tables.summary)

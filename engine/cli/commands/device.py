@@ -39,7 +39,9 @@ def list_(results: Results = RESULTS, as_json: Json = False) -> None:
 @app.command()
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="what to call it: letters, digits, - and _")],
-    target: Annotated[str, typer.Argument(metavar="TARGET", help="[user@]host[:port], or a name from ~/.ssh/config")],
+    target: Annotated[
+        str, typer.Argument(metavar="TARGET", help="[ssh://][user@]host[:port], or a name from ~/.ssh/config")
+    ],
     jump: Annotated[str | None, typer.Option("--jump", help="[user@]host[:port] to go through")] = None,
     results: Results = RESULTS,
     as_json: Json = False,

@@ -6,33 +6,51 @@ import typer
 
 from engine.cli import device_tables, spec_file, tables
 from engine.cli.console import answer
-from engine.cli.options import RESULTS, Json, Results, RunId, store_in, store_to_read
+from engine.cli.options import (
+    RESULTS,
+    CheckImages,
+    Json,
+    NameField,
+    Results,
+    RunId,
+    named_field,
+    store_in,
+    store_to_read,
+)
 from engine.cli.progress import show_progress
+from engine.cli.weights import with_model
 from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
 from engine.storage.job_folder import Job, Run
+from engine.storage.records import remarks
 from engine.storage.records.event import Attempts, Event, TurnEvent
 from engine.storage.store import Store
 from engine.storage.timing_folder import Timing
+from engine.zoo.own import listing
 
 app = typer.Typer()
 
 
 @app.command()
-@with_spec_flags(spec_file.read)
-def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -> None:
+@with_spec_flags(spec_file.read, listing.enter)
+def run(
+    requests: Requests, results: Results = RESULTS, check_images: CheckImages = False, as_json: Json = False
+) -> None:
     """Prune in the foreground: a progress bar, and a table at the end."""
     if len(requests) > 1:
         raise RequestError("run takes one seed; submit takes several", field="seed")
-    spec = run_spec.parse(requests[0])
     store = store_in(results)
+    spec = run_spec.parse(with_model(requests[0], store))
+    from engine.data.load import check_images as decode_all
     from engine.jobs.child import execute
     from engine.pipeline import run as pipeline  # torch takes seconds to import, and the request may be refused without
     from engine.pipeline.inputs import prepare
 
-    inputs = prepare(spec)
+    inputs = prepare(spec, store.root)
+    if check_images:
+        decode_all(inputs.data)
     folder = store.create(spec, foreground=True)
     with show_progress(folder):
         state = execute(folder, lambda request, job: pipeline.run(request, job, inputs))
@@ -42,20 +60,50 @@ def run(requests: Requests, results: Results = RESULTS, as_json: Json = False) -
 
 
 @app.command()
-@with_spec_flags(spec_file.read)
+@with_spec_flags(spec_file.read, listing.enter)
+def check(
+    requests: Requests,
+    name_field: NameField = False,
+    results: Results = RESULTS,
+    check_images: CheckImages = False,
+    as_json: Json = False,
+) -> None:
+    """Load the data and the weights of a request and say what is decided about them; nothing is trained or kept."""
+    store = store_in(results)
+    with named_field(name_field):
+        spec = run_spec.parse(with_model(requests[0], store))
+        from engine.data.load import check_images as decode_all
+        from engine.pipeline.loading import decisions
+
+        decided = decisions(spec, store.root)
+        if check_images:
+            decode_all(decided.data)
+    document = {"summary": decided.summary.to_json(), "notes": list(decided.notes), "new_head": decided.new_head}
+    answer(document, as_json, tables.decisions)
+
+
+@app.command()
+@with_spec_flags(spec_file.read, listing.enter)
 def submit(
     requests: Requests,
     results: Results = RESULTS,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="leave the queue to a worker you start")] = False,
+    check_images: CheckImages = False,
     as_json: Json = False,
 ) -> None:
     """Put runs into the queue, one for each seed, and start a worker in the background."""
     from engine.jobs.preflight import check
     from engine.jobs.worker import start_detached
 
-    specs = [run_spec.parse(request) for request in requests]
     store = store_in(results)
+    specs = [run_spec.parse(with_model(request, store)) for request in requests]
     check(specs[0], store.root)
+    if check_images:
+        from engine.data.load import check_images as decode_all
+        from engine.data.load import load
+        from engine.zoo.makers import made_for
+
+        decode_all(load(specs[0].data, specs[0].seed, made_for(specs[0].model)))
     run_ids: list[str] = []
     try:
         run_ids.extend(Queue(store).submit(spec).id for spec in specs)
@@ -148,12 +196,23 @@ def reindex(results: Results = RESULTS, as_json: Json = False) -> None:
 
 
 def _document(folder: Run) -> dict[str, Any]:
+    points = folder.points()
     return {
         "run_id": folder.id,
         "status": folder.observed_status().to_json(),
         "spec": folder.spec().model_dump(mode="json"),
-        "points": [point.to_json() for point in folder.points()],
+        "points": [point.to_json() for point in points],
+        "notes": [*_notes(folder), *remarks.of_accuracy(points), *remarks.of_latency(points)],
     }
+
+
+def _notes(folder: Run) -> list[str]:
+    """What was decided for the run; that it cannot be read, where its files are damaged: the points are there."""
+    try:
+        change = listing.change_since(folder.env())
+        return [*([change] if change else []), *remarks.notes(folder.event_lines())]
+    except WorkError as error:
+        return [f"what was decided cannot be read: {error}"]
 
 
 def _timing(folder: Timing) -> dict[str, Any]:

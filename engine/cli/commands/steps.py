@@ -12,15 +12,19 @@ from engine.cli.options import (
     Criterion,
     DataName,
     DataRoot,
+    ImageSize,
     Json,
+    Labels,
     Limit,
     Model,
-    Point,
+    OnePoint,
+    OneRun,
+    PrunedWeights,
     Results,
-    RunId,
     Weights,
     store_in,
 )
+from engine.cli.weights import point_or_file, stated, with_model
 from engine.errors import RequestError
 from engine.spec import run as run_spec
 
@@ -32,10 +36,12 @@ def scores(
     *,
     criterion: Criterion,
     scope: Annotated[str, typer.Option("--scope", help="channels | blocks")],
-    model: Model = "resnet20",
+    model: Model = None,
     weights: Weights = "none",
-    data: DataName = "clutter",
+    data: DataName = None,
     data_root: DataRoot = None,
+    image_size: ImageSize = None,
+    labels: Labels = None,
     split: Annotated[str, typer.Option("--split", help="val | test: where calibration images come from")] = "val",
     limit: Limit = None,
     seed: Annotated[int, typer.Option("--seed", help="of random scores and fresh weights")] = 0,
@@ -49,35 +55,39 @@ def scores(
         raise RequestError(f"unknown scope {scope!r}; allowed: channels, blocks")
     if split not in ("val", "test"):
         raise RequestError(f"unknown split {split!r}; allowed: val, test")
-    spec = run_spec.parse(
-        {
-            "model": model,
-            "weights": weights,
-            "criterion": criterion,
-            "order": "layers" if scope == "blocks" else "channels",
-            "data": {"name": data, "root": data_root, "limit": limit},
-            "seed": seed,
-        }
-    )
-    answer(single_steps.scores(spec, scope, split), as_json, tables.scores)
+    store = store_in(results)
+    request = stated(model=model) | {
+        "weights": weights,
+        "criterion": criterion,
+        "order": "layers" if scope == "blocks" else "channels",
+        "data": stated(name=data, root=data_root, limit=limit, image_size=image_size, labels=labels),
+        "seed": seed,
+    }
+    spec = run_spec.parse(with_model(request, store))
+    answer(single_steps.scores(spec, scope, split, store.root), as_json, tables.scores)
 
 
 @app.command()
 def table(
     *,
     out: Annotated[Path, typer.Option("--out", help="JSON file to write")],
-    model: Model = "resnet20",
+    model: Model = None,
     weights: Weights = "none",
-    data: DataName = "clutter",
+    data: DataName = None,
     data_root: DataRoot = None,
+    image_size: ImageSize = None,
+    labels: Labels = None,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
     """Measure a network's layers on this machine, for --latency-table on another; takes about a minute."""
     from engine.pipeline import single_steps
 
-    spec = run_spec.parse({"model": model, "weights": weights, "data": {"name": data, "root": data_root}})
-    answer(single_steps.table(spec, out, store_in(results).root), as_json, tables.output_file)
+    store = store_in(results)
+    images = stated(name=data, root=data_root, image_size=image_size, labels=labels)
+    request = stated(model=model) | {"weights": weights, "data": images}
+    spec = run_spec.parse(with_model(request, store))
+    answer(single_steps.table(spec, out, store.root), as_json, tables.output_file)
 
 
 @app.command()
@@ -97,8 +107,9 @@ def apply(
 @app.command()
 def export(
     *,
-    run_id: RunId,
-    point: Point,
+    run_id: OneRun = None,
+    point: OnePoint = None,
+    weights: PrunedWeights = None,
     opset: Annotated[int, typer.Option("--opset", help="ONNX operator set")] = 13,
     int8: Annotated[bool, typer.Option("--int8", help="in 8 bit, calibrated on the run's training images")] = False,
     out: Annotated[
@@ -107,27 +118,38 @@ def export(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Write a point's network as ONNX, checked against torch."""
+    """Write a point's network as ONNX, checked against torch; or that of a file which carries its plan."""
     from engine.pipeline import single_steps
 
-    target = out or Path(f"{run_id}-p{point}{'-int8' if int8 else ''}.onnx")
-    answer(
-        single_steps.export(store_in(results).run(run_id), point, opset, target, int8=int8), as_json, tables.output_file
-    )
+    named = point_or_file(run_id, point, weights)
+    if isinstance(named, Path):
+        if int8:
+            raise RequestError("--int8 is calibrated on a run's training images; give RUN:POINT instead of a file")
+        answer(single_steps.export_file(named, opset, out or Path(f"{named.stem}.onnx")), as_json, tables.output_file)
+        return
+    target = out or Path(f"{named.run_id}-p{named.point}{'-int8' if int8 else ''}.onnx")
+    run = store_in(results).run(named.run_id)
+    answer(single_steps.export(run, named.point, opset, target, int8=int8), as_json, tables.output_file)
 
 
 @app.command()
 def time(
     *,
-    run_id: RunId,
-    point: Point,
+    run_id: OneRun = None,
+    point: OnePoint = None,
+    weights: PrunedWeights = None,
     provider: Annotated[str, typer.Option("--provider", help="cpu | cuda | tensorrt")] = "cpu",
     threads: Annotated[int, typer.Option("--threads", help="at most this computer's cores")] = 1,
     batch: Annotated[int, typer.Option("--batch", help="images in one query")] = 1,
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Time a point's network on this host with ONNX Runtime."""
+    """Time a point's network on this host with ONNX Runtime; or that of a file which carries its plan."""
     from engine.pipeline import single_steps
 
-    answer(single_steps.time(store_in(results).run(run_id), point, provider, threads, batch), as_json, tables.latency)
+    named = point_or_file(run_id, point, weights)
+    if isinstance(named, Path):
+        answer(single_steps.time_file(named, provider, threads, batch), as_json, tables.latency)
+        return
+    run = store_in(results).run(named.run_id)
+    answer(single_steps.time(run, named.point, provider, threads, batch), as_json, tables.latency)

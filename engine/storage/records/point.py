@@ -46,12 +46,13 @@ class Point(Record):
     `final` is the last point of a target, `before_recovery` the last one before the recovery that ends it. A step of an
     iterative method has its number under its target (`step`), its `trajectory` and its `place` in it, both from 1, and
     the targets that the trajectory has behind it (`passed`). Runs of earlier versions lack the last four, which
-    `earlier.describe_points` works out.
+    `earlier.describe_points` works out. `chance` is the share of the test images that naming their commonest class
+    always gets right; earlier versions did not say.
     """
 
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset(
         {"step", "correct", "total", "val_total", "predicted_ms", "note", "before_recovery"}
-        | {"trajectory", "place", "passed"}
+        | {"trajectory", "place", "passed", "chance"}
     )
 
     point: Whole
@@ -82,3 +83,4 @@ class Point(Record):
     trajectory: str | None = None
     place: Whole | None = None
     passed: tuple[Share, ...] | None = None
+    chance: Share | None = None
