@@ -11,6 +11,7 @@ from engine.spec.catalog import CRITERIA
 from engine.spec.run import RunSpec, phases_of
 from engine.spec.settings import columns_of
 from engine.storage.records.measurement import Conditions, Latency, Measurement, Timed
+from engine.storage.records.remarks import NEAR_CHANCE
 
 _DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
 _LONGEST_LINE, _MOST_TIMINGS = 300, 12  # characters of a line of a hover, and timings in it
@@ -55,7 +56,7 @@ def title(row: Mapping[str, Any]) -> str:
 
 def point_label(row: Mapping[str, Any]) -> str:
     """A point in one line, distinct in a list of others, what differs most first."""
-    network = f"{row['model']} on {data_label(row['data'])}"
+    network = f"{row['model']} on {row['data_label']}"
     if row["baseline"]:
         return f"Not pruned, {format.percent(row['top1'])} · {network} · seed {row['seed']}"
     return f"{title(row)}, {format.percent(row['top1'])} · {method(row)} · {network} · seed {row['seed']}"
@@ -136,8 +137,9 @@ def hover(row: Mapping[str, Any]) -> str:
     else:
         title = f"{criterion_label(row['criterion'])} · {format.ratio(row['keep'])} {row['metric']}"
     lines = [
-        f"{row['model']} on {data_label(row['data'])}, {method(row)}, seed {row['seed']}",
+        f"{row['model']} on {row['data_label']}, {method(row)}, seed {row['seed']}",
         "" if row["baseline"] else stage_label(row),
+        NEAR_CHANCE if row["at_chance"] else "",
         f"top-1 {format.percent(row['top1'])}{_difference(row)} · top-5 {format.percent(row['top5'])} "
         f"· validation {format.percent(row['val_top1'])}",
         f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {format.si(row['bytes'], 'B')}",
@@ -221,15 +223,8 @@ def method_label(order: str, depth_method: str | None, width_method: str | None)
     return " → ".join(iterative.get(phase, "") + order_label(phase) for phase in phases_of(order))
 
 
-def data_label(name: str) -> str:
-    """A dataset's name, with only the last part of a path."""
-    kind, colon, path = name.partition(":")
-    return f"{kind}:{path.rstrip('/').rsplit('/', 1)[-1]}" if colon else name
-
-
 # Settings whose stored values have names of their own.
 NAMES: dict[str, Callable[[Any], str]] = {
-    "data": data_label,
     "criterion": criterion_label,
     "order": order_label,
     "measure": measure_label,

@@ -39,6 +39,8 @@ ORDER_SYMBOLS: dict[str, str] = {
     "alternate": "star",
 }
 INT8_SYMBOL = "cross"
+CHANCE_SYMBOL = "circle-x-open"  # whatever its order
+ALARM = "#E02020"  # no criterion's
 BadgeColour = Literal["blue", "gray", "green", "red", "orange"]
 STATE_LOOK: dict[str, tuple[str, str, BadgeColour]] = {
     "running": ("running", ":material/play_arrow:", "blue"),

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from app import text, theme
+from app import escape, text, theme
 from app.charts import tradeoff
 from app.components import empty
 from app.explore import card, controls, news, table
@@ -59,7 +59,8 @@ with left:
 selected = controls.selected_point(view, plot_rows)
 with canvas:
     if plot_rows.empty:
-        st.info(f"None of the chosen runs has both {y.label} and {x.label} yet.", icon=":material/scatter_plot:")
+        cost = escape.markdown(x.label)
+        st.info(f"None of the chosen runs has both {y.label} and {cost} yet.", icon=":material/scatter_plot:")
     else:
         marks = tradeoff.Marks(
             front=points.front(plot_rows, x.column, y.column, y_better=y.better),

@@ -71,7 +71,7 @@ def _row(row: dict[str, Any], entry: Measurement) -> dict[str, Any]:
         "id": row["id"],
         "model": "Not pruned" if row["baseline"] else f"{text.title(row)}, {text.method(row)}",
         "network": row["model"],
-        "data": text.data_label(row["data"]),
+        "data": row["data_label"],
         "seed": row["seed"],
         "device": entry.device,
         "setting": text.board_conditions(entry.conditions),

@@ -4,6 +4,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app import escape, text, theme
+from engine.storage.records.remarks import NEAR_CHANCE
 
 ABOVE: dict[str, object] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
 # At the figure's end, so that it keeps clear of the axis's title however low the plot is.
@@ -40,16 +41,17 @@ def add_keys(fig: go.Figure, points: pd.DataFrame) -> None:
             legend="legend2",
             name=escape.html(text.order_label(order)),
         )
-    for present, symbol, name in (
-        (pruned["stage"].eq("pruned").any(), "circle-open", "before recovery"),
-        (pruned["int8"].any(), theme.INT8_SYMBOL, "INT8"),
+    for present, symbol, colour, name in (
+        (pruned["stage"].eq("pruned").any(), "circle-open", theme.NEUTRAL, "before recovery"),
+        (pruned["int8"].any(), theme.INT8_SYMBOL, theme.NEUTRAL, "INT8"),
+        (points["at_chance"].any(), theme.CHANCE_SYMBOL, theme.ALARM, NEAR_CHANCE),
     ):
         if present:
             fig.add_scatter(
                 x=[None],
                 y=[None],
                 mode="markers",
-                marker={"symbol": symbol, "size": 9, "color": theme.NEUTRAL, "line": {"width": 1.8}},
+                marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.8}},
                 legend="legend2",
                 name=name,
             )

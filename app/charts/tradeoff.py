@@ -12,6 +12,7 @@ from app.charts import legend
 from app.charts.axes import Axis, value_label
 from app.charts.curves import Curve, curves, trajectories
 from app.tables.points import SAME_IMAGES
+from engine.storage.records.remarks import NEAR_CHANCE
 
 FADED = 0.45  # opacity of a point that another one beats on both axes
 _SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
@@ -60,12 +61,14 @@ def figure(
     rows = points.dropna(subset=[x.column, y.column])
     dots = go.Scattergl if len(rows) > _SVG_POINTS else go.Scatter
     canvas = _Canvas(go.Figure(), x, y, ink, marks, dots)
-    _add_baselines(canvas, rows)
+    sound = rows[~rows["at_chance"]]
+    _add_baselines(canvas, sound)
     _add_trajectories(canvas, rows)
     _add_curves(canvas, rows)
     _add_front(canvas, rows)
-    for (criterion, order), group in rows[~rows["baseline"]].groupby(["criterion", "order"], sort=False):
+    for (criterion, order), group in sound[~sound["baseline"]].groupby(["criterion", "order"], sort=False):
         _add_points(canvas, group, str(criterion), str(order))
+    _add_points_at_chance(canvas, rows[rows["at_chance"]])
     _add_rings(canvas, rows)
     _add_budget(canvas)
     legend.add_keys(canvas.fig, rows)
@@ -77,6 +80,8 @@ def describe(points: pd.DataFrame, x: Axis, y: Axis, best: str | None) -> str:
     """The chart in one sentence: what is drawn, and the one model that the budget (or the axis) favours."""
     rows = points.dropna(subset=[x.column, y.column])
     sentence = f"{y.label} against {x.label} for {len(rows)} models"
+    if rows["at_chance"].any():
+        sentence += f", {rows['at_chance'].sum()} of them {NEAR_CHANCE}"
     if best is None or best not in set(rows["id"]):
         return sentence + "."
     row = rows.set_index("id").loc[best]
@@ -91,7 +96,7 @@ def _add_baselines(c: _Canvas, rows: pd.DataFrame) -> None:
     baselines = rows[rows["baseline"]]
     if baselines.empty:
         return
-    means = baselines.groupby(["model", "data"], sort=False)[c.y.column].mean() * c.y.factor
+    means = baselines.groupby(["model", "data_label"], sort=False)[c.y.column].mean() * c.y.factor
     if len(means) <= len(_BASELINE_NAMES):  # more dashed lines say nothing
         levels = means.sort_values(ascending=False).items()
         for ((model, data), level), place in zip(levels, _BASELINE_NAMES, strict=False):
@@ -100,9 +105,7 @@ def _add_baselines(c: _Canvas, rows: pd.DataFrame) -> None:
                 line={"dash": "dash", "width": 1.2, "color": c.ink.line},
                 opacity=0.7,
                 annotation={
-                    "text": "baseline"
-                    if len(means) == 1
-                    else escape.html(f"{model} on {text.data_label(data)}, baseline"),
+                    "text": "baseline" if len(means) == 1 else escape.html(f"{model} on {data}, baseline"),
                     "font": {"size": 11, "color": c.ink.line},
                     **place,
                 },
@@ -241,6 +244,23 @@ def _add_points(c: _Canvas, group: pd.DataFrame, criterion: str, order: str) -> 
         name=escape.html(f"{text.criterion_label(criterion)}, {text.order_label(order)}"),
     )
     c.fig.add_trace(trace)
+
+
+def _add_points_at_chance(c: _Canvas, rows: pd.DataFrame) -> None:
+    """What guessing may have given, baselines among it: in red, so that nobody takes it for a network that works."""
+    if rows.empty:
+        return
+    c.fig.add_scatter(
+        **c.at(rows),
+        mode="markers",
+        marker={"symbol": theme.CHANCE_SYMBOL, "size": _SIZE, "color": theme.ALARM, "line": {"width": 1.8}},
+        selected={"marker": {"opacity": 1}},
+        unselected={"marker": {"opacity": 1}},
+        customdata=rows[["id", "hover"]],
+        hovertemplate="%{customdata[1]}<extra></extra>",
+        name=NEAR_CHANCE,
+        showlegend=False,
+    )
 
 
 def _add_rings(c: _Canvas, rows: pd.DataFrame) -> None:

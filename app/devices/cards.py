@@ -84,7 +84,7 @@ def _add_dialog() -> None:
             "Address",
             placeholder="nvidia@192.168.55.1",
             key="device_target",
-            help="user@host:port. User and port may be left out; the host may be an alias of ~/.ssh/config.",
+            help="user@host:port or ssh://user@host:port. The host alone will do, an alias of ~/.ssh/config, too.",
         )
         st.text_input("Through", placeholder="nobody", key="device_jump", help="user@host:port of a jump host, if any.")
         st.form_submit_button("Add", type="primary", icon=":material/add:", on_click=_save)
@@ -116,7 +116,7 @@ def _request_probe(names: list[str]) -> None:
 
 def _card(board: Board, result: ProbeResult | None, *, wide: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        st.markdown(f"**{board.name}**", width="stretch")
+        st.markdown(f"**{escape.markdown(board.name)}**", width="stretch")
         if result is None:
             st.badge("not asked yet", icon=":material/help:", color="gray")
         else:
@@ -198,7 +198,7 @@ def _show_host_key(result: ProbeResult) -> None:
     """The host key that a board shows, what to compare it with, and the button that trusts it."""
     host_key = result.host_key
     assert host_key is not None
-    owner = f"The jump host {host_key.host}" if host_key.jump else "It"
+    owner = f"The jump host {escape.markdown(host_key.host)}" if host_key.jump else "It"
     if host_key.state == "changed":
         st.error(
             "Either the board was set up anew, or somebody stands between you and it. Nothing was sent to it.",
@@ -210,7 +210,8 @@ def _show_host_key(result: ProbeResult) -> None:
         st.caption("Shown now")
     else:
         st.caption(
-            f"{owner} shows this key ({host_key.key_type}). Nobody has trusted it yet, so nothing was sent to it."
+            f"{owner} shows this key ({escape.markdown(host_key.key_type)}). "
+            "Nobody has trusted it yet, so nothing was sent to it."
         )
     st.code(host_key.fingerprint, language=None, wrap_lines=True)
     st.caption("Compare it with what this prints on a screen of the board itself:")
@@ -260,10 +261,12 @@ def _confirm_removal(name: str) -> None:
     except RequestError as error:
         st.warning(text.sentence(str(error), name), icon=":material/timer:")
         return
-    st.markdown(f"**{name}** is taken from the list. What was measured on it stays, as does its trusted key.")
+    st.markdown(
+        f"**{escape.markdown(name)}** is taken from the list. What was measured on it stays, as does its trusted key."
+    )
     actions.confirm("Remove", _remove, name)
 
 
 def _remove(name: str) -> None:
-    if actions.run_action(lambda: store.registry().remove(name), f"{name} removed"):
+    if actions.run_action(lambda: store.registry().remove(name), f"{escape.markdown(name)} removed"):
         probes.remove_result(name)

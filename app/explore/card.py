@@ -11,6 +11,8 @@ from app import escape, format, text, theme
 from app.charts import skyline
 from app.tables import store
 from app.tables.board_columns import BoardResult
+from engine.storage.records import remarks
+from engine.storage.records.remarks import NEAR_CHANCE
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,10 @@ def show(point: Mapping[str, Any], latency_note: str | None, board_result: Board
             st.badge("INT8", color="blue")
         elif point["stage"] == "pruned":
             st.badge("before recovery", color="orange")
+        if point["at_chance"]:
+            st.badge(NEAR_CHANCE, icon=":material/error:", color="red")
     step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
-    made = f"{point['model']} on {text.data_label(point['data'])}, {text.method(point)}{step}, seed {point['seed']}"
+    made = f"{point['model']} on {point['data_label']}, {text.method(point)}{step}, seed {point['seed']}"
     lines = [escape.markdown(made), *([escape.markdown(point["note"])] if point["note"] else [])]
     st.caption("  \n".join(lines))
     _metrics(point, latency_note, board_result)
@@ -92,6 +96,19 @@ def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: B
     with st.grid(2, gap=("xsmall", "small"), min_column_width=110):
         for label, value, delta, note in numbers:
             st.metric(label, value, delta if base else None, delta_color="off", delta_arrow="off", help=note)
+    for where, ratio in _slowdowns(point, board_result):
+        reason = escape.message(remarks.reason(point["widths"]))
+        st.caption(f":orange[:material/warning: {ratio:.2f}× the baseline's time{where}{reason}]")
+
+
+def _slowdowns(point: Mapping[str, Any], board_result: BoardResult | None) -> list[tuple[str, float]]:
+    """Where a point takes longer than its baseline, and how many times as long."""
+    host = None if pd.isna(point["base_latency"]) else remarks.times_slower(point["latency"], point["base_latency"])
+    board = None if board_result is None else board_result.latency_ratio
+    found = [] if host is None else [("", host)]
+    if board_result is not None and board is not None and board > remarks.SLOWER:
+        found.append((f" on {escape.markdown(board_result.entry.device)}", board))
+    return found
 
 
 def _board_metrics(board_result: BoardResult) -> list[tuple[str, str, str | None, str | None]]:

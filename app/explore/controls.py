@@ -25,7 +25,7 @@ _UNITS: dict[str, tuple[str, float]] = {
 _FILTERS = (
     ("Experiment", "exp", "experiment", "All experiments"),
     ("Model", "model", "model", "All models"),
-    ("Data", "data", "data", "All data"),
+    ("Data", "data", "data_label", "All data"),
     ("Criterion", "criterion", "criterion", "All criteria"),
     ("Order", "order", "order", "All orders"),
 )
@@ -125,7 +125,7 @@ def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
         )
         if best is not None:
             row = pruned.set_index("id").loc[best]
-            where = f" on {text.data_label(row['data'])}" if pruned["data"].nunique() > 1 else ""
+            where = f" on {row['data_label']}" if pruned["data"].nunique() > 1 else ""
             st.button(
                 f"{escape.markdown(text.title(row) + where)}, {axes.value_label(row[y.column], y)}",
                 icon=":material/star:",

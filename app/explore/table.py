@@ -11,6 +11,7 @@ from app.explore import controls
 from app.tables import points
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
+from engine.storage.records.remarks import NEAR_CHANCE
 
 _MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
 
@@ -41,6 +42,11 @@ def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | 
                 format="%.2f×", help="Share of the baseline's MACs, parameters or latency asked for."
             ),
             "latency": st.column_config.NumberColumn("latency p50", format="%.3g ms", help=conditions),
+            "slower": st.column_config.NumberColumn(
+                format="%.2f×",
+                help="Of the baseline's latency. Widths that are no multiples of 8 are the likely reason; "
+                "`--round-to 8` avoids them.",
+            ),
             **_device_columns(board),
         },
         alt="The models in the chart with the settings in which they differ",
@@ -52,7 +58,7 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
     """The tidy rows as the table shows them."""
     table = pd.DataFrame({"point": frame["id"]})
     for key in points.differing_settings(frame):
-        table[points.SETTINGS[key]] = frame[key].map(text.NAMES[key]) if key in text.NAMES else frame[key]
+        table[points.SETTINGS[key]] = _in_words(frame, key)
     table["kept"] = frame["keep"]
     table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
     table["top-1"] = 100 * frame["top1"]
@@ -61,6 +67,11 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
     table["parameters"] = frame["params"]
     table["size"] = frame["bytes"]
     table["latency"] = frame["latency"]
+    slower = points.slowdown(frame)
+    if slower.notna().any():
+        table["slower"] = slower
+    if frame["at_chance"].any():
+        table["doubt"] = frame["at_chance"].map({True: NEAR_CHANCE, False: None})
     if board is not None:
         for axis in axes.board_axes(board.name):
             if frame[axis.column].notna().any():
@@ -73,6 +84,13 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
             )
         ]
     return table
+
+
+def _in_words(frame: pd.DataFrame, key: str) -> pd.Series:
+    """A setting of each point as a page shows it."""
+    if key == "data":
+        return frame["data_label"]
+    return frame[key].map(text.NAMES[key]) if key in text.NAMES else frame[key]
 
 
 def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> bytes:
@@ -100,6 +118,7 @@ def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | N
         table["device_energy_mj"] = frame["device_mj"]
         table["device_conditions"] = frame["device_ms"].notna().map({True: board.label, False: None})
     table = table.assign(blocks_removed=frame["blocks_removed"].map(" ".join))
+    table["at_chance"] = frame["at_chance"]
     document: str = escape.cells(table).to_csv(index=False)
     return document.encode(errors="replace")
 

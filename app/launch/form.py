@@ -5,20 +5,22 @@ from typing import Any, get_args
 
 import streamlit as st
 
-from app import format
+from app import escape, format
 from app.charts.axes import X_AXES
 from app.launch import methods
 from app.launch import request as forms
-from engine.errors import RequestError
+from engine.errors import RequestError, WorkError
 from engine.spec import run as specs
-from engine.spec.catalog import DATASETS, MODELS
+from engine.spec.catalog import DATASETS, MODELS, TIMM_MODELS
 from engine.spec.parts import TargetMetric
 from engine.spec.settings import Section
+from engine.zoo.own import listing
 
 _DEFAULT = specs.parse({})
 _METRICS = get_args(TargetMetric)
 _FOLDER, _NPZ = "folder:", "npz:"
 _DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
+HEAD_EPOCHS_KEY = "launch_epochs_False"  # of the epochs before pruning where weights are given
 _RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 
 
@@ -83,8 +85,9 @@ def _section(grid: Any, title: str, name: Section, error_places: dict[Section, A
 
 
 def _network(head: Any) -> dict[str, Any]:
+    models = _models()
     model = st.selectbox(
-        "Model", list(MODELS), index=MODELS.index(_DEFAULT.model), key="launch_model", persist_state="session"
+        "Model", models, index=models.index(_DEFAULT.model), key="launch_model", persist_state="session"
     )
     source = st.segmented_control(
         "Weights",
@@ -101,7 +104,7 @@ def _network(head: Any) -> dict[str, Any]:
     if source == "file":
         settings["weights"] = st.text_input(
             "Weights file",
-            placeholder="/path/to/checkpoint.pth or .safetensors",
+            placeholder="/path/to/checkpoint.pth, FILE#KEY or RUN:POINT",
             key="launch_file",
             persist_state="session",
         ).strip()
@@ -112,7 +115,7 @@ def _network(head: Any) -> dict[str, Any]:
                 0,
                 1000,
                 epochs,
-                key=f"launch_epochs_{source == 'none'}",
+                key="launch_epochs_True" if source == "none" else HEAD_EPOCHS_KEY,
                 persist_state="session",
             ),
             "lr": st.number_input(
@@ -123,6 +126,19 @@ def _network(head: Any) -> dict[str, Any]:
             ),
         }
     return settings
+
+
+def _models() -> list[str]:
+    """The catalogue's models, those that this user has put on a list of their own in a terminal, and timm's."""
+    try:
+        own = listing.names()
+    except WorkError as error:
+        st.warning(escape.message(error))
+        own = ()
+    models = [*MODELS, *own, *TIMM_MODELS]
+    if st.session_state.get("launch_model") not in (None, *models):  # taken off the list meanwhile
+        del st.session_state["launch_model"]
+    return models
 
 
 def _data(head: Any) -> dict[str, Any]:
@@ -141,10 +157,33 @@ def _data(head: Any) -> dict[str, Any]:
         )
     else:
         st.caption(DATASETS[name].summary)
+    if name == _NPZ:
+        settings["labels"] = _text(
+            "Labels",
+            "launch_labels",
+            "numbers from 0 without a gap",
+            "What other numbers mean: from-1, ignore-255, compact or as-is, several joined by +.",
+        )
     if name in DATASETS and DATASETS[name].root is not None:
         settings["root"] = (
             st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
         )
+    settings["image_size"] = _image_size(head)
+    return settings | _fewer_images(head)
+
+
+def _image_size(head: Any) -> str | None:
+    with head.popover("Size", icon=":material/tune:", type="tertiary"):
+        return _text(
+            "Image size",
+            "launch_size",
+            "the data's or the network's own",
+            "Pixels: 224, or 160x224 (height × width). Images keep their aspect and are cut at the centre.",
+        )
+
+
+def _fewer_images(head: Any) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
     with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
         settings["limit"] = st.number_input(
             "Use only the first",
@@ -166,6 +205,11 @@ def _data(head: Any) -> dict[str, Any]:
             persist_state="session",
         )
     return settings
+
+
+def _text(label: str, key: str, placeholder: str, help: str) -> str | None:
+    text = st.text_input(label, placeholder=placeholder, key=key, persist_state="session", help=help)
+    return text.strip() or None
 
 
 def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:

@@ -56,8 +56,7 @@ def removal(head: Any) -> Removal:
         criteria = _measures() if by_measure else _criteria(order)
         ensemble = not by_measure and len(criteria) > 1 and _ensemble()
     settings: dict[str, Any] = {"order": order, "depth": {"method": depth}, "width": {"method": width}}
-    no_settings = order == "layers" and depth == "one-shot"
-    with head.popover("Method", icon=":material/tune:", type="tertiary", disabled=no_settings):
+    with head.popover("Method", icon=":material/tune:", type="tertiary"):
         if depth == "direct":
             settings["depth"] |= _floor()
         if order != "layers":
@@ -65,6 +64,7 @@ def removal(head: Any) -> Removal:
             settings["width"]["round_to"] = st.number_input(
                 "Keep multiples of", 1, 256, 1, key="launch_round", persist_state="session"
             )
+        settings["keep_layers"] = _kept_layers()
         choice = Removal(tuple(criteria), ensemble, order, depth, width, settings)
         if choice.iterates:
             settings["attempt"] = _attempt(criteria if by_measure else None)
@@ -174,6 +174,17 @@ def _floor() -> dict[str, Any]:
     return {} if floor is None else {"floor": round(floor / 100, 6)}
 
 
+def _kept_layers() -> list[str] | None:
+    rules = st.text_input(
+        "Layers that stay",
+        placeholder="conv1, layer1.*, layer2.*=0.5",
+        key="launch_kept_layers",
+        persist_state="session",
+        help="Names of layers and blocks; * is any text. With =0.5 a layer keeps at least that share of its channels.",
+    )
+    return [rule.strip() for rule in rules.split(",")] if rules.strip() else None
+
+
 def _scope() -> dict[str, Any]:
     scope = st.segmented_control(
         "Compare channels",
@@ -184,7 +195,7 @@ def _scope() -> dict[str, Any]:
         persist_state="session",
         format_func={"global": "Across layers", "uniform": "Within each layer"}.__getitem__,
     )
-    return {"scope": scope}
+    return {"scope": scope, "least_share": _least_share()}
 
 
 def _progressive() -> dict[str, Any]:
@@ -194,9 +205,7 @@ def _progressive() -> dict[str, Any]:
             "Channels tried", 0.01, default.attempt_fraction, "launch_fraction", "Share of a layer's channels."
         )
         layers = _share("Layers cut a step", 0.01, default.layers_per_step, "launch_per_step", "Share of those tried.")
-        least = _share(
-            "Always kept", 0.0, default.least_share, "launch_least", "Share of a layer's channels that stays."
-        )
+        least = _least_share()
         select = st.selectbox(
             "Rank by",
             ["per-saving", "rise"],
@@ -205,6 +214,11 @@ def _progressive() -> dict[str, Any]:
             persist_state="session",
         )
     return {"attempt_fraction": fraction, "layers_per_step": layers, "least_share": least, "select": select}
+
+
+def _least_share() -> float:
+    explanation = "Share of a layer's channels that stays."
+    return _share("Always kept", 0.0, _DEFAULT.width.least_share, "launch_least", explanation)
 
 
 def _share(label: str, least: float, default: float, key: str, explanation: str) -> float:

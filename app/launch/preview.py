@@ -8,16 +8,20 @@ import streamlit as st
 from app import escape, format, theme
 from app.charts import skyline
 from app.components import actions
+from app.components import notes as decided
 from app.launch import request
-from app.launch.form import FormState
-from app.tables import store
+from app.launch.form import HEAD_EPOCHS_KEY, FormState
+from app.tables import loading, store
 from engine.errors import RequestError, WorkError
 from engine.graph.cost import widths
 from engine.graph.summary import ModelSummary
 from engine.jobs import preflight, worker
 from engine.latency.table import read_for
 from engine.prune.forecast import Forecast, forecast
+from engine.spec.parts import USUAL_HEAD_EPOCHS
 from engine.spec.run import RunSpec
+
+_CHECKED = "checked"  # in the session: what was loaded by a press of the button
 
 
 def draw(runs: list[RunSpec] | request.Refusal, form: FormState, history: Sequence[Mapping[str, Any]]) -> None:
@@ -45,9 +49,12 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
     except RequestError as error:
         return request.Refusal.of(str(error), error.field)
     with st.skeleton(height=260):
-        summary = store.summary(spec)
-    if isinstance(summary, store.SummaryFailure):
-        return request.Refusal.of(summary.sentence, summary.field)
+        loaded = loading.load_or_look_up(spec, asked=st.session_state.get(_CHECKED) == loading.key(spec))
+    if isinstance(loaded, store.SummaryFailure):
+        return request.Refusal.of(loaded.sentence, loaded.field)
+    if loaded.new_head and spec.train.epochs == 0:
+        return _ask_for_epochs(loaded.notes)
+    summary = loaded.summary
     try:
         targets = forecast(summary, spec, read_for(spec.target.latency_table, summary))
     except RequestError as error:
@@ -57,7 +64,41 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
         _row(target, theme.criterion_colour(spec.criterion))
     if not targets:
         st.caption("What each target will cost is known once this computer's layer latencies are measured.")
+    decided.show(loaded.notes)
+    if loaded.by_name:
+        st.button(
+            "Check the data and the weights",
+            icon=":material/fact_check:",
+            type="tertiary",
+            help="Loads them as a run would, which may take a while, and says what is decided about them.",
+            on_click=_check,
+            args=(loading.key(spec),),
+        )
     return None
+
+
+def _check(key: str) -> None:
+    st.session_state[_CHECKED] = key
+
+
+def _ask_for_epochs(notes: Sequence[str]) -> request.Refusal:
+    """What was decided, and the button that trains the new head; the refusal of a request without epochs for it."""
+    decided.show(notes)
+    st.button(
+        f"Train {USUAL_HEAD_EPOCHS} epochs before pruning",
+        icon=":material/school:",
+        width="stretch",
+        on_click=_train_head,
+    )
+    return request.Refusal(
+        "network",
+        "The weights' head does not fit the data, so it is new and has to be trained: give it epochs before pruning "
+        f"(Training; {USUAL_HEAD_EPOCHS} are a usual few).",
+    )
+
+
+def _train_head() -> None:
+    st.session_state[HEAD_EPOCHS_KEY] = USUAL_HEAD_EPOCHS
 
 
 def _baseline(summary: ModelSummary) -> Forecast:

@@ -7,8 +7,10 @@ import streamlit as st
 
 from app import text, theme
 from app.charts import learning_curves
+from app.components import notes
 from app.runs import attempts
 from engine.storage.job_folder import Run
+from engine.storage.records import remarks
 from engine.storage.records.event import Epoch
 
 
@@ -22,13 +24,15 @@ def title(run: Mapping[str, Any]) -> str:
     if not is_readable(run):
         return str(run["run_id"])
     return (
-        f"{run['model']} on {text.data_label(run['data'])} · {text.criterion_label(run['criterion'])} · "
+        f"{run['model']} on {run['data_label']} · {text.criterion_label(run['criterion'])} · "
         f"{text.method(run)} · seed {run['seed']}"
     )
 
 
 def show_events(run: Mapping[str, Any], folder: Run) -> None:
-    """The learning curves of a run, and what it attempted where it did."""
+    """What was decided for a run and what to doubt, its learning curves, and its attempts where there are any."""
+    notes.show_remarks(folder.points())
+    notes.show(remarks.notes(folder.event_lines()))
     epochs = folder.events(Epoch)
     if epochs:
         show_curves(epochs, key=run["run_id"])

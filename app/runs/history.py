@@ -57,7 +57,7 @@ def _details(run: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(run)
         st.markdown(f"**{escape.markdown(details.title(run))}**")
-    st.caption(f"{run['run_id']}" + (f" · {run['points']} models measured" if run["points"] else ""))
+    st.caption(escape.markdown(run["run_id"]) + (f" · {run['points']} models measured" if run["points"] else ""))
     if run["error"]:
         st.error(escape.message(run["error"]))
     _actions(run)

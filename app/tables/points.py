@@ -14,7 +14,9 @@ from app import text
 from engine import stats
 from engine.spec.run import RunSpec
 from engine.spec.settings import arrange, settings_of
+from engine.storage.records import remarks
 from engine.storage.records.measurement import Conditions, Latency, Timed, read_timed
+from engine.texts import short_names
 
 METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
 
@@ -22,11 +24,11 @@ METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
 _ORDER = """
     model data.name weights criterion order seed target.metric target.depth_share depth.method depth.floor
     width.method width.attempt_fraction width.layers_per_step width.select width.least_share
-    attempt.measure attempt.race width.scope width.round_to data.limit
+    attempt.measure attempt.race width.scope width.round_to keep_layers data.limit
     train.epochs train.lr train.batch_size train.weight_decay train.label_smoothing
     recover.epochs recover.lr recover.between_phases recover.between_steps_batches recover.distil
     recover.temperature recover.distil_weight recover.reestimate_bn data.val_fraction int8
-    data.normalize data.root target.latency_table device
+    data.normalize data.root target.latency_table device data.image_size data.labels
 """
 
 
@@ -49,7 +51,8 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
     `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
     `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trajectory` tells its
-    steps from those of others. Metrics are as stored: shares in 0..1, counts, bytes; `base_*` are the baseline's.
+    steps from those of others; `at_chance` says that its accuracy is within noise of guessing. `data_label` tells its
+    data from all others in few words. Metrics are as stored, shares in 0..1, counts, bytes; `base_*` the baseline's.
     `latencies` are the timings of hosts and boards (`engine.storage.records.measurement.Timed`).
     """
     frame = pd.DataFrame([_record(row) for row in rows])
@@ -59,6 +62,10 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame["flops"] = 2 * frame["macs"]
     frame["baseline"] = frame["stage"].eq("baseline")
     frame["int8"] = frame["stage"].eq("quantized")
+    frame["data_label"] = frame["data"].map(short_names(frame["data"]))
+    frame["at_chance"] = [
+        remarks.may_be_guessed(row.get("correct"), row.get("total"), row.get("chance")) for row in rows
+    ]
     base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
     for metric in (*METRICS, "flops"):
         frame[f"base_{metric}"] = frame["run_id"].map(base[metric]).astype(float)
@@ -113,6 +120,12 @@ def with_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | Non
     return frame.assign(**{f"base_{column}": frame["run_id"].map(base).astype(float)})
 
 
+def slowdown(frame: pd.DataFrame) -> pd.Series:
+    """Of `with_latency`'s rows how many times the baseline's latency each takes; NaN for one that is not slower."""
+    ratio = frame["latency"] / frame["base_latency"].where(frame["base_latency"] > 0)
+    return ratio.where(ratio > remarks.SLOWER)
+
+
 def row_with_latency(
     frame: pd.DataFrame, point: str, conditions: Conditions | None
 ) -> tuple[dict[str, Any], str | None]:
@@ -127,9 +140,9 @@ def row_with_latency(
 
 
 def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Literal["high", "low"]) -> frozenset[str]:
-    """The ids of the points that no other point on the same images beats on both axes."""
+    """The ids of the points, of those better than chance, that no other one on the same images beats on both axes."""
     ids: set[str] = set()
-    for _, comparable in frame.groupby(SAME_IMAGES, dropna=False):
+    for _, comparable in frame[~frame["at_chance"]].groupby(SAME_IMAGES, dropna=False):
         value = comparable[y] if y_better == "high" else -comparable[y]
         ids.update(comparable["id"][stats.pareto(comparable[x], value)])
     return frozenset(ids)
@@ -151,7 +164,7 @@ def best_within_budget(
     if at_most is None and at_least is None:
         return None
     sign = 1.0 if y_better == "high" else -1.0
-    candidates = frame.dropna(subset=[x, y])
+    candidates = frame[~frame["at_chance"]].dropna(subset=[x, y])
     if at_most is not None:
         candidates = candidates[candidates[x] <= at_most]
     if at_least is not None:
@@ -166,7 +179,7 @@ def best_within_budget(
 
 def best_at_half_macs(frame: pd.DataFrame) -> str | None:
     """The id of the most accurate final point that has at most half its network's MACs."""
-    finals = frame[frame["final"] & ~frame["baseline"]]
+    finals = frame[frame["final"] & ~frame["baseline"] & ~frame["at_chance"]]
     small = finals[finals["macs"] <= 0.5 * finals["base_macs"]].dropna(subset=["top1"])
     return None if small.empty else str(small.sort_values(["top1", "id"]).iloc[-1]["id"])
 
@@ -203,5 +216,7 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scalar(value: Any) -> Any:
-    """A setting as one value of a table: what is a list in the spec becomes its JSON text."""
+    """A setting as one value of a table: names in a list become one line, other lists their JSON text."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
     return json.dumps(value) if isinstance(value, list) else value

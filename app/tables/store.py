@@ -21,16 +21,21 @@ from engine.errors import RequestError, WorkError
 from engine.graph.summary import ModelSummary
 from engine.jobs import worker
 from engine.jobs.queue import Queue
+from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
+from engine.texts import short_names
+from engine.zoo import source
+from engine.zoo.own import listing
 
 ROOT = directories.PACKAGES
 ACTIVE = ("running", "queued")
 _SUMMARY_SECONDS = 300
 _FIELD = "field: "  # before the name of the field that an error of the child concerns
+Stamps = tuple[tuple[int, int] | None, ...]
 _COSTS_TIME = {column: field for column, field in columns_of(RunSpec).items() if field.setting.costs_time}
 
 
@@ -63,7 +68,7 @@ def points(token: str) -> pd.DataFrame:
 
 
 def runs(token: str) -> list[dict[str, Any]]:
-    """All runs as the index has them, newest first."""
+    """All runs as the index has them, newest first, each with a `data_label` that tells its data from all others."""
     return _runs(str(results_root()), token)
 
 
@@ -74,7 +79,9 @@ def _points(root: str, token: str) -> pd.DataFrame:
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _runs(root: str, token: str) -> list[dict[str, Any]]:
-    return Store(Path(root)).runs()
+    runs = Store(Path(root)).runs()
+    labels = short_names(run["data"] for run in runs if run["data"])
+    return [{**run, "data_label": labels.get(run["data"])} for run in runs]
 
 
 def timings(token: str) -> list[dict[str, Any]]:
@@ -151,14 +158,28 @@ def summary(spec: RunSpec) -> ModelSummary | SummaryFailure:
 
     Made again when the weights or the data have changed on the disk; a failure is believed for a few seconds only.
     """
-    source = spec.data.root or spec.data.name.partition(":")[2]
     flags = ["--model", spec.model, "--weights", spec.weights, "--data", spec.data.name]
     flags += ["--data-root", spec.data.root] if spec.data.root else []
+    if spec.data.size_asked is not None:
+        flags += ["--image-size", "x".join(map(str, spec.data.size_asked))]
+    flags += ["--labels", spec.data.labels] if spec.data.labels else []
     flags += ["--results", str(results_root())]
-    return _summary_or_failure(tuple(flags), (_stamp(spec.weights), _stamp(source)))
+    return _summary_or_failure(tuple(flags), stamps(spec))
 
 
-Stamps = tuple[tuple[int, int] | None, ...]
+def _code_of(model: str) -> str:
+    """The file of a network of the user's own; "" for any other, and for one that is not on the list."""
+    try:
+        return listing.find(model).path if own_names.is_own(model) else ""
+    except (RequestError, WorkError):
+        return ""
+
+
+def stamps(spec: RunSpec) -> Stamps:
+    """What changes when the code, the weights or the data of a request do."""
+    data = spec.data.root or spec.data.name.partition(":")[2]
+    weights = str(source.parse_file(spec.weights).path)
+    return _stamp(_code_of(spec.model)), _stamp(weights), _stamp(data)
 
 
 @st.cache_data(max_entries=64, ttl="15s", show_spinner=False)
@@ -174,9 +195,17 @@ def _summary_or_failure(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary 
 @st.cache_data(max_entries=64, show_spinner=False)
 def _summary(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary:
     """The child's output; `stamps` only make the cache tell changed files from unchanged ones."""
+    return ModelSummary.from_json(ask_engine("sheet", *flags))
+
+
+def ask_engine(*arguments: str) -> dict[str, Any]:
+    """The JSON document that a command of the engine answers with, from a process with torch, which this one has not.
+
+    RequestError and WorkError are those of the command.
+    """
     try:
         child = subprocess.run(
-            [sys.executable, "-m", "engine", "sheet", *flags, "--name-field", "--json"],
+            [sys.executable, "-m", "engine", *arguments, "--name-field", "--json"],
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -187,7 +216,7 @@ def _summary(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary:
     except subprocess.TimeoutExpired:
         raise WorkError(f"building the network took longer than {_SUMMARY_SECONDS // 60} minutes") from None
     try:
-        document = json.loads(child.stdout)
+        document: dict[str, Any] = json.loads(child.stdout)
     except ValueError:
         last = child.stderr.strip().rsplit("\n", 1)[-1]
         raise WorkError(f"building the network failed: {last or f'exit code {child.returncode}'}") from None
@@ -195,7 +224,7 @@ def _summary(flags: tuple[str, ...], stamps: Stamps) -> ModelSummary:
         raise RequestError(document["error"], field=_field_of(child.stderr))
     if "error" in document:
         raise WorkError(document["error"])
-    return ModelSummary.from_json(document)
+    return document
 
 
 def _field_of(log: str) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import streamlit as st
 
+from app.tables import loading
 from app.tables import store as tables
 from engine.jobs import worker
 from engine.storage.store import Store
@@ -25,5 +26,6 @@ def submitted(results: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
     """A launch page with a model summary, and no worker; the stores for which one was to be started."""
     stores: list[Store] = []
     monkeypatch.setattr(tables, "summary", lambda *_: small_summary())
+    monkeypatch.setattr(loading, "load", lambda _: loading.Loaded(small_summary(), (), new_head=False))
     monkeypatch.setattr(worker, "start_detached", lambda store: stores.append(store) or True)
     yield stores

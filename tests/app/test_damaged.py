@@ -6,7 +6,9 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from engine.boards.registry import parse
+from engine.pipeline.summaries import summary_of
 from engine.spec.board_timing import PointId, TimingRequest
+from engine.spec.run import DataSpec
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 from tests.support import damage, runs
@@ -14,7 +16,8 @@ from tests.support.screen import app, chart
 
 
 def _good(results: Store) -> tuple[Run, Run]:
-    """Two runs, one of which was timed on a board."""
+    """Two runs, one of which was timed on a board; and what the launch page else has a process of its own work out."""
+    summary_of("resnet20", "none", DataSpec(), results.root)
     first = runs.finished(results, runs.spec(criterion="l1"), cpu="Cortex-A78AE")
     second = runs.finished(results, runs.spec(criterion="taylor"))
     runs.on_board(first, 0, 2)

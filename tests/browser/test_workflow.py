@@ -4,10 +4,13 @@ import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from playwright.sync_api import Page, expect
 
 from engine.storage.store import Store
+from engine.zoo.build import construct
 
 SECOND = 1000  # Playwright counts milliseconds
 
@@ -16,6 +19,7 @@ SECOND = 1000  # Playwright counts milliseconds
 def test_the_workflow_from_a_click_to_a_downloaded_network(
     results: Store, address: str, page: Page, tmp_path: Path
 ) -> None:
+    _see_what_is_decided_before_the_press(page, address, tmp_path)
     page.goto(f"{address}/launch")
     _choose(page, "Order", "channels")
     _keep_only_the_first_target(page)
@@ -32,8 +36,30 @@ def test_the_workflow_from_a_click_to_a_downloaded_network(
     (finished,) = [run for run in results.runs() if not run["gallery"]]
     assert finished["state"] == "done" and finished["points"] == 3
 
+    page.goto(f"{address}/runs?run={finished['run_id']}")
+    expect(page.get_by_text(re.compile("val split: 10% of train"))).to_be_visible()
     _cancel_one(page, address, results)
     _click_a_point_and_download(page, address, results, finished["run_id"], tmp_path)
+
+
+def _see_what_is_decided_before_the_press(page: Page, address: str, folder: Path) -> None:
+    """A checkpoint of ten classes for data of three: its head is new, and asks for epochs."""
+    torch.save(construct("resnet20", 10).state_dict(), folder / "ten.pth")
+    images, labels = np.zeros((30, 16, 16), np.uint8), np.arange(30) % 3
+    arrays = {
+        f"{split}_{name}": a for split in ("train", "test") for name, a in (("images", images), ("labels", labels))
+    }
+    np.savez(folder / "three.npz", **arrays)
+    page.goto(f"{address}/launch")
+    page.get_by_role("radio", name="My file").click()
+    _choose(page, "Images", "an npz file…")
+    _fill(page, "Weights file", str(folder / "ten.pth"))
+    _fill(page, "Path", str(folder / "three.npz"))
+    expect(page.get_by_text("head replaced: 10 → 3 classes")).to_be_visible(timeout=90 * SECOND)
+    expect(page.get_by_role("button", name="Prune", exact=True)).to_be_disabled()
+    page.get_by_role("button", name="Train 5 epochs before pruning").click()
+    expect(page.get_by_text("the head is new: 5 epochs before pruning")).to_be_visible()
+    expect(page.get_by_role("button", name="Prune", exact=True)).to_be_enabled()
 
 
 def _cancel_one(page: Page, address: str, results: Store) -> None:

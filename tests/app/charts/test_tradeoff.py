@@ -209,3 +209,22 @@ def test_a_row_for_each_timing_with_what_differs(on_tx2: tuple[pd.DataFrame, boa
 )
 def test_numbers_have_three_figures_and_a_prefix(value: float | None, label: str) -> None:
     assert format.si(value) == label
+
+
+def test_a_point_at_chance_is_red_and_neither_a_baseline_nor_on_the_front(results: Store) -> None:
+    run = runs.finished(results, RunSpec.model_validate({"target": {"keep": [0.5]}}))
+    weak = results.create(RunSpec.model_validate({"seed": 1}))
+    for number, (stage, top1) in enumerate((("baseline", 0.11), ("recovered", 0.99))):
+        counts = {"correct": round(200 * min(top1, 0.12)), "total": 200, "chance": 0.1}
+        weak.append_point(runs.point(number, stage, 1 - 0.9 * number, top1, **counts))
+    frame = points.tidy(results.points())
+    assert list(frame[frame["at_chance"]]["run_id"]) == [weak.id] * 2
+    fig = draw(frame)
+    (red,) = [t for t in traces(fig, name="no better than chance") if t.customdata is not None]  # type: ignore[attr-defined]
+    assert red.marker.color == theme.ALARM and red.marker.symbol == theme.CHANCE_SYMBOL and len(red.x) == 2
+    (sound,) = traces(fig, name="baseline")
+    assert [row[0] for row in sound.customdata] == [f"{run.id}.0"]  # type: ignore[attr-defined]
+    front = points.front(frame, "macs", "top1", y_better="high")
+    assert front and not any(point.startswith(weak.id) for point in front)
+    assert "2 of them no better than chance" in tradeoff.describe(frame, X, Y, None)
+    assert points.best_within_budget(frame, "macs", "top1", y_better="high", at_most=5e6, at_least=None) is None

@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from app.explore import table
+from app.runs import details
 from app.tables import board_columns, points
+from app.tables import store as tables
 from engine.errors import WorkError
 from engine.spec import run as specs
 from engine.storage.store import Store
@@ -243,3 +245,27 @@ def test_cells_that_begin_a_formula_leave_the_csv_as_text(results: Store) -> Non
     assert {row["criterion"] for row in rows} == {"'=1+1"} and {row["weights"] for row in rows} == {"'@SUM(A1)"}
     assert {row["host"] for row in rows} == {"'=cmd()"} and {row["model"] for row in rows} == {"' -2"}
     assert [float(row["top1"]) for row in rows] == [float(value) for value in frame["top1"]]
+
+
+def test_a_slower_point_says_so_beside_its_latency_and_names_the_flag(results: Store) -> None:
+    run = results.create(specs.parse({}))
+    for number, (stage, keep, p50_ms) in enumerate((("baseline", 1.0, 0.32), ("recovered", 0.45, 0.51))):
+        entry = {"provider": "CPUExecutionProvider", "threads": 1, "batch": 1, "n": 200, "p50_ms": p50_ms}
+        run.append_point(runs.point(number, stage, keep, 0.9 - number / 10, latency=[entry]))
+    run.update(state="done", progress=1.0, message="done")
+    at = app(point=f"{run.id}.1")
+    assert "1.59× the baseline's time; likely because" in captions(at) and "--round-to 8" in captions(at).replace(
+        "\\", ""
+    )
+    assert "the baseline's time" not in captions(app(point=f"{run.id}.0"))
+
+
+def test_data_of_one_file_name_are_told_apart(results: Store) -> None:
+    for folder in ("a", "b"):
+        runs.finished(results, specs.parse({"data": {"name": f"npz:/data/{folder}/photos.npz"}}))
+    at = app()
+    assert {"npz:a/photos.npz", "npz:b/photos.npz"} <= set(at.multiselect(key="data").options)
+    assert [details.title(run).split(" · ")[0] for run in tables.runs(results.token())] == [
+        "resnet20 on npz:b/photos.npz",
+        "resnet20 on npz:a/photos.npz",
+    ]

@@ -14,12 +14,12 @@ from tests.support import runs
 
 COLUMNS = """
     run_id point gallery group host model data weights criterion order seed metric depth_share depth_method floor
-    width_method attempt_fraction layers_per_step select least_share measure race scope round_to limit
+    width_method attempt_fraction layers_per_step select least_share measure race scope round_to keep_layers limit
     train_epochs train_lr batch_size weight_decay label_smoothing recover_epochs recover_lr between_phases
     between_steps_batches distil temperature distil_weight reestimate_bn val_fraction int8
-    normalize data_root latency_table run_on
+    normalize data_root latency_table run_on image_size labels
     stage phase keep step final top1 top5 val_top1 loss params macs bytes flops latency_p50_ms created
-    latency_conditions blocks_removed
+    latency_conditions blocks_removed at_chance
 """
 LATENCY = {"metric": "latency"}
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str, str, Any]] = [
@@ -31,6 +31,9 @@ DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str, str, Any]] = [
         "normalisation",
         "[[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]]",
     ),
+    ({}, {"data": {"image_size": 40}}, "image_size", "image size", 40),
+    ({}, {"data": {"image_size": "20x40"}}, "image_size", "image size", "[20, 40]"),
+    ({"data": {"name": "npz:/d"}}, {"data": {"name": "npz:/d", "labels": "from-1"}}, "labels", "labels", "from-1"),
     ({}, {"data": {"root": "/pictures"}}, "data_root", "data folder", "/pictures"),
     (
         {"target": LATENCY},
@@ -40,6 +43,7 @@ DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str, str, Any]] = [
         "/t.json",
     ),
     ({}, {"device": "cpu"}, "run_on", "run on", "cpu"),
+    ({}, {"keep_layers": ["conv1", "layer1.*=0.5"]}, "keep_layers", "layers kept", "conv1, layer1.*=0.5"),
 ]
 
 

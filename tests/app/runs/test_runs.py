@@ -1,7 +1,8 @@
 from engine.spec import run as specs
+from engine.storage.records.event import StartEvent
 from engine.storage.store import Store
 from tests.support import runs
-from tests.support.screen import app, errors, labels
+from tests.support.screen import app, captions, errors, labels
 
 
 def test_runs_without_any_says_what_will_be_here(results: Store) -> None:
@@ -90,3 +91,13 @@ def test_damaged_events_are_told_in_one_sentence_and_the_rest_of_the_page_stays(
     assert len(errors(at)) == 2 and all("events.jsonl" in error for error in errors(at))
     assert f"cancel-{active.id}" in [button.key for button in at.button]
     assert "Run again" in labels(at)
+
+
+def test_what_was_decided_and_what_to_doubt_stands_on_a_runs_page(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}), files=False)
+    run.append_event(StartEvent(notes=("val split: 10% of train", "head replaced: 10 → [5](x) classes"), device="cpu"))
+    run.append_point(runs.point(9, "recovered", 0.4, 0.1, correct=20, total=200, chance=0.1))
+    at = app("runs", run=run.id)
+    assert "- val split: 10% of train\n- head replaced: 10 → \\[5\\](x) classes" in captions(at)
+    (red,) = [text.value for text in at.markdown if text.value.startswith(":red[")]
+    assert "Point 9 is no better than chance: 20 of 200 images right" in red

@@ -15,7 +15,7 @@ PAST = {
     "state": "done", "gallery": False, "started": 100.0, "finished": 190.0, "model": "resnet20", "weights": "none",
     "data": "clutter", "limit": None, "train_epochs": 20, "recover_epochs": 5, "keep": [0.8, 0.6, 0.4],
     "order": "layers-channels", "depth_method": "one-shot", "width_method": "one-shot", "measure": None, "race": False,
-    "distil": False, "between_steps_batches": 0, "int8": False, "run_on": "auto",
+    "distil": False, "between_steps_batches": 0, "int8": False, "run_on": "auto", "image_size": None,
 }  # fmt: skip
 
 
@@ -34,6 +34,7 @@ def test_the_expected_time_is_that_of_like_runs() -> None:
         {"keep": [0.5]},
         {"train_epochs": 1},
         {"limit": 9},
+        {"image_size": 32},
         {"order": "alternate"},
         {"depth_method": "direct"},
         {"distil": True},
