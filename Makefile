@@ -40,9 +40,10 @@ setup: .venv/dev
 app: .venv/package
 	@$(BIN)/espalier app
 
+# Each of its some two hundred processes would compile the project anew where no bytecode may be kept.
 test: .venv/dev
 	@echo "running the tests"
-	@$(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
 
 lint: .venv/dev
 	@echo "ruff, then mypy"

@@ -1,19 +1,39 @@
 """Fixtures for every room, and the rule that a check run may not skip a test for want of a tool."""
 
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from _pytest.nodeid import coerce_node_id
 
 # One thread a process: the tests run side by side, and threads of several processes would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Neither what this user has decided is read nor changed.
+os.environ["ESPALIER_CONFIG"] = tempfile.mkdtemp(prefix="espalier-settings-")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
 NO_MOUNT = "a small disk cannot be mounted here: "  # a container may not, root or not
 NO_USER = "nobody else can be acted for here: "  # nor become another user
+RUNS_MADE_ONCE = {"finished", "direct", "alternate", "real"}  # fixtures of a module or a session
 _ABSENT = "real images and weights are not part of the project; absent here: "
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]):  # type: ignore[no-untyped-def]
+    """Tests that read the same run go to one process, which makes it once.
+
+    xdist 3.8 writes the groups where pytest 9.2 does not read them any more.
+    """
+    for item in items:
+        for name in RUNS_MADE_ONCE.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{name}"))
+    yield
+    for item in items:
+        if "@" in (grouped := vars(item).get("_nodeid", "")) and hasattr(item, "_id"):
+            item._id = coerce_node_id(grouped)
 
 
 @pytest.fixture

@@ -65,6 +65,7 @@ def commands() -> dict[tuple[str, ...], set[str]]:
 
 
 COMMANDS = commands()
+ALONE = {("models",)}  # commands that have others inside and mean something by themselves
 
 
 def check_command(words: list[str]) -> None:
@@ -73,7 +74,8 @@ def check_command(words: list[str]) -> None:
     assert depth or words[0].startswith("-"), f"espalier has no command {words[0]}"
     flags = COMMANDS[tuple(words[:depth])]
     group = any(len(known) == depth + 1 and known[:depth] == tuple(words[:depth]) for known in COMMANDS)
-    assert not group or words[depth].startswith("-"), f"espalier has no command {' '.join(words[: depth + 1])}"
+    alone = depth == len(words) and tuple(words) in ALONE
+    assert alone or not group or words[depth].startswith("-"), f"espalier has no command {' '.join(words[: depth + 1])}"
     unknown = [word for word in words[depth:] if word.startswith("-") and word not in flags]
     assert not unknown, f"espalier {' '.join(words[:depth])} has no {', '.join(unknown)}"
 

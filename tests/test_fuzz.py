@@ -17,7 +17,11 @@ from engine.errors import RequestError, WorkError
 from tests.support.places import ROOT
 
 COUNT = 300
-FEWER = {"links": 20, "jobs": 100}  # a page takes a quarter of a second, a folder and all that lists it a twentieth
+FEWER = {
+    "links": 20,
+    "jobs": 100,
+    "checkpoints": 200,
+}  # a page takes a quarter of a second, a folder and all that lists it a twentieth
 
 
 @pytest.mark.parametrize("kind", KINDS)

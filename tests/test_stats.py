@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.stats import mean_interval, pareto
+from engine.stats import is_near_chance, mean_interval, pareto
 
 few = st.integers(0, 5).map(float)
 
@@ -57,3 +57,25 @@ def test_one_value_has_a_mean_and_no_interval() -> None:
 def test_no_value_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         mean_interval([])
+
+
+@pytest.mark.parametrize(
+    ("correct", "total", "chance", "near"),
+    [
+        (10, 100, 0.1, True),
+        (0, 100, 0.1, True),
+        (15, 100, 0.1, True),  # P(X ≥ 15) = 0.073
+        (17, 100, 0.1, False),  # P(X ≥ 17) = 0.021
+        (300, 300, 1.0, True),
+        (130, 1000, 0.1, False),
+        (115, 1000, 0.1, True),
+    ],
+)
+def test_near_chance_is_what_guessing_reaches_often_enough(correct: int, total: int, chance: float, near: bool) -> None:
+    assert is_near_chance(correct, total, chance) is near
+
+
+@pytest.mark.parametrize(("correct", "total", "chance"), [(1, 0, 0.5), (3, 2, 0.5), (-1, 2, 0.5), (1, 2, 0.0)])
+def test_what_is_no_count_of_guesses_is_refused(correct: int, total: int, chance: float) -> None:
+    with pytest.raises(ValueError, match="no count of guesses"):
+        is_near_chance(correct, total, chance)

@@ -1,15 +1,20 @@
 """The app in a test browser, and a small model summary. Test-only."""
 
 import base64
+import functools
 import json
 from typing import Any
 
 import numpy as np
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from app.tables import store
 from engine.graph.cost import cost
 from engine.graph.summary import Block, ChannelGroup, Layer, ModelSummary
+
+# Each AppTest looks for components in the metadata of all installed packages, which takes longer than a page.
+manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 def small_summary(normed: bool = True) -> ModelSummary:

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.cli.main import main as main_of_commands
 from engine.errors import RequestError, WorkError
 from engine.jobs import child, crew, worker
 from engine.jobs.queue import Queue
@@ -105,6 +104,8 @@ def look(store: Store, pause: float = 0.2) -> None:
 
 def serve(store: Store, port: str) -> int:
     """The real dashboard, and in the same process what its pages do when somebody looks at them."""
+    from engine.cli.main import main as main_of_commands  # a third of what the other roles import
+
     threading.Thread(target=look, args=(store, 1.0), daemon=True).start()
     return main_of_commands(["app", "--port", port, "--results", str(store.root)])
 

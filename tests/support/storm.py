@@ -27,12 +27,17 @@ Command = Callable[[], subprocess.Popen[bytes]]
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What `what()` comes to as soon as that is true; fails when that takes longer than `seconds`."""
+    """What `what()` comes to as soon as that is true; fails when that takes longer than `seconds`.
+
+    Looks that take long are rarer: what is waited for needs the processor, too.
+    """
     end = time.monotonic() + seconds
-    while not (result := what()):
+    while True:
+        begun = time.monotonic()
+        if result := what():
+            return result
         assert time.monotonic() < end, f"waited {seconds} s in vain"
-        time.sleep(0.01)
-    return result
+        time.sleep(max(0.01, 4 * (time.monotonic() - begun)))
 
 
 def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:
