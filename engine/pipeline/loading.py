@@ -64,7 +64,7 @@ def _normalization(spec: RunSpec, inputs: RunInputs) -> str:
     elif inputs.zoo_model.normalize:
         source = "the weights' own"
     else:
-        source = "as usual for this data; --normalize says otherwise"
+        source = "as usual for this data (--normalize changes that)"
     mean, std = (", ".join(f"{value:g}" for value in values) for values in (inputs.data.mean, inputs.data.std))
     return f"normalised by mean {mean} and deviation {std}, {source}"
 
@@ -77,12 +77,12 @@ def _not_pruned(spec: RunSpec, summary: ModelSummary) -> list[str]:
         kept = [x.name for x in summary.layers if not any(groups[group].removable for group, _ in x.outs)]
         head = kept[-1:] if kept[-1:] == [summary.layers[-1].name] else []
         said += [f"layer {name} keeps its {summary.classes:,} outputs, which are the classes" for name in head]
-        said += _listed(
-            "keep all their outputs, which the network's input or output fixes", kept[: len(kept) - len(head)]
-        )
+        others = kept[: len(kept) - len(head)]
+        verb = "layer keeps all its" if len(others) == 1 else "layers keep all their"
+        said += _listed(f"{verb} outputs, which the network's input, output or code fixes", others)
     if "layers" in phases or "alternate" in phases:
         staying = [f"{block.name} ({block.why})" for block in summary.blocks if not block.removable]
-        said += _listed(f"of {len(summary.blocks)} blocks have to stay", staying)
+        said += _listed(f"of {len(summary.blocks)} blocks {'has' if len(staying) == 1 else 'have'} to stay", staying)
     return said
 
 

@@ -52,7 +52,7 @@ def test_a_new_head_without_epochs_is_refused_before_anything_is_trained(files: 
 def test_normalisation_is_said_with_who_chose_it(files: Path, tmp_path: Path) -> None:
     asked = request(files, 10)
     chosen = asked.model_copy(update={"data": asked.data.model_copy(update={"normalize": "cifar10"})})
-    for spec, end in ((asked, "--normalize says otherwise"), (chosen, "as asked")):
+    for spec, end in ((asked, "(--normalize changes that)"), (chosen, "as asked")):
         (said,) = [note for note in loading.decisions(spec, tmp_path).notes if note.startswith("normalised by")]
         assert said.endswith(end)
 
