@@ -5,10 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import text, theme
+from app import escape, text, theme
 from app.charts import learning_curves
 from app.components import notes
 from app.runs import attempts
+from engine.errors import WorkError
 from engine.storage.job_folder import Run
 from engine.storage.records import remarks
 from engine.storage.records.event import Epoch
@@ -30,12 +31,35 @@ def title(run: Mapping[str, Any]) -> str:
 
 
 def show_events(run: Mapping[str, Any], folder: Run) -> None:
-    """What was decided for a run and what to doubt, its learning curves, and its attempts where there are any."""
+    """What was decided for a run and what to doubt, its learning curves, and its attempts where there are any.
+
+    What of it cannot be read is said once, in the place of that part.
+    """
+    said = run["error"] or ""
+    for show in (_show_remarks, _show_notes, _show_epochs, _show_attempts):
+        try:
+            show(folder)
+        except WorkError as error:
+            if str(error) not in said:
+                st.error(escape.message(error), icon=":material/error:")
+            said += f" {error}"
+
+
+def _show_remarks(folder: Run) -> None:
     notes.show_remarks(folder.points())
+
+
+def _show_notes(folder: Run) -> None:
     notes.show(remarks.notes(folder.event_lines()))
+
+
+def _show_epochs(folder: Run) -> None:
     epochs = folder.events(Epoch)
     if epochs:
-        show_curves(epochs, key=run["run_id"])
+        show_curves(epochs, key=folder.id)
+
+
+def _show_attempts(folder: Run) -> None:
     steps = folder.attempts()
     if steps:
         attempts.show(folder, steps)

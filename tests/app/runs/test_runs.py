@@ -93,6 +93,16 @@ def test_damaged_events_are_told_in_one_sentence_and_the_rest_of_the_page_stays(
     assert "Run again" in labels(at)
 
 
+def test_damaged_points_are_told_once_and_leave_what_else_is_known_of_the_run(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}), files=False)
+    run.append_event(StartEvent(notes=("val split: 10% of train",), device="cpu"))
+    (run.path / "points.jsonl").write_text("not json\n")
+    at = app("runs", run=run.id)
+    assert len(errors(at)) == 1 and "points.jsonl" in errors(at)[0]
+    assert "The results cannot be read" not in str(at.error[0].proto)
+    assert "val split: 10% of train" in captions(at) and "Log" in [part.label for part in at.expander]
+
+
 def test_what_was_decided_and_what_to_doubt_stands_on_a_runs_page(results: Store) -> None:
     run = runs.finished(results, specs.parse({}), files=False)
     run.append_event(StartEvent(notes=("val split: 10% of train", "head replaced: 10 → [5](x) classes"), device="cpu"))
