@@ -42,10 +42,11 @@ _OTHERS = {column: field for column, field in columns_of(RunSpec).items() if col
 def sentence(message: str, name: str | None = None) -> str:
     """An error as a page shows it, with a capital and a full stop; what is quoted in it looks as it is.
 
-    A sentence that begins with `name` keeps it as it is written.
+    A sentence that begins with `name`, or with what is no plain word, such as my/mine, keeps it as it is written.
     """
     text = escape.plain(message, escape.LONGEST_SENTENCE)
-    first = text[:1] if name and text.startswith(name) else text[:1].upper()
+    is_word = re.match(r"[^\W_]+(?=[\s,;:'’-]|$)", text) and not (name and text.startswith(name))
+    first = text[:1].upper() if is_word else text[:1]
     return escape.message(first + text[1:] + ("" if text.endswith((".", "?", "!", "…")) else "."))
 
 

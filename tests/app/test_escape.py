@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from app import escape
+from app import escape, text
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,9 @@ def test_numbers_of_a_table_stay_numbers_among_texts() -> None:
     table = pd.DataFrame({"a": [-1, 2], "b": ["=1", "x"], "c": [-1.5, None], "d": [None, "-x"], "e": [-1, "=x"]})
     rows = list(csv.reader(io.StringIO(escape.cells(table).to_csv(index=False))))
     assert rows[1:] == [["-1", "'=1", "-1.5", "", "-1"], ["2", "x", "", "'-x", "'=x"]]
+
+
+def test_a_sentence_begins_with_a_capital_unless_it_begins_with_a_name() -> None:
+    assert text.sentence("no block may go") == "No block may go."
+    assert text.sentence("my/mine has none") == "my/mine has none."
+    assert text.sentence("tx is away", "tx") == "tx is away."
