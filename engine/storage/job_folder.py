@@ -85,10 +85,13 @@ class Job(ABC):
     def write_status(self, status: Status) -> None:
         """Replaces the status, whole."""
         path = self.path / "status.json"
-        if files.kind_of(path) == "a folder":  # which no file can replace: it is put aside
-            with atomic.as_work_error(path):
-                path.rename(path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}"))
-        atomic.write_json(path, status.to_json())
+        _put_folder_aside(path)
+        try:
+            atomic.write_json(path, status.to_json())
+        except WorkError:
+            if not _put_folder_aside(path):  # one that came in the meantime
+                raise
+            atomic.write_json(path, status.to_json())
         self._status = status
 
     def update(self, *, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> None:
@@ -307,3 +310,12 @@ class Run(Job):
 
 def _records(kind: type[R], path: Path) -> list[R]:
     return [kind.from_json(line, f"{path}, line {n},") for n, line in enumerate(atomic.read_lines(path), 1)]
+
+
+def _put_folder_aside(path: Path) -> bool:
+    """Renames a folder in the place of a file, which no file can replace; whether there was one."""
+    if files.kind_of(path) != "a folder":
+        return False
+    with atomic.as_work_error(path):
+        path.rename(path.with_name(f"{path.name}-{uuid.uuid4().hex[:8]}"))
+    return True

@@ -15,8 +15,8 @@ import pytest
 
 from engine.errors import RequestError, WorkError
 from engine.spec import run as specs
+from engine.storage import atomic, index_rows
 from engine.storage import index as index_module
-from engine.storage import index_rows
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Note, PhaseEvent
 from engine.storage.records.point import Point
@@ -343,3 +343,20 @@ def test_reading_needs_no_torch(tmp_path: Path) -> None:
 def test_statuses_are_plain_json(store: Store) -> None:
     run = store.create(make())
     assert json.loads((run.path / "status.json").read_text()) == run.status().to_json()
+
+
+def test_a_folder_that_comes_while_a_state_is_written_is_put_aside(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = store.create(specs.parse({}))
+    write = atomic.write_json
+
+    def with_a_folder_first(path: Path, value: object) -> None:
+        monkeypatch.setattr(atomic, "write_json", write)
+        path.unlink()
+        (path / "inside").mkdir(parents=True)
+        write(path, value)
+
+    monkeypatch.setattr(atomic, "write_json", with_a_folder_first)
+    run.write_status(run.status().changed(message="goes on"))
+    assert store.run(run.id).status().message == "goes on"
