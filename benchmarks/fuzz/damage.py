@@ -1,7 +1,9 @@
 """Hypothesis strategies that damage a valid input: bytes, JSON documents, lines of them, and files in a folder."""
 
 import copy
+import io
 import json
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -51,6 +53,22 @@ def dumps(document: Any, indent: int | None = None) -> bytes:
 def damaged_bytes(valid: bytes, most: int = 4) -> SearchStrategy[bytes]:
     """A few edits of some bytes."""
     return edits(len(valid), most).map(partial(edit, valid))
+
+
+def damaged_member(archive: bytes, number: int) -> SearchStrategy[bytes]:
+    """A zip archive with one of its members damaged, its checksums right."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as file:
+        parts = [(name, file.read(name)) for name in file.namelist()]
+    damaged, valid = parts[number % len(parts)]
+
+    def pack(data: bytes) -> bytes:
+        out = io.BytesIO()
+        with zipfile.ZipFile(out, "w") as file:
+            for name, content in parts:
+                file.writestr(name, data if name == damaged else content)
+        return out.getvalue()
+
+    return damaged_bytes(valid).map(pack)
 
 
 def edits(size: int, most: int = 4) -> SearchStrategy[list[Edit]]:

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from engine.errors import RequestError
 from engine.graph.summary import Block, ModelSummary
 from engine.spec.messages import quote
-from engine.spec.parts import layer_rule
+from engine.spec.networks import layer_rules
 
 _LISTED = 3  # names in a sentence
 
@@ -37,7 +37,7 @@ def protection(
     it names or of which it names a part. Where several name one layer the largest share counts; every layer keeps
     `least_share`. Shares are of the `original` widths, those of the network as it is where there are none.
     """
-    pairs = [layer_rule(rule) for rule in rules or ()]
+    pairs = [layer_rules.parse(rule) for rule in rules or ()]
     least: dict[int, int] = {}
     for layer in summary.layers:
         share = max([least_share, *(share for pattern, share in pairs if _names(pattern, layer.name))])
@@ -55,7 +55,7 @@ def check_rules(summary: ModelSummary, rules: Sequence[str] | None) -> None:
     """RequestError, with the nearest names, for a rule that names no layer and no block of the network."""
     names = [layer.name for layer in summary.layers] + [part for b in summary.blocks for part in _parts(b)]
     for rule in rules or ():
-        pattern, _ = layer_rule(rule)
+        pattern, _ = layer_rules.parse(rule)
         if not _any_named([pattern], names):
             raise RequestError(
                 f"keep_layers has {quote(rule)}, which names no layer and no block of {summary.model}; "

@@ -1,12 +1,12 @@
 """The parts of a run's spec, each field with what is said of it to the user (`Setting`). No torch."""
 
-import math
 from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
 
 from engine.spec import messages
 from engine.spec.images import image_size, label_rules
+from engine.spec.networks import layer_rules
 from engine.spec.settings import Setting
 
 Measure = Literal["accuracy", "loss", "divergence", "cka"]
@@ -14,7 +14,6 @@ Measure = Literal["accuracy", "loss", "divergence", "cka"]
 MOST_TARGETS = 100
 USUAL_HEAD_EPOCHS = 5  # before pruning, where weights are given and their head does not fit
 _MOST_IMAGES = 2**53
-_MOST_RULES = 1000
 _LONGEST_NAME = 255  # bytes that file systems take for one name
 
 
@@ -28,39 +27,6 @@ def _check_readable(text: str) -> str:
     return text
 
 
-def layer_rule(rule: str) -> tuple[str, float]:
-    """NAME or NAME=SHARE as the pattern of names and the share of channels that stays, all of them where none is said.
-
-    ValueError when it is neither.
-    """
-    pattern, given, share = (part.strip() for part in rule.partition("="))
-    try:
-        number = float(share) if given else 1.0
-    except ValueError:
-        number = math.nan
-    if not pattern or "," in pattern or not 0 < number <= 1:
-        raise ValueError(
-            f"takes NAME, or NAME=SHARE with a share above 0 and at most 1, such as layer1.*=0.5 "
-            f"(got {messages.quote(rule)})"
-        )
-    return pattern, number
-
-
-def _check_rule(rule: str) -> str:
-    layer_rule(rule)
-    return rule.strip()
-
-
-def _check_rules(rules: tuple[str, ...]) -> tuple[str, ...]:
-    if not 1 <= len(rules) <= _MOST_RULES:
-        raise ValueError(f"must name 1 to {_MOST_RULES} layers (got {len(rules)})")
-    patterns = [layer_rule(rule)[0] for rule in rules]
-    twice = next((pattern for n, pattern in enumerate(patterns) if pattern in patterns[:n]), None)
-    if twice is not None:
-        raise ValueError(f"names {messages.quote(twice)} twice; each name may stand only once")
-    return rules
-
-
 # No number is read from text, no whole number from true or 1.0: what is stored is what was written.
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -69,7 +35,9 @@ Text = Annotated[str, AfterValidator(_check_readable)]
 CountMetric = Literal["macs", "params"]  # each a count of `engine.graph.cost.Cost`
 TargetMetric = Literal[CountMetric, "latency"]
 Three = tuple[Number, Number, Number]
-LayerRules = Annotated[tuple[Annotated[Text, AfterValidator(_check_rule)], ...], AfterValidator(_check_rules)]
+LayerRules = Annotated[
+    tuple[Annotated[Text, AfterValidator(layer_rules.check)], ...], AfterValidator(layer_rules.check_all)
+]
 
 
 class Part(BaseModel):

@@ -14,7 +14,8 @@ from engine.surgery.model_card import KEY, ModelCard
 from engine.surgery.plan import Plan, replay
 from engine.zoo.build import check, construct, head_name
 from engine.zoo.checkpoints import formats
-from engine.zoo.weights import mismatch, read_state_dict
+from engine.zoo.checkpoints.fitting import mismatch
+from engine.zoo.checkpoints.reading import read_state_dict
 
 MOST_BYTES = 16 << 20  # of a plan
 

@@ -23,9 +23,9 @@ from engine.zoo.checkpoints import fitting, reading
 from engine.zoo.checkpoints.fitting import head_of
 from engine.zoo.checkpoints.reading import Checkpoint, State
 from engine.zoo.declare import Published
+from engine.zoo.download import fetch
 from engine.zoo.own import listing
 from engine.zoo.shapes import ShapesOnly
-from engine.zoo.weights import fetch
 
 MOST_CLASSES = 100_000
 MOST_SIDE = 65_536  # px

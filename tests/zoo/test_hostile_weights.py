@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from engine.errors import RequestError
 from engine.zoo import build
 from engine.zoo.checkpoints import selection
-from engine.zoo.weights import read_state_dict
+from engine.zoo.checkpoints.reading import read_state_dict
 from tests.support.places import ROOT
 from tests.zoo.test_weights import STATE, refusal
 
@@ -192,7 +192,7 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 from engine.errors import RequestError
-from engine.zoo.weights import read_state_dict
+from engine.zoo.checkpoints.reading import read_state_dict
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for path in sys.argv[1:]:
     try:

@@ -15,8 +15,8 @@ from engine.spec import catalog
 from engine.zoo import build as zoo
 from engine.zoo import hub
 from engine.zoo.build import build
+from engine.zoo.download import fetch
 from engine.zoo.families.cifar import DEPTHS
-from engine.zoo.weights import fetch
 
 BODY = b"weights" * 1000
 HASH = hashlib.sha256(BODY).hexdigest()

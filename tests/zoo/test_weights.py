@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 from engine.errors import RequestError
-from engine.zoo.weights import read_state_dict
+from engine.zoo.checkpoints.reading import read_state_dict
 
 STATE = {"a.weight": torch.arange(6.0).view(2, 3), "a.steps": torch.tensor(3)}
 

@@ -9,7 +9,6 @@ import pickle
 import struct
 import tarfile
 import warnings
-import zipfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -164,22 +163,6 @@ def _tar() -> bytes:
     return file.getvalue()
 
 
-def _with_member(valid: bytes, number: int) -> SearchStrategy[bytes]:
-    """A zip archive with one member damaged, its checksums right."""
-    with zipfile.ZipFile(io.BytesIO(valid)) as archive:
-        parts = [(name, archive.read(name)) for name in archive.namelist()]
-    name, content = parts[number % len(parts)]
-
-    def pack(data: bytes) -> bytes:
-        file = io.BytesIO()
-        with zipfile.ZipFile(file, "w") as archive:
-            for each, unchanged in parts:
-                archive.writestr(each, data if each == name else unchanged)
-        return file.getvalue()
-
-    return damage.damaged_bytes(content).map(pack)
-
-
 def _placed(tree: Any, kind: int, place: int) -> Any:
     """A tree with something in it that would run code."""
     holder = tree
@@ -203,7 +186,7 @@ def _files() -> SearchStrategy[bytes]:
     zipped = st.tuples(
         st.one_of(other.filter(lambda data: data[:2] == b"PK"), st.builds(lambda n: _dumped(_trees()[n], 0), number)),
         st.integers(0, 30),
-    ).flatmap(lambda chosen: _with_member(*chosen))
+    ).flatmap(lambda chosen: damage.damaged_member(*chosen))
     damaged = st.one_of(pickled, other, code).flatmap(damage.damaged_bytes)
     return st.one_of(pickled, code, other, zipped, zipped, damaged, damaged, damaged)
 

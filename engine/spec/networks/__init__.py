@@ -1,1 +1,1 @@
-"""How networks are named that are not part of this program."""
+"""How networks that are not part of this program, and layers of any network, are named."""

@@ -53,6 +53,11 @@ def read(path: Path, key: str | None = None) -> Checkpoint:
         return Checkpoint(state, chosen.notes, contents.metadata)
 
 
+def read_state_dict(path: Path) -> State:
+    """The tensors by name in a weights file, as `read` has them."""
+    return read(path).state
+
+
 def load(entries: Mapping[str, TensorRef | OddTensor], contents: Contents) -> State:
     """The tensors by name, on the CPU; several may share their numbers.
 

@@ -1,4 +1,4 @@
-"""Weights files: fetched whole with the right hash, and read without running code."""
+"""Published weights files: fetched whole, with the right hash."""
 
 import hashlib
 import http.client
@@ -12,11 +12,6 @@ from typing import BinaryIO
 
 from engine.errors import WorkError
 from engine.storage import directories
-from engine.zoo.checkpoints import reading
-from engine.zoo.checkpoints.fitting import head_of, load_into, mismatch
-from engine.zoo.checkpoints.reading import State
-
-__all__ = ["State", "fetch", "head_of", "load_into", "mismatch", "read_state_dict"]
 
 TIMEOUT = 30.0  # seconds without a byte
 _CHUNK = 1 << 20
@@ -48,11 +43,6 @@ def fetch(url: str, sha256: str) -> Path:
     finally:
         part.unlink(missing_ok=True)
     return target
-
-
-def read_state_dict(path: Path) -> State:
-    """The tensors by name in a weights file, as `checkpoints.reading` finds them; RequestError."""
-    return reading.read(path).state
 
 
 def _download(url: str, file: BinaryIO) -> str:
