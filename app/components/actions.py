@@ -21,15 +21,29 @@ def run_action(action: Callable[[], object], success: str | None = None) -> bool
     The toast of its outcome, `success` or the error, is left to `show_toasts`: a callback of a dialog or a fragment
     may draw nothing itself.
     """
-    toasts = st.session_state.setdefault(_TOASTS, [])
     try:
         action()
     except (RequestError, WorkError) as error:
-        toasts.append({"body": escape.message(error), "icon": ":material/error:", "duration": "long"})
+        say_failure(str(error))
         return False
     if success is not None:
-        toasts.append({"body": success, "icon": ":material/check:"})
+        say_success(success)
     return True
+
+
+def say_failure(sentence: str) -> None:
+    """Leaves a toast of what went wrong to `show_toasts`; `sentence` may hold any text."""
+    _toasts().append({"body": escape.message(sentence), "icon": ":material/error:", "duration": "long"})
+
+
+def say_success(sentence: str) -> None:
+    """Leaves a toast of what was done to `show_toasts`."""
+    _toasts().append({"body": sentence, "icon": ":material/check:"})
+
+
+def _toasts() -> list[dict[str, str]]:
+    toasts: list[dict[str, str]] = st.session_state.setdefault(_TOASTS, [])
+    return toasts
 
 
 def show_toasts() -> None:
@@ -46,17 +60,19 @@ def enqueue(action: Callable[[], object], success: str) -> bool:
     return queued
 
 
-def submit_once(key: str, request: object, submit: Callable[[], bool]) -> None:
+def submit_once(key: str, request: object, submit: Callable[[], bool]) -> bool:
     """Calls `submit` unless this is a double click: the same request again within `DOUBLE_CLICK_SECONDS`.
 
-    `key` is where the session keeps the last request and its time.
+    `key` is where the session keeps the last request and its time. True when the request was submitted, now or by the
+    first of the two clicks.
     """
     last = st.session_state.get(key)
-    now = time.monotonic()
-    if last and last[0] == request and now - last[1] < DOUBLE_CLICK_SECONDS:
-        return
-    if submit():
-        st.session_state[key] = (request, now)
+    if last and last[0] == request and time.monotonic() - last[1] < DOUBLE_CLICK_SECONDS:
+        return True
+    submitted = submit()
+    if submitted:
+        st.session_state[key] = (request, time.monotonic())
+    return submitted
 
 
 def confirm(label: str, action: Callable[..., None], *arguments: Any) -> None:

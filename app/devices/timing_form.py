@@ -50,15 +50,11 @@ def draw(boards: Sequence[Board], frame: pd.DataFrame, token: str) -> None:
             {"run": run, "point": int(point)} for run, _, point in (i.rpartition(".") for i in selected)
         ]
         refusal = _refusal(boards, request)
-        st.button(
-            "Time",
-            type="primary",
-            icon=":material/timer:",
-            key="time",
-            disabled=not selected or refusal is not None,
-            on_click=_submit,
-            args=(request,),
-        )
+        may_submit = bool(selected) and refusal is None
+        pressed = st.button("Time", type="primary", icon=":material/timer:", key="time", disabled=not may_submit)
+    if pressed and may_submit:  # not by a callback, which would get what the form held when the button was drawn
+        _submit(request)
+        st.rerun()
     if refusal is not None:
         st.error(refusal, icon=":material/error:")
     turns = "They take turns, so that no drift of the board decides. " if len(selected) > 1 else ""

@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape, format, theme
+from app import format, theme
 from app.charts import skyline
 from app.components import actions
 from app.components import notes as decided
@@ -114,27 +114,28 @@ def _row(target: Forecast, colour: str) -> None:
 
 
 def _prune_button(runs: Sequence[RunSpec], history: Sequence[Mapping[str, Any]]) -> None:
+    """The button; what it queues is what the form holds in this very run of the page.
+
+    A callback would get what the form held when the button was drawn: on a slow machine, before the last values typed.
+    """
     durations = [store.expected_seconds(history, run) for run in runs]
     label = "Prune" if len(runs) == 1 else f"Prune, {len(runs)} runs"
-    st.button(
-        label,
-        type="primary",
-        icon=":material/content_cut:",
-        width="stretch",
-        key="prune",
-        on_click=_submit,
-        args=(tuple(runs),),
-    )
-    if st.session_state.pop("launched", False):
+    if st.button(label, type="primary", icon=":material/content_cut:", width="stretch", key="prune") and _submit(runs):
         st.switch_page("../pages/runs.py")
     if all(seconds is not None for seconds in durations):
         total = format.minutes(sum(filter(None, durations)))
         st.caption(f"About {total} on this machine, as measured in earlier runs like it.")
 
 
-def _submit(runs: tuple[RunSpec, ...]) -> None:
-    """Queues the runs and starts a worker where none runs; a double click queues them once."""
-    actions.submit_once("submitted", runs, lambda: _queue_and_start(runs))
+def _submit(runs: Sequence[RunSpec]) -> bool:
+    """Queues the runs and starts a worker where none runs; a double click queues them once.
+
+    False when nothing was queued.
+    """
+    queued = actions.submit_once("submitted", tuple(runs), lambda: _queue_and_start(runs))
+    if not queued:
+        actions.show_toasts()
+    return queued
 
 
 def _queue_and_start(runs: Sequence[RunSpec]) -> bool:
@@ -142,12 +143,11 @@ def _queue_and_start(runs: Sequence[RunSpec]) -> bool:
     queued, failure = _queue(runs)
     if failure is not None:
         prefix = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
-        st.toast(prefix + escape.message(failure), icon=":material/error:", duration="long")
+        actions.say_failure(prefix + failure)
     if queued == 0:
         return False
     if failure is None:
-        st.toast("Queued" if len(runs) == 1 else f"{len(runs)} runs queued", icon=":material/check:")
-    st.session_state["launched"] = True
+        actions.say_success("Queued" if len(runs) == 1 else f"{len(runs)} runs queued")
     actions.run_action(lambda: worker.start_detached(store.open_store()))
     return True
 

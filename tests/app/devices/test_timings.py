@@ -92,6 +92,24 @@ def test_time_queues_what_was_asked_for_and_starts_a_worker(results: Store, run:
     assert results.timing(timing["job_id"]).spec() == request(run, 2, 4, **settings)
 
 
+def test_what_is_timed_is_what_is_seen_at_the_press_and_not_what_the_page_last_drew(
+    results: Store, run: Run, submitted: list[Store]
+) -> None:
+    at = app("devices", point=[f"{run.id}.2", f"{run.id}.4"])
+    at.number_input(key="time_rounds").set_value(5)
+    at.button(key="time").click().run()
+    assert not at.exception
+    (timing,) = results.timings()
+    assert results.timing(timing["job_id"]).spec() == request(run, 2, 4, rounds=5)
+
+
+def test_a_press_with_models_taken_away_queues_nothing(results: Store, run: Run, submitted: list[Store]) -> None:
+    at = app("devices", point=f"{run.id}.2")
+    at.multiselect(key="time_points").set_value([])
+    at.button(key="time").click().run()
+    assert not at.exception and results.timings() == [] and at.button(key="time").disabled
+
+
 def test_a_double_click_asks_for_one_timing(results: Store, run: Run, submitted: list[Store]) -> None:
     at = app("devices", point=f"{run.id}.2")
     for _ in range(2):

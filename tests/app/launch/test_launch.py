@@ -42,12 +42,35 @@ def test_prune_queues_the_runs_starts_a_worker_and_leads_to_runs(results: Store,
     assert [title.value for title in at.title] == ["Runs"]
 
 
-def test_a_double_click_asks_for_one_run(results: Store, submitted: list[Store]) -> None:
+def test_what_is_queued_is_what_is_seen_at_the_press_and_not_what_the_page_last_drew(
+    results: Store, submitted: list[Store]
+) -> None:
+    at = app("launch")
+    at.number_input(key="launch_recover").set_value(1)
+    at.number_input(key="launch_limit").set_value(300)
+    at.button(key="prune").click().run()  # the browser sends what is typed and pressed at once as one
+    assert not at.exception
+    (run,) = results.runs()
+    spec = results.run(run["run_id"]).spec()
+    assert spec.recover.epochs == 1 and spec.data.limit == 300
+
+
+def test_a_press_with_a_value_that_is_refused_queues_nothing(results: Store, submitted: list[Store]) -> None:
+    at = app("launch")
+    at.multiselect(key="launch_keep").set_value(["nonsense"])
+    at.button(key="prune").click().run()
+    assert errors(at) and results.runs() == []
+    at.multiselect(key="launch_keep").set_value([0.5]).run()
+    assert results.runs() == []
+
+
+def test_a_double_click_asks_for_one_run_and_leads_to_runs(results: Store, submitted: list[Store]) -> None:
     at = app("launch")
     at.button(key="prune").click().run()
     at.switch_page("../pages/launch.py").run()
     at.button(key="prune").click().run()
     assert actions.DOUBLE_CLICK_SECONDS > 0 and len(results.runs()) == 1
+    assert [title.value for title in at.title] == ["Runs"]
 
 
 def test_what_is_queued_when_submitting_stops_is_worked_on(
