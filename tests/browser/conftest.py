@@ -15,11 +15,11 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from engine.jobs.worker import worker_of
 from engine.storage.store import Store
+from tests.support.browser import PATIENCE
 from tests.support.places import ROOT
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
-SECOND = 1000  # Playwright counts milliseconds
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def results(tmp_path: Path) -> Iterator[Store]:
     worker = worker_of(store)
     if worker is not None:
         worker.signal(15)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while worker.alive() and time.monotonic() < deadline:
             time.sleep(0.1)
 
@@ -58,7 +58,7 @@ def address(results: Store, tmp_path: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(90)
 
 
 @pytest.fixture
@@ -66,17 +66,17 @@ def page(chromium: str) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         opened = browser.new_page(viewport={"width": 1280, "height": 800})
-        opened.set_default_timeout(30 * SECOND)
-        expect.set_options(timeout=30 * SECOND)
+        opened.set_default_timeout(PATIENCE)
+        expect.set_options(timeout=PATIENCE)
         yield opened
         browser.close()
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and server.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=2):
+            with urllib.request.urlopen(url, timeout=20):
                 return
         except OSError:
             time.sleep(0.2)

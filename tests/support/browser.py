@@ -1,0 +1,52 @@
+"""A page of the dashboard in a real browser: typed, chosen and pressed only when it has taken what came before."""
+
+import re
+
+from playwright.sync_api import Page, expect
+
+SECOND = 1000  # Playwright counts milliseconds
+PATIENCE = 120 * SECOND  # a bound, not a delay: of a machine that is busy with something else, too
+_TRIES = 5
+
+
+def settle(page: Page) -> None:
+    """Waits until the server has run the page to its end with everything that was typed and pressed."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE)
+
+
+def visit(page: Page, address: str) -> None:
+    page.goto(address)
+    settle(page)
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    """Types a value and waits until the page has taken it; again where it was drawn anew meanwhile."""
+    field = page.get_by_label(label, exact=True)
+    for _ in range(_TRIES):
+        settle(page)
+        field.fill(value)
+        field.press("Enter")
+        settle(page)
+        if field.input_value() == value:
+            return
+    raise AssertionError(f"{label} shows {field.input_value()!r}, and {value!r} was typed {_TRIES} times")
+
+
+def fill_in_popover(page: Page, button: str, label: str, value: str) -> None:
+    settle(page)
+    page.get_by_role("button", name=button).click()
+    fill(page, label, value)
+    page.keyboard.press("Escape")
+
+
+def choose(page: Page, label: str, option: str) -> None:
+    settle(page)
+    page.get_by_role("combobox", name=re.compile(label)).click()
+    page.get_by_role("option", name=option, exact=True).click()
+    settle(page)
+
+
+def press(page: Page, button: str) -> None:
+    """Presses the button of this name once the page is at rest."""
+    settle(page)
+    page.get_by_role("button", name=button, exact=True).click()
