@@ -77,7 +77,7 @@ def test_what_ends_in_the_middle_of_sending(rig: Rigs, how: str) -> None:
         else:
             Queue(here.store).cancel(made.id)
         wait_for(lambda: ended(made))
-        child.wait(20)
+        child.wait(120)
     assert made.status().state == ("failed" if how == "cut" else "cancelled")
     parts = list((here.board.cache / "espalier").rglob("*.part"))
     if how == "cut":  # nobody could take it away any more: the next timing's tidying does, once it is old

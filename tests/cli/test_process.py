@@ -25,7 +25,7 @@ def engine(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         capture_output=True,
         text=True,
         errors="replace",
-        timeout=60,
+        timeout=180,
         check=False,
     )
 
@@ -33,7 +33,7 @@ def engine(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 def test_two_that_submit_at_once_into_a_new_folder_both_succeed(tmp_path: Path) -> None:
     call = [*ENGINE, "submit", "--no-worker", *ASKED, "--results", str(tmp_path / "r"), "--json"]
     both = [subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(2)]
-    answer = [process.communicate(timeout=60) for process in both]
+    answer = [process.communicate(timeout=180) for process in both]
     assert [process.returncode for process in both] == [0, 0], answer
     assert [err for _, err in answer] == [b"", b""]
     run_ids = {run_id for out, _ in answer for run_id in json.loads(out)["run_ids"]}
@@ -90,12 +90,12 @@ def test_a_terminal_that_knows_only_ascii_is_answered() -> None:
 def test_control_c_stops_a_run_that_can_go_on_later(tmp_path: Path) -> None:
     call = [*ENGINE, "run", *ASKED, "--train-epochs", "100000", "--results", str(tmp_path)]
     process = subprocess.Popen(call, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not any("epoch" in path.read_text() for path in tmp_path.glob("runs/*/events.jsonl")):
         assert process.poll() is None and time.monotonic() < end
         time.sleep(0.1)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=180)
     (run,) = (tmp_path / "runs").iterdir()
     assert process.returncode == 1 and out == ""
     assert err == f"run {run.name}: interrupted; resume goes on from its last finished step\n"

@@ -27,7 +27,7 @@ def test_twenty_kills_lose_no_run_and_change_no_point(tmp_path: Path) -> None:
         try:
             storm.blow(20)
             enough.touch()
-            wait_for(lambda: all_ended(store), 60)
+            wait_for(lambda: all_ended(store), 240)
         finally:
             storm.calm()
     targets = storm.by_target()

@@ -38,7 +38,7 @@ def test_two_hundred_submissions_from_eight_processes_are_all_there_and_none_twi
     root = queue.store.root
     command = [*worker_command(queue.store)[:3], "submit", str(root), "25"]
     processes = [subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) for _ in range(8)]
-    ids = [line for process in processes for line in process.communicate(timeout=60)[0].split()]
+    ids = [line for process in processes for line in process.communicate(timeout=240)[0].split()]
     assert [process.returncode for process in processes] == [0] * 8
     assert len(ids) == len(set(ids)) == 200
     assert sorted(queue.queued_ids()) == sorted(ids) == sorted(path.name for path in queue.store.folder.iterdir())

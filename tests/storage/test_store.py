@@ -209,7 +209,7 @@ def test_a_folder_in_the_place_of_a_file_of_the_index_is_said_at_once(store: Sto
     start = time.monotonic()
     with pytest.raises(WorkError, match="it is a folder; move it elsewhere"):
         store.runs()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 def test_an_index_that_cannot_be_a_file_is_a_sentence(store: Store) -> None:

@@ -70,7 +70,7 @@ def bench(python: Path, *argv: str | Path, root: Path | None = None, code: int =
     """What a command printed: one JSON document, on one line, and nothing else; its standard input stays open."""
     with started(python, *argv, root=root, **more) as process:
         out, err = process.stdout.read(), process.stderr.read().decode()  # type: ignore[union-attr]
-        assert process.wait(30) == code, err + out.decode()
+        assert process.wait(120) == code, err + out.decode()
     assert out.count(b"\n") == 1 and out.endswith(b"\n"), out
     assert "Traceback" not in err
     document: dict[str, Any] = json.loads(out, parse_constant=lambda name: 1 / 0)

@@ -58,7 +58,7 @@ class Rig:
         found += [str(path) for path in cache.rglob("*") if path.suffix == ".part" or path.name == "restore.json"]
         return found
 
-    def settled(self, seconds: float = 8.0) -> list[str]:
+    def settled(self, seconds: float = 60.0) -> list[str]:
         """The same, given the board a moment to notice that it was left."""
         end = time.monotonic() + seconds
         while (found := self.leftovers()) and time.monotonic() < end:

@@ -73,7 +73,7 @@ def _is_36(path: Path) -> bool:
     """Asked of itself: pyenv leaves a python3.6 on the PATH that only says which versions there are."""
     question = "import sys; print(sys.version_info[:2] == (3, 6))"
     try:
-        done = subprocess.run([path, "-c", question], capture_output=True, text=True, timeout=30, check=False)
+        done = subprocess.run([path, "-c", question], capture_output=True, text=True, timeout=120, check=False)
         return done.stdout == "True\n"
     except OSError:
         return False

@@ -37,7 +37,7 @@ def small_summary(normed: bool = True) -> ModelSummary:
 
 
 def app(page: str = "explore", **query: str | list[str]) -> AppTest:
-    at = AppTest.from_file(str(store.ROOT / "app" / "main.py"), default_timeout=30)
+    at = AppTest.from_file(str(store.ROOT / "app" / "main.py"), default_timeout=120)
     for key, value in query.items():
         at.query_params[key] = value
     if page != "explore":

@@ -106,8 +106,8 @@ class Sshd:
         family = [*_family(self._process.pid), psutil.Process(self._process.pid)]
         for process in family:
             _signal(process, signal.SIGKILL)
-        self._process.wait(10)
-        end = time.monotonic() + 5
+        self._process.wait(60)
+        end = time.monotonic() + 60
         while time.monotonic() < end and any(map(alive, family)):
             time.sleep(0.01)
         self._process = None
@@ -175,12 +175,12 @@ class Sshd:
                 start_new_session=True,
             )
 
-    def _is_up(self, seconds: float = 10.0) -> bool:
+    def _is_up(self, seconds: float = 60.0) -> bool:
         assert self._process is not None
         end = time.monotonic() + seconds
         while time.monotonic() < end and self._process.poll() is None:
             try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as sock:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock:
                     if sock.recv(4) == b"SSH-":
                         return True
             except OSError:
@@ -208,7 +208,7 @@ def agent(folder: Path, *keys: Path) -> Iterator[Path]:
     path = folder / "agent"
     process = subprocess.Popen(["ssh-agent", "-D", "-a", str(path)], stdout=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while not path.exists():
             assert time.monotonic() < end, "ssh-agent does not start"
             time.sleep(0.01)
@@ -218,7 +218,7 @@ def agent(folder: Path, *keys: Path) -> Iterator[Path]:
         yield path
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @contextmanager

@@ -26,7 +26,7 @@ LONGEST_STOP = 1.0  # seconds between these two
 Command = Callable[[], subprocess.Popen[bytes]]
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 30.0) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 180.0) -> Any:
     """What `what()` comes to as soon as that is true; fails when that takes longer than `seconds`.
 
     Looks that take long are rarer: what is waited for needs the processor, too.

@@ -153,7 +153,7 @@ def test_an_answer_is_not_taken_for_that_of_another_device_of_the_name(tx2: Boar
 
 def test_several_devices_are_asked_at_once(tx2: Board, fakes: Boards, monkeypatch: pytest.MonkeyPatch) -> None:
     store.registry().add(parse("nano", "10.0.0.9"))
-    barrier = threading.Barrier(2, timeout=10)
+    barrier = threading.Barrier(2, timeout=60)
 
     def probe(device: Board, root: Path, password: str | None = None) -> Any:
         barrier.wait()

@@ -72,7 +72,7 @@ class Holder:
     def ended(self) -> int:
         """Its exit code when its leash is dropped; it says no second word."""
         self.stdin.close()
-        code = self.process.wait(20)
+        code = self.process.wait(120)
         assert self.stdout.read() == b""
         return code
 
@@ -119,7 +119,7 @@ def test_a_second_one_is_told_who_holds_it(python: Path, hold: Callable[..., Hol
     first = hold(python, owner="änn@desk")
     second = hold(python)
     holder = second.said["holder"]
-    assert second.said["held"] is False and second.process.wait(10) == 0
+    assert second.said["held"] is False and second.process.wait(120) == 0
     assert (holder["pid"], holder["owner"]) == (first.process.pid, "änn@desk")
     assert 0 <= holder["age_s"] <= 10 and 0 <= holder["held_s"] < 60
     assert runs(first.process.pid)
@@ -151,19 +151,19 @@ def test_only_one_of_many_has_it(oldest: Path, folder: Path, root: Path) -> None
 def test_a_signal_lets_it_go(oldest: Path, hold: Callable[..., Holder], folder: Path, end: signal.Signals) -> None:
     holder = hold(oldest)
     holder.process.send_signal(end)
-    assert holder.process.wait(10) == 0
+    assert holder.process.wait(120) == 0
     assert holder.stdout.read() == b"" and not (folder / "lock").exists()
 
 
 def test_a_host_that_falls_silent_loses_it(oldest: Path, hold: Callable[..., Holder], folder: Path) -> None:
     began = time.monotonic()
-    holder = hold(oldest, "--silence", "0.8")
+    holder = hold(oldest, "--silence", "2.0")
     for _ in range(4):
-        time.sleep(0.3)
+        time.sleep(0.6)
         holder.stdin.write(b"\n")
         holder.stdin.flush()
-    assert runs(holder.process.pid), "each newline gives it 0.8 s more"
-    assert holder.process.wait(10) == 0 and time.monotonic() - began > 1.9
+    assert runs(holder.process.pid), "each newline gives it 2 s more"
+    assert holder.process.wait(120) == 0 and time.monotonic() - began > 4.3
     assert not (folder / "lock").exists()
 
 
@@ -173,7 +173,7 @@ def test_the_lock_of_a_killed_holder_is_free_and_that_is_told(python: Path, hold
     first.process.wait()
     broke = hold(python).said["broke"]
     assert (broke["pid"], broke["owner"], broke["why"]) == (first.process.pid, "killed", "its process was killed")
-    assert broke["age_s"] < 30
+    assert broke["age_s"] < 300
 
 
 def set_beat(folder: Path, seconds_ago: float, **more: object) -> None:
@@ -196,7 +196,7 @@ def test_a_holder_that_hangs_is_killed_after_two_minutes(
     broke = hold(python).said["broke"]
     assert (broke["pid"], broke["owner"]) == (first.process.pid, "hangs")
     assert broke["age_s"] >= 121 and broke["why"] == "it gave no sign of life for more than 120 s"
-    assert first.process.wait(10) == -signal.SIGKILL
+    assert first.process.wait(120) == -signal.SIGKILL
 
 
 def test_nobody_is_killed_for_a_number_in_a_file(oldest: Path, hold: Callable[..., Holder], folder: Path) -> None:
@@ -242,7 +242,7 @@ def test_a_beat_renews_the_card_and_notices_a_lock_that_was_removed(tmp_path: Pa
     assert lock.take(0) == (True, None)
     set_beat(tmp_path, 60)
     lock.beat()
-    assert time.monotonic() - json.loads((tmp_path / "lock").read_text())["beat"] < 5
+    assert time.monotonic() - json.loads((tmp_path / "lock").read_text())["beat"] < 60
     (tmp_path / "lock").unlink()
     with pytest.raises(script.Failed, match="was removed while it was held"):
         lock.beat()
@@ -449,7 +449,7 @@ def test_it_ends_while_it_waits_when_the_leash_is_dropped(
     first = hold(oldest)
     with started(oldest, "hold", "--folder", folder, "--owner", "b", "--wait", "60", root=root) as waiting:
         waiting.stdin.close()  # type: ignore[union-attr]
-        assert waiting.wait(10) == 1
+        assert waiting.wait(120) == 1
         assert "ended by" in json.loads(waiting.stdout.read())["error"]  # type: ignore[union-attr]
     assert runs(first.process.pid)
     assert (folder / "lock").exists()

@@ -18,7 +18,7 @@ GRANDCHILD = 'sleep 300 & echo $! > "$0"; wait'  # a shell that starts another p
 
 
 def test_a_command_s_status_and_both_its_streams_come_back(python: Path) -> None:
-    found = bench(python, "run", "--limit", "20", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
+    found = bench(python, "run", "--limit", "120", "--", "sh", "-c", "echo out; echo err >&2; exit 7")
     assert (found["status"], found["out"], found["err"]) == (7, "out\n", "err\n")
     assert not found["timed_out"] and not found["out_of_memory"]
     assert (found["collected"], found["collect_error"]) == (None, None)
@@ -27,13 +27,13 @@ def test_a_command_s_status_and_both_its_streams_come_back(python: Path) -> None
 def test_its_words_reach_it_as_they_are(python: Path, tmp_path: Path) -> None:
     words = ["; rm -rf ~", "a b", "'\"", "line\nbreak", "μ–☃", "-x", "--", "$HOME", "*"]
     show = 'for word in "$@"; do printf "%s\\0" "$word"; done'
-    found = bench(python, "run", "--limit", "20", "--", "sh", "-c", show, "sh", *words)
+    found = bench(python, "run", "--limit", "120", "--", "sh", "-c", show, "sh", *words)
     assert found["out"].split("\0")[:-1] == words
 
 
 def test_three_megabytes_on_each_stream_neither_hang_nor_come_back_whole(python: Path) -> None:
     lines = "yes o | head -c 3000000; yes e | head -c 3000000 >&2; echo end; echo END >&2"
-    found = bench(python, "run", "--limit", "20", "--", "sh", "-c", lines)
+    found = bench(python, "run", "--limit", "120", "--", "sh", "-c", lines)
     assert (len(found["out"]), len(found["err"])) == (1 << 20, 1 << 20)
     assert found["out"].endswith("o\nend\n") and found["err"].endswith("e\nEND\n")
 
@@ -41,13 +41,13 @@ def test_three_megabytes_on_each_stream_neither_hang_nor_come_back_whole(python:
 def test_the_limit_kills_the_whole_group(python: Path, tmp_path: Path) -> None:
     found = bench(python, "run", "--limit", "0.4", "--", "sh", "-c", GRANDCHILD, tmp_path / "pid")
     assert found["timed_out"] and found["status"] == -signal.SIGKILL and not found["out_of_memory"]
-    assert 0.4 <= found["seconds"] < 5
+    assert 0.4 <= found["seconds"] < 60
     pid = number_in(tmp_path / "pid")
     wait_for(lambda: not runs(pid))
 
 
 def test_what_a_command_leaves_behind_is_killed(oldest: Path, tmp_path: Path) -> None:
-    found = bench(oldest, "run", "--limit", "20", "--", "sh", "-c", 'sleep 300 & echo $! > "$0"', tmp_path / "pid")
+    found = bench(oldest, "run", "--limit", "120", "--", "sh", "-c", 'sleep 300 & echo $! > "$0"', tmp_path / "pid")
     assert found["status"] == 0
     pid = number_in(tmp_path / "pid")
     wait_for(lambda: not runs(pid))
@@ -56,8 +56,8 @@ def test_what_a_command_leaves_behind_is_killed(oldest: Path, tmp_path: Path) ->
 def test_a_process_that_left_the_group_and_keeps_the_pipes_is_not_waited_for(tmp_path: Path) -> None:
     lines = 'setsid sleep 300 & echo $! > "$0"'
     began = time.monotonic()
-    bench(python36.either("this python"), "run", "--limit", "20", "--", "sh", "-c", lines, tmp_path / "pid")
-    assert time.monotonic() - began < 10
+    bench(python36.either("this python"), "run", "--limit", "120", "--", "sh", "-c", lines, tmp_path / "pid")
+    assert time.monotonic() - began < 120
     os.kill(number_in(tmp_path / "pid"), signal.SIGKILL)
 
 
@@ -70,7 +70,7 @@ def test_nothing_of_a_command_outlives_its_supervisor(python: Path, tmp_path: Pa
             process.stdin.close()  # type: ignore[union-attr]
         else:
             process.send_signal(signal.Signals[end])
-        process.wait(10)
+        process.wait(120)
         out = process.stdout.read()  # type: ignore[union-attr]
     wait_for(lambda: not runs(shell))
     if end == "SIGKILL":  # the kernel sees to the command itself; what that started is its own business
@@ -88,7 +88,7 @@ def test_a_signal_while_the_command_is_being_started_leaves_nothing_either(oldes
         with started(oldest, *words, ESPALIER_MARK=str(tmp_path)) as process:
             time.sleep(delay / 1e3)
             process.terminate()
-            assert process.wait(10) in (1, -signal.SIGTERM), "its own end, or before it could listen"
+            assert process.wait(120) in (1, -signal.SIGTERM), "its own end, or before it could listen"
     wait_for(lambda: marked(mark.encode()) == [])
 
 
@@ -103,7 +103,7 @@ def marked(mark: bytes) -> list[int]:
 
 
 def test_without_the_leash_an_input_that_ends_ends_nothing(oldest: Path) -> None:
-    with started(oldest, "run", "--limit", "20", "--", "sh", "-c", "sleep 0.3; echo done") as process:
+    with started(oldest, "run", "--limit", "120", "--", "sh", "-c", "sleep 0.3; echo done") as process:
         process.stdin.close()  # type: ignore[union-attr]
         assert json.loads(process.stdout.read())["out"] == "done\n"  # type: ignore[union-attr]
 
@@ -121,7 +121,7 @@ def test_without_the_leash_an_input_that_ends_ends_nothing(oldest: Path) -> None
     ],
 )
 def test_running_out_of_memory_is_told_from_other_ends(lines: str, out_of_memory: bool) -> None:
-    found = bench(python36.either("this python"), "run", "--limit", "20", "--", "sh", "-c", lines)
+    found = bench(python36.either("this python"), "run", "--limit", "120", "--", "sh", "-c", lines)
     assert found["out_of_memory"] is out_of_memory
 
 
@@ -157,14 +157,14 @@ def test_the_file_that_a_command_writes_is_brought_back_and_removed(python: Path
 )
 def test_a_file_that_cannot_be_brought_back_says_why(oldest: Path, tmp_path: Path, lines: str, why: str) -> None:
     times = tree(tmp_path, {"times.json": "[1]"}) / "times.json"  # of another time: never to be taken for this one's
-    found = bench(oldest, "run", "--limit", "20", "--collect", times, "--", "sh", "-c", lines, times)
+    found = bench(oldest, "run", "--limit", "120", "--collect", times, "--", "sh", "-c", lines, times)
     assert found["collected"] is None
     assert found["collect_error"].startswith(why)
     assert found["status"] == 0
 
 
 def test_a_command_that_cannot_start_is_an_error(oldest: Path) -> None:
-    found = bench(oldest, "run", "--limit", "20", "--", "/no/such/trtexec", code=1)
+    found = bench(oldest, "run", "--limit", "120", "--", "/no/such/trtexec", code=1)
     assert found["error"] == "cannot start /no/such/trtexec: No such file or directory"
 
 
@@ -180,7 +180,7 @@ def test_the_sensors_are_recorded_while_the_command_runs(python: Path, root: Pat
         echo 1881600 > '{root}/sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq'
         sleep 0.3
     """
-    sensors = bench(python, "run", "--limit", "20", "--hz", "20", "--", "sh", "-c", lines, root=root)["sensors"]
+    sensors = bench(python, "run", "--limit", "120", "--hz", "20", "--", "sh", "-c", lines, root=root)["sensors"]
     times = sensors["t"]
     assert len(times) >= 8 and 0 <= times[0] < 0.1 and times[-1] >= 0.6
     assert all(0 < later - earlier < 0.5 for earlier, later in pairwise(times))
@@ -203,7 +203,7 @@ def test_a_sensor_that_fails_leaves_a_gap_and_nothing_else(python: Path, root: P
         rm -r '{root}/sys/devices/system/cpu'
         sleep 0.2
     """
-    found = bench(python, "run", "--limit", "20", "--hz", "20", "--", "sh", "-c", lines, root=root)
+    found = bench(python, "run", "--limit", "120", "--hz", "20", "--", "sh", "-c", lines, root=root)
     sensors = found["sensors"]
     broken = [sensors["temperatures"]["GPU-therm"], sensors["gpu_hz"], sensors["cpu_hz"], sensors["power_mw"]["VDD_IN"]]
     assert found["status"] == 0

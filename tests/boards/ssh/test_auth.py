@@ -22,7 +22,7 @@ def stranger(server: Sshd, trusted: Callable[[Sshd], None]) -> Board:
 
 def who(device: Board, results: Path, password: str | None = None) -> str:
     with ssh.connect(device, results, password=password) as board:
-        return board.run(["id", "-un"], limit=10).out.strip()
+        return board.run(["id", "-un"], limit=120).out.strip()
 
 
 def test_a_default_key_file_logs_in(device: Board, results: Path, server: Sshd) -> None:

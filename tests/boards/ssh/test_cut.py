@@ -60,7 +60,7 @@ def port_that(does: Callable[[socket.socket], None]) -> Iterator[int]:
 
 def works_again(device: Board, results: Path) -> bool:
     with ssh.connect(device, results) as board:
-        return board.run(["echo", "again"], limit=10).out == "again\n"
+        return board.run(["echo", "again"], limit=120).out == "again\n"
 
 
 # -- not there
@@ -102,7 +102,7 @@ def test_a_port_that_says_nothing_is_unreachable_in_time(results: Path) -> None:
             ssh.connect(parse("tx2", f"127.0.0.1:{port}"), results)
         with pytest.raises(ssh.Unreachable, match="did not introduce itself"):
             trust.fetch_host_key(parse("tx2", f"127.0.0.1:{port}"), results, timeout=0.5)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 50
 
 
 @pytest.mark.usefixtures("hasty")
@@ -121,7 +121,7 @@ def test_a_port_of_something_else_is_unreachable(results: Path, greeting: bytes,
         began = time.monotonic()
         with pytest.raises(ssh.Unreachable, match=match):
             ssh.connect(parse("tx2", f"127.0.0.1:{port}"), results)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 50
 
 
 def test_a_port_that_hangs_up_is_unreachable(results: Path) -> None:
@@ -141,10 +141,10 @@ def test_a_connection_cut_during_a_command_is_told_at_once(
         cut.start()
         began = time.monotonic()
         with pytest.raises(ssh.ConnectionCut, match="connection to tx2 was closed from the other side"):
-            board.run(["sleep", "8"], limit=60)
-        assert time.monotonic() - began < 8
+            board.run(["sleep", "55"], limit=60)
+        assert time.monotonic() - began < 50
         with pytest.raises(ssh.ConnectionCut, match="from the other side"):
-            board.run(["true"], limit=10)
+            board.run(["true"], limit=120)
     assert works_again(device, results)
 
 
@@ -162,7 +162,7 @@ def test_a_connection_cut_during_an_upload_is_told_at_once(device: Board, result
         began = time.monotonic()
         with pytest.raises(ssh.ConnectionCut):
             board.upload(content, "models/cut.onnx", sha256=digest, on_progress=cut)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 50
     assert not (server.cache / "models/cut.onnx").exists()
 
 
@@ -184,13 +184,13 @@ def test_a_cut_is_told_to_a_process_that_stays_and_its_stdin_ends(
         ssh.connect(device, results) as board,
         board.start(["sh", "-c", script, str(tmp_path / "ended")], limit=60) as remote,
     ):
-        assert remote.readline(10) == "held\n"
+        assert remote.readline(120) == "held\n"
         server.signal_sessions(signal.SIGKILL)
         with pytest.raises(ssh.ConnectionCut):
-            remote.readline(10)
+            remote.readline(120)
         with pytest.raises(ssh.ConnectionCut):
             remote.write(b"x")
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while not (tmp_path / "ended").exists() and time.monotonic() < end:
         time.sleep(0.02)
     assert (tmp_path / "ended").exists()
@@ -212,8 +212,8 @@ def test_a_board_that_vanishes_during_a_command_is_noticed(
         threading.Timer(0.3, frozen).start()
         began = time.monotonic()
         with pytest.raises(ssh.ConnectionCut, match=r"tx2 has not answered for 2 s"):
-            board.run(["sleep", "8"], limit=60)
-        assert 1 < time.monotonic() - began < 7
+            board.run(["sleep", "55"], limit=60)
+        assert 1 < time.monotonic() - began < 50
     assert works_again(device, results)
 
 
@@ -233,7 +233,7 @@ def test_a_board_that_vanishes_during_an_upload_is_noticed(
         began = time.monotonic()
         with pytest.raises(ssh.ConnectionCut, match="has not answered"):
             board.upload(content, "models/v.onnx", sha256=hashlib.sha256(content).hexdigest(), on_progress=freeze)
-        assert time.monotonic() - began < 8
+        assert time.monotonic() - began < 50
 
 
 @pytest.mark.usefixtures("impatient")
@@ -251,25 +251,25 @@ def test_stop_ends_soon_when_the_board_has_vanished(
     with ssh.connect(device, results) as board:
         began = time.monotonic()
         with pytest.raises(ssh.Stopped, match="could not confirm it any more"):
-            board.run(["sh", "-c", 'echo >"$0"; exec sleep 8', str(started)], limit=60, stop=stop)
-        assert time.monotonic() - began < 8
+            board.run(["sh", "-c", 'echo >"$0"; exec sleep 55', str(started)], limit=60, stop=stop)
+        assert time.monotonic() - began < 50
 
 
 @pytest.mark.usefixtures("impatient")
 def test_a_board_that_is_silent_but_there_is_not_given_up(device: Board, results: Path) -> None:
     with ssh.connect(device, results) as board:
-        assert board.run(["sh", "-c", "sleep 2.8; echo awake"], limit=20).out == "awake\n"
+        assert board.run(["sh", "-c", "sleep 2.8; echo awake"], limit=120).out == "awake\n"
 
 
 def test_a_closed_connection_says_so_and_leaves_no_thread(device: Board, results: Path) -> None:
     before = threading.active_count()
     board = ssh.connect(device, results)
-    board.run(["true"], limit=10)
+    board.run(["true"], limit=120)
     board.close()
     board.close()
     with pytest.raises(ssh.ConnectionCut, match="is closed"):
-        board.run(["true"], limit=10)
-    end = time.monotonic() + 3
+        board.run(["true"], limit=120)
+    end = time.monotonic() + 60
     while threading.active_count() > before and time.monotonic() < end:
         time.sleep(0.02)
     assert threading.active_count() <= before

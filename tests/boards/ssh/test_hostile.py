@@ -68,18 +68,18 @@ def short(text: str) -> str:
 def test_hostile_words_arrive_as_they_are_or_are_refused(board: ssh.Connection, canary: Path, text: str) -> None:
     if "\0" in text or "\ud800" in text:
         with pytest.raises(RequestError):
-            board.run(["printf", "%s", text], limit=10)
+            board.run(["printf", "%s", text], limit=120)
         with pytest.raises(RequestError):
-            board.start([text], limit=10)
+            board.start([text], limit=120)
     else:
-        assert board.run(["printf", "%s|", text, "next"], limit=10).out == f"{text}|next|"
+        assert board.run(["printf", "%s|", text, "next"], limit=120).out == f"{text}|next|"
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=short)
 def test_a_hostile_word_as_the_command_is_not_found(board: ssh.Connection, canary: Path, text: str) -> None:
     if "\0" in text or "\ud800" in text:
         return
-    answer = board.run([text], limit=10)
+    answer = board.run([text], limit=120)
     assert answer.status in (126, 127)
 
 
@@ -167,4 +167,4 @@ def test_no_ssh_program_is_ever_started(
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
     with ssh.connect(device, results) as other:
-        assert other.run(["true"], limit=10).status == 0
+        assert other.run(["true"], limit=120).status == 0

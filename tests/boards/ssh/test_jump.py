@@ -30,7 +30,7 @@ def test_a_board_behind_a_jump_host_is_reached_through_it(
     behind = parse("tx2", device.target, jump=gate.target)
     before = gate.log().count("Accepted publickey")
     with ssh.connect(behind, results) as board:
-        assert board.run(["echo", "through"], limit=10).out == "through\n"
+        assert board.run(["echo", "through"], limit=120).out == "through\n"
         assert board.upload(b"x" * 300_000, "models/x", sha256=_sha256(b"x" * 300_000))
     assert gate.log().count("Accepted publickey") == before + 1
 
@@ -54,7 +54,7 @@ def test_two_jump_hosts_are_passed_one_after_the_other(
     trusted(gate)
     behind = parse("tx2", device.target, jump=f"{device.target},{gate.target}")
     with ssh.connect(behind, results) as board:
-        assert board.run(["echo", "through"], limit=10).status == 0
+        assert board.run(["echo", "through"], limit=120).status == 0
 
 
 def test_the_jump_hosts_key_is_to_be_trusted_first_then_the_boards(

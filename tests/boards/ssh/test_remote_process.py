@@ -24,9 +24,9 @@ def after(seconds: float) -> Callable[[], bool]:
     return lambda: time.monotonic() > end
 
 
-def runs(path: Path) -> bool:
-    """Whether the process that wrote its number into `path` still runs; a killed one gets a moment to end."""
-    end = time.monotonic() + 1.0
+def runs(path: Path, seconds: float = 60.0) -> bool:
+    """Whether the process that wrote its number into `path` still runs; a killed one gets `seconds` to end."""
+    end = time.monotonic() + seconds
     try:
         process = psutil.Process(int(path.read_text()))
     except psutil.NoSuchProcess:
@@ -42,30 +42,30 @@ def sleeper(path: Path, seconds: int = 300) -> list[str]:
 
 
 def test_output_status_and_time_are_answered(board: ssh.Connection) -> None:
-    answer = board.run(["sh", "-c", "echo out; echo err >&2; exit 3"], limit=10)
+    answer = board.run(["sh", "-c", "echo out; echo err >&2; exit 3"], limit=120)
     assert (answer.status, answer.out, answer.err) == (3, "out\n", "err\n")
-    assert 0 < answer.seconds < 5
+    assert 0 < answer.seconds < 60
     assert answer.command == "sh -c 'echo out; echo err >&2; exit 3'"
 
 
 def test_stdin_is_sent_and_ended(board: ssh.Connection) -> None:
     data = os.urandom(300_000).hex().encode()
-    assert board.run(["cat"], limit=20, stdin=data).out == data.decode()
-    assert board.run(["cat"], limit=10, stdin=b"").out == ""
+    assert board.run(["cat"], limit=120, stdin=data).out == data.decode()
+    assert board.run(["cat"], limit=120, stdin=b"").out == ""
 
 
 def test_without_stdin_it_is_held_open_while_the_command_lives(board: ssh.Connection) -> None:
-    answer = board.run(["sh", "-c", "timeout 0.5 cat; echo $?"], limit=10)
+    answer = board.run(["sh", "-c", "timeout 0.5 cat; echo $?"], limit=120)
     assert answer.out == "124\n"
 
 
 def test_a_command_that_does_not_read_its_stdin_ends_well(board: ssh.Connection) -> None:
-    assert board.run(["true"], limit=10, stdin=b"x" * 5_000_000).status == 0
+    assert board.run(["true"], limit=120, stdin=b"x" * 5_000_000).status == 0
 
 
 def test_five_megabytes_on_both_streams_arrive_whole(board: ssh.Connection) -> None:
     script = "yes 0123456 | head -c 5000000 & yes abcdefg | head -c 5000000 >&2; wait"
-    answer = board.run(["sh", "-c", script], limit=30)
+    answer = board.run(["sh", "-c", script], limit=120)
     assert answer.out == "0123456\n" * 625_000
     assert answer.err == "abcdefg\n" * 625_000
 
@@ -78,7 +78,7 @@ def test_output_without_end_is_stopped(board: ssh.Connection, server: Sshd, monk
 
 
 def test_output_that_is_no_utf8_is_readable(board: ssh.Connection) -> None:
-    answer = board.run(["printf", r"a\377\376\000b\303\244"], limit=10)
+    answer = board.run(["printf", r"a\377\376\000b\303\244"], limit=120)
     assert answer.out == "a\ufffd\ufffd\0bä"
 
 
@@ -87,20 +87,20 @@ def test_lines_of_both_streams_are_told_as_they_come(board: ssh.Connection) -> N
     caller = threading.current_thread().name
     script = "echo one; sleep 0.3; echo two >&2; sleep 0.3; printf three"
     board.run(
-        ["sh", "-c", script], limit=10, on_line=lambda line: lines.append((line, threading.current_thread().name))
+        ["sh", "-c", script], limit=120, on_line=lambda line: lines.append((line, threading.current_thread().name))
     )
     assert lines == [("one", caller), ("two", caller), ("three", caller)]
 
 
 def test_a_command_that_is_not_there_says_so(board: ssh.Connection) -> None:
-    answer = board.run(["no-such-command"], limit=10)
+    answer = board.run(["no-such-command"], limit=120)
     assert answer.status == 127
     assert "no-such-command" in answer.err
 
 
 def test_a_signal_is_status_minus_one(board: ssh.Connection) -> None:
-    assert board.run(["sh", "-c", "echo half; kill -9 $$"], limit=10).status == -1
-    assert board.run(["true"], limit=10).status == 0
+    assert board.run(["sh", "-c", "echo half; kill -9 $$"], limit=120).status == -1
+    assert board.run(["true"], limit=120).status == 0
 
 
 def test_stop_ends_a_silent_command_and_all_that_it_started(board: ssh.Connection, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_stop_ends_a_silent_command_and_all_that_it_started(board: ssh.Connectio
     began = time.monotonic()
     with pytest.raises(ssh.Stopped, match="was stopped on tx2"):
         board.run(["sh", "-c", script, str(tmp_path / "a"), str(tmp_path / "b")], limit=60, stop=after(0.5))
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 50
     assert not runs(tmp_path / "a")
     assert not runs(tmp_path / "b")
 
@@ -142,7 +142,7 @@ def test_the_limit_ends_a_silent_command(board: ssh.Connection, tmp_path: Path) 
     began = time.monotonic()
     with pytest.raises(ssh.TimedOut, match=r"did not end within 0\.5 s on tx2"):
         board.run(sleeper(tmp_path / "pid"), limit=0.5)
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 50
     assert not runs(tmp_path / "pid")
 
 
@@ -153,7 +153,7 @@ def test_the_limit_keeps_what_was_printed(board: ssh.Connection) -> None:
 
 
 def test_a_status_of_124_before_the_limit_is_an_answer(board: ssh.Connection) -> None:
-    assert board.run(["sh", "-c", "exit 124"], limit=10).status == 124
+    assert board.run(["sh", "-c", "exit 124"], limit=120).status == 124
 
 
 def test_an_exception_of_the_caller_ends_the_command(board: ssh.Connection, server: Sshd) -> None:
@@ -172,7 +172,7 @@ def test_what_a_command_leaves_running_is_ended_with_it(
     began = time.monotonic()
     answer = board.run(["sh", "-c", "sleep 300 & echo done"], limit=60)
     assert (answer.status, answer.out) == (0, "done\n")
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 50
     assert server.commands() == []
 
 
@@ -189,7 +189,7 @@ def test_what_a_command_leaves_talking_is_ended_at_the_limit(
 def test_output_that_comes_late_is_not_lost(board: ssh.Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "LEFT_S", 0.4)
     script = "(for i in 1 2 3 4 5; do sleep 0.2; echo $i; done) & echo 0"
-    assert board.run(["sh", "-c", script], limit=20).out == "0\n1\n2\n3\n4\n5\n"
+    assert board.run(["sh", "-c", script], limit=120).out == "0\n1\n2\n3\n4\n5\n"
 
 
 def test_a_board_that_answers_every_command_with_talk_is_stopped(
@@ -205,7 +205,7 @@ def test_a_board_that_answers_every_command_with_talk_is_stopped(
         odd.authorize(key.with_suffix(".pub"))
         trusted(odd)
         with ssh.connect(parse("tx2", odd.target), results) as board, pytest.raises(WorkError, match="printed more"):
-            board.run(["true"], limit=30)
+            board.run(["true"], limit=120)
 
 
 def test_a_board_that_runs_no_commands_says_why(
@@ -215,7 +215,7 @@ def test_a_board_that_runs_no_commands_says_why(
         odd.authorize(key.with_suffix(".pub"))
         trusted(odd)
         with ssh.connect(parse("tx2", odd.target), results) as board:
-            assert board.run(["true"], limit=30).out == "This account is closed\n"
+            assert board.run(["true"], limit=120).out == "This account is closed\n"
             with pytest.raises(WorkError, match="This account is closed"):
                 _ = board.folder
 
@@ -228,7 +228,7 @@ def test_what_a_login_script_prints_is_no_output(
         trusted(noisy)
         (tmp_path / "forced").write_text('echo "Welcome!"; eval "$SSH_ORIGINAL_COMMAND"\n')
         with ssh.connect(parse("tx2", noisy.target), results) as board:
-            assert board.run(["echo", "real"], limit=10).out == "real\n"
+            assert board.run(["echo", "real"], limit=120).out == "real\n"
             with pytest.raises(ssh.Stopped):
                 board.run(sleeper(tmp_path / "pid"), limit=60, stop=(tmp_path / "pid").exists)
     assert not runs(tmp_path / "pid")
@@ -237,7 +237,7 @@ def test_what_a_login_script_prints_is_no_output(
 def test_several_threads_may_use_one_connection(board: ssh.Connection) -> None:
     out: list[str] = []
     threads = [
-        threading.Thread(target=lambda number=number: out.append(board.run(["echo", str(number)], limit=20).out))
+        threading.Thread(target=lambda number=number: out.append(board.run(["echo", str(number)], limit=120).out))
         for number in range(6)
     ]
     for thread in threads:
@@ -297,14 +297,14 @@ def test_closing_ends_a_process_that_does_not_listen(
     with board.start(sleeper(tmp_path / "pid"), limit=60) as remote:
         while not (tmp_path / "pid").exists():
             time.sleep(0.02)
-        assert runs(tmp_path / "pid")
+        assert runs(tmp_path / "pid", 1.0)
     remote.close()
     assert not runs(tmp_path / "pid")
 
 
 def test_other_commands_run_beside_a_process_that_stays(board: ssh.Connection) -> None:
     with board.start(["cat"], limit=60) as remote:
-        assert board.run(["echo", "beside"], limit=10).out == "beside\n"
+        assert board.run(["echo", "beside"], limit=120).out == "beside\n"
         remote.write(b"still\n")
         assert remote.readline(10) == "still\n"
 

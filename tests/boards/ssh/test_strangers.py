@@ -51,7 +51,7 @@ def address(request: pytest.FixtureRequest) -> Iterator[str]:
                 client.recv(4096)
                 for payload in request.param:
                     client.sendall(packet(payload))
-                over.wait(20)
+                over.wait(120)
 
         thread = threading.Thread(target=serve)
         thread.start()

