@@ -1,4 +1,4 @@
-"""All the torchvision CNN families: traced, cut by 30 %, equal to the masked network, replayed, exported."""
+"""The torchvision CNN families: traced, cut by 30 %, equal to the masked network, replayed, exported."""
 
 import copy
 
@@ -19,9 +19,15 @@ from engine.surgery import cut as surgery
 from engine.surgery import plan
 from engine.zoo.build import construct
 from tests.support.oracle import grouped_layers, our_groups, torch_pruning_groups
+from tests.support.places import WHOLE_ZOO
 
 SMALL = ("resnet20", "resnet20-a", "vgg16_bn", "mobilenet_v2")
 CLASSES = 10
+NETWORKS = (*SMALL, *(f"torchvision/{family}" for family in TORCHVISION_FAMILIES))
+# Twice the width of ResNet-50, the RegNet without squeeze-and-excitation, and what the smaller images have, too.
+REPEATED = {
+    f"torchvision/{family}" for family in ("wide_resnet50_2", "resnet50", "regnet_x_400mf", "vgg16_bn", "mobilenet_v2")
+}
 
 
 def image_of(name: str) -> tuple[int, int, int]:
@@ -54,7 +60,7 @@ def uniform_cut(module: nn.Module, structure: Structure, share: float) -> frozen
     return structure.identities_at(channel_groups)
 
 
-@pytest.mark.parametrize("name", [*SMALL, *(f"torchvision/{f}" for f in TORCHVISION_FAMILIES)])
+@pytest.mark.parametrize("name", NETWORKS if WHOLE_ZOO else [name for name in NETWORKS if name not in REPEATED])
 def test_a_30_percent_cut_equals_the_masked_network_replays_and_exports(name: str, tmp_path) -> None:  # type: ignore[no-untyped-def]
     image = image_of(name)
     module = lively(name)
@@ -89,14 +95,23 @@ def test_a_30_percent_cut_equals_the_masked_network_replays_and_exports(name: st
 
 
 # Torch-Pruning cannot trace ShuffleNet's split, and takes a padded shortcut for one that starts at channel 0.
-HANDLED = [
-    n
-    for n in (*SMALL, *(f"torchvision/{f}" for f in TORCHVISION_FAMILIES))
-    if n not in ("resnet20-a", "torchvision/shufflenet_v2_x1_0")
-]
+HANDLED = [name for name in NETWORKS if name not in ("resnet20-a", "torchvision/shufflenet_v2_x1_0")]
 
 
-@pytest.mark.parametrize("name", HANDLED)
+# Sums, concatenations, squeeze-and-excitation, grouped convolutions and layer norm, each in the smallest that has it.
+EACH_KIND = (
+    *("resnet20", "vgg16_bn", "mobilenet_v2"),
+    *(
+        f"torchvision/{name}"
+        for name in (
+            *("resnet18", "squeezenet1_0", "googlenet", "mobilenet_v3_large", "regnet_y_400mf", "convnext_tiny"),
+            *("mnasnet1_0", "efficientnet_b0"),
+        )
+    ),
+)
+
+
+@pytest.mark.parametrize("name", HANDLED if WHOLE_ZOO else [name for name in HANDLED if name in EACH_KIND])
 def test_channels_that_go_together_are_those_that_torch_pruning_groups(name: str) -> None:
     """Where a grouped convolution is fed or read, Torch-Pruning ties the groups later: its group is a part of ours."""
     module = construct(name, CLASSES).eval()

@@ -3,7 +3,6 @@
 ESPALIER_WHOLE_ZOO=1 exports every network (some ten minutes, 10 GiB of memory) instead of the small ones.
 """
 
-import os
 from pathlib import Path
 
 import onnx
@@ -13,14 +12,14 @@ from engine.boards.onnx_support import network, operators
 from engine.boards.onnx_support.check import image_shape, refuse_unfit
 from engine.errors import WorkError
 from engine.export import onnx as exporter
-from engine.spec.catalog import CIFAR_MODELS, FAMILIES, MODELS
+from engine.spec.catalog import FAMILIES, MODELS
 from engine.zoo.build import construct
 from tests.support.onnx_graphs import TX2
+from tests.support.places import WHOLE_ZOO
 
-WHOLE_ZOO = bool(os.environ.get("ESPALIER_WHOLE_ZOO"))
 # The smallest of each family that can be had in a few seconds; a VGG for large images is half a gigabyte.
 SMALLEST = (
-    *(name for name in CIFAR_MODELS if "110" not in name),
+    *("resnet20", "resnet20-a", "vgg16_bn", "mobilenet_v2"),
     *(
         f"torchvision/{name}"
         for name in (
