@@ -91,7 +91,7 @@ def test_what_ends_in_the_middle_of_sending(rig: Rigs, how: str) -> None:
 
 
 def test_a_worker_that_is_killed_leaves_its_timing_to_end_alone(rig: Rigs) -> None:
-    here = rig(build_s=2.0)
+    here = rig(build_s=4.0)
     with in_background(here) as made:
         wait_for(lambda: in_phase(made, "building"))
         killed = worker.worker_of(here.store)
@@ -103,7 +103,7 @@ def test_a_worker_that_is_killed_leaves_its_timing_to_end_alone(rig: Rigs) -> No
 
 
 def test_a_timing_whose_process_is_killed_is_done_again_with_the_settings_put_back_meanwhile(rig: Rigs) -> None:
-    here = rig(build_s=3.0, mode=1)
+    here = rig(build_s=5.0, mode=1)
     before = (here.board.power_mode, here.board.gpu_clocks())
     with in_background(here, max_clocks=True, power_mode=0) as made:
         wait_for(lambda: in_phase(made, "building"))
@@ -111,7 +111,7 @@ def test_a_timing_whose_process_is_killed_is_done_again_with_the_settings_put_ba
         owner = made.lock.owner()
         assert owner is not None
         owner.signal(signal.SIGKILL)
-        wait_for(lambda: ended(made), 40.0)
+        wait_for(lambda: ended(made))
         assert made.status().state == "done"
         assert "interrupted" in [event["kind"] for event in made.event_lines()]
     assert (here.board.power_mode, here.board.gpu_clocks()) == before
@@ -119,7 +119,7 @@ def test_a_timing_whose_process_is_killed_is_done_again_with_the_settings_put_ba
 
 
 def test_two_boards_are_timed_side_by_side_and_one_board_never_twice(rig: Rigs) -> None:
-    here = rig(build_s=1.5)
+    here = rig(build_s=3.0)
     Registry(here.store.root).add(parse("other", here.sshd.target))
     queue = Queue(here.store)
     first, second = (queue.submit_timing(here.request(wait=60, seconds=s)) for s in (0.2, 0.3))

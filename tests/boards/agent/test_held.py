@@ -36,7 +36,7 @@ def meanwhile(made: Timing, phase: str, act: Callable[[], object]) -> threading.
 
 
 def test_a_board_that_is_let_go_in_the_middle_is_not_measured_on(rig: Rigs) -> None:
-    here = rig(mode=1, build_s=1.0)
+    here = rig(mode=1, build_s=4.0)
     made = here.store.create_timing(here.request(power_mode=0, max_clocks=True), foreground=True)
     thread = meanwhile(made, "building", lambda: [process.terminate() for process in holders(here)])
     execute(made, timing_job.run)
@@ -47,7 +47,7 @@ def test_a_board_that_is_let_go_in_the_middle_is_not_measured_on(rig: Rigs) -> N
 
 
 def test_settings_that_cannot_be_put_back_are_told_and_what_was_measured_is_kept(rig: Rigs) -> None:
-    here = rig(mode=1, measure_s=1.0)
+    here = rig(mode=1, measure_s=3.0)
     power = here.board.root / "fake" / "power.json"
     normal = power.read_text()
     made = here.store.create_timing(here.request(power_mode=0), foreground=True)
@@ -63,7 +63,7 @@ def test_settings_that_cannot_be_put_back_are_told_and_what_was_measured_is_kept
 
 
 def test_a_power_mode_that_somebody_else_changes_spoils_the_timing(rig: Rigs) -> None:
-    here = rig(mode=1, measure_s=1.0)
+    here = rig(mode=1, measure_s=3.0)
     made = here.store.create_timing(here.request(rounds=1), foreground=True)
     status = here.board.root / "fake" / "nvpmodel.status"
     thread = meanwhile(made, "measuring", lambda: status.write_text("0\n"))
@@ -113,7 +113,7 @@ def test_a_timing_that_is_stopped_while_it_hands_over_does_so_once(rig: Rigs, mo
 
 
 def test_a_run_that_is_deleted_while_it_is_timed_takes_only_its_own_with_it(rig: Rigs) -> None:
-    here = rig(measure_s=0.6)
+    here = rig(measure_s=2.0)
     copy = here.store.folder / here.points[1].run
     shutil.copytree(here.store.run(here.points[1].run).path, copy.with_name("20260131-095959-0a1b2c3d"))
     other = PointId(run="20260131-095959-0a1b2c3d", point=here.points[1].point)
