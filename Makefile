@@ -2,12 +2,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup app test lint bench peers gallery
+.PHONY: help setup app test test-whole lint bench peers gallery
 
 help:
 	@echo "make setup    create .venv with everything, development tools included, and the command espalier in it"
 	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
 	@echo "make test     run the test suite (about 10 minutes on two cores)"
+	@echo "make test-whole  the same with every network of the zoo (about 10 minutes and 10 GiB of memory more)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    measure every speed that docs/benchmarks.md claims; attempts, too, with WEIGHTS= and DATA="
 	@echo "make peers    compare with Torch-Pruning; needs WEIGHTS=, DATA= and DIR= (hours; can be repeated)"
@@ -44,6 +45,9 @@ app: .venv/package
 test: .venv/dev
 	@echo "running the tests"
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup $(ARGS)
+
+test-whole:
+	@ESPALIER_WHOLE_ZOO=1 $(MAKE) --no-print-directory test
 
 lint: .venv/dev
 	@echo "ruff, then mypy"

@@ -210,7 +210,7 @@ def test_a_small_file_of_very_many_zeros_is_refused_before_it_is_inflated(tmp_pa
     assert int(grown) < 50 << 10, f"{int(grown) >> 10} MiB were taken"
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_an_archive_with_any_bytes_changed_is_read_or_refused_in_one_sentence(
     tmp_path: Path, data: st.DataObject

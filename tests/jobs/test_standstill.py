@@ -63,7 +63,7 @@ class Meanwhile(threading.Thread):
         self.start()
 
     def __exit__(self, *_: object) -> None:
-        self.join(60)
+        self.join(240)
         if self._error is not None:
             raise self._error
 

@@ -109,7 +109,7 @@ def places(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [above, *(place for key, part in items for place in places(part, (*above, key)))]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(place=st.sampled_from(places(DOCUMENT)[1:]), value=ODD)
 def test_any_value_in_a_table_is_taken_or_refused(place: tuple[Any, ...], value: Any) -> None:
     try:

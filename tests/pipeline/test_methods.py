@@ -83,9 +83,9 @@ def test_direct_removal_takes_the_block_with_the_most_correct_validation_images(
 
 
 def test_whole_epochs_follow_each_step_where_no_batches_are_asked_for(tmp_path: Path) -> None:
-    folder = run(tmp_path, **DIRECT, recover={"epochs": 1})
+    folder = run(tmp_path, **DIRECT, recover={"epochs": 1}, target={"keep": [0.8]})
     epochs = [e for e in folder.event_lines() if e["kind"] == "epoch" and e["stage"] == "recovered"]
-    assert len(epochs) == len(folder.points()) - 1 == 3
+    assert len(epochs) == len(folder.points()) - 1 == 2
     assert folder.points()[-1].final
 
 
@@ -125,9 +125,9 @@ def test_too_few_images_for_a_race_are_refused_before_anything_is_trained() -> N
 
 
 def test_progressive_pruning_meets_its_targets_and_keeps_a_record_of_every_attempt(tmp_path: Path) -> None:
-    folder = run(tmp_path, **PROGRESSIVE, target={"keep": [0.8, 0.6]})
+    folder = run(tmp_path, **PROGRESSIVE, target={"keep": [0.8, 0.7]})
     finals = [p for p in folder.points() if p.final]
-    assert [p.keep for p in finals] == [0.8, 0.6]
+    assert [p.keep for p in finals] == [0.8, 0.7]
     assert all(0.97 * p.keep <= p.got.macs <= p.keep for p in finals)
     records = attempts(folder)
     assert len(records) == len(folder.points()) - 1
@@ -185,8 +185,8 @@ def test_direct_layers_leave_room_for_progressive_channels(tmp_path: Path) -> No
 
 
 def test_the_untouched_network_teaches_without_changing_and_the_result_differs(tmp_path: Path) -> None:
-    plain = run(tmp_path, **PROGRESSIVE, recover={"epochs": 1})
-    taught = run(tmp_path, **PROGRESSIVE, recover={"epochs": 1, "distil": True})
+    plain = run(tmp_path, **PROGRESSIVE, recover={"epochs": 1}, target={"keep": [0.9]})
+    taught = run(tmp_path, **PROGRESSIVE, recover={"epochs": 1, "distil": True}, target={"keep": [0.9]})
     assert essence(plain)[0] == essence(taught)[0]
     assert plain.points()[-1].loss != taught.points()[-1].loss
 
@@ -218,14 +218,14 @@ def test_the_plan_of_many_steps_replays_to_the_same_architecture(alternate: Run)
     assert sum(p.numel() for p in module.parameters()) == folder.points()[-1].params
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("method", [DIRECT, PROGRESSIVE], ids=["direct", "progressive"])
 def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_same_points(
     method: dict[str, Any], tmp_path: Path
 ) -> None:
     method = {
         **method,
-        "target": {"keep": [0.8, 0.5]},
+        "target": {"keep": [0.8, 0.65]},
         "recover": {"epochs": 1, "between_steps_batches": 2},
     }
     file = tmp_path / "spec.json"
@@ -238,7 +238,7 @@ def test_a_run_killed_in_the_middle_repeats_no_finished_step_and_ends_at_the_sam
         stderr=subprocess.DEVNULL,
     )
     runs = store.root / "runs"
-    end = time.monotonic() + 120
+    end = time.monotonic() + 400
     while process.poll() is None and time.monotonic() < end:
         if any('"final": true' in p.read_text() for p in runs.glob("*/points.jsonl")):
             break

@@ -139,7 +139,7 @@ SPEC = run_spec.RunSpec().model_dump(mode="json")
 TIMING = board_timing.parse({"device": "a", "points": [POINT]}).model_dump(mode="json")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(spec=altered(SPEC), timing=altered(TIMING))
 def test_any_value_in_a_request_is_taken_or_refused_in_one_sentence(spec: Any, timing: Any) -> None:
     for parse, raw in ((run_spec.parse, spec), (board_timing.parse, timing), (phases.of_request, spec)):

@@ -53,7 +53,7 @@ class Rig:
     def leftovers(self) -> list[str]:
         """What a timing must not leave on the board: processes, a lock that is held, half-written files, settings."""
         cache = self.board.cache / "espalier"
-        found = [f"process {' '.join(_words(process))}" for process in self.sshd.commands()]
+        found = [f"process {' '.join(words_of(process))}" for process in self.sshd.commands()]
         found += [f"process {pid} of trtexec" for pid in self.board.stalled() if psutil.pid_exists(pid)]
         found += [str(path) for path in cache.rglob("*") if path.suffix == ".part" or path.name == "restore.json"]
         return found
@@ -103,7 +103,8 @@ def in_phase(made: Timing, phase: str) -> bool:
     return bool(made.status().phase == phase)
 
 
-def _words(process: psutil.Process) -> list[str]:
+def words_of(process: psutil.Process) -> list[str]:
+    """Its command line; nothing of a process that has just ended."""
     try:
         return [str(word) for word in process.cmdline()]
     except psutil.NoSuchProcess:

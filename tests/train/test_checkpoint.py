@@ -52,7 +52,7 @@ def as_link(file: Path) -> None:
     file.symlink_to(target)
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize("make", [as_pipe, as_link, Path.mkdir])
 def test_a_checkpoint_that_is_no_regular_file_is_refused(file: Path, make: Callable[[Path], None]) -> None:
     file.unlink()

@@ -221,7 +221,7 @@ def test_small_files_take_little_memory(tmp_path: Path) -> None:
     assert int(grown) < 120 << 10, f"{int(grown) >> 10} MiB were taken"
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_a_file_with_any_bytes_changed_is_read_or_refused_in_one_sentence(tmp_path: Path, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["archive.pt", "legacy.pt", "w.safetensors"]))

@@ -103,7 +103,7 @@ def test_a_document_with_one_odd_value_is_read_or_refused(kind: type[object], go
                 assert str(refused).isprintable() and len(str(refused)) < 500
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -19,13 +19,14 @@ from engine.spec.board_timing import PointId
 from engine.storage.job_folder import Run
 from engine.storage.timing_folder import Timing
 from tests.support.board_aftermath import Rigs, assert_nothing_lost_and_works_again, failed
-from tests.support.board_rig import Rig, in_phase
+from tests.support.board_rig import Rig, in_phase, words_of
 from tests.support.storm import wait_for
 
 
 def holders(here: Rig) -> list[psutil.Process]:
     """The processes on the board that hold it, without the `timeout` that each runs under."""
-    return [p for p in here.sshd.commands() if "hold" in (words := p.cmdline()) and "python" in words[0]]
+    found = ((process, words_of(process)) for process in here.sshd.commands())
+    return [process for process, words in found if "hold" in words and "python" in words[0]]
 
 
 def meanwhile(made: Timing, phase: str, act: Callable[[], object]) -> threading.Thread:

@@ -41,7 +41,7 @@ def fits(pattern: str, name: str) -> bool:
     return bool(name) and pattern[0] in ("?", name[0]) and fits(pattern[1:], name[1:])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(deadline=None, max_examples=200)
 @given(pattern=st.text("ab*?", max_size=12), name=st.text("ab", max_size=12))
 def test_a_pattern_means_what_its_definition_says(pattern: str, name: str) -> None:
     assert wildcards.matches(pattern, name) == fits(pattern, name)
@@ -63,7 +63,7 @@ def test_a_pattern_of_many_stars_takes_no_time(users: Path, tmp_path: Path, patt
     ["*", "\n", ",", "a ", "*?*,", "*h?h*,", "*" + "h" * 120 + "?x*,", "|1|x|y a AAAA\n", f"x {KEY}\n", "@revoked "],
 )
 def test_a_file_full_of_anything_is_read_soon(users: Path, tmp_path: Path, piece: str) -> None:
-    users.write_text(piece * (4_000_000 // len(piece)) + f" {KEY}\n")
+    users.write_text(piece * (1_000_000 // len(piece)) + f" {KEY}\n")
     began = time.monotonic()
     state_of(tmp_path)
     assert time.monotonic() - began < 60
