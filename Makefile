@@ -10,7 +10,7 @@ help:
 	@echo "make test     run the test suite (about 10 minutes on two cores)"
 	@echo "make test-whole  the same with every network of the zoo (about 10 minutes and 10 GiB of memory more)"
 	@echo "make lint     ruff and mypy"
-	@echo "make bench    measure every speed that docs/benchmarks.md claims; attempts, too, with WEIGHTS= and DATA="
+	@echo "make bench    measure every speed that docs/benchmarks.md claims; attempts and reconstruction, too, with WEIGHTS= and DATA="
 	@echo "make peers    compare with Torch-Pruning; needs WEIGHTS=, DATA= and DIR= (hours; can be repeated)"
 	@echo "make gallery  make results/gallery anew (about an hour on two cores)"
 
@@ -59,6 +59,8 @@ bench: .venv/dev
 	@$(BIN)/python -m benchmarks.overhead
 	@$(if $(and $(WEIGHTS),$(DATA)),$(BIN)/python -m benchmarks.attempts --weights "$(WEIGHTS)" --data "$(DATA)" $(ARGS),\
 	  echo "attempts were not measured: name ResNet-56's WEIGHTS= and DATA=")
+	@$(if $(and $(WEIGHTS),$(DATA)),$(BIN)/python -m benchmarks.reconstruction --weights "$(WEIGHTS)" --data "$(DATA)",\
+	  echo "reconstruction was not measured: name ResNet-56's WEIGHTS= and DATA=")
 
 peers: .venv/dev
 	@echo "running every method and Torch-Pruning on the same network and budget"

@@ -29,6 +29,7 @@ MEASURE_LABELS: dict[str, str] = {
     "loss": "loss",
     "divergence": "divergence",
     "cka": "CKA",
+    "reconstruction": "what reconstruction leaves over",
 }
 
 # Settings with words of their own in the lines of a hover; all others stand there under their headings.
@@ -68,11 +69,27 @@ def method(row: Mapping[str, Any]) -> str:
     return method_label(row["order"], row["depth_method"], row["width_method"])
 
 
+def is_try(row: Mapping[str, Any]) -> bool:
+    """Whether a point is a network that a search tried, which has no figures of the test split."""
+    return not pd.isna(row["step"]) and pd.isna(row["top1"])
+
+
+def targets(run: Mapping[str, Any]) -> str:
+    """What a run asks for: its ratios, or the accuracy that the smallest network is to keep."""
+    if run["lose"] is not None:
+        return f"lose ≤ {run['lose']:g} " + ("point" if run["lose"] == 1 else "points")
+    if run["at_least"] is not None:
+        return f"≥ {format.percent(run['at_least'])}"
+    return ", ".join(format.ratio(keep) for keep in run["keep"])
+
+
 def stage_label(row: Mapping[str, Any]) -> str:
     """At what stage of its run a point was measured: `after recovery, layers, step 3`."""
     is_step = not pd.isna(row["step"])
+    if is_try(row):
+        return f"try {row['step']:.0f}, validation only"
     pruned = "not recovered" if row["final"] or is_step else "before recovery"
-    stages = {"pruned": pruned, "recovered": "after recovery", "quantized": "INT8"}
+    stages = {"pruned": pruned, "reconstructed": "reconstructed", "recovered": "after recovery", "quantized": "INT8"}
     step = f", step {row['step']:.0f}" if is_step else ""
     phase = "" if row["int8"] or (row["final"] and not is_step) else f", {row['phase']}"
     return stages.get(row["stage"], str(row["stage"])) + phase + step

@@ -18,9 +18,12 @@ CRITERION_COLOURS: dict[str, str] = {
     "fpgm": "#CC79A7",
     "lamp": "#56B4E9",
     "taylor": "#009E73",
+    "feature_taylor": "#BBDD99",
+    "gate_taylor": "#005500",
     "obd": "#F0E442",
     "activation": "#9A6A3A",
     "feature_rank": "#7A6FD0",
+    "obs": "#0000FF",
     "accuracy": "#C2185B",
     "loss": "#7D8F00",
     "divergence": "#D400D4",
@@ -28,8 +31,8 @@ CRITERION_COLOURS: dict[str, str] = {
 }
 # For criteria without a colour above: far from those and from each other, on light and on dark (35 and more in Lab).
 MORE_COLOURS = (
-    *("#00EE00", "#0000FF", "#00EE88", "#2233CC", "#FF0033", "#880077"),
-    *("#BBDD99", "#005500", "#FFBBAA", "#009900", "#FF88FF", "#FF11AA"),
+    *("#00EE00", "#00EE88", "#2233CC", "#FF0033", "#880077"),
+    *("#FFBBAA", "#009900", "#FF88FF", "#FF11AA"),
 )
 ORDER_SYMBOLS: dict[str, str] = {
     "layers-channels": "circle",
@@ -39,6 +42,7 @@ ORDER_SYMBOLS: dict[str, str] = {
     "alternate": "star",
 }
 INT8_SYMBOL = "cross"
+STAGE_MARKS = {"pruned": "-open", "reconstructed": "-open-dot"}  # hollow, with a dot in it, and filled once recovered
 CHANCE_SYMBOL = "circle-x-open"  # whatever its order
 ALARM = "#E02020"  # no criterion's
 BadgeColour = Literal["blue", "gray", "green", "red", "orange"]

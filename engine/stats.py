@@ -1,11 +1,12 @@
 """Arithmetic over points and samples: what is not beaten, how sure a mean is, what a percentile needs. No torch."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtrc, stdtrit
+from scipy.special import bdtrc, ndtri, stdtrit
 
 # The samples that a percentile of latencies needs; the numbers are MLPerf's.
 MIN_N_P90 = 64
@@ -14,7 +15,7 @@ MIN_N_P99 = 662
 
 @dataclass(frozen=True)
 class Interval:
-    """The mean of `n` values and its 95 % Student-t interval; `low` and `high` are None when n < 2."""
+    """The mean of `n` values and its 95 % interval; `low` and `high` are None when n < 2."""
 
     mean: float
     low: float | None
@@ -57,6 +58,20 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     return Interval(mean, mean - half, mean + half, int(x.size))
 
 
+def paired_loss(lost: int, gained: int, total: int, confidence: float = 0.95) -> Interval:
+    """The share of images that is lost between two networks measured on the same `total` ones, and its interval.
+
+    `lost` are those that the first alone has right, `gained` those that the second alone has; all others say nothing
+    of a difference, which is why it is surer than two accuracies are (McNemar 1947). The interval is the adjusted one
+    of Bonett & Price 2012, which holds for few such images, too.
+    """
+    if lost < 0 or gained < 0 or not lost + gained <= total or not total:
+        raise ValueError(f"{lost} lost and {gained} gained of {total} images is no count of them")
+    worse, better = (lost + 1) / (total + 2), (gained + 1) / (total + 2)
+    half = float(ndtri(0.5 + confidence / 2)) * math.sqrt((worse + better - (worse - better) ** 2) / (total + 2))
+    return Interval((lost - gained) / total, worse - better - half, worse - better + half, total)
+
+
 def is_near_chance(correct: int, total: int, chance: float, confidence: float = 0.95) -> bool:
     """Whether `correct` of `total` may come of guessing that is right with probability `chance`.
 
@@ -67,6 +82,17 @@ def is_near_chance(correct: int, total: int, chance: float, confidence: float = 
         raise ValueError(f"{correct} of {total} with a chance of {chance} is no count of guesses")
     at_least = 1.0 if correct == 0 else float(bdtrc(correct - 1, total, chance))
     return at_least > (1 - confidence) / 2
+
+
+def share_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
+    """The score interval of a share that `count` of `total` images came to (Wilson 1927); it lies inside 0 to 1."""
+    if not 0 <= count <= total or not total:
+        raise ValueError(f"{count} of {total} is no share")
+    z = float(ndtri(0.5 + confidence / 2))
+    share, room = count / total, z * z / total
+    half = z * ((share * (1 - share) + room / 4) / total) ** 0.5
+    low, high = ((share + room / 2 + side * half) / (1 + room) for side in (-1, 1))
+    return low if count else 0.0, high if count < total else 1.0  # exactly, where rounding would miss it
 
 
 def percentiles(milliseconds: Sequence[float]) -> tuple[float, float | None, float | None]:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.stats import is_near_chance, mean_interval, pareto
+from engine.stats import is_near_chance, mean_interval, paired_loss, pareto
 
 few = st.integers(0, 5).map(float)
 
@@ -79,3 +79,25 @@ def test_near_chance_is_what_guessing_reaches_often_enough(correct: int, total: 
 def test_what_is_no_count_of_guesses_is_refused(correct: int, total: int, chance: float) -> None:
     with pytest.raises(ValueError, match="no count of guesses"):
         is_near_chance(correct, total, chance)
+
+
+def test_a_loss_on_the_same_images_is_surer_than_two_accuracies_are() -> None:
+    loss = paired_loss(lost=30, gained=10, total=1000)
+    assert (loss.mean, loss.n) == (0.02, 1000) and loss.low is not None and loss.high is not None
+    # By hand: (31 - 11) / 1002 -+ 1.96 sqrt((31 + 11 - 20 * 20 / 1002) / 1002 / 1002)
+    assert (loss.low, loss.high) == (pytest.approx(0.00734, abs=1e-5), pytest.approx(0.03258, abs=1e-5))
+    alone = 2 * 1.96 * (0.9 * 0.1 / 1000) ** 0.5  # as wide as one accuracy of nine in ten is unsure
+    assert loss.high - loss.low < alone
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(100, 10_000))
+def test_the_interval_of_a_loss_turns_with_it(lost: int, gained: int, total: int) -> None:
+    one, other = paired_loss(lost, gained, total), paired_loss(gained, lost, total)
+    assert one.low is not None and other.high is not None and one.high is not None
+    assert one.low < one.high and one.low == pytest.approx(-other.high) and one.mean == -other.mean
+
+
+@pytest.mark.parametrize(("lost", "gained", "total"), [(-1, 0, 5), (3, 3, 5), (0, 0, 0)])
+def test_counts_that_no_images_give_are_refused(lost: int, gained: int, total: int) -> None:
+    with pytest.raises(ValueError, match="is no count"):
+        paired_loss(lost, gained, total)

@@ -25,6 +25,7 @@ _UNITS = {
     "loss": "nats per image",
     "divergence": "nats per image",
     "cka": "1 − CKA",
+    "reconstruction": "share² of variance left over",
 }
 
 

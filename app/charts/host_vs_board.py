@@ -116,13 +116,13 @@ def _add_proportion(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink) -> Non
 def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: str, ink: theme.Ink) -> None:
     if group.empty:
         return
-    hollow = group["stage"].eq("pruned") & ~group["baseline"]
+    hollow = group["stage"].isin(theme.STAGE_MARKS)
     fig.add_scatter(
         x=group["latency"],
         y=group["device_ms"],
         mode="markers",
         marker={
-            "symbol": [f"{symbol}-open" if h else symbol for h in hollow],
+            "symbol": [symbol + theme.STAGE_MARKS.get(stage, "") for stage in group["stage"]],
             "size": _SIZE,
             "color": colour,
             "line": {"width": 0.8, "color": [colour if h else ink.paper for h in hollow]},

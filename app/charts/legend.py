@@ -43,6 +43,7 @@ def add_keys(fig: go.Figure, points: pd.DataFrame) -> None:
         )
     for present, symbol, colour, name in (
         (pruned["stage"].eq("pruned").any(), "circle-open", theme.NEUTRAL, "before recovery"),
+        (pruned["stage"].eq("reconstructed").any(), "circle-open-dot", theme.NEUTRAL, "reconstructed"),
         (pruned["int8"].any(), theme.INT8_SYMBOL, theme.NEUTRAL, "INT8"),
         (points["at_chance"].any(), theme.CHANCE_SYMBOL, theme.ALARM, NEAR_CHANCE),
     ):

@@ -214,7 +214,7 @@ def _add_front(c: _Canvas, rows: pd.DataFrame) -> None:
 
 def _add_points(c: _Canvas, group: pd.DataFrame, criterion: str, order: str) -> None:
     symbol = theme.ORDER_SYMBOLS.get(order, "x")
-    hollow = group["stage"].eq("pruned")
+    hollow = group["stage"].isin(theme.STAGE_MARKS)
     intermediate = group["trajectory"].notna() & ~group["final"]
     opacity = [1.0 if i in c.marks.front or not c.marks.front else FADED for i in group["id"]]
     colour = theme.criterion_colour(criterion)
@@ -223,8 +223,8 @@ def _add_points(c: _Canvas, group: pd.DataFrame, criterion: str, order: str) -> 
         mode="markers",
         marker={
             "symbol": [
-                theme.INT8_SYMBOL if q else symbol + "-open" if h else symbol
-                for h, q in zip(hollow, group["int8"], strict=True)
+                theme.INT8_SYMBOL if stage == "quantized" else symbol + theme.STAGE_MARKS.get(stage, "")
+                for stage in group["stage"]
             ],
             "size": [_STEP_SIZE if step else _SIZE for step in intermediate],
             "color": colour,

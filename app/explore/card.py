@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import escape, format, text, theme
-from app.charts import skyline
+from app.charts import axes, skyline
 from app.tables import store
 from app.tables.board_columns import BoardResult
 from engine.storage.records import remarks
@@ -43,11 +43,16 @@ def show(point: Mapping[str, Any], latency_note: str | None, board_result: Board
             st.badge("baseline", color="gray")
         elif point["int8"]:
             st.badge("INT8", color="blue")
+        elif text.is_try(point):
+            st.badge("try", color="orange")
         elif point["stage"] == "pruned":
             st.badge("before recovery", color="orange")
+        elif point["stage"] == "reconstructed":
+            st.badge("reconstructed", color="green")
         if point["at_chance"]:
             st.badge(NEAR_CHANCE, icon=":material/error:", color="red")
     step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
+    step = f", try {point['step']:.0f}" if text.is_try(point) else step
     made = f"{point['model']} on {point['data_label']}, {text.method(point)}{step}, seed {point['seed']}"
     lines = [escape.markdown(made), *([escape.markdown(point["note"])] if point["note"] else [])]
     st.caption("  \n".join(lines))
@@ -86,8 +91,9 @@ def _title(point: Mapping[str, Any]) -> str:
 def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None) -> None:
     base = not point["baseline"]
     note = None if latency_note is None else escape.markdown(latency_note)
+    top1 = "val_top1" if text.is_try(point) else "top1"
     numbers = [
-        ("Top-1", format.percent(point["top1"]), _share_delta(point, "top1"), None),
+        (axes.Y_AXES[top1].label, format.percent(point[top1]), _share_delta(point, top1), None),
         ("MACs", format.si(point["macs"]), _ratio_delta(point, "macs"), None),
         ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), note),
         ("Parameters", format.si(point["params"]), _ratio_delta(point, "params"), None),
@@ -141,7 +147,8 @@ def _downloads(point: Mapping[str, Any]) -> None:
     paths = {} if run is None else {file: run.path / "models" / f"p{point['point']}.{file.suffix}" for file in _FILES}
     files = {file: path for file, path in paths.items() if path.is_file()}
     if not files:
-        st.caption("No files are kept for this point.")
+        again = f" A run with the ratio {point['keep']:g} and no recovery makes the same network."
+        st.caption("No files are kept for this point." + again * text.is_try(point))
         return
     with st.container(horizontal=True, gap="xsmall"):
         for file, path in files.items():

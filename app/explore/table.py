@@ -32,6 +32,9 @@ def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | 
             "point": None,
             "skyline": st.column_config.ImageColumn("skyline", width="medium"),
             "top-1": st.column_config.NumberColumn(format="%.1f %%"),
+            "validation": st.column_config.NumberColumn(
+                format="%.1f %%", help="On the validation split, which is all that tries of a search are measured on."
+            ),
             "change": st.column_config.NumberColumn(
                 format="%+.1f", help="Percentage points from the run's own baseline."
             ),
@@ -63,6 +66,8 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
     table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
+    if frame["top1"].isna().any():
+        table["validation"] = 100 * frame["val_top1"]
     table["MACs"] = frame["macs"]
     table["parameters"] = frame["params"]
     table["size"] = frame["bytes"]

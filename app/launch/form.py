@@ -1,27 +1,23 @@
 """The launch form: six short sections, each with the place of its error."""
 
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import streamlit as st
 
-from app import escape, format
-from app.charts.axes import X_AXES
-from app.launch import methods
+from app import escape
+from app.launch import methods, target
 from app.launch import request as forms
 from engine.errors import RequestError, WorkError
 from engine.spec import run as specs
 from engine.spec.catalog import DATASETS, MODELS, TIMM_MODELS
-from engine.spec.parts import TargetMetric
 from engine.spec.settings import Section
 from engine.zoo.own import listing
 
 _DEFAULT = specs.parse({})
-_METRICS = get_args(TargetMetric)
 _FOLDER, _NPZ = "folder:", "npz:"
 _DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 HEAD_EPOCHS_KEY = "launch_epochs_False"  # of the epochs before pruning where weights are given
-_RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
 
 
 @dataclass
@@ -55,17 +51,17 @@ def draw() -> FormState:
         base |= removal.settings
     section = _section(grid, "4 · How far", "target", error_places)
     with section.fields:
-        keep, target = _target(section.head, removal.order)
+        distance = target.draw(section.head, removal.order)
         base["int8"] = section.head.toggle(
             "INT8 too", key="launch_int8", persist_state="session", help="Each model once more, in 8-bit integers."
         )
     section = _section(grid, "5 · Recovery", "recover", error_places)
     with section.fields:
-        base["recover"] = methods.recovery(section.head, removal)
+        base["recover"] = methods.recovery(section.head, removal, once=distance.asks_accuracy)
     with _section(grid, "6 · Seeds", "seeds", error_places).fields:
         seed_entries, base["device"] = _seeds()
     try:
-        base["target"] = {**target, "keep": forms.ratios(keep)}
+        base["target"] = distance.settings()
         request: forms.Request | forms.Refusal = forms.Request(
             base, removal.criteria, removal.ensemble, forms.seeds(seed_entries)
         )
@@ -210,51 +206,6 @@ def _fewer_images(head: Any) -> dict[str, Any]:
 def _text(label: str, key: str, placeholder: str, help: str) -> str | None:
     text = st.text_input(label, placeholder=placeholder, key=key, persist_state="session", help=help)
     return text.strip() or None
-
-
-def _target(head: Any, order: str) -> tuple[list[float | str], dict[str, Any]]:
-    keep = st.multiselect(
-        "Keep",
-        _RATIOS,
-        default=list(_DEFAULT.target.keep),
-        format_func=lambda v: f"{v}×" if isinstance(v, str) else format.ratio(v),
-        accept_new_options=True,
-        key="launch_keep",
-        persist_state="session",
-        help="Each ratio gives one model, cut from the baseline.",
-    )
-    metric = st.segmented_control(
-        "Of the",
-        _METRICS,
-        default="macs",
-        required=True,
-        key="launch_metric",
-        persist_state="session",
-        format_func=lambda name: X_AXES[name].label,
-        width="stretch",
-    )
-    settings: dict[str, Any] = {"metric": metric}
-    if metric == "latency":
-        with head.popover("Machine", icon=":material/tune:", type="tertiary"):
-            table = st.text_input(
-                "Table of another machine's layer latencies",
-                placeholder="none: this computer's are measured",
-                key="launch_table",
-                persist_state="session",
-            )
-        settings["latency_table"] = table.strip() or None
-    if len(specs.phases_of(order)) > 1:
-        settings["depth_share"] = st.slider(
-            "Layers' share of the cut",
-            0.0,
-            1.0,
-            _DEFAULT.target.depth_share,
-            0.05,
-            key="launch_share",
-            persist_state="session",
-            help="0: channels do it all; 1: layers do it all.",
-        )
-    return keep, settings
 
 
 def _seeds() -> tuple[list[int | str], str]:

@@ -6,13 +6,17 @@ from typing import Any, get_args
 import streamlit as st
 
 from app import text
+from engine.spec import catalog
 from engine.spec import run as specs
 from engine.spec.catalog import CRITERIA
+from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, RecoverSpec
 from engine.spec.run import ORDERS, Measure
 
 _DEFAULT = specs.RunSpec()
 _MEASURES: tuple[str, ...] = get_args(Measure)
 _METHOD_DEFAULT = "own"  # the spec leaves the measure out, so that each method takes its own
+_CRITERIONS_OWN = "own"
+_RANKS = {"score": "score", "per-saving": "score per saving"}
 _METHODS = {"one-shot": "One-shot", "direct": "Direct", "progressive": "Progressive"}
 
 
@@ -60,7 +64,7 @@ def removal(head: Any) -> Removal:
         if depth == "direct":
             settings["depth"] |= _floor()
         if order != "layers":
-            settings["width"] |= _progressive() if width == "progressive" else _scope()
+            settings["width"] |= _progressive() if width == "progressive" else _scope(criteria, ensemble)
             settings["width"]["round_to"] = st.number_input(
                 "Keep multiples of", 1, 256, 1, key="launch_round", persist_state="session"
             )
@@ -71,8 +75,11 @@ def removal(head: Any) -> Removal:
     return choice
 
 
-def recovery(head: Any, removal: Removal) -> dict[str, Any]:
-    """The epochs, and what else gets accuracy back; the popover in `head` holds numbers that few change."""
+def recovery(head: Any, removal: Removal, *, once: bool) -> dict[str, Any]:
+    """The epochs, and what else gets accuracy back; the popover in `head` holds numbers that few change.
+
+    `once`: there is no recovery between phases to decide on.
+    """
     default = _DEFAULT.recover
     each_step = removal.depth == "direct"
     with st.container(horizontal=True, gap="small"):
@@ -85,11 +92,16 @@ def recovery(head: Any, removal: Removal) -> dict[str, Any]:
             persist_state="session",
             help="Direct removal spends them after every layer, unless batches are given." if each_step else None,
         )
-        rate = st.number_input(
-            "Learning rate", 0.0, 10.0, default.lr, format="%g", key="launch_rlr", persist_state="session"
-        )
+        rate = _recovery_rate()
     settings: dict[str, Any] = {"epochs": epochs, "lr": rate}
     toggles = st.container(horizontal=True, gap="small")
+    settings["reconstruct"] = toggles.toggle(
+        "Reconstruct",
+        default.reconstruct,
+        key="launch_reconstruct",
+        persist_state="session",
+        help="After each cut, refit what is left to the untouched network's values, in seconds and without labels.",
+    )
     if epochs or removal.iterates:
         settings["distil"] = toggles.toggle(
             "Distil",
@@ -98,13 +110,14 @@ def recovery(head: Any, removal: Removal) -> dict[str, Any]:
             persist_state="session",
             help="The untouched network teaches the pruned one.",
         )
-    if removal.iterates or settings.get("distil"):
+    if removal.iterates or settings.get("distil") or settings["reconstruct"]:
         with head.popover("More", icon=":material/tune:", type="tertiary"):
+            settings |= _reconstruction() if settings["reconstruct"] else {}
             settings |= _after_steps() if removal.iterates else {}
             settings |= _teacher() if settings.get("distil") else {}
     epochs_each_step = each_step and not settings.get("between_steps_batches")
     phases = specs.phases_of(removal.order)
-    if len(phases) > 1 and not (epochs_each_step and phases[0] == "layers"):
+    if len(phases) > 1 and not once and not (epochs_each_step and phases[0] == "layers"):
         settings["between_phases"] = toggles.toggle(
             "Also between phases",
             default.between_phases,
@@ -113,6 +126,20 @@ def recovery(head: Any, removal: Removal) -> dict[str, Any]:
             help="Recover after the layers, too, before the channels go (or the other way round).",
         )
     return settings
+
+
+def _recovery_rate() -> float:
+    """A field of its own for plain cuts, as another rate suits them; the toggle below says which of them is shown."""
+    reconstructs = st.session_state.get("launch_reconstruct", _DEFAULT.recover.reconstruct)
+    return st.number_input(
+        "Learning rate",
+        0.0,
+        10.0,
+        RecoverSpec(reconstruct=reconstructs).lr,
+        format="%g",
+        key="launch_rlr" if reconstructs else "launch_rlr_plain",
+        persist_state="session",
+    )
 
 
 def _criteria(order: str) -> list[str]:
@@ -131,7 +158,7 @@ def _criteria(order: str) -> list[str]:
 def _measures() -> list[str]:
     return st.multiselect(
         "Measures",
-        _MEASURES,
+        [specs.criterion_of(measure) for measure in get_args(Measure)],
         default=["accuracy"],
         format_func=text.criterion_label,
         key="launch_measures",
@@ -185,7 +212,7 @@ def _kept_layers() -> list[str] | None:
     return [rule.strip() for rule in rules.split(",")] if rules.strip() else None
 
 
-def _scope() -> dict[str, Any]:
+def _scope(criteria: list[str], ensemble: bool) -> dict[str, Any]:
     scope = st.segmented_control(
         "Compare channels",
         ["global", "uniform"],
@@ -195,7 +222,23 @@ def _scope() -> dict[str, Any]:
         persist_state="session",
         format_func={"global": "Across layers", "uniform": "Within each layer"}.__getitem__,
     )
-    return {"scope": scope, "least_share": _least_share()}
+    return {"scope": scope, **(_rank(criteria, ensemble) if scope == "global" else {}), "least_share": _least_share()}
+
+
+def _rank(criteria: list[str], ensemble: bool) -> dict[str, Any]:
+    own = {catalog.rank_of(name, None) for name in (["+".join(criteria)] if ensemble else criteria)}
+    rank = st.selectbox(
+        "Rank channels by",
+        [_CRITERIONS_OWN, "score", "per-saving"],
+        format_func={
+            _CRITERIONS_OWN: "the criterion's own" + (f": {_RANKS[own.pop()]}" if len(own) == 1 else ""),
+            **_RANKS,
+        }.__getitem__,
+        key="launch_rank",
+        persist_state="session",
+        help="Per saving weighs what a channel matters against what it frees of the metric.",
+    )
+    return {} if rank == _CRITERIONS_OWN else {"rank": rank}
 
 
 def _progressive() -> dict[str, Any]:
@@ -240,7 +283,7 @@ def _attempt(measures: list[str] | None) -> dict[str, Any]:
         )
         settings = {} if measure == _METHOD_DEFAULT else {"measure": measure}
         measures = [measure]
-    if "cka" not in measures:
+    if not {"cka", "reconstruction", "obs"} & set(measures):  # no means over images
         settings["race"] = st.toggle(
             "Race",
             key="launch_race",
@@ -248,6 +291,19 @@ def _attempt(measures: list[str] | None) -> dict[str, Any]:
             help="Attempts are dropped early once they can no longer be among the best. The choice is the same.",
         )
     return settings
+
+
+def _reconstruction() -> dict[str, Any]:
+    return {
+        "calibration_images": st.number_input(
+            "Reconstruct from", FEWEST_CALIBRATION_IMAGES, 1_000_000, None, key="launch_calibration",
+            placeholder="1,024 training images, fewer large ones", persist_state="session",
+        ),
+        "ridge": st.number_input(
+            "Ridge", 0.000001, 1_000.0, _DEFAULT.recover.ridge, format="%g", key="launch_ridge",
+            persist_state="session",
+        ),
+    }  # fmt: skip
 
 
 def _after_steps() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from app import format, theme
 from app.charts import skyline
 from app.components import actions
 from app.components import notes as decided
-from app.launch import request
+from app.launch import measured, request
 from app.launch.form import HEAD_EPOCHS_KEY, FormState
 from app.tables import loading, store
 from engine.errors import RequestError, WorkError
@@ -17,6 +17,8 @@ from engine.graph.cost import widths
 from engine.graph.summary import ModelSummary
 from engine.jobs import preflight, worker
 from engine.latency.table import read_for
+from engine.pipeline.smallest.bisection import tries_expected
+from engine.pipeline.smallest.candidate import candidates
 from engine.prune.forecast import Forecast, forecast
 from engine.spec.parts import USUAL_HEAD_EPOCHS
 from engine.spec.run import RunSpec
@@ -62,8 +64,11 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
     _row(_baseline(summary), theme.NEUTRAL)
     for target in targets:
         _row(target, theme.criterion_colour(spec.criterion))
-    if not targets:
+    if spec.target.asks_accuracy:
+        st.caption(_search_in_words(spec))
+    elif not targets:
         st.caption("What each target will cost is known once this computer's layer latencies are measured.")
+    measured.draw(spec)
     decided.show(loaded.notes)
     if loaded.by_name:
         st.button(
@@ -75,6 +80,20 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
             args=(loading.key(spec),),
         )
     return None
+
+
+def _search_in_words(spec: RunSpec) -> str:
+    """What will be done to find the smallest network, and how often."""
+    ways = len(candidates(spec))
+    tried = (
+        f"about {tries_expected(ways)} ratios, by {ways} criteria and shares"
+        if ways > 1
+        else (f"about {tries_expected(ways)} ratios")
+    )
+    return (
+        f"The smallest network that keeps this accuracy is looked for: {tried}. Each is cut from the baseline and "
+        "measured on validation images; the one that is found is measured on test images, too."
+    )
 
 
 def _check(key: str) -> None:

@@ -37,17 +37,25 @@ class Refusal:
 
 
 def build(request: Request) -> list[RunSpec] | Refusal:
-    """The runs of a request, one per criterion (or one for the ensemble) and seed; or the first thing wrong with it."""
+    """The runs of a request, one per criterion (or one for the ensemble) and seed; or the first thing wrong with it.
+
+    Where an accuracy is to be kept, one run looks for the smallest network with all the criteria.
+    """
     if not request.base.get("weights", "none"):
         return Refusal("network", "Give the path of a weights file.")
     if not request.criteria:
         return Refusal("remove", f"Choose at least one {_selector(request.base)}.")
     if not request.seeds:
         return Refusal("seeds", "Choose at least one seed.")
-    criteria = ("+".join(request.criteria),) if request.ensemble else request.criteria
+    base, criteria = request.base, request.criteria
+    if request.ensemble:
+        criteria = ("+".join(criteria),)
+    elif base.get("target", {}).keys() & {"lose", "at_least"}:
+        base = {**base, "target": {**base["target"], "also_criteria": list(criteria[1:])}}
+        criteria = criteria[:1]
     try:
         return [
-            specs.parse({**request.base, "criterion": criterion, "seed": seed})
+            specs.parse({**base, "criterion": criterion, "seed": seed})
             for criterion in criteria
             for seed in request.seeds
         ]

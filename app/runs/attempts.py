@@ -36,8 +36,9 @@ def _draw(folder: Run, attempts: Any) -> None:
     colour_unit = attempt_map.ColourUnit(measure, phase == "channels" and _selects_per_saving(folder))
     layers = [name for point in folder.points()[:1] for name in point.widths]
     judge = escape.markdown(text.measure_label(measure))
+    images = "training" if measure == "reconstruction" else "validation"
     st.caption(
-        f"What the network would lose without each of these, judged by {judge} on validation images: the more "
+        f"What the network would lose without each of these, judged by {judge} on {images} images: the more "
         "a colour stands out from the page, the more it would hurt. A dot marks what was removed. "
         f"Colours are in {escape.markdown(colour_unit.unit)}."
     )

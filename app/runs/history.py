@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import escape, format, theme
+from app import escape, format, text, theme
 from app.components import actions, job_panel, job_table
 from app.components.error_boundary import error_boundary
 from app.runs import details
@@ -46,7 +46,7 @@ def _row(run: Mapping[str, Any]) -> dict[str, Any]:
         "state": theme.STATE_LOOK[run["state"]][0],
         "where": "gallery" if run["gallery"] else "yours",
         "what": details.title(run),
-        "targets": ", ".join(format.ratio(keep) for keep in run["keep"]) if readable else format.MISSING,
+        "targets": text.targets(run) if readable else format.MISSING,
         "baseline": None if baseline is None else 100 * baseline,
         "best so far": None if best is None else 100 * best,
         "created": pd.Timestamp(run["created"], unit="s", tz="UTC"),

@@ -28,7 +28,9 @@ _ORDER = """
     train.epochs train.lr train.batch_size train.weight_decay train.label_smoothing
     recover.epochs recover.lr recover.between_phases recover.between_steps_batches recover.distil
     recover.temperature recover.distil_weight recover.reestimate_bn data.val_fraction int8
-    data.normalize data.root target.latency_table device data.image_size data.labels
+    data.normalize data.root target.latency_table device data.image_size data.labels width.rank
+    recover.reconstruct recover.calibration_images recover.ridge
+    target.lose target.at_least target.also_criteria target.also_depth_shares
 """
 
 
@@ -69,7 +71,11 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
     for metric in (*METRICS, "flops"):
         frame[f"base_{metric}"] = frame["run_id"].map(base[metric]).astype(float)
-    frame["experiment"] = [experiment(row) for row in frame.to_dict("records")]
+    criteria = base["criterion"].to_dict()  # the run's own, as one of its points may have another
+    frame["experiment"] = [
+        experiment({**row, "criterion": criteria.get(row["run_id"], row["criterion"])})
+        for row in frame.to_dict("records")
+    ]
     frame["hover"] = [text.hover(row) for row in frame.to_dict("records")]
     return frame
 
@@ -216,7 +222,9 @@ def _record(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _scalar(value: Any) -> Any:
-    """A setting as one value of a table: names in a list become one line, other lists their JSON text."""
-    if isinstance(value, list) and all(isinstance(item, str) for item in value):
-        return ", ".join(value)
-    return json.dumps(value) if isinstance(value, list) else value
+    """A setting as one value of a table: names in a list become one line, other lists their JSON text, none None."""
+    if not isinstance(value, list):
+        return value
+    if all(isinstance(item, str) for item in value):
+        return ", ".join(value) or None
+    return json.dumps(value)

@@ -101,17 +101,23 @@ def run(document: Mapping[str, Any]) -> None:
             f"{point.got.macs:.3f}×",
             si(point.params),
             f"{point.got.params:.3f}×",
-            f"{point.top1:.1%}",
+            f"{point.val_top1:.1%} val." if point.top1 is None else f"{point.top1:.1%}",
             _p50(point, points[0]),
             str(len(point.blocks_removed)),
             " ".join(
-                filter(None, ("final" if point.final else "", remarks.NEAR_CHANCE if at_chance else "", point.note))
+                filter(None, ("final" if point.final else "", remarks.NEAR_CHANCE if at_chance else "", _note(point)))
             ),
             style="red" if at_chance else None,
         )
     write(table)
+    write_notes([point.note for point in points if point.answer is not None and point.note])
     for record in map(Attempts.from_json, document.get("attempts", ())):
         _attempts(record)
+
+
+def _note(point: Point) -> str | None:
+    """A point's note, but for the sentence on a search, which stands below the table."""
+    return None if point.answer is not None else point.note
 
 
 def _p50(point: Point, baseline: Point) -> str:
@@ -131,6 +137,8 @@ def decisions(document: Mapping[str, Any]) -> None:
 def _step_label(point: Point) -> str:
     if point.stage == "baseline":
         return "baseline"
+    if point.is_try:
+        return f"try {point.step}, {point.trajectory}"
     step = "" if point.step is None else f" step {point.step}"
     return f"{point.phase}{step}, {point.stage}"
 
@@ -161,7 +169,8 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> None:
     table = table_of("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
     names = short_names(r["data"] for r in entries if r["data"])
     for r in entries:
-        settings = (r["model"], names.get(r["data"], ""), r["criterion"], r["order"], r["seed"])
+        order = f"{r['order']}, {r['grid']} × {r['grid']}" if r.get("kind") == "landscape" else r["order"]
+        settings = (r["model"], names.get(r["data"], ""), r["criterion"], order, r["seed"])
         table.add_row(r["run_id"], r["state"], f"{100 * r['progress']:.0f}", *settings)
     write(table)
 

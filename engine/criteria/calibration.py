@@ -72,15 +72,38 @@ class Calibration:
     device: torch.device
     seed: int
     images: ImageSource | None = None  # None where nothing is attempted
+    unlabelled: Callable[[], Tensor] | None = None  # N×C×H×W images; None: those of `batches`
+    samples: int | None = None  # of what each layer reads, where a criterion takes some; None: as many as usual
+
+    def unlabelled_images(self) -> Tensor:
+        """Images for criteria that read no labels, N×C×H×W on the device."""
+        import torch
+
+        if self.unlabelled is not None:
+            return self.unlabelled()
+        return torch.cat([images for images, _ in self.batches()])
 
 
 Scorer: TypeAlias = "Callable[[Calibration], Scores]"
+BlockScorer: TypeAlias = "Callable[[Calibration, list[Block]], dict[str, float]]"  # block → its score
+IdentityScorer: TypeAlias = "Callable[[Calibration], dict[int, float]]"  # identity → its score
 
 
 def prepare_calibration(
-    module: nn.Module, trace: Trace, split: Split, data: Data, device: str, seed: int
+    module: nn.Module,
+    trace: Trace,
+    split: Split,
+    data: Data,
+    device: str,
+    seed: int,
+    unlabelled: Callable[[], Tensor] | None = None,
+    samples: int | None = None,
 ) -> Calibration:
-    """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion."""
+    """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion.
+
+    `unlabelled` gives the images for criteria that read no labels (by default they take the same), `samples` is how
+    many of what a layer reads they take of all of these together.
+    """
     import torch
 
     target = torch.device(device)
@@ -95,6 +118,8 @@ def prepare_calibration(
         target,
         seed,
         images,
+        unlabelled,
+        samples,
     )
 
 
@@ -140,3 +165,25 @@ def weights_of(calibration: Calibration) -> Iterator[tuple[str, Tensor]]:
     for name, layer in calibration.trace.layers.items():
         weight: Tensor = calibration.module.get_submodule(name).weight  # type: ignore[assignment]
         yield name, layer.filters(weight.detach().double().cpu())
+
+
+def norm_scales(calibration: Calibration, criterion: str) -> dict[str, Tensor]:
+    """For each layer that a batch norm with a scale directly follows: that scale, one number per output channel.
+
+    RequestError, in the name of `criterion`, for a network without any.
+    """
+    from torch import Tensor
+
+    from engine.graph.patterns import layer_nodes, unit
+
+    scales = {}
+    for name, node in layer_nodes(calibration.trace).items():
+        norm = unit(calibration.trace, node)[1]
+        path = "" if norm is None else calibration.trace.owner(norm)
+        scale = calibration.module.get_submodule(path).weight if path else None
+        if isinstance(scale, Tensor):
+            scales[name] = scale
+    if not scales:
+        sentence = f"{criterion} needs batch norm after convolutions, and this network has none; choose l1"
+        raise RequestError(sentence, field="criterion")
+    return scales

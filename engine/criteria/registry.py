@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import TypeVar, get_args
 
 from engine.criteria.calibration import Calibration, Scores, block_scores, identity_scores
-from engine.criteria.declare import SCORERS
+from engine.criteria.declare import BLOCK_SCORERS, IDENTITY_SCORERS, SCORERS
 from engine.errors import WorkError
 from engine.graph.summary import Block
 from engine.spec.catalog import check_criterion
-from engine.spec.run import Measure
+from engine.spec.parts import ExactMeasure
 
-EXACT: dict[str, Measure] = {name: name for name in get_args(Measure)}  # criteria that score blocks by attempts
+EXACT: dict[str, ExactMeasure] = {
+    name: name for name in get_args(ExactMeasure)
+}  # criteria that score blocks by attempts
 K = TypeVar("K")
 
 
 def score_channels(calibration: Calibration, criterion: str) -> dict[int, float]:
     """Scores of channel identities by one criterion or an ensemble `a+b`."""
-    return _mean_rank([identity_scores(calibration.trace, filters) for filters in _scores(calibration, criterion)])
+    return _mean_rank([_channel_scores(calibration, name) for name in check_criterion(criterion).split("+")])
+
+
+def _channel_scores(calibration: Calibration, name: str) -> dict[int, float]:
+    if name in IDENTITY_SCORERS:
+        return _finite_identities(calibration, name)
+    return identity_scores(calibration.trace, _finite(name, SCORERS[name](calibration)))
 
 
 def score_blocks(calibration: Calibration, blocks: Iterable[Block], criterion: str) -> dict[str, float]:
@@ -28,8 +37,10 @@ def score_blocks(calibration: Calibration, blocks: Iterable[Block], criterion: s
 
 
 def _score_blocks(calibration: Calibration, blocks: list[Block], name: str) -> dict[str, float]:
+    if name in BLOCK_SCORERS:
+        return _finite_blocks(name, BLOCK_SCORERS[name](calibration, blocks))
     if name not in EXACT:
-        return block_scores(blocks, _finite(name, SCORERS[name](calibration)))
+        return block_scores(blocks, score_filters(calibration, name))
     from engine.criteria.attempts.rank import rank_attempts
     from engine.criteria.attempts.shared_prefix import Attempt
 
@@ -39,20 +50,33 @@ def _score_blocks(calibration: Calibration, blocks: list[Block], name: str) -> d
 
 def score_filters(calibration: Calibration, criterion: str) -> Scores:
     """One number per output channel of each layer: the criterion's own; for an ensemble the channel's mean rank."""
-    if "+" not in criterion:
-        return _scores(calibration, criterion)[0]
+    if criterion in SCORERS:
+        return _finite(criterion, SCORERS[criterion](calibration))
+    return _spread(calibration, score_channels(calibration, criterion))
+
+
+def _spread(calibration: Calibration, scores: Mapping[int, float]) -> Scores:
+    """What channel identities have, at each layer that produces them; layers with channels without scores have none."""
     import numpy as np
 
-    ranks = score_channels(calibration, criterion)
     return {
-        name: np.array([ranks[int(i)] for i in layer.outs])
+        name: np.array([scores[int(i)] for i in layer.outs])
         for name, layer in calibration.trace.layers.items()
-        if all(int(i) in ranks for i in layer.outs)
+        if all(int(i) in scores for i in layer.outs)
     }
 
 
-def _scores(calibration: Calibration, criterion: str) -> list[Scores]:
-    return [_finite(name, SCORERS[name](calibration)) for name in check_criterion(criterion).split("+")]
+def _finite_identities(calibration: Calibration, criterion: str) -> dict[int, float]:
+    scores = IDENTITY_SCORERS[criterion](calibration)
+    _finite(criterion, _spread(calibration, scores))
+    return scores
+
+
+def _finite_blocks(criterion: str, scores: dict[str, float]) -> dict[str, float]:
+    for name, score in scores.items():
+        if not math.isfinite(score):
+            raise _not_finite(criterion, name)
+    return scores
 
 
 def _finite(criterion: str, scores: Scores) -> Scores:
@@ -60,12 +84,16 @@ def _finite(criterion: str, scores: Scores) -> Scores:
 
     for layer, values in scores.items():
         if not np.isfinite(values).all():
-            raise WorkError(
-                f"{criterion} gives scores for {layer} that are not finite: its weights or images are not, or so "
-                "large that squares overflow, as after a learning rate at which training diverged "
-                "(--train-lr, --recover-lr)"
-            )
+            raise _not_finite(criterion, layer)
     return scores
+
+
+def _not_finite(criterion: str, place: str) -> WorkError:
+    return WorkError(
+        f"{criterion} gives scores for {place} that are not finite: its weights or images are not, or so "
+        "large that squares overflow, as after a learning rate at which training diverged "
+        "(--train-lr, --recover-lr)"
+    )
 
 
 def _mean_rank(scores: list[dict[K, float]]) -> dict[K, float]:

@@ -2,9 +2,8 @@
 
 import zlib
 
-from engine.criteria.calibration import Calibration, Scores, weights_of
+from engine.criteria.calibration import Calibration, Scores, norm_scales, weights_of
 from engine.criteria.declare import criterion
-from engine.errors import RequestError
 
 
 @criterion("random", label="Random", formula="uniform, from the run's seed", source="the control", needs="nothing")
@@ -33,21 +32,7 @@ def l2(calibration: Calibration) -> Scores:
 @criterion("bn_scale", label="BN scale", formula="|γ_c|", source="Liu et al. 2017", needs="weights", batch_norm=True)
 def bn_scale(calibration: Calibration) -> Scores:
     """|γ_c| of the batch norm that directly follows (Liu et al. 2017); layers without one have no score."""
-    from torch import Tensor
-
-    from engine.graph.patterns import layer_nodes, unit
-
-    scores: Scores = {}
-    for name, node in layer_nodes(calibration.trace).items():
-        norm = unit(calibration.trace, node)[1]
-        path = "" if norm is None else calibration.trace.owner(norm)
-        gamma = calibration.module.get_submodule(path).weight if path else None
-        if isinstance(gamma, Tensor):
-            scores[name] = gamma.detach().double().abs().cpu().numpy()
-    if not scores:
-        sentence = "bn_scale needs batch norm after convolutions, and this network has none; choose l1"
-        raise RequestError(sentence, field="criterion")
-    return scores
+    return {name: w.detach().double().abs().cpu().numpy() for name, w in norm_scales(calibration, "bn_scale").items()}
 
 
 @criterion("fpgm", label="Geometric median", formula="Σ_j ‖W_c − W_j‖₂", source="He et al. 2019", needs="weights")

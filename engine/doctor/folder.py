@@ -20,7 +20,7 @@ from engine.storage.store import Store
 from engine.units import si
 
 LEAST_FREE = 1 << 30  # bytes: one run of a large network with its files
-LINKS_ALLOWED = ("devices.toml", "known_hosts", "runs", "timings")  # that a user may keep elsewhere
+LINKS_ALLOWED = ("devices.toml", "known_hosts", "runs", "timings", "landscapes")  # that a user may keep elsewhere
 
 
 def check_writable(store: Store) -> Iterator[Finding]:
@@ -34,7 +34,7 @@ def check_sharing(store: Store) -> Iterator[Finding]:
     """Whether those who share the folder may write to what is in it, and this user to what is another's."""
     if not store.is_writable():
         return
-    for parent in (store.folder, store.timings_folder):
+    for parent in store.folders:
         if not parent.is_dir():
             continue
         wanted = parent.stat()

@@ -14,6 +14,7 @@ from engine.storage import atomic, files
 from engine.storage.index_rows import DAMAGED
 from engine.storage.job_files import odd_files
 from engine.storage.job_folder import Job, Run
+from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.record import Record
@@ -35,7 +36,7 @@ def check_odd_files(store: Store) -> Iterator[Finding]:
 
 def check_readable(store: Store) -> Iterator[Finding]:
     """Jobs that are listed as damaged: what a look at the index tells."""
-    for head, text in store.index.summaries(("run", "timing")):
+    for head, text in store.index.summaries(("run", "timing", "landscape")):
         error = json.loads(text)["error"] if head.state == "failed" else None
         if error and error.startswith(f"this {head.kind} {DAMAGED}"):
             yield Finding("damage", head.job_id, error)
@@ -64,6 +65,8 @@ def _parts(job: Job) -> Iterator[tuple[Path, Callable[[], object], Callable[[], 
     yield job.path / "env.json", job.env, partial(_set_aside, job.path / "env.json")
     events = job.path / "events.jsonl"
     yield events, job.event_lines, partial(_cut_lines, job, events, None)
+    if isinstance(job, Landscape):
+        yield job.file, job.grid, partial(_start_anew, job)
     if isinstance(job, Run):
         points, timings = job.path / "points.jsonl", job.measurements_file
         yield points, job.points, partial(_cut_lines, job, points, Point)
@@ -74,6 +77,13 @@ def _renew_status(job: Job) -> None:
     """A new status in the place of a damaged one: of a job that has failed and can be resumed."""
     with _held(job):
         job.write_status(job.status_or_new())
+
+
+def _start_anew(job: Landscape) -> None:
+    """Puts damaged figures aside: the landscape is measured anew when it is resumed, from the baseline it has."""
+    with _held(job):
+        _set_aside(job.file)
+        job.end("failed", f"{job.file.name} was damaged; resumed, it is measured anew")
 
 
 def _set_aside(path: Path) -> None:

@@ -12,10 +12,11 @@ from engine.graph.patterns import layer_nodes, unit
 class FeatureMaps(fx.Interpreter):
     """Runs the traced graph and hands every layer's name and N×C×H×W maps to `visit`, as they pass.
 
-    Where a linear layer's features have fewer axes, height and width are 1.
+    Where a linear layer's features have fewer axes, height and width are 1. The network goes on with the maps that
+    `visit` gives back, where it gives any.
     """
 
-    def __init__(self, trace: Trace, visit: Callable[[str, Tensor], None]) -> None:
+    def __init__(self, trace: Trace, visit: Callable[[str, Tensor], Tensor | None]) -> None:
         super().__init__(trace.graph)
         self._visit = visit
         self._linear = {name for name, layer in trace.layers.items() if layer.kind == "linear"}
@@ -29,5 +30,7 @@ class FeatureMaps(fx.Interpreter):
         if n in self._last:
             name = self._last[n]
             maps = out.movedim(-1, 1) if name in self._linear else out
-            self._visit(name, maps.reshape(*maps.shape, *[1] * (4 - maps.dim())))
+            given = self._visit(name, maps.reshape(*maps.shape, *[1] * (4 - maps.dim())))
+            if given is not None:
+                out = given.reshape(maps.shape).movedim(1, -1) if name in self._linear else given.reshape(maps.shape)
         return out

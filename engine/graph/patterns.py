@@ -56,6 +56,13 @@ def unit(trace: Trace, node: fx.Node) -> tuple[fx.Node, fx.Node | None, fx.Node 
     return node, norm, activation
 
 
+def is_activation(trace: Trace, node: fx.Node) -> bool:
+    """Whether a node is an activation of those that follow layers, as a module or a function."""
+    if node.op == "call_module":
+        return isinstance(trace.graph.get_submodule(str(node.target)), ACTIVATIONS)
+    return node.target in _ACTIVATION_FUNCTIONS
+
+
 def _next(trace: Trace, node: fx.Node, kinds: tuple[type[nn.Module], ...], functions: object) -> fx.Node | None:
     if len(node.users) != 1:
         return None

@@ -1,6 +1,7 @@
 """Send channel identities through a model, as its forward runs, and record what each layer reads and writes."""
 
 import builtins
+import importlib
 import inspect
 import math
 import operator
@@ -31,6 +32,8 @@ def trace(model: nn.Module, image: tuple[int, int, int]) -> Trace:
     knows it, and for whatever else no graph can hold.
     """
     check_plain(model)
+    if "torchvision" in sys.modules:  # without it no network has parts of it
+        importlib.import_module("engine.graph.rules.of_torchvision")
     before = [(vars(module), dict(vars(module))) for module in model.modules()]
     model.eval()
     try:

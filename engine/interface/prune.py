@@ -24,6 +24,8 @@ from engine.prune.protection import check_rules, protection
 from engine.spec.parts import CountMetric
 from engine.surgery import checked
 from engine.surgery.plan import Plan, Step, channel_step
+from engine.surgery.reconstruction.reference import Reference
+from engine.surgery.reconstruction.refit import refit, will_do
 
 _CHECK_IMAGES = 4  # images on which a cut is compared with the masked network
 
@@ -43,12 +45,15 @@ def prune(
     round_to: int = 1,
     seed: int = 0,
     keep_layers: Sequence[str] | None = None,
+    rank: Literal["score", "per-saving"] | None = None,
+    reconstruct: bool | None = None,
 ) -> PrunedModel:
     """A smaller copy of `model`, cut in one go and checked against the masked network; `model` itself stays as it is.
 
     Any float32 module will do that takes one tensor of N×C×H×W images and that torch.fx can trace. What comes out is
-    not fine-tuned: train its `.module` as you would the original. It has the original's device, mode and frozen
-    parameters.
+    not fine-tuned, but where there are images to calibrate on, what is left after a cut is refitted to what the
+    original gives for them. Train its `.module` as you would the original; it has the original's device, mode and
+    frozen parameters.
 
     image: (channels, height, width) of what the model reads, in px.
     keep: the share of `metric` that remains, above 0 and at most 1.
@@ -65,6 +70,10 @@ def prune(
     seed: of the criterion "random".
     keep_layers: names of layers and blocks that stay as they are, or with "=0.5" behind them keep that share of their
         channels; "layer1.*" names all that begin so.
+    rank: with scope "global", "score" ranks channels by what they matter, "per-saving" by that over what each frees of
+        `metric`. By default "per-saving" with the criterion "obs", whose scores compare across layers, else "score".
+    reconstruct: whether what is left is refitted by least squares, without labels; where nothing is said it is if
+        `calibration` has 16 images or more that are not all alike.
 
     RequestError: an operation that no rule knows (by its name), a target out of reach, no removable block, and all that
     cannot be asked for. WorkError: scores that are not finite, or a cut that changes what the network computes.
@@ -92,6 +101,8 @@ def prune(
             "round_to": round_to,
             "seed": seed,
             "keep_layers": keep_layers,
+            "rank": rank,
+            "reconstruct": reconstruct,
         }
     )
     clone = working_copy(model, request.image)
@@ -103,8 +114,9 @@ def prune(
     _check_blocks(baseline, request)
     network = _Network(clone, structure, Plan(baseline.model, baseline.classes, request.image))
     selection = _Selection(request, calibration_images, state.device, Metric(request.metric).of(CostModel(baseline)))
+    untouched = network
     for phase in request.phases():
-        network = selection.cut(network, phase)
+        network = selection.refit(selection.cut(network, phase), untouched)
     return PrunedModel(state.restore(network.module), network.plan, baseline, network.structure.summary)
 
 
@@ -141,6 +153,21 @@ class _Selection:
         structure = summarize(module, network.plan.image, network.plan.model)
         return _Network(module, structure, network.plan.then(step))
 
+    def refit(self, pruned: _Network, untouched: _Network) -> _Network:
+        """`pruned`, what is left of it refitted in place where the settings have it so."""
+        if self.images is None or not self._reconstructs(self.images.images):
+            return pruned
+        for network in (pruned, untouched):
+            network.module.to(self.device).eval()
+            network.structure.trace.graph.to(self.device)
+        reference = Reference(untouched.structure, self.images.images.to(self.device), self.settings.seed)
+        refit(pruned.structure, pruned.module, reference, pruned.plan.steps)
+        return pruned
+
+    def _reconstructs(self, images: Tensor) -> bool:
+        """Whether a refit is asked for, or nothing is said of it and the images will do."""
+        return will_do(images) if self.settings.reconstruct is None else self.settings.reconstruct
+
     def _step(self, module: nn.Module, structure: Structure, phase: str) -> Step:
         settings, metric = self.settings, Metric(self.settings.metric)
         shares = solver.split_target(self.baseline, settings.keep, settings.depth_share, settings.order)
@@ -158,8 +185,9 @@ class _Selection:
             return Step(blocks=tuple(removed))
         limit = shares.total if last else shares.channels
         channels = score_channels(calibration, settings.criterion)
+        ranking = width.Ranking.of(settings.criterion, settings.rank)
         dropped = width.select_channels(
-            structure, channels, metric, limit, settings.scope, settings.round_to, stays.least
+            structure, channels, metric, limit, settings.scope, settings.round_to, stays.least, ranking
         )
         return channel_step(structure.trace, dropped)
 
@@ -197,6 +225,8 @@ def _check_blocks(summary: ModelSummary, settings: PruneSettings) -> None:
 def _calibration_images(settings: PruneSettings, source: Any, clone: nn.Module) -> ImageTensor | None:
     """The images to score and check on, None where there are none; RequestError when they are missing or wrong."""
     image_criterion = settings.needs("gradients", "activations", "attempts")
+    if source is None and settings.reconstruct:
+        raise RequestError("reconstruct looks at images; give some as calibration, or leave it out")
     if source is None:
         if image_criterion is not None:
             raise RequestError(f"criterion {image_criterion} looks at images; give some as calibration, or take l1")

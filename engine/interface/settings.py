@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from engine.errors import RequestError
 from engine.spec import catalog, messages
-from engine.spec.parts import CountMetric, LayerRules, Number, Three, Whole
+from engine.spec.parts import CountMetric, Flag, LayerRules, Number, Three, Whole
 from engine.surgery.model_card import ModelCard
 
 Side = Annotated[Whole, Field(ge=1)]
@@ -25,15 +25,21 @@ class PruneSettings(BaseModel):
     order: Literal["channels", "layers", "layers-channels", "channels-layers"] = "channels"
     depth_share: Number = Field(0.5, ge=0, le=1)
     scope: Literal["global", "uniform"] = "global"
+    rank: catalog.Rank | None = None
     round_to: Whole = Field(1, ge=1, le=256)
     keep_layers: LayerRules | None = Field(None, description="a list of names of layers, each NAME or NAME=SHARE")
     seed: Whole = Field(0, ge=0, lt=2**31)
+    reconstruct: Flag | None = None
 
     @model_validator(mode="after")
     def _criterion_suits_order(self) -> Self:
         blocks_only = [part.name for part in self.criteria() if part.scope == "blocks"]
         if blocks_only and self.order != "layers":
             raise RequestError(f"criterion {blocks_only[0]} scores whole blocks; take it with order layers")
+        if self.rank is not None and (self.scope == "uniform" or self.order == "layers"):
+            raise RequestError(
+                "rank compares channels over the whole network; leave it out with scope uniform or order layers"
+            )
         return self
 
     def criteria(self) -> list[catalog.Criterion]:

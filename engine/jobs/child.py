@@ -13,11 +13,12 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handle_signals
 from engine.storage import atomic
 from engine.storage.job_folder import Job, Run
+from engine.storage.landscapes.job import Landscape
 from engine.storage.records.status import State
 from engine.storage.store import Store
 from engine.storage.timing_folder import Timing
 
-Pipeline = Callable[[Any, Any], None]  # the request, and the run or timing
+Pipeline = Callable[[Any, Any], None]  # the request, and the job
 LOCK_WAIT = 10.0
 
 
@@ -36,7 +37,7 @@ class _Stop:
             raise KeyboardInterrupt
 
 
-def execute(job: Run | Timing, pipeline: Pipeline) -> State:
+def execute(job: Run | Timing | Landscape, pipeline: Pipeline) -> State:
     """Runs `pipeline(request, job)` with the job's lock held throughout; writes and returns the state it ends in.
 
     The state is done, failed, cancelled or interrupted. A job that is not queued (any more) is left as it is.
@@ -53,7 +54,7 @@ def execute(job: Run | Timing, pipeline: Pipeline) -> State:
         job.lock.release()
 
 
-def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> State:
+def _work(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> State:
     state = job.status().state
     if state != "queued":
         return state
@@ -69,7 +70,7 @@ def _work(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> State:
     return state
 
 
-def _outcome(job: Run | Timing, pipeline: Pipeline, stop: _Stop) -> tuple[State, str]:
+def _outcome(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> tuple[State, str]:
     """The final state and its one sentence; whatever a stopped pipeline raised, it was stopped."""
     failure = ""
     try:
@@ -101,12 +102,16 @@ def _sentence(job: Job, error: Exception) -> str:
     return f"the {job.noun} stopped on an unexpected {type(error).__name__}; log.txt has the details"
 
 
-def _pipeline(request: Any, job: Run | Timing) -> None:
-    """What a run or a timing consists of; imported here, as that takes seconds and the job is to be seen running."""
+def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
+    """What a job consists of; imported here, as that takes seconds and the job is to be seen running."""
     if isinstance(job, Timing):
         from engine.boards import timing_job
 
         timing_job.run(request, job)
+    elif isinstance(job, Landscape):
+        from engine.pipeline.landscape import run as landscape
+
+        landscape.run(request, job)
     else:
         from engine.pipeline import run as pipeline
 

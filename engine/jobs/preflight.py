@@ -25,7 +25,7 @@ def check(spec: RunSpec, results: Path) -> list[Forecast]:
 
         load(spec.data, spec.seed, made_for(spec.model))
     if spec.train.epochs == 0 and spec.weights not in ("none", "hub"):
-        from engine.pipeline.inputs import check_head, load_network
+        from engine.pipeline.start.inputs import check_head, load_network
 
         check_head(spec, load_network(spec, results))
     summary = summary_of(spec.model, spec.weights, spec.data, results)

@@ -1,8 +1,9 @@
 """The queue: which jobs wait, and every change of a job's state that its own process does not make. No torch.
 
-A job is a run on this computer or a timing on a board; each of these is a lane, in which one job goes at a time. A
-job waits when its folder says so; the index only makes that quick to ask. Whoever changes a status holds the job's
-lock, which a child process holds for its whole life: so no job is started, cancelled or resumed under a living child.
+A job is a run or a landscape on this computer, or a timing on a board; this computer and each board is a lane, in which
+one job goes at a time. A job waits when its folder says so; the index only makes that quick to ask. Whoever changes a
+status holds the job's lock, which a child process holds for its whole life: so no job is started, cancelled or resumed
+under a living child.
 """
 
 import os
@@ -16,9 +17,11 @@ from typing import TypedDict, Unpack
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
+from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
 from engine.storage.index_rows import Head
 from engine.storage.job_folder import Job, Run
+from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
 from engine.storage.records.status import ENDED, RESUMABLE, STATES, TimesChanges
 from engine.storage.store import Store
@@ -64,6 +67,12 @@ class Queue:
         timing = self.store.create_timing(request)
         self._note(timing)
         return timing
+
+    def submit_landscape(self, request: LandscapeRequest) -> Landscape:
+        """The same for a landscape."""
+        landscape = self.store.create_landscape(request)
+        self._note(landscape)
+        return landscape
 
     def cancel(self, job_id: str) -> None:
         """Cancels a job: at once when nobody works on it, else by a signal to its process; the worker does the rest.

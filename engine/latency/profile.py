@@ -75,7 +75,7 @@ def measure_table(
     ResNet-56. WorkError when a network cannot be exported or run.
     """
     signatures, layers = _signatures(structure)
-    file = None if results is None else results / "latency" / _file_name(structure, signatures, layers, threads)
+    file = None if results is None else _file(results, structure, signatures, layers, threads)
     if file is not None and file.exists():
         try:
             return read(file)
@@ -92,6 +92,15 @@ def measure_table(
         prepare_folder(file.parent)
         write_json(file, table.to_json())
     return table
+
+
+def table_at_hand(structure: Structure, results: Path, *, threads: int = 1) -> LatencyTable | None:
+    """The same table where it was measured before in `results`; None where it was not, or by another version."""
+    file = _file(results, structure, *_signatures(structure), threads)
+    try:
+        return read(file) if file.exists() else None
+    except RequestError:
+        return None
 
 
 # --- layers -----------------------------------------------------------------------------------------
@@ -242,14 +251,18 @@ def time_networks(modules: list[nn.Module], image: tuple[int, int, int], threads
 # --- the file -----------------------------------------------------------------------------------------
 
 
-def _file_name(
-    structure: Structure, signatures: list[Signature], layers: dict[str, tuple[int, int]], threads: int
-) -> str:
-    """A file name of its own for whatever the measurement depends on."""
+def _file(
+    results: Path,
+    structure: Structure,
+    signatures: list[Signature],
+    layers: dict[str, tuple[int, int]],
+    threads: int,
+) -> Path:
+    """A file of its own for whatever the measurement depends on."""
     shapes = [asdict(layer) for layer in signatures]
     conditions = [shapes, layers, machine.cpu_model(), _tool(), threads, TABLE_VERSION]
     digest = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode()).hexdigest()[:12]
-    return re.sub(r"[^a-z0-9_.-]", "-", structure.summary.model) + f"-{digest}.json"
+    return results / "latency" / (re.sub(r"[^a-z0-9_.-]", "-", structure.summary.model) + f"-{digest}.json")
 
 
 def _tool() -> str:

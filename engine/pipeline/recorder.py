@@ -1,10 +1,12 @@
 """Measured points and how a run resumes from them: the side effects of `pipeline`, kept out of its sight."""
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -22,7 +24,7 @@ from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event
 from engine.storage.records.measurement import Latency
-from engine.storage.records.point import Point, Reached, Requested, Stage
+from engine.storage.records.point import Answer, Point, Reached, Reconstruction, Requested, Stage
 from engine.surgery import serialization
 from engine.surgery.model_card import ModelCard
 from engine.surgery.plan import Plan
@@ -68,7 +70,8 @@ class StepKey:
 class Standing:
     """Where a point stands on the way: whether it is its target's last one, or the last before the recovery that is.
 
-    A step of an iterative method has a trajectory, a place in it from 1, and the targets that were passed by then.
+    A step of an iterative method has a trajectory, a place in it from 1, and the targets that were passed by then. The
+    result of a search has what it was made with, an answer, and a note that says it in words.
     """
 
     final: bool = False
@@ -76,6 +79,10 @@ class Standing:
     trajectory: str | None = None
     place: int | None = None
     passed: tuple[float, ...] | None = None
+    criterion: str | None = None
+    depth_share: float | None = None
+    answer: Answer | None = None
+    note: str | None = None
 
 
 StandingRule = Callable[[Network, float], Standing]  # of a new network and its validation accuracy
@@ -105,6 +112,7 @@ class Recorder:
         self.before = before
         self.spec, self.folder, self.data, self.device, self.metric = spec, folder, data, device, metric
         self._points = folder.points()
+        self.reconstruction: Reconstruction | None = None  # of the step that is being worked on
         self._baseline_cost: Cost | None = None  # known once the baseline's step is behind
         self._units, self._units_done, self._progress = units, 0.0, 0.0
         self._started = time.monotonic()
@@ -124,7 +132,7 @@ class Recorder:
         number = next((point.point for point in self._points if key.is_of(point)), None)
         if number is None:
             number = len(self._points)
-            self._started = time.monotonic()
+            self._started, self.reconstruction = time.monotonic(), None
             network = work(number)
             self._record(key, number, network, standing)
         else:
@@ -137,6 +145,12 @@ class Recorder:
     def point(self, key: StepKey) -> Point:
         """The point of a finished step."""
         return next(point for point in self._points if key.is_of(point))
+
+    def under(self, spec: RunSpec) -> "Recorder":
+        """The same under another request of the same run, such as one candidate of a search."""
+        other = copy.copy(self)
+        other.spec = spec
+        return other
 
     def is_final(self, keep: float) -> bool:
         """Whether a target has its last point."""
@@ -187,6 +201,10 @@ class Recorder:
 
         return on_epoch
 
+    def pass_units(self, units: float) -> None:
+        """Count work behind the run that is no step."""
+        self._units_done += units
+
     def _weights(self, number: int) -> Path:
         return self.folder.model_file(number, "safetensors")
 
@@ -194,7 +212,7 @@ class Recorder:
         """Measure and store; the line in points.jsonl comes last and says that everything else is there."""
         self.report(key, "measuring")
         _restore_form(network.module)
-        card = self._card(number)
+        card = self.card(number)
         plan_file = self.folder.model_file(number, "plan.json")
         serialization.write(network.module, network.plan, card, plan_file, self._weights(number))
         file = self.folder.model_file(number, "onnx")
@@ -205,31 +223,29 @@ class Recorder:
             onnx.export(network.module, self.data.image, file, metadata=card.to_text(network.plan.to_json()))
         point = self._measure(key, number, network, standing)
         _restore_form(network.module)
-        self.folder.append_point(point)
-        self._points.append(point)
+        self.append(point)
         self.checkpoint(number).unlink(missing_ok=True)
         self.folder.append_event(
             event.PointEvent(point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point.top1)
         )
 
-    def _card(self, number: int) -> ModelCard:
+    def card(self, number: int) -> ModelCard:
+        """What the files of a point say of their network."""
         data = self.data
         return ModelCard(data.image, data.mean, data.std, data.classes, self.folder.id, number)
 
     def _measure(self, key: StepKey, number: int, network: Network, standing: Standing | StandingRule) -> Point:
-        counts = self._counts(network)
         file = self.folder.model_file(number, "onnx")
         timed = host_timing.time_onnx(file, self.data.image)
         test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
         place = standing(network, val.top1) if callable(standing) else standing
-        metric, reached, predicted = self.spec.target.metric, self._reached(network, timed), self._predicted_ms(network)
+        described = self.describe(key, network, timed)
+        if key.stage == "quantized":
+            described["bytes"] = quantize.stored_bytes(file)
+        note = self._note(key, described["got"], described["predicted_ms"]) if place.final else None
         return Point(
             point=number,
-            stage=key.stage,
-            phase=key.phase,
-            keep=key.keep,
             final=place.final,
-            step=key.step,
             top1=test.top1,
             top5=test.top5_share,
             loss=test.loss,
@@ -237,23 +253,47 @@ class Recorder:
             total=test.total,
             val_top1=val.top1,
             val_total=val.total,
-            params=counts.params,
-            macs=counts.macs,
-            bytes=quantize.stored_bytes(file) if key.stage == "quantized" else counts.bytes,
-            asked=None if key.stage == "baseline" else Requested(metric=metric, keep=key.keep),
-            blocks_removed=tuple(block for step in network.plan.steps[self.before.cuts :] for block in step.blocks),
-            widths=self._widths(network.structure),
             latency=(timed,),
             seconds=round(time.monotonic() - self._started, 2),
-            got=reached,
-            predicted_ms=predicted,
-            note=self._note(key, reached, predicted) if place.final else None,
+            note="; ".join(filter(None, (place.note, note))) or None,
             before_recovery=place.before_recovery,
             trajectory=place.trajectory,
             place=place.place,
             passed=place.passed,
             chance=self._chance,
+            reconstruction=self.reconstruction,
+            criterion=place.criterion,
+            depth_share=place.depth_share,
+            answer=place.answer,
+            **described,
         )
+
+    def describe(self, key: StepKey, network: Network, timed: Latency | None = None) -> dict[str, Any]:
+        """The values of a point that no image is needed for: which step it is of, its sizes, and what is gone."""
+        counts, metric = self._counts(network), self.spec.target.metric
+        return {
+            "stage": key.stage,
+            "phase": key.phase,
+            "keep": key.keep,
+            "step": key.step,
+            "params": counts.params,
+            "macs": counts.macs,
+            "bytes": counts.bytes,
+            "asked": None if key.stage == "baseline" else Requested(metric=metric, keep=key.keep),
+            "blocks_removed": tuple(block for step in network.plan.steps[self.before.cuts :] for block in step.blocks),
+            "widths": self._widths(network.structure),
+            "got": self._reached(network, timed),
+            "predicted_ms": self._predicted_ms(network),
+        }
+
+    def append(self, point: Point) -> None:
+        """Write a point whose files, where it has any, are there."""
+        self.folder.append_point(point)
+        self._points.append(point)
+
+    def points(self) -> tuple[Point, ...]:
+        """The points so far."""
+        return tuple(self._points)
 
     @cached_property
     def _chance(self) -> float:
@@ -275,11 +315,11 @@ class Recorder:
             return evaluate_onnx(file, split, self.data)
         return evaluate(network.module, split, self.data, self.device)
 
-    def _reached(self, network: Network, timed: Latency) -> Reached:
+    def _reached(self, network: Network, timed: Latency | None) -> Reached:
         """What came out, as shares of the baseline."""
-        cost = CostModel(network.structure.summary)()
-        p50_ms = self._points[0].latency[0].p50_ms if self._points else timed.p50_ms
-        latency = timed.p50_ms / p50_ms if self.spec.target.metric == "latency" else None
+        cost, latency = CostModel(network.structure.summary)(), None
+        if timed is not None and self.spec.target.metric == "latency":
+            latency = timed.p50_ms / (self._points[0].latency[0].p50_ms if self._points else timed.p50_ms)
         return Reached.of(cost, self._baseline_cost or cost, latency)
 
     def _predicted_ms(self, network: Network) -> float | None:

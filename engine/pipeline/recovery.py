@@ -14,11 +14,16 @@ from engine.train.evaluate import reestimate_bn
 from engine.train.fit import Recipe, fit, fit_batches
 
 
+def stage_of_cuts(spec: RunSpec) -> Stage:
+    """What the point of a cut is called before anything is fine-tuned."""
+    return "reconstructed" if spec.recover.reconstruct else "pruned"
+
+
 def stage_of_steps(spec: RunSpec, phase: str) -> Stage:
     """What a step's point is called: recovered, when anything was fine-tuned in it."""
     settings = spec.recover
     epochs = phases.whole_epochs_each_step(spec, phase) and (settings.epochs or settings.reestimate_bn)
-    return "recovered" if epochs or settings.between_steps_batches else "pruned"
+    return "recovered" if epochs or settings.between_steps_batches else stage_of_cuts(spec)
 
 
 def make_teacher(spec: RunSpec, baseline: Network, device: str) -> Teacher | None:

@@ -1,8 +1,9 @@
 """The main road: a spec in, a trajectory of measured points out.
 
 Train or load the baseline. For each target, for each phase of the order: select what matters least, cut it, check the
-cut against the masked network, fine-tune, measure. One-shot methods select everything at once from the baseline
-(Sadaqa & Liu 2025); iterative ones take a little, recover and look again (Wu et al. 2023, Guo et al. 2020).
+cut against the masked network, refit what is left to the baseline's values, fine-tune, measure. One-shot methods select
+everything at once from the baseline (Sadaqa & Liu 2025); iterative ones take a little, recover and look again (Wu et
+al. 2023, Guo et al. 2020).
 """
 
 import copy
@@ -19,11 +20,15 @@ from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
-from engine.pipeline import loading, recovery, select
-from engine.pipeline.inputs import RunInputs, prepare
+from engine.pipeline import recovery, select
+from engine.pipeline.reconstruction import Reconstructor, prepare_reconstruction
 from engine.pipeline.recorder import Before, Network, Recorder, Standing, StandingRule, StepKey
-from engine.pipeline.same_baseline import find_same_baseline
 from engine.pipeline.select import Baseline, PhaseTarget
+from engine.pipeline.smallest import search
+from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
+from engine.pipeline.start import loading
+from engine.pipeline.start.inputs import RunInputs, prepare
+from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
 from engine.spec import phases
@@ -41,10 +46,12 @@ STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run on its way: where it records, and the baseline that it compares with and learns from."""
+    """One run on its way: where it records, and the networks that it compares with and learns from."""
 
     recorder: Recorder
+    untouched: Network  # the baseline, or what it was once pruned from
     baseline: Baseline
+    reconstructor: Reconstructor | None  # None: cuts stay as they are
     teacher: Teacher | None
     floor: float | None  # on validation accuracy, for direct removal
 
@@ -68,19 +75,24 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     metric = _metric(spec, folder, inputs.network)
     before = Before(len(inputs.network.plan.steps), inputs.points_before)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model), before)
+    reconstructor = prepare_reconstruction(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note)
 
     baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
     context = RunContext(
         recorder,
+        inputs.untouched or baseline,
         select.describe_baseline(recorder, baseline),
+        reconstructor,
         recovery.make_teacher(spec, baseline, inputs.device),
         spec.depth.floor,
     )
+    if spec.target.asks_accuracy:
+        network = search.find(recorder, context.baseline, baseline, reconstructor, context.teacher)
+        _quantize(recorder, network, next(point.keep for point in recorder.points() if point.final))
     trajectory = Trajectory(baseline)
     for keep in phases.targets(spec):
         network = _reach_target(context, trajectory, keep)
-        if spec.int8:
-            recorder.step(StepKey("quantized", spec.phases()[-1], keep), 1, _no_work(network))
+        _quantize(recorder, network, keep)
         if not trajectory.open and len(spec.phases()) == 1:
             recorder.note("the floor ended removal, so smaller targets are left out")
             break
@@ -151,11 +163,12 @@ def _prune_one_shot(context: RunContext, network: Network, target: PhaseTarget) 
     recorder = context.recorder
     recovers = phases.ends_target_with_recovery(recorder.spec, target.phase)
     standing = Standing(final=target.last and not recovers, before_recovery=recovers)
-    key = StepKey("pruned", target.phase, target.keep)
+    key = StepKey(recovery.stage_of_cuts(recorder.spec), target.phase, target.keep)
 
     def work(_: int) -> Network:
         recorder.report(key, f"scoring by {recorder.spec.criterion}")
-        return _cut(recorder, key, network, select.select_one_shot(recorder, network, context.baseline, target))
+        step = select.select_one_shot(recorder, network, context.baseline, target)
+        return _reconstruct(context, key, _cut(recorder, key, network, step))
 
     return recorder.step(key, 1, work, standing)
 
@@ -191,7 +204,7 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
         recorder.report(key, "attempting")
         choice = select.select_step(recorder, network, context.baseline, target)
         recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
-        smaller = _cut(recorder, key, network, choice.step)
+        smaller = _reconstruct(context, key, _cut(recorder, key, network, choice.step))
         recovery.fine_tune_step(recorder, key, smaller, number, context.teacher)
         return smaller
 
@@ -260,6 +273,14 @@ def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) ->
     return Network(module, network.plan.then(step))
 
 
+def _reconstruct(context: RunContext, key: StepKey, network: Network) -> Network:
+    """The cut network, what is left of it refitted to the baseline's values, where the request has it so."""
+    if context.reconstructor is not None:
+        context.recorder.report(key, "reconstructing")
+        context.recorder.reconstruction = context.reconstructor.reconstruct(network, context.untouched)
+    return network
+
+
 def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Network:
     """Fine-tune a copy of the cut network."""
     key = StepKey("recovered", target.phase, target.keep)
@@ -273,6 +294,12 @@ def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Netw
     return context.recorder.step(key, context.recorder.spec.recover.epochs, work, Standing(final=target.last))
 
 
+def _quantize(recorder: Recorder, network: Network, keep: float) -> None:
+    """A target's network once more in 8 bit, where the run asks for it."""
+    if recorder.spec.int8:
+        recorder.step(StepKey("quantized", recorder.spec.phases()[-1], keep), 1, _no_work(network))
+
+
 def _no_work(network: Network) -> Callable[[int], Network]:
     """The work of a step that changes nothing."""
     return lambda _: network
@@ -282,5 +309,7 @@ def _units(spec: RunSpec, zoo_model: ZooModel) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
     recovery_epochs = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
     selection_units = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    per_target = recovery_epochs + selection_units + spec.int8
-    return 1 + (0 if zoo_model.pretrained else spec.train.epochs) + len(spec.target.keep) * per_target
+    baseline = 1 + (0 if zoo_model.pretrained else spec.train.epochs)
+    if spec.target.asks_accuracy:
+        return baseline + SEARCH_UNITS + 1 + spec.recover.epochs + spec.int8
+    return baseline + len(spec.target.keep) * (recovery_epochs + selection_units + spec.int8)

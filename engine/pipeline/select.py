@@ -1,15 +1,18 @@
 """What goes next: a run's settings and the network as it stands, put to the method of the request."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from engine.criteria.attempts.leftover import MOST_IMAGES, Leftover
 from engine.criteria.calibration import Calibration, Images, prepare_calibration
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.cost import CostModel
 from engine.graph.summarize import Structure
+from engine.pipeline.reconstruction import calibration_images
 from engine.pipeline.recorder import Network, Recorder
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
@@ -26,6 +29,8 @@ class Baseline:
     cost: float
     widths: dict[str, int]
     logits: Tensor | None  # None where nothing is compared with them
+    leftover: Leftover | None  # None where no attempt is judged by reconstruction
+    steps: int  # that made the baseline itself
 
 
 @dataclass(frozen=True)
@@ -50,15 +55,26 @@ class PhaseTarget:
         return 0.0 if self.last else self.shares.total
 
 
+@dataclass(frozen=True)
+class Scores:
+    """How much each block matters, by its name, or each channel, by its identity: those that a phase is about."""
+
+    blocks: Mapping[str, float] = field(default_factory=dict)
+    channels: Mapping[int, float] = field(default_factory=dict)
+
+
 def describe_baseline(recorder: Recorder, network: Network) -> Baseline:
     """What is worth knowing of the baseline."""
     summary = network.structure.summary
     steps = [phase for phase in recorder.spec.phases() if recorder.spec.iterates(phase)]
-    needs_logits = any(recorder.spec.attempt.race or recorder.spec.measure(phase) == "divergence" for phase in steps)
+    measures = {recorder.spec.measure(phase) for phase in steps}
+    needs_logits = bool(steps) and (recorder.spec.attempt.race or "divergence" in measures)
     return Baseline(
         recorder.metric.of(CostModel(summary)),
         {layer.name: layer.width for layer in summary.layers},
         _logits(recorder, network) if needs_logits else None,
+        _leftover(recorder, network) if "reconstruction" in measures else None,
+        len(network.plan.steps),
     )
 
 
@@ -71,31 +87,51 @@ def phase_target(recorder: Recorder, baseline: Baseline, phase: Phase, keep: flo
 
 def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> plan.Step:
     """One-shot: everything that goes, from one scoring of the network (Sadaqa & Liu 2025)."""
-    structure = network.structure
-    stays = _protection(recorder, network, baseline)
-    calibration = _calibration(recorder, network, structure)
+    scores = score(recorder, network, baseline, target.phase)
     try:
-        if target.phase == "layers":
-            blocks = depth.candidates(structure.summary, protected=stays.blocks)
-            block_scores = score_blocks(calibration, blocks, recorder.spec.criterion)
-            recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(block_scores)))
-            removed = depth.select_blocks(
-                structure.summary,
-                block_scores,
-                recorder.metric,
-                target.limit,
-                not_below=target.floor,
-                protected=stays.blocks,
-            )
-            return plan.Step(blocks=tuple(removed))
-        settings = recorder.spec.width
-        channel_scores = score_channels(calibration, recorder.spec.criterion)
-        dropped = width.select_channels(
-            structure, channel_scores, recorder.metric, target.limit, settings.scope, settings.round_to, stays.least
-        )
-        return plan.channel_step(structure.trace, dropped)
+        return choose(recorder, network, baseline, target, scores)
     except solver.TargetUnreachable as error:
         raise _as_request_error(recorder, baseline, target, error) from None
+
+
+def score(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase) -> Scores:
+    """The scores of the network's blocks or channels by the run's criterion, which serve any target."""
+    structure = network.structure
+    calibration = _calibration(recorder, network, structure)
+    if phase != "layers":
+        return Scores(channels=score_channels(calibration, recorder.spec.criterion))
+    blocks = depth.candidates(structure.summary, protected=_protection(recorder, network, baseline).blocks)
+    block_scores = score_blocks(calibration, blocks, recorder.spec.criterion)
+    recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(block_scores)))
+    return Scores(blocks=block_scores)
+
+
+def choose(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget, scores: Scores) -> plan.Step:
+    """What goes at once, by its scores; TargetUnreachable when the rules do not allow the target."""
+    structure = network.structure
+    stays = _protection(recorder, network, baseline)
+    if target.phase == "layers":
+        removed = depth.select_blocks(
+            structure.summary,
+            scores.blocks,
+            recorder.metric,
+            target.limit,
+            not_below=target.floor,
+            protected=stays.blocks,
+        )
+        return plan.Step(blocks=tuple(removed))
+    settings = recorder.spec.width
+    dropped = width.select_channels(
+        structure,
+        scores.channels,
+        recorder.metric,
+        target.limit,
+        settings.scope,
+        settings.round_to,
+        stays.least,
+        width.Ranking.of(recorder.spec.criterion, settings.rank),
+    )
+    return plan.channel_step(structure.trace, dropped)
 
 
 def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> bool:
@@ -125,6 +161,8 @@ def select_step(recorder: Recorder, network: Network, baseline: Baseline, target
         spec.attempt.race,
         baseline.logits,
         _protection(recorder, network, baseline),
+        baseline.leftover,
+        network.plan.steps[baseline.steps :],
     )
     try:
         if target.phase == "layers":
@@ -134,7 +172,11 @@ def select_step(recorder: Recorder, network: Network, baseline: Baseline, target
             return progressive.select_step(context, channels, spec.width)
         candidates = depth.candidates(structure.summary, protected=context.protection.blocks)
         return alternate.select_step(
-            context, score_blocks(calibration, candidates, spec.criterion), channels, spec.width
+            context,
+            score_blocks(calibration, candidates, spec.criterion),
+            channels,
+            spec.width,
+            width.Ranking.of(spec.criterion, spec.width.rank),
         )
     except solver.TargetUnreachable as error:
         raise _as_request_error(recorder, baseline, target, error) from None
@@ -147,8 +189,15 @@ def _protection(recorder: Recorder, network: Network, baseline: Baseline) -> Pro
 
 
 def _calibration(recorder: Recorder, network: Network, structure: Structure) -> Calibration:
+    spec, data = recorder.spec, recorder.data
     return prepare_calibration(
-        network.module, structure.trace, recorder.data.val, recorder.data, recorder.device, recorder.spec.seed
+        network.module,
+        structure.trace,
+        data.val,
+        data,
+        recorder.device,
+        spec.seed,
+        lambda: calibration_images(data, spec.recover.calibration_images, recorder.device, spec.seed),
     )
 
 
@@ -157,6 +206,13 @@ def _as_request_error(
 ) -> RequestError:
     spec = recorder.spec
     return error.as_request_error(target.keep, spec.target.metric, spec.order, baseline.cost, spec.keep_layers)
+
+
+def _leftover(recorder: Recorder, network: Network) -> Leftover:
+    """What reconstruction would leave over of the network, by the first of the images that it looks at."""
+    recover, seed = recorder.spec.recover, recorder.spec.seed
+    images = calibration_images(recorder.data, recover.calibration_images, recorder.device, seed)[:MOST_IMAGES]
+    return Leftover(network.structure, network.module, images, recover.ridge, seed)
 
 
 def _logits(recorder: Recorder, network: Network) -> Tensor:

@@ -15,8 +15,8 @@ from engine.export import onnx, quantize
 from engine.graph.summary import Block
 from engine.latency import host_timing, profile
 from engine.measure import machine
-from engine.pipeline.inputs import load_network
-from engine.pipeline.pruned_start import load_alone, normalization_of_run, point_file
+from engine.pipeline.start.inputs import load_network
+from engine.pipeline.start.pruned_start import load_alone, normalization_of_run, point_file
 from engine.spec.run import RunSpec
 from engine.storage.atomic import behind_links, write_json
 from engine.storage.job_folder import Run

@@ -51,7 +51,7 @@ def published_summary(model: str, results: Path) -> ModelSummary:
 
     def compute() -> ModelSummary:
         from engine.graph.summarize import summarize
-        from engine.pipeline.own_networks import summarize_own
+        from engine.pipeline.start.own_networks import summarize_own
         from engine.zoo.build import on_meta
 
         if own_names.is_own(model):
@@ -107,7 +107,7 @@ def _check_file(weights: Path) -> None:
 
 def _compute(model: str, weights: str, classes: int, image: tuple[int, int, int], results: Path) -> ModelSummary:
     from engine.graph.summarize import summarize
-    from engine.pipeline import pruned_start
+    from engine.pipeline.start import pruned_start
     from engine.zoo.build import build
     from engine.zoo.hub import published
 

@@ -12,7 +12,11 @@ from engine.surgery import plan
 
 
 def select_step(
-    context: AttemptContext, blocks: Mapping[str, float], channels: Mapping[int, float], settings: WidthSpec
+    context: AttemptContext,
+    blocks: Mapping[str, float],
+    channels: Mapping[int, float],
+    settings: WidthSpec,
+    channel_ranking: width.Ranking,
 ) -> Choice:
     """Propose the block with the lowest score and a channel step that saves as much; keep the one that hurts less.
 
@@ -26,7 +30,14 @@ def select_step(
     limit = cost - removals[0].saving if removals else context.limit
     try:
         dropped = width.select_channels(
-            context.structure, channels, context.metric, limit, settings.scope, settings.round_to, protection.least
+            context.structure,
+            channels,
+            context.metric,
+            limit,
+            settings.scope,
+            settings.round_to,
+            protection.least,
+            channel_ranking,
         )
     except TargetUnreachable:
         if not removals:
@@ -36,8 +47,8 @@ def select_step(
     proposals = removals[:1]
     if dropped:
         proposals = [*proposals, Proposal(Attempt("channels", dropped=dropped), cost - limit, len(dropped))]
-    ranking = context.rank([p.attempt for p in proposals], None, count=1)
-    selected = proposals[ranking.best[0]]
+    measured = context.rank([p.attempt for p in proposals], None, count=1)
+    selected = proposals[measured.best[0]]
     if not selected.channels:
         step = plan.Step(blocks=(selected.attempt.name,))
-    return Choice(step, attempt_record(context, proposals, ranking, ranking.best))
+    return Choice(step, attempt_record(context, proposals, measured, measured.best))

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.criteria.attempts.rank import Ranking, rank_attempts
+from engine.criteria.attempts.leftover import Leftover
+from engine.criteria.attempts.rank import Ranking, rank_attempts, rank_rises
 from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.calibration import Calibration
 from engine.graph.metric import Metric
@@ -22,7 +23,8 @@ class AttemptContext:
 
     `baseline_cost` is the baseline's cost; `limit` what the phase is to come down to, `floor` what it must not fall
     below, all in units of `metric`. `protection` is what may not go. `reference` are the
-    baseline's logits on the calibration images.
+    baseline's logits on the calibration images. `leftover` tells what reconstruction would leave over of the baseline,
+    of which `steps` made the network; None where the measure is another one.
     """
 
     calibration: Calibration
@@ -35,9 +37,14 @@ class AttemptContext:
     race: bool
     reference: Tensor | None
     protection: Protection = NOTHING
+    leftover: Leftover | None = None
+    steps: tuple[Step, ...] = ()
 
     def rank(self, attempts: Sequence[Attempt], savings: Sequence[float] | None, count: int) -> Ranking:
         """The `count` attempts that hurt least, per saving where `savings` are given."""
+        if self.measure == "reconstruction":
+            assert self.leftover is not None
+            return rank_rises(self.leftover.rises(self.steps, self.structure, attempts), savings, count)
         return rank_attempts(
             self.calibration,
             attempts,
@@ -78,7 +85,7 @@ class Choice:
 def attempt_record(
     context: AttemptContext, proposals: Sequence[Proposal], ranking: Ranking, selected: Sequence[int]
 ) -> AttemptRecord:
-    """The record of one step; CKA has no tallies."""
+    """The record of one step; CKA and reconstruction have no tallies."""
     tallies = [event.Tally.from_json(after.to_json()) for after in ranking.after] or [event.Tally()] * len(proposals)
     return AttemptRecord(
         context.measure,

@@ -11,7 +11,7 @@ from engine.latency.table import LatencyTable
 from engine.prune import depth
 from engine.prune.protection import check_rules, protection
 from engine.prune.solver import Shares, TargetUnreachable, removal_order, solve, split_target, uniform_keys
-from engine.spec.catalog import CRITERIA
+from engine.spec.catalog import CRITERIA, is_comparable
 from engine.spec.run import RunSpec
 
 
@@ -107,7 +107,7 @@ def _plan(summary: ModelSummary, spec: RunSpec, metric: Metric, shares: Shares) 
                 summary,
                 keys,
                 spec.width.round_to,
-                shared_last=spec.width.scope == "global" and not is_progressive,
+                shared_last=spec.width.scope == "global" and not is_progressive and not is_comparable(spec.criterion),
                 least=stays.least,
             )
             limit = shares.total if last else shares.channels

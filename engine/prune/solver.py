@@ -64,27 +64,45 @@ def removal_order(
     *,
     shared_last: bool = False,
     least: Mapping[int, int] | None = None,
+    ties: Mapping[int, Sequence[float]] | None = None,
 ) -> list[Chunk]:
     """The order in which channels go, group by group, lowest key first.
 
     `keys[c]` holds an ascending number for each channel of group c; groups without keys keep every channel. Channels go
-    in chunks that leave multiples of `round_to`, never the last chunk of a group, nor any below `least` of it.
-    With `shared_last` channels that several layers add up go only when no other is left (Li et al. 2017 leave them
-    alone altogether).
+    in chunks that leave multiples of `round_to`, never the last chunk of a group, nor any below `least` of it. Of
+    chunks with equal keys those with the lower `ties` go first, then those of earlier groups. With `shared_last`
+    channels that several layers add up go only when no other is left (Li et al. 2017 leave them alone altogether).
     """
-    entries: list[tuple[bool, float, int, int, Chunk]] = []
+    among_equals = chunks_of(summary, ties or keys, round_to, least)
+    entries = [
+        (shared_last and summary.channel_groups[group].shared, key, among_equals[group][i][0], group, i, count)
+        for group, chunks in chunks_of(summary, keys, round_to, least).items()
+        for i, (key, count) in enumerate(chunks)
+    ]
+    return [(group, count) for *_, group, _, count in sorted(entries)]
+
+
+def chunks_of(
+    summary: ModelSummary,
+    keys: Mapping[int, Sequence[float]],
+    round_to: int = 1,
+    least: Mapping[int, int] | None = None,
+) -> dict[int, list[tuple[float, int]]]:
+    """For each group the chunks that may go, in order: the mean of their channels' keys, and how many they are."""
+    chunks: dict[int, list[tuple[float, int]]] = {}
     for group, ascending in keys.items():
         size, start, key = summary.channel_groups[group].size, 0, -math.inf
         stays = (least or {}).get(group, 0)
+        chunks[group] = []
         while size - start > round_to:
             count = (size - start) % round_to or round_to
             if size - start - count < stays:
                 break
             # Within a group never below the chunk before it: a mean of equal keys may round either way.
             key = max(key, sum(ascending[start : start + count]) / count)
-            entries.append((shared_last and summary.channel_groups[group].shared, key, group, start, (group, count)))
+            chunks[group].append((key, count))
             start += count
-    return [chunk for *_, chunk in sorted(entries)]
+    return chunks
 
 
 def uniform_keys(summary: ModelSummary, present: set[int]) -> dict[int, list[float]]:
@@ -138,8 +156,8 @@ def _fill(
 ) -> list[int]:
     """Between the last prefix that is too large and the first that fits, remove later, smaller chunks instead.
 
-    The candidates depend on the prefix alone, not on `limit`, and never cost less than the prefix that fits:
-    that keeps `solve` monotone.
+    The candidates depend on the prefix alone, not on `limit`, and cost more than the prefix that fits, which would
+    otherwise do as well: that keeps `solve` monotone.
     """
     lowest = metric.of(model, prefix)
     closed = {order[first - 1][0]}
@@ -149,7 +167,7 @@ def _fill(
             continue
         kept[group] -= count
         cost = metric.of(model, kept)
-        if cost < lowest:
+        if cost <= lowest:
             kept[group] += count
             closed.add(group)
         elif cost <= limit:
@@ -158,20 +176,20 @@ def _fill(
 
 
 def _regrow(model: CostModel, removed: Sequence[Chunk], prefix: list[int], metric: Metric, limit: float) -> list[int]:
-    """Add small chunks back while the limit allows it: always the one that costs least where it stands.
+    """Add small chunks back while the limit allows it: always the one that costs least where it stands, ties last gone.
 
     What comes back when does not depend on `limit`, which keeps `solve` monotone.
     """
-    regrowable: dict[int, list[int]] = {}
-    for group, count in removed:
-        regrowable.setdefault(group, []).append(count)
+    regrowable: dict[int, list[tuple[int, int]]] = {}
+    for when, (group, count) in enumerate(removed):
+        regrowable.setdefault(group, []).append((-when, count))
     kept = list(prefix)
     while regrowable:
-        cost = {group: metric.of(model, _add_channels(kept, group, chunks[-1])) for group, chunks in regrowable.items()}
-        group = min(cost, key=lambda c: (cost[c], c))
+        cost = {c: metric.of(model, _add_channels(kept, c, chunks[-1][1])) for c, chunks in regrowable.items()}
+        group = min(cost, key=lambda c: (cost[c], regrowable[c][-1]))
         if cost[group] > limit:
             break
-        kept[group] += regrowable[group].pop()
+        kept[group] += regrowable[group].pop()[1]
         if not regrowable[group]:
             del regrowable[group]
     return kept

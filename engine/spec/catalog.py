@@ -17,6 +17,7 @@ from engine.spec.registry import Names, Registry
 Image = tuple[int, int, int]  # (channels, height, width)
 Normalization = tuple[tuple[float, float, float], tuple[float, float, float]]  # means, deviations of values in 0..1
 Needs = Literal["nothing", "weights", "gradients", "activations", "attempts"]  # cheap ones first, as they are listed
+Rank = Literal["score", "per-saving"]  # of channels: by what they matter, or by that over what they free
 NEEDS: tuple[str, ...] = get_args(Needs)
 
 IMAGENET: Normalization = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -34,6 +35,7 @@ class Criterion:
     source: str
     scope: Literal["both", "blocks"] = "both"  # both: channels and blocks
     batch_norm: bool = False  # layers that no batch norm follows have no score
+    comparable: bool = False  # channels' scores compare across layers as they are
 
     def __post_init__(self) -> None:
         for name, value, allowed in (("needs", self.needs, NEEDS), ("scope", self.scope, ("both", "blocks"))):
@@ -128,6 +130,16 @@ def check_criterion(name: str) -> str:
     if len(set(parts)) != len(parts):
         raise RequestError(f"criterion {quote(name)} names one twice; an ensemble joins different criteria by +")
     return name
+
+
+def is_comparable(criterion: str) -> bool:
+    """Whether scores of channels by a criterion, or an ensemble, compare across layers as they are."""
+    return criterion in CRITERIA and CRITERIA[criterion].comparable
+
+
+def rank_of(criterion: str, asked: Rank | None) -> Rank:
+    """What channels are ranked by where `asked` may be left out: per saving where the criterion's scores compare."""
+    return asked or ("per-saving" if is_comparable(criterion) else "score")
 
 
 def check_takes_root(name: str) -> Root:

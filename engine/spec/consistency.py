@@ -1,15 +1,17 @@
 """Whether everything that a spec asks for has an effect, and no two things in it speak against each other. No torch."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from engine.errors import RequestError
 from engine.spec import catalog
-from engine.spec.parts import USUAL_HEAD_EPOCHS
+from engine.spec.parts import MOST_TARGETS, USUAL_HEAD_EPOCHS, criterion_of
 
 if TYPE_CHECKING:
     from engine.spec.run import RunSpec
 
+MOST_CANDIDATES = 64  # of a search, pairs of a criterion and a layers' share
 FEWEST_RACED = 256  # images: two slices of a race
 
 Problem = tuple[str, str]  # the field that it concerns, and the sentence
@@ -17,7 +19,7 @@ Problem = tuple[str, str]  # the field that it concerns, and the sentence
 
 def check(spec: "RunSpec") -> None:
     """RequestError, with the field it concerns, for the first thing that would do nothing or contradicts another."""
-    for field, sentence in (*_unused(spec), *_contradictions(spec)):
+    for field, sentence in chain(_unused(spec), _contradictions(spec), _of_accuracy(spec)):
         raise RequestError(sentence, field=field)
 
 
@@ -57,9 +59,21 @@ def _unused_of_width(spec: "RunSpec") -> Iterator[Problem]:
         for name in ("attempt_fraction", "layers_per_step", "select"):
             if getattr(spec.width, name) != type(spec.width).model_fields[name].default:
                 yield f"width.{name}", f"width.{name} belongs to width.method progressive; give it with that"
+    if spec.width.rank is not None:
+        yield from _unused_rank(spec)
     if spec.width.least_share and spec.order == "layers":
         sentence = "width.least_share is of channels, and the order layers removes whole layers; take another order"
         yield "width.least_share", sentence
+
+
+def _unused_rank(spec: "RunSpec") -> Iterator[Problem]:
+    if spec.order == "layers":
+        yield "width.rank", "width.rank is of channels, and the order layers removes whole layers; leave it out"
+    elif spec.width.method == "progressive":
+        yield "width.rank", "width.rank is of width.method one-shot; progressive has width.select"
+    elif spec.width.scope == "uniform":
+        sentence = "width.rank is of width.scope global; uniform cuts the same share of every layer, whatever it frees"
+        yield "width.rank", sentence
 
 
 def _unused_of_steps(spec: "RunSpec") -> Iterator[Problem]:
@@ -71,27 +85,88 @@ def _unused_of_steps(spec: "RunSpec") -> Iterator[Problem]:
         ):
             if value:
                 yield field, f"{field} needs depth.method direct, width.method progressive or the order alternate"
+    if not spec.recover.reconstruct:
+        for name in ("calibration_images", "ridge"):
+            if getattr(spec.recover, name) != type(spec.recover).model_fields[name].default:
+                yield f"recover.{name}", f"recover.{name} is of reconstruction; give it with recover.reconstruct"
     if spec.recover.distil and not (spec.recover.epochs or spec.recover.between_steps_batches):
         yield "recover.distil", "recover.distil needs recover.epochs or recover.between_steps_batches above 0"
 
 
 def _contradictions(spec: "RunSpec") -> Iterator[Problem]:
-    blocks_only = [name for name in spec.criterion.split("+") if catalog.CRITERIA[name].scope == "blocks"]
-    if blocks_only and spec.order != "layers":
+    yield from _blocks_only(spec, "criterion", spec.criterion)
+    if spec.attempt.race and spec.attempt.measure in ("cka", "reconstruction"):
         yield (
-            "criterion",
-            f"criterion {blocks_only[0]} scores whole blocks; take it with the order layers, "
+            "attempt.race",
+            "attempt.race needs a measure that is a mean over images: accuracy, loss or divergence, "
+            f"not {spec.attempt.measure}",
+        )
+    if spec.order == "layers" and spec.depth.method == "direct":
+        measured = criterion_of(spec.measure("layers"))
+        if spec.criterion != measured:
+            yield (
+                "criterion",
+                f"criterion {spec.criterion} has no part in direct removal alone, which measures "
+                f"{spec.measure('layers')}; give {'that' if measured == spec.measure('layers') else measured} as the "
+                "criterion",
+            )
+
+
+def _blocks_only(spec: "RunSpec", field: str, criterion: str) -> Iterator[Problem]:
+    """A criterion of whole blocks where channels go, too."""
+    names = [name for name in criterion.split("+") if catalog.CRITERIA[name].scope == "blocks"]
+    if names and spec.order != "layers":
+        yield (
+            field,
+            f"criterion {names[0]} scores whole blocks; take it with the order layers, "
             "or measure channels with width.method progressive",
         )
-    if spec.attempt.race and spec.attempt.measure == "cka":
-        sentence = "attempt.race needs a measure that is a mean over images: accuracy, loss or divergence, not cka"
-        yield "attempt.race", sentence
-    if spec.order == "layers" and spec.depth.method == "direct" and spec.criterion != spec.measure("layers"):
-        yield (
-            "criterion",
-            f"criterion {spec.criterion} has no part in direct removal alone, which measures "
-            f"{spec.measure('layers')}; give that as the criterion",
+
+
+def _of_accuracy(spec: "RunSpec") -> Iterator[Problem]:
+    """What does not go with an accuracy that is asked for, or only with one."""
+    target = spec.target
+    field = "target.lose" if target.lose is not None else "target.at_least"
+    if not target.asks_accuracy:
+        if not target.keep:
+            yield "target.keep", f"target.keep must name 1 to {MOST_TARGETS} ratios to keep (got 0)"
+        for name in ("also_criteria", "also_depth_shares"):
+            if getattr(target, name):
+                sentence = f"target.{name} is for an accuracy to keep; give it with target.lose or target.at_least"
+                yield f"target.{name}", sentence
+        return
+    if target.lose is not None and target.at_least is not None:
+        yield field, "target.lose and target.at_least each say what accuracy to keep; give one of them"
+    if target.keep:
+        yield field, f"{field} looks for the ratio by itself; give it in place of target.keep, not with it"
+    if any(map(spec.iterates, spec.phases())):
+        sentence = (
+            f"{field} goes with methods that cut at once, as each try starts anew: take one-shot for layers and "
+            "channels, and an order other than alternate"
         )
+        yield field, sentence
+    yield from _of_candidates(spec)
+
+
+def _of_candidates(spec: "RunSpec") -> Iterator[Problem]:
+    """Criteria and layers' shares that are tried besides the first."""
+    target = spec.target
+    ways = (1 + len(target.also_criteria)) * (1 + len(target.also_depth_shares))
+    if ways > MOST_CANDIDATES:
+        field = "target.also_criteria" if target.also_criteria else "target.also_depth_shares"
+        sentence = (
+            f"{field} makes {ways:,} pairs of a criterion and a layers' share; at most {MOST_CANDIDATES} are tried"
+        )
+        yield field, sentence
+    for criterion in target.also_criteria:
+        yield from _blocks_only(spec, "target.also_criteria", criterion)
+    for name, first in (("also_criteria", spec.criterion), ("also_depth_shares", target.depth_share)):
+        others = getattr(target, name)
+        if len({first, *others}) <= len(others):
+            yield f"target.{name}", f"target.{name} names one twice, or the one that is tried anyway; leave it out"
+    if target.also_depth_shares and len(spec.phases()) < 2:
+        sentence = f"target.also_depth_shares splits what goes between layers and channels; {spec.order} has one phase"
+        yield "target.also_depth_shares", sentence
 
 
 def untrained_head(classes: int) -> RequestError:

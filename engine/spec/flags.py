@@ -15,6 +15,7 @@ from engine.errors import RequestError
 from engine.spec import messages
 from engine.spec import run as run_spec
 from engine.spec.board_timing import TimingRequest
+from engine.spec.parts import RecoverSpec
 from engine.spec.settings import SpecField, arrange, is_list, is_list_of_text, plain_types, settings_of, value_at
 
 # As the help lists them; a setting that is not named follows the one that it is declared after.
@@ -23,8 +24,10 @@ _HELP_ORDER = """
     data.labels criterion order
     depth.method depth.floor width.method width.attempt_fraction width.layers_per_step width.select width.least_share
     attempt.measure attempt.race width.scope width.round_to keep_layers
-    target.keep target.metric target.latency_table target.depth_share
+    target.keep target.lose target.at_least target.also_criteria target.also_depth_shares
+    target.metric target.latency_table target.depth_share
     train.epochs train.lr train.batch_size train.weight_decay train.label_smoothing
+    recover.reconstruct recover.calibration_images recover.ridge
     recover.epochs recover.lr recover.between_phases recover.distil recover.temperature recover.distil_weight
     recover.between_steps_batches recover.reestimate_bn int8 seed device
 """
@@ -88,7 +91,7 @@ class Flag:
         try:
             return [float(part) for part in text.split(",")]
         except ValueError:
-            example = "" if self.field.default is None else f", such as {_text(self.field.default)}"
+            example = "" if not self.field.default else f", such as {_text(self.field.default)}"
             sentence = f"{self.name} takes numbers joined by commas{example} (got {messages.quote(text)})"
             raise RequestError(sentence, field=self.field.name) from None
 
@@ -115,30 +118,30 @@ EnterModel = Callable[[str], str]
 
 
 def with_spec_flags(
-    read_spec: ReadSpec, enter_model: EnterModel = str
+    read_spec: ReadSpec, enter_model: EnterModel = str, flags: Sequence[Flag] = FLAGS
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give `command(requests, …)` the flags of a run: one mapping for each seed, the spec file's, as `read_spec` reads
-    it, with the flags of the command line put in. `enter_model` hears which model the flags name, and what it returns
-    is taken: code is run for who names it in a terminal, and not for a spec file, nor for a form (`--name-field`)."""
+    """Give `command(requests, …)` the `flags`, a run's: one mapping for each seed, the spec file's, as `read_spec`
+    reads it, with the flags of the command line put in. `enter_model` hears which model the flags name, and what it
+    returns is taken: code is run for who names it in a terminal, not for a spec file, nor a form (`--name-field`)."""
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def with_flags(**arguments: Any) -> None:
             spec_file = arguments.pop("spec_file")
             if arguments.get("model") is not None and not arguments.get("name_field"):
                 arguments["model"] = enter_model(arguments["model"])
-            command(_requests(read_spec(spec_file) if spec_file else {}, arguments), **arguments)
+            command(_requests(read_spec(spec_file) if spec_file else {}, arguments, flags), **arguments)
 
         options = [_option("spec_file", SpecFile, None)]
-        options += [_option(flag.parameter, _spec_annotation(flag), None) for flag in FLAGS]
+        options += [_option(flag.parameter, _spec_annotation(flag), None) for flag in flags]
         return _declared(command, with_flags, "requests", options)
 
     return decorate
 
 
-def _requests(request: dict[str, Any], arguments: Arguments) -> Requests:
+def _requests(request: dict[str, Any], arguments: Arguments, flags: Sequence[Flag]) -> Requests:
     """A request for each seed, with the values of all flags, which are taken out of the arguments."""
     seeds: list[int] | None = None
-    for flag in FLAGS:
+    for flag in flags:
         value = arguments.pop(flag.parameter, None)
         if value is None:
             continue
@@ -168,10 +171,14 @@ def command_line(verb: str, spec: run_spec.RunSpec, seeds: Sequence[int] | None 
     values = spec.model_dump(mode="json")
     if seeds is not None:
         values["seed"] = list(seeds)
+    # Some defaults hang on another setting.
+    usual = run_spec.RunSpec(recover=RecoverSpec(reconstruct=spec.recover.reconstruct)).model_dump(mode="json")
     words = ["espalier", verb]
     for flag in FLAGS:
         value = value_at(values, flag.field.place)
-        if value != flag.field.default or flag.name in _ALWAYS_SHOWN:
+        if value == []:  # no flag says that there are none
+            continue
+        if flag.name in _ALWAYS_SHOWN or value != flag.field.default or value != value_at(usual, flag.field.place):
             words += flag.words(value)
     return shlex.join(words)
 

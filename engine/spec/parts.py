@@ -1,20 +1,31 @@
 """The parts of a run's spec, each field with what is said of it to the user (`Setting`). No torch."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator, model_validator
 
 from engine.spec import messages
+from engine.spec.catalog import Rank
 from engine.spec.images import image_size, label_rules
 from engine.spec.networks import layer_rules
 from engine.spec.settings import Setting
 
-Measure = Literal["accuracy", "loss", "divergence", "cka"]
+ExactMeasure = Literal["accuracy", "loss", "divergence", "cka"]  # of a network without what is attempted
+Measure = Literal[ExactMeasure, "reconstruction"]
+
 
 MOST_TARGETS = 100
 USUAL_HEAD_EPOCHS = 5  # before pruning, where weights are given and their head does not fit
+FEWEST_CALIBRATION_IMAGES = 16
+GENTLE_LR, PLAIN_LR = 0.003, 0.01  # of recovery: what a reconstruction has gained is lost at the rate that a cut needs
 _MOST_IMAGES = 2**53
 _LONGEST_NAME = 255  # bytes that file systems take for one name
+
+
+def criterion_of(measure: Measure) -> str:
+    """The criterion that scores blocks by what a measure of attempts measures."""
+    return "obs" if measure == "reconstruction" else measure
 
 
 def _check_readable(text: str) -> str:
@@ -27,11 +38,12 @@ def _check_readable(text: str) -> str:
     return text
 
 
-# No number is read from text, no whole number from true or 1.0: what is stored is what was written.
+# No number is read from text, no whole number from true or 1.0, no text from bytes: what is stored is what was written.
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
-Text = Annotated[str, AfterValidator(_check_readable)]
+Words = Annotated[str, Strict()]
+Text = Annotated[Words, AfterValidator(_check_readable)]
 CountMetric = Literal["macs", "params"]  # each a count of `engine.graph.cost.Cost`
 TargetMetric = Literal[CountMetric, "latency"]
 Three = tuple[Number, Number, Number]
@@ -82,7 +94,7 @@ class DataSpec(Part):
         ),
     ] = Field(None, description=image_size.FORM)
     labels: Annotated[
-        str | None,
+        Words | None,
         Setting(
             "what odd labels of an npz file mean: from-1, ignore-255, compact or as-is, several joined by +",
             label="the meaning of labels",
@@ -199,6 +211,17 @@ class WidthSpec(Part):
             label="the share of layers cut in a step",
         ),
     ] = Field(0.25, gt=0, le=1)
+    # Without one it is the criterion's own: per saving where its scores compare across layers, else the score.
+    rank: Annotated[
+        Rank | None,
+        Setting(
+            "of one-shot, over the whole network: by score, or by score per unit saved: score | per-saving "
+            "(obs: per-saving)",
+            heading="channels ranked by",
+            label="the ranking of channels",
+            later=True,
+        ),
+    ] = None
     select: Annotated[
         Literal["per-saving", "rise"],
         Setting("smallest rise per unit saved, or smallest rise: per-saving | rise", heading="ranked by"),
@@ -216,7 +239,7 @@ class AttemptSpec(Part):
     measure: Annotated[
         Measure | None,
         Setting(
-            "of an attempt: accuracy | loss | divergence | cka",
+            f"of an attempt: {' | '.join(get_args(Measure))}",
             heading="attempts judged by",
             label="the measure of attempts",
             costs_time=True,
@@ -237,6 +260,48 @@ class TargetSpec(Part):
         tuple[Annotated[Number, Field(gt=0, le=1)], ...],
         Setting("ratios to keep, each in (0, 1]", column=None, label="the ratios to keep"),
     ] = (0.8, 0.6, 0.4)
+    # The question asked the other way round: one of these two in place of ratios, which are none then.
+    lose: Annotated[
+        Annotated[Number, Field(gt=0, lt=100)] | None,
+        Setting(
+            "in place of --keep: points of validation accuracy to lose at most, such as 1.0; the smallest network that "
+            "keeps the rest is looked for",
+            heading="points to lose",
+            label="the number of points to lose",
+            later=True,
+        ),
+    ] = None
+    at_least: Annotated[
+        Annotated[Number, Field(gt=0, lt=1)] | None,
+        Setting(
+            "the same said as a share: the smallest network whose validation accuracy is at least this, such as 0.91",
+            heading="accuracy to keep",
+            label="the accuracy to keep",
+            later=True,
+        ),
+    ] = None
+    also_criteria: Annotated[
+        tuple[str, ...],
+        Setting(
+            "criteria that the smallest network is looked for with, too; several joined by commas",
+            "--also-criterion",
+            heading="other criteria tried",
+            label="the other criteria",
+            costs_time=True,
+            later=True,
+        ),
+    ] = Field((), description="a list of names of criteria")
+    also_depth_shares: Annotated[
+        tuple[Annotated[Number, Field(ge=0, le=1)], ...],
+        Setting(
+            "layers' shares that it is looked for with, too, such as 0,1",
+            "--also-depth-share",
+            heading="other layers' shares tried",
+            label="the other layers' shares",
+            costs_time=True,
+            later=True,
+        ),
+    ] = ()
     depth_share: Annotated[Number, Setting("0 channels only … 1 layers only", label="the layers' share")] = Field(
         0.5, ge=0, le=1
     )
@@ -245,10 +310,27 @@ class TargetSpec(Part):
         Setting("a machine's layer latencies, from `table`", label="the table of layer latencies", path=True),
     ] = None
 
+    @property
+    def asks_accuracy(self) -> bool:
+        """Whether an accuracy is asked for, and the smallest network that has it is looked for."""
+        return self.lose is not None or self.at_least is not None
+
+    def least_accuracy(self, baseline: float) -> float:
+        """The validation accuracy, a share, that is asked for, given the untouched network's."""
+        if self.at_least is not None:
+            return self.at_least
+        return baseline - (self.lose or 0.0) / 100
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accuracy_stands_for_ratios(cls, raw: Any) -> Any:
+        asks = isinstance(raw, Mapping) and any(raw.get(name) is not None for name in ("lose", "at_least"))
+        return {**raw, "keep": ()} if asks and "keep" not in raw else raw
+
     @field_validator("keep")
     @classmethod
-    def _some_and_different(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not 1 <= len(value) <= MOST_TARGETS:
+    def _few_and_different(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if len(value) > MOST_TARGETS:
             raise ValueError(f"must name 1 to {MOST_TARGETS} ratios to keep (got {len(value)})")
         twice = next((ratio for n, ratio in enumerate(value) if ratio in value[:n]), None)
         if twice is not None:
@@ -271,9 +353,14 @@ class RecoverSpec(Part):
     lr: Annotated[
         Number,
         Setting(
-            "its learning rate", "--recover-lr", "recover_lr", "recovery rate", "the learning rate of the recovery"
+            f"its learning rate; {PLAIN_LR:g} where nothing is said and cuts are not reconstructed",
+            "--recover-lr",
+            "recover_lr",
+            "recovery rate",
+            "the learning rate of the recovery",
+            before=PLAIN_LR,
         ),
-    ] = Field(0.01, gt=0)
+    ] = Field(GENTLE_LR, gt=0)
     distil: Annotated[
         Flag,
         Setting(
@@ -294,6 +381,37 @@ class RecoverSpec(Part):
             label="the teacher's part of the loss",
         ),
     ] = Field(0.9, gt=0, le=1)
+    reconstruct: Annotated[
+        Flag,
+        Setting(
+            "after each cut, refit what is left to the untouched network's values by least squares, without labels",
+            heading="reconstruction",
+            label="reconstruction",
+            costs_time=True,
+            later=True,
+            before=False,
+        ),
+    ] = True
+    calibration_images: Annotated[
+        Annotated[Whole, Field(ge=FEWEST_CALIBRATION_IMAGES, le=1_000_000)] | None,
+        Setting(
+            "training images that reconstruction looks at; where nothing is said 1,024, of large images fewer",
+            heading="calibration images",
+            label="the number of calibration images",
+            unit="images",
+            costs_time=True,
+            later=True,
+        ),
+    ] = None
+    ridge: Annotated[
+        Number,
+        Setting(
+            "how strongly reconstruction holds on to the weights as they are, as a share of the mean square of what a "
+            "layer reads",
+            label="the ridge",
+            later=True,
+        ),
+    ] = Field(0.001, gt=0, le=1_000_000)
     between_phases: Annotated[
         Flag,
         Setting(
@@ -317,3 +435,11 @@ class RecoverSpec(Part):
             costs_time=True,
         ),
     ] = Field(0, ge=0, le=1_000_000)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rate_of_plain_cuts(cls, values: Any) -> Any:
+        """Where cuts are left as they are and no rate is named, it is theirs: stored specs name what was meant."""
+        if isinstance(values, Mapping) and values.get("reconstruct") is False:
+            return {"lr": PLAIN_LR, **values}
+        return values

@@ -9,6 +9,7 @@ from engine.errors import WorkError
 from engine.spec.messages import quote, refusal
 from engine.spec.parts import DepthSpec, RecoverSpec, TargetSpec, WidthSpec
 from engine.spec.run import ORDERS, RunSpec
+from engine.spec.settings import with_earlier
 
 _PARTS: Mapping[str, type[BaseModel]] = {
     "depth": DepthSpec,
@@ -26,6 +27,7 @@ def of_request(request: Mapping[str, Any]) -> RunSpec:
     """
     if not isinstance(request, Mapping):
         raise WorkError("a stored request is damaged: it is no object")
+    request = with_earlier(request, RunSpec)
     order = request.get("order", RunSpec.model_fields["order"].default)
     if order not in ORDERS:
         raise WorkError(f"a stored request is damaged: its order is {quote(order)}")

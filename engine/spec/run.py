@@ -28,6 +28,8 @@ from engine.spec.parts import (
     TrainSpec,
     Whole,
     WidthSpec,
+    Words,
+    criterion_of,
 )
 from engine.spec.settings import Setting, without_later
 
@@ -42,6 +44,7 @@ __all__ = [
     "TargetSpec",
     "WidthSpec",
     "check_race",
+    "criterion_of",
     "parse",
     "phases_of",
 ]
@@ -58,7 +61,7 @@ class RunSpec(Part):
 
     schema_version: Literal[1] = 1
     model: Annotated[
-        str, Setting("a name from `models`, timm/NAME or FILE.py:FUNCTION", section="network", costs_time=True)
+        Words, Setting("a name from `models`, timm/NAME or FILE.py:FUNCTION", section="network", costs_time=True)
     ] = "resnet20"
     weights: Annotated[Text, Setting("none, hub, FILE, FILE#KEY or RUN:POINT", section="network", costs_time=True)] = (
         "none"
@@ -66,7 +69,9 @@ class RunSpec(Part):
     data: Annotated[DataSpec, Setting(section="data")] = DataSpec()
     train: Annotated[TrainSpec, Setting(section="network")] = TrainSpec()
     order: Annotated[Order, Setting(" | ".join(ORDERS), section="remove")] = "layers-channels"
-    criterion: Annotated[str, Setting("a name from `criteria`, or several joined by +", section="remove")] = "bn_scale"
+    criterion: Annotated[Words, Setting("a name from `criteria`, or several joined by +", section="remove")] = (
+        "bn_scale"
+    )
     depth: Annotated[DepthSpec, Setting(section="remove")] = DepthSpec()
     width: Annotated[WidthSpec, Setting(section="remove")] = WidthSpec()
     keep_layers: Annotated[
@@ -105,6 +110,9 @@ class RunSpec(Part):
             catalog.check_dataset(self.data.name)
         with concerns("criterion"):
             catalog.check_criterion(self.criterion)
+        with concerns("target.also_criteria"):
+            for criterion in self.target.also_criteria:
+                catalog.check_criterion(criterion)
         return self
 
     @model_validator(mode="after")
@@ -168,8 +176,9 @@ def _direct_measure(raw: dict[str, Any]) -> dict[str, Any]:
         return raw
     measure = attempt.get("measure")
     if "criterion" not in raw:
-        return {**raw, "criterion": measure or _DEFAULT_MEASURE}
+        return {**raw, "criterion": criterion_of(measure or _DEFAULT_MEASURE)}
     # The default stays unsaid, as above: a spec read from its own JSON is the same one, with the same digest.
-    if measure is None and raw["criterion"] in get_args(Measure) and raw["criterion"] != _DEFAULT_MEASURE:
-        return {**raw, "attempt": {**attempt, "measure": raw["criterion"]}}
+    if measure is None and raw["criterion"] != _DEFAULT_MEASURE:
+        named = next((name for name in get_args(Measure) if criterion_of(name) == raw["criterion"]), None)
+        return raw if named is None else {**raw, "attempt": {**attempt, "measure": named}}
     return raw

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined, to_jsonable_python
 Section = Literal["network", "data", "remove", "target", "recover", "seeds"]
 
 OWN: Final = ""  # as the field itself is called
+SAME: Final = "the default"
 _VERSION = "schema_version"
 
 
@@ -32,7 +33,8 @@ class Setting:
     path: bool = False  # a file or folder: stored as a worker finds it, whatever folder that was started in
     several: bool = False  # a flag may name several, each of which makes a request
     costs_time: bool = False  # runs that differ in it do not take equally long
-    later: bool = False  # came after runs had digests: no part of one where it has its default, so that theirs stay
+    later: bool = False  # came after runs had digests: no part of one where it does as runs did before
+    before: Any = SAME  # what runs did before a later setting came, where that is not its default
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,11 @@ class SpecField:
     @property
     def label(self) -> str:
         return self.setting.label or self.name
+
+    @property
+    def before(self) -> Any:
+        """What runs did before the setting came."""
+        return self.default if self.setting.before is SAME else self.setting.before
 
 
 @cache
@@ -114,13 +121,27 @@ def label_of(model: type[BaseModel], name: str) -> str:
 
 
 def without_later(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
-    """A nested mapping of a model's values without the settings that came later, where they have their defaults."""
+    """A nested mapping of a model's values without the settings that came later, where they are as runs were before."""
     left_out = {
         field.place
         for field in settings_of(model)
-        if field.setting.later and value_at(values, field.place) == field.default
+        if field.setting.later and value_at(values, field.place) == field.before
     }
     return _without(values, left_out)
+
+
+def with_earlier(request: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
+    """A stored request with what runs did before some settings came, where it lacks those; damaged parts stay so."""
+    complete = dict(request)
+    for field in settings_of(model):
+        *parents, last = field.place
+        if field.before == field.default or not parents:
+            continue
+        (parent,) = parents
+        part = complete.get(parent, {})
+        if isinstance(part, Mapping):
+            complete[parent] = {last: field.before, **part}
+    return complete
 
 
 def value_at(values: Mapping[str, Any], place: Sequence[str]) -> Any:

@@ -104,7 +104,7 @@ class Index:
         """Makes the index anew from the folders; how many runs it holds then."""
         if self._is_writable():
             self._discard()
-        return sum(head.kind != "timing" for head in self.heads())
+        return sum(head.kind in ("run", "gallery") for head in self.heads())
 
     def differs(self) -> bool:
         """Whether the index holds other rows than the folders would give now: it was changed by somebody else."""

@@ -1,7 +1,7 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import UnionType
@@ -11,23 +11,26 @@ from pydantic_core import to_json
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
+from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.run import RunSpec
 from engine.spec.settings import SpecField, columns_of, settings_of
 from engine.storage.job_files import odd_files, time_in
-from engine.storage.job_folder import Run
+from engine.storage.job_folder import Job, Run
+from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Conditions, Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.status import State, Status
 from engine.storage.timing_folder import Timing
 
-Kind = Literal["run", "gallery", "timing"]
+Kind = Literal["run", "gallery", "timing", "landscape"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
 _LONGEST_TEXT = 4096  # of a setting: as long as a path may be
 _MOST_VALUES = 1000  # of a list
 _COLUMNS = columns_of(RunSpec)
+_OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
 _KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
 
 
@@ -42,6 +45,11 @@ class FolderState:
 
     def run(self) -> Run:
         return Run(self.path, gallery=self.kind == "gallery", measurements_file=self.measurements_file)
+
+
+def kind_of(job: Job) -> Kind:
+    """What kind of job of the user's it is."""
+    return "timing" if isinstance(job, Timing) else "landscape" if isinstance(job, Landscape) else "run"
 
 
 @dataclass(frozen=True)
@@ -96,12 +104,12 @@ def index_row(job_id: str, folder: FolderState) -> Row:
     try:
         for path, kind in odd_files(folder.path):
             raise WorkError(f"{path.name} is {kind}, which is not followed")
-        return _timing(job_id, folder) if folder.kind == "timing" else _run(job_id, folder)
+        return _ROWS[folder.kind](job_id, folder)
     except (RequestError, WorkError) as error:
         reason = str(error)
     except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
         reason = f"its files brought about {type(error).__name__}: {error}"
-    noun = "timing" if folder.kind == "timing" else "run"
+    noun = "run" if folder.kind == "gallery" else folder.kind
     summary = _damaged_summary(job_id, folder, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
     head = Head(job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
     return Row(head, _dumps(summary))
@@ -137,6 +145,39 @@ def _timing(job_id: str, folder: FolderState) -> Row:
     return Row(_head(job_id, folder, f"device {request.device}", status, 0), _dumps(summary))
 
 
+def _landscape(job_id: str, folder: FolderState) -> Row:
+    landscape = Landscape(folder.path)
+    status, request = landscape.status(), landscape.request()
+    asked = request.get("spec", {})
+    if not isinstance(asked, Mapping):
+        raise WorkError(f"spec of its request is {quote(asked)}")
+    summary = {
+        "run_id": job_id,
+        "kind": folder.kind,
+        "group": status.group,
+        "state": status.state,
+        "progress": status.progress,
+        "phase": status.phase,
+        "message": status.message,
+        "error": status.error,
+        "host": landscape.env().get("cpu"),
+        **{column: _setting(asked, field) for column, field in _COLUMNS.items()},
+        **{name: _setting(request, field) for name, field in _OWN.items()},
+        "created": status.times.created,
+        "started": status.times.started,
+        "finished": status.times.finished,
+    }
+    return Row(_head(job_id, folder, CPU_LANE, status, 0), _dumps(summary))
+
+
+_ROWS: Mapping[Kind, Callable[[str, FolderState], Row]] = {
+    "run": _run,
+    "gallery": _run,
+    "timing": _timing,
+    "landscape": _landscape,
+}
+
+
 def _head(job_id: str, folder: FolderState, lane: str, status: Status, points: int) -> Head:
     times = status.times
     place = (job_id, folder.stamp, folder.kind, lane)
@@ -165,7 +206,7 @@ class _Points:
         self.bodies.append(text)
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
-        if point.final:
+        if point.final and point.top1 is not None:
             self.best_top1 = max(point.top1, self.best_top1 or 0.0)
 
 
@@ -182,20 +223,21 @@ def layout() -> dict[str, Any]:
         "columns": columns,
         "summary": sorted(summary),
         "timing": timing,
+        "landscape": sorted(_damaged_summary("", FolderState(Path(), "landscape", ""), "")),
         "point": [field.name for field in fields(Point)],
         "conditions": [field.name for field in fields(Conditions)],
     }
 
 
 def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
-    """One value of a request; the spec's default where the run was written before the key existed.
+    """One value of a request; what runs did before where it was written before the key existed.
 
     Of the right kind and no more: what this version refuses, such as a dataset that was moved away, can be looked at.
     """
     *parents, last = field.place
     for parent in parents:
         request = request.get(parent, {})
-    value = request.get(last, field.default)
+    value = request.get(last, field.before)
     if not _is_of_kind(value, field.annotation):
         raise WorkError(f"{field.name} of its request is {quote(value)}")
     return value
@@ -209,7 +251,7 @@ def _is_of_kind(value: Any, annotation: Any) -> bool:
     if origin in (Union, UnionType):
         return any(_is_of_kind(value, each) for each in inner)
     if origin is tuple:
-        fits = isinstance(value, list) and 0 < len(value) <= _MOST_VALUES
+        fits = isinstance(value, list) and len(value) <= _MOST_VALUES
         return fits and all(_is_of_kind(item, inner[0]) for item in value)
     if annotation is str or origin is Literal:
         return isinstance(value, str) and len(value) <= _LONGEST_TEXT
@@ -246,6 +288,9 @@ def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[st
     if folder.kind == "timing":
         missing = (*TimingRequest.model_fields, "phase", "started", "finished")
         return {**dict.fromkeys(missing), **failure, "job_id": job_id, "points": []}
+    if folder.kind == "landscape":
+        missing = (*_COLUMNS, *_OWN, "group", "host", "phase", "started", "finished")
+        return {**dict.fromkeys(missing), **failure, "run_id": job_id, "kind": folder.kind}
     missing = (*_COLUMNS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
     run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
     return {**dict.fromkeys(missing), **failure, **run_values}

@@ -20,6 +20,7 @@ from typing import Any, TypeVar, Unpack
 from engine.errors import RequestError, WorkError
 from engine.spec import phases
 from engine.spec import run as run_spec
+from engine.spec.settings import with_earlier
 from engine.storage import atomic, files
 from engine.storage.job_files import LOCK, time_in
 from engine.storage.locks import Lock
@@ -226,7 +227,8 @@ class Run(Job):
 
     def spec(self) -> run_spec.RunSpec:
         """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
-        return run_spec.parse(self.request())
+        request = self.request()
+        return run_spec.parse(with_earlier(request, run_spec.RunSpec))
 
     def _group(self) -> str | None:
         with suppress(RequestError, WorkError):

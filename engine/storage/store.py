@@ -17,13 +17,15 @@ from engine.errors import RequestError, WorkError
 from engine.spec import messages
 from engine.spec.board_timing import TimingRequest
 from engine.spec.ids import RUN_ID
+from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
 from engine.storage import directories, files
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
-from engine.storage.index_rows import FolderState, Head, Kind, stamp
+from engine.storage.index_rows import FolderState, Head, Kind, kind_of, stamp
 from engine.storage.job_files import LOCK
 from engine.storage.job_folder import Job, Run
+from engine.storage.landscapes.job import Landscape
 from engine.storage.locks import Lock
 from engine.storage.permissions import lacks_permission
 from engine.storage.records.status import Status
@@ -48,8 +50,14 @@ class Store:
         self.gallery = gallery
         self.folder = self.root / "runs"
         self.timings_folder = self.root / "timings"
+        self.landscapes_folder = self.root / "landscapes"
         self._refuse_file()
         self.index = Index(self.root / "index.sqlite", self._scan)
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """Where the user's jobs are, a folder for each kind; the runs' first."""
+        return self.folder, self.timings_folder, self.landscapes_folder
 
     def is_writable(self) -> bool:
         """Whether jobs can be put into the results folder, which may not be there yet."""
@@ -60,7 +68,7 @@ class Store:
         """Makes the results folder; RequestError when it cannot be written to."""
         with self._writable():
             self.root.mkdir(parents=True, exist_ok=True)
-            for folder in (self.folder, self.timings_folder):
+            for folder in self.folders:
                 if not folder.exists():  # it may be a link to another disk
                     files.make_folder(folder)
         if not self.is_writable():
@@ -81,6 +89,12 @@ class Store:
         document, digest = request.model_dump(mode="json"), request.digest()
         return self._create(draft, document, digest, group=digest, foreground=foreground)
 
+    def create_landscape(self, request: LandscapeRequest, *, foreground: bool = False) -> Landscape:
+        """The same for a landscape."""
+        draft = Landscape(self.landscapes_folder / f"{_NEW}{uuid.uuid4().hex}")
+        document, digest = request.model_dump(mode="json"), request.digest()
+        return self._create(draft, document, digest, group=digest, foreground=foreground)
+
     def run(self, run_id: str) -> Run:
         """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
         _check_id(run_id, "a run id")
@@ -98,10 +112,12 @@ class Store:
             return Timing(self.timings_folder / job_id)
         raise RequestError(f"there is no timing {job_id} in {self.root}")
 
-    def job(self, job_id: str) -> Run | Timing:
-        """The run or timing of that id; RequestError for an unknown or malformed one."""
+    def job(self, job_id: str) -> Run | Timing | Landscape:
+        """The run, timing or landscape of that id; RequestError for an unknown or malformed one."""
         if _ID.fullmatch(job_id) and os.path.lexists(self.timings_folder / job_id):
             return self.timing(job_id)
+        if _ID.fullmatch(job_id) and os.path.lexists(self.landscapes_folder / job_id):
+            return Landscape(self.landscapes_folder / job_id)
         return self.run(job_id)
 
     def runs(self) -> list[dict[str, Any]]:
@@ -111,6 +127,10 @@ class Store:
     def timings(self) -> list[dict[str, Any]]:
         """One summary for every timing on a board, newest first: the request, and how it stands."""
         return self._summaries("timing")
+
+    def landscapes(self) -> list[dict[str, Any]]:
+        """One summary for every landscape, newest first, under the keys that a run's has them by."""
+        return self._summaries("landscape")
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
@@ -139,9 +159,13 @@ class Store:
         except WorkError:
             return False  # damaged in between, as the next look will say
 
-    def job_of(self, head: Head) -> Run | Timing:
+    def job_of(self, head: Head) -> Run | Timing | Landscape:
         """The user's job that a head is of."""
-        return Timing(self.timings_folder / head.job_id) if head.kind == "timing" else Run(self.folder / head.job_id)
+        if head.kind == "timing":
+            return Timing(self.timings_folder / head.job_id)
+        if head.kind == "landscape":
+            return Landscape(self.landscapes_folder / head.job_id)
+        return Run(self.folder / head.job_id)
 
     def reindex(self) -> int:
         """Makes the index anew from the run folders; how many runs there are."""
@@ -149,7 +173,7 @@ class Store:
 
     def note(self, job: Job) -> None:
         """Writes the index row of one job, so that a submission is in the queue when it returns."""
-        self.index.put(job.id, self._folder_state(job.path, "timing" if isinstance(job, Timing) else "run"))
+        self.index.put(job.id, self._folder_state(job.path, kind_of(job)))
 
     def delete(self, job_id: str) -> None:
         """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
@@ -171,7 +195,7 @@ class Store:
         """What killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
         return [
             path
-            for parent in (self.folder, self.timings_folder)
+            for parent in self.folders
             for path in (parent.glob(".*-*") if parent.is_dir() else ())
             if path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than and _is_abandoned(path)
         ]
@@ -198,6 +222,7 @@ class Store:
             (self.gallery, "gallery"),
             (self.folder, "run"),
             (self.timings_folder, "timing"),
+            (self.landscapes_folder, "landscape"),
         )
         for parent, kind in kinds:
             for name in _names(parent):
@@ -238,8 +263,7 @@ class Store:
 
     def _appear(self, job: Job, base: str) -> None:
         """Gives the hidden folder its name: a rename onto a folder that holds anything fails, so ids are unique."""
-        parents = (self.gallery, self.folder, self.timings_folder)
-        others = [parent for parent in parents if parent != job.path.parent]
+        others = [parent for parent in (self.gallery, *self.folders) if parent != job.path.parent]
         for n in range(1, 100_000):
             path = job.path.with_name(base if n == 1 else f"{base}-{n}")
             if any((parent / path.name).exists() for parent in others):

@@ -54,6 +54,25 @@ def evaluate(
         )
 
 
+def hits(module: nn.Module, split: Split, data: Data, device: str | torch.device, batch_size: int = 128) -> Tensor:
+    """Which images of `split` a network has right, in their order: a boolean for each, on the CPU.
+
+    As `evaluate` counts them, and with its errors.
+    """
+    best: list[Tensor] = []
+
+    def logits_of(images: Tensor) -> Tensor:
+        logits: Tensor = module(images.contiguous(memory_format=torch.channels_last)).float()
+        best.append(logits.argmax(dim=1).cpu())
+        return logits
+
+    module.to(device)
+    with preserve_modes(module), torch.no_grad():
+        module.eval()
+        tally(logits_of, split, data, device, batch_size)
+    return torch.cat(best) == split.labels
+
+
 def tally(
     logits_of: Callable[[Tensor], Tensor], split: Split, data: Data, device: str | torch.device, batch_size: int = 128
 ) -> Evaluation:

@@ -30,6 +30,7 @@ from engine.zoo.shapes import ShapesOnly
 MOST_CLASSES = 100_000
 MOST_SIDE = 65_536  # px
 _LARGEST_SIDE = 512  # px; every network of the catalogue takes that
+_SMALL_SIDE = 128  # px, up to which a small network is tried as it is: the meta device takes a second to be ready
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,8 @@ def _check_own(name: str, classes: int, image: tuple[int, int, int], _state: str
 @cache
 def _check_image(name: str, image: tuple[int, int, int]) -> None:
     height, width = _check_sides(image)
-    shapes = on_meta(name, 2)
+    is_small = name in catalog.CIFAR_MODELS and max(height, width) <= _SMALL_SIDE
+    shapes = initialise(name, 2, 0).eval() if is_small else on_meta(name, 2)
     published = makers.published_for(name)[0]
     if not _accepts(shapes, *published[1:]):  # it works with numbers that only a whole network has
         shapes = initialise(name, 2, 0).eval()

@@ -76,5 +76,5 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A results folder with one finished run in it, made by `run`; and the run's id."""
     results = tmp_path_factory.mktemp("finished")
     with short_timing():
-        assert main(["run", *QUICK, "--keep", "0.5", "--json", "--results", str(results)]) == 0
+        assert main(["run", *QUICK, "--no-reconstruct", "--keep", "0.5", "--json", "--results", str(results)]) == 0
     return results, next(path.name for path in (results / "runs").iterdir())

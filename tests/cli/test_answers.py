@@ -10,6 +10,9 @@ import pytest
 from engine.export.quantize import stored_bytes
 from engine.graph.summary import ModelSummary
 from engine.spec import catalog
+from engine.spec.run import parse
+from engine.storage.store import Store
+from tests.support import runs
 
 Espalier = Callable[..., Any]
 Finished = tuple[Path, str]
@@ -223,7 +226,7 @@ def test_tables_fit_a_hundred_columns(espalier: Espalier, finished: Finished, co
 
 COMMANDS = (
     "models datasets criteria sheet run check submit worker runs show cancel resume delete reindex scores apply "
-    "export time"
+    "export time landscape"
 )
 
 
@@ -232,7 +235,7 @@ def test_help_names_every_option_and_says_what_it_is(espalier: Espalier, command
     answer = espalier(command, "--help")
     assert answer.code == 0 and answer.err == ""
     options = re.findall(
-        r"^│ (?:\* )?\s*(--[a-z0-9-]+)\s+(?:--no-[a-z0-9-]+\s+)?<\w+>\s+(\S.*)│$", answer.out, re.MULTILINE
+        r"^│ (?:\* )?\s*(--[a-z0-9-]+)\s+(?:--no-[a-z0-9-]+…?\s+)?<\w+>\s+(\S.*)│$", answer.out, re.MULTILINE
     )
     assert {"--results", "--json", "--help"} <= {name for name, _ in options}
     assert all(help.strip() for _, help in options)
@@ -255,3 +258,13 @@ def test_delete_removes_the_run_and_reindex_counts_what_is_left(espalier: Espali
     assert [path.name for path in (results / "runs").iterdir()] == [two]
     gallery = sum(run["gallery"] for run in espalier("runs", "--json").json())
     assert espalier("reindex", "--json").json() == {"runs": 1 + gallery}
+
+
+def test_show_lists_the_tries_of_a_search_and_says_its_answer_below(espalier: Espalier, tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    run = runs.searched(store, parse({"criterion": "l1", "target": {"lose": 1.0}}))
+    shown = espalier("show", run.id, results=tmp_path).out
+    assert "try 2, l1" in shown and "90.5% val." in shown
+    assert "- the smallest of some tries" in shown
+    tries = espalier("show", run.id, "--json", results=tmp_path).json()["points"][1:-1]
+    assert [(point["step"], point["top1"]) for point in tries] == [(1, None), (2, None), (3, None)]

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.criteria.calibration import Calibration, block_scores, identity_scores
-from engine.criteria.declare import SCORERS
+from engine.criteria.declare import IDENTITY_SCORERS, SCORERS
 from engine.criteria.registry import EXACT, score_blocks, score_channels, score_filters
 from engine.errors import RequestError
 from engine.graph.summarize import summarize
@@ -69,14 +69,14 @@ def calibration(tiny: Tiny, batches: list[tuple[Tensor, Tensor]]) -> Calibration
 
 
 def test_every_criterion_of_the_catalogue_is_implemented() -> None:
-    assert SCORERS.keys() | EXACT.keys() == catalog.CRITERIA.keys()
+    assert SCORERS.keys() | IDENTITY_SCORERS.keys() | EXACT.keys() == catalog.CRITERIA.keys()
     assert EXACT.keys() == {c.name for c in catalog.CRITERIA.values() if c.scope == "blocks"}
 
 
 @pytest.mark.parametrize("name", sorted(SCORERS))
 def test_a_criterion_scores_every_filter_and_is_repeatable(name: str, calibration: Calibration) -> None:
     first, second = SCORERS[name](calibration), SCORERS[name](calibration)
-    layers = {"stem", "block.conv1", "block.conv2"} | (set() if name == "bn_scale" else {"fc"})
+    layers = {"stem", "block.conv1", "block.conv2"} | (set() if catalog.CRITERIA[name].batch_norm else {"fc"})
     assert first.keys() == layers
     for layer, scores in first.items():
         assert scores.shape == (len(calibration.trace.layers[layer].outs),)
@@ -126,6 +126,30 @@ def test_obd_takes_the_expectation_over_single_samples(
         fisher += torch.autograd.grad(loss, tiny.stem.weight)[0].square() / len(labels)
     expected = 0.5 * (tiny.stem.weight.square() * fisher).sum((1, 2, 3)).detach()
     np.testing.assert_allclose(SCORERS["obd"](calibration)["stem"], expected.numpy(), rtol=1e-4)
+
+
+def test_feature_taylor_is_the_size_of_each_images_mean_of_map_times_gradient(
+    tiny: Tiny, calibration: Calibration, batches: list[tuple[Tensor, Tensor]]
+) -> None:
+    images, labels = torch.cat([x for x, _ in batches]), torch.cat([y for _, y in batches])
+    expected = torch.zeros(6)
+    for image, label in zip(images.split(1), labels.split(1), strict=True):
+        maps = F.relu(tiny.bn(tiny.stem(image))).detach().requires_grad_()
+        loss = F.cross_entropy(tiny.fc(tiny.block(maps).mean((2, 3))), label)
+        (gradient,) = torch.autograd.grad(loss, maps)
+        expected += (maps * gradient).mean((0, 2, 3)).abs().detach() / len(images)
+    np.testing.assert_allclose(SCORERS["feature_taylor"](calibration)["stem"], expected.numpy(), rtol=1e-4)
+
+
+def test_gate_taylor_is_the_squared_scale_times_gradient_averaged_over_batches(
+    tiny: Tiny, calibration: Calibration, batches: list[tuple[Tensor, Tensor]]
+) -> None:
+    expected = torch.zeros(6)
+    for images, labels in batches:
+        (gradient,) = torch.autograd.grad(F.cross_entropy(tiny(images), labels), tiny.bn.weight)
+        expected += (tiny.bn.weight * gradient).square().detach() / len(batches)
+    np.testing.assert_allclose(SCORERS["gate_taylor"](calibration)["stem"], expected.numpy(), rtol=1e-4)
+    assert all(p.grad is None for p in tiny.parameters())
 
 
 def test_activation_criteria_look_after_norm_and_activation(

@@ -103,7 +103,7 @@ def properties(path: Path) -> dict[str, str]:
 
 def test_a_file_fed_by_its_own_metadata_gives_the_reported_accuracy(finished: Run, photos: Path) -> None:
     points = finished.points()
-    assert [point.stage for point in points] == ["baseline", "pruned", "recovered", "quantized"]
+    assert [point.stage for point in points] == ["baseline", "reconstructed", "recovered", "quantized"]
     counts = [right(finished.model_file(point.point, "onnx"), photos) for point in points]
     assert counts == [point.correct for point in points]
     assert points[0].total == 42 and 14 < counts[0] < 42, "it is neither all nor one class"

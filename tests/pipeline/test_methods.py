@@ -1,6 +1,7 @@
 """The iterative methods on real digits: what each step removes, where they end, and that a killed run goes on."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from engine.errors import RequestError
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.pipeline import run as pipeline
-from engine.pipeline.inputs import load_network, prepare
+from engine.pipeline.start.inputs import load_network, prepare
 from engine.pipeline.summaries import published_summary
 from engine.prune.forecast import forecast
 from engine.spec.run import parse
@@ -50,7 +51,7 @@ def run(results: Path, **changes: Any) -> Run:
 
 def essence(folder: Run) -> list[dict[str, Any]]:
     """Points without what depends on the clock."""
-    return [{k: v for k, v in p.to_json().items() if k not in ("seconds", "latency")} for p in folder.points()]
+    return [p.without_clock() for p in folder.points()]
 
 
 def attempts(folder: Run) -> list[dict[str, Any]]:
@@ -163,7 +164,7 @@ def alternate(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run(tmp_path_factory.mktemp("alternate"), **ALTERNATE, attempt={"measure": "loss"})
 
 
-@pytest.mark.parametrize("measure", ["loss", "cka"])
+@pytest.mark.parametrize("measure", ["loss", "cka", "reconstruction"])
 def test_alternate_pruning_weighs_a_block_against_as_much_in_channels(
     measure: str, alternate: Run, tmp_path: Path
 ) -> None:
@@ -177,11 +178,17 @@ def test_alternate_pruning_weighs_a_block_against_as_much_in_channels(
         assert block["selected"] == (block["rise"] <= channels["rise"])
 
 
-def test_direct_layers_leave_room_for_progressive_channels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("measure", [None, "reconstruction"])
+def test_direct_layers_leave_room_for_progressive_channels(measure: str | None, tmp_path: Path) -> None:
     methods = {"depth": {"method": "direct"}, "width": PROGRESSIVE["width"], "criterion": "l1"}
-    final = run(tmp_path, order="layers-channels", **methods, target={"keep": [0.6]}).points()[-1]
+    folder = run(tmp_path, order="layers-channels", **methods, target={"keep": [0.6]}, attempt={"measure": measure})
+    final = folder.points()[-1]
     assert final.blocks_removed and final.phase == "channels"
     assert 0.97 * 0.6 <= final.got.macs <= 0.6
+    if measure:
+        records = attempts(folder)
+        assert all(record["measure"] == measure and not record["before"] for record in records)
+        assert all(math.isfinite(t["rise"]) and "correct" not in t for record in records for t in record["attempts"])
 
 
 def test_the_untouched_network_teaches_without_changing_and_the_result_differs(tmp_path: Path) -> None:

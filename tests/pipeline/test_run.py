@@ -12,8 +12,8 @@ from engine.errors import RequestError, WorkError
 from engine.graph.summarize import summarize
 from engine.measure.counters import count
 from engine.pipeline import run as pipeline
-from engine.pipeline.inputs import prepare
-from engine.pipeline.same_baseline import find_same_baseline
+from engine.pipeline.start.inputs import prepare
+from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Event
@@ -41,7 +41,7 @@ def run(results: Path, **changes: Any) -> Run:
 
 def essence(folder: Run) -> list[dict[str, Any]]:
     """Points without what depends on the clock."""
-    return [{k: v for k, v in p.to_json().items() if k not in ("seconds", "latency")} for p in folder.points()]
+    return [p.without_clock() for p in folder.points()]
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +53,9 @@ def test_a_run_leaves_a_point_for_every_step(finished: Run) -> None:
     steps = [(p.stage, p.phase, p.final) for p in finished.points()]
     assert steps == [
         ("baseline", "train", False),
-        ("pruned", "layers", False),
+        ("reconstructed", "layers", False),
         ("recovered", "layers", False),
-        ("pruned", "channels", False),
+        ("reconstructed", "channels", False),
         ("recovered", "channels", True),
     ]
     assert [p.point for p in finished.points()] == list(range(5))
@@ -77,7 +77,7 @@ def test_the_final_point_meets_its_target_and_its_numbers_are_those_of_the_store
 
 
 def test_a_plan_replays_on_the_untouched_model_to_the_pruned_network_bit_for_bit(tmp_path: Path) -> None:
-    folder = run(tmp_path, order="layers", train={"epochs": 0}, recover={"epochs": 0})
+    folder = run(tmp_path, order="layers", train={"epochs": 0}, recover={"epochs": 0, "reconstruct": False})
     spec = folder.spec()
     baseline = build(spec.model, 10, (3, 16, 16), seed=spec.seed).module
     again = plan.replay(serialization.read_plan(folder.model_file(1, "plan.json")), baseline).state_dict()
@@ -165,7 +165,7 @@ def test_events_tell_the_steps_and_progress_only_grows(finished: Run) -> None:
 
 def test_statistics_measured_anew_are_a_recovery_by_themselves(tmp_path: Path) -> None:
     folder = run(tmp_path, order="channels", recover={"epochs": 0, "reestimate_bn": True})
-    assert [p.stage for p in folder.points()] == ["baseline", "pruned", "recovered"]
+    assert [p.stage for p in folder.points()] == ["baseline", "reconstructed", "recovered"]
     before, after = (load_file(folder.path / "models" / f"p{n}.safetensors") for n in (1, 2))
     changed = {name for name in before if not torch.equal(before[name], after[name])}
     assert changed == {name for name in before if "running_" in name or "num_batches" in name}

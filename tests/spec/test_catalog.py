@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.criteria.declare import SCORERS
+from engine.criteria.declare import IDENTITY_SCORERS, SCORERS
 from engine.criteria.registry import EXACT
 from engine.data.declare import SOURCES
 from engine.errors import RequestError
@@ -17,14 +17,15 @@ from tests.support.places import ROOT
 
 
 def test_the_rooms_implement_what_the_catalogue_names() -> None:
-    assert set(SCORERS) | set(EXACT) == set(catalog.CRITERIA)
+    assert set(SCORERS) | set(IDENTITY_SCORERS) | set(EXACT) == set(catalog.CRITERIA)
     assert set(SOURCES) == set(catalog.DATASETS) | set(catalog.DATASET_PREFIXES)
     assert list(MAKERS) == list(catalog.MODELS)
 
 
 def test_lists_keep_their_order_whichever_file_was_imported_first() -> None:
     assert list(catalog.CRITERIA) == [
-        *("random", "l1", "l2", "bn_scale", "fpgm", "lamp", "taylor", "obd", "activation", "feature_rank"),
+        *("random", "l1", "l2", "bn_scale", "fpgm", "lamp", "taylor", "obd"),
+        *("feature_taylor", "gate_taylor", "activation", "feature_rank", "obs"),
         *("accuracy", "loss", "divergence", "cka"),
     ]
     assert list(catalog.DATASETS) == ["clutter", "digits", "cifar10", "cifar100", "imagenet"]

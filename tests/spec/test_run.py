@@ -24,7 +24,7 @@ DOCUMENTED = json.loads(
  "depth":   {"method": "one-shot"},
  "width":   {"method": "one-shot", "scope": "global", "round_to": 1, "attempt_fraction": 0.1, "layers_per_step": 0.25},
  "target":  {"metric": "macs", "keep": [0.8, 0.6, 0.4], "depth_share": 0.5},
- "recover": {"epochs": 5, "lr": 0.01, "distil": false, "between_phases": true, "between_steps_batches": 0},
+ "recover": {"epochs": 5, "lr": 0.003, "distil": false, "between_phases": true, "between_steps_batches": 0},
  "seed": 0, "device": "auto"}
 """
 )
@@ -62,9 +62,22 @@ def test_the_documented_spec_is_the_default_written_out() -> None:
         "data": {"normalize": None, "image_size": None, "labels": None},
         "train": {"label_smoothing": 0.0},
         "depth": {"floor": None},
-        "width": {"select": "per-saving", "least_share": 0.0},
-        "target": {"latency_table": None},
-        "recover": {"reestimate_bn": False, "temperature": 4.0, "distil_weight": 0.9},
+        "width": {"rank": None, "select": "per-saving", "least_share": 0.0},
+        "target": {
+            "latency_table": None,
+            "lose": None,
+            "at_least": None,
+            "also_criteria": [],
+            "also_depth_shares": [],
+        },
+        "recover": {
+            "reestimate_bn": False,
+            "temperature": 4.0,
+            "distil_weight": 0.9,
+            "reconstruct": True,
+            "calibration_images": None,
+            "ridge": 0.001,
+        },
     }
     for part, more in beyond.items():
         assert written.pop(part) == {**DOCUMENTED[part], **more}
@@ -180,6 +193,7 @@ def test_the_first_word_of_a_refusal_is_the_field_that_it_carries() -> None:
         ({"target": {"keep": [0.5, 0.5]}}, "target.keep"),
         ({"depth": {"method": "direct"}, "order": "channels"}, "depth.method"),
         ({"width": {"select": "rise"}}, "width.select"),
+        ({"order": "layers", "width": {"rank": "score"}}, "width.rank"),
         ({"attempt": {"race": True}}, "attempt.race"),
         ({"recover": {"epochs": 0, "distil": True}}, "recover.distil"),
     ],
@@ -208,3 +222,58 @@ def test_a_direct_spec_that_was_written_is_read_as_it_was(chosen: dict[str, Any]
     spec = run_spec.parse({"order": "layers", "depth": {"method": "direct"}, **chosen})
     assert run_spec.parse(spec.model_dump(mode="json")) == spec
     assert spec.measure("layers") == spec.criterion == chosen.get("criterion", spec.attempt.measure or "accuracy")
+
+
+@pytest.mark.parametrize("name", ["weights", "model", "criterion"])
+def test_text_is_not_read_from_bytes(name: str) -> None:
+    with pytest.raises(RequestError, match=name):
+        run_spec.parse({name: b"resnet20"})
+
+
+def test_an_accuracy_stands_in_place_of_ratios_and_reads_back() -> None:
+    spec = run_spec.parse({"target": {"lose": 1, "also_criteria": ["l1"], "also_depth_shares": [0, 1]}})
+    assert spec.target.keep == () and spec.target.asks_accuracy
+    assert spec.target.least_accuracy(0.92) == pytest.approx(0.91)
+    assert run_spec.parse(json.loads(spec.canonical())) == spec
+    assert run_spec.parse({"target": {"at_least": 0.9}}).target.least_accuracy(0.92) == 0.9
+
+
+def test_a_request_for_ratios_has_the_digest_that_it_always_had() -> None:
+    ratios = run_spec.parse({"target": {"keep": [0.5]}})
+    said = {"lose": None, "at_least": None, "also_criteria": [], "also_depth_shares": []}
+    assert run_spec.parse({"target": {"keep": [0.5], **said}}).digest() == ratios.digest()
+    assert run_spec.parse({"target": {"lose": 1.0}}).digest() != run_spec.parse({"target": {"lose": 2.0}}).digest()
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "words"),
+    [
+        ({"target": {"keep": []}}, "target.keep", "must name 1 to 100 ratios"),
+        ({"target": {"lose": 1.0, "keep": [0.5]}}, "target.lose", "in place of target.keep"),
+        ({"target": {"lose": 1.0, "at_least": 0.9}}, "target.lose", "give one of them"),
+        ({"target": {"lose": 0.0}}, "target.lose", "above 0"),
+        ({"target": {"lose": True}}, "target.lose", "above 0"),
+        ({"target": {"at_least": 91}}, "target.at_least", "below 1"),
+        ({"target": {"lose": 1.0}, "order": "alternate"}, "target.lose", "cut at once"),
+        ({"target": {"lose": 1.0}, "width": {"method": "progressive"}}, "target.lose", "cut at once"),
+        ({"target": {"also_criteria": ["l1"]}}, "target.also_criteria", "give it with"),
+        ({"target": {"lose": 1.0, "also_criteria": ["nosuch"]}}, "target.also_criteria", "unknown criterion"),
+        ({"target": {"lose": 1.0, "also_criteria": ["accuracy"]}}, "target.also_criteria", "whole blocks"),
+        ({"target": {"lose": 1.0, "also_criteria": ["bn_scale"]}}, "target.also_criteria", "tried anyway"),
+        ({"target": {"lose": 1.0, "also_depth_shares": [0.5]}}, "target.also_depth_shares", "tried anyway"),
+        (
+            {"target": {"lose": 1.0, "also_depth_shares": [n / 1000 for n in range(99)]}},
+            "target.also_depth_shares",
+            "at most 64",
+        ),
+        (
+            {"target": {"lose": 1.0, "also_depth_shares": [0.1]}, "order": "layers"},
+            "target.also_depth_shares",
+            "one phase",
+        ),
+    ],
+)
+def test_what_does_not_go_with_an_accuracy_is_one_sentence(changes: dict[str, Any], field: str, words: str) -> None:
+    with pytest.raises(RequestError, match=words) as caught:
+        run_spec.parse(changes)
+    assert caught.value.field == field

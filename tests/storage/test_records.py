@@ -47,6 +47,7 @@ def test_every_kind_of_event_has_a_word_of_its_own() -> None:
         ({"macs": 1.5}, "macs is 1.5 and should be integer"),
         ({"final": 1}, "final is 1 and should be boolean"),
         ({"widths": {"conv1": [16]}}, "lacks widths.conv1.1"),
+        ({"widths": {"a\x92\U0010532d": 1}}, r"widths.a\x92\U0010532d is 1 and should be tuple"),
         ({"got": {"macs": 1.0}}, "lacks got.params"),
     ],
 )

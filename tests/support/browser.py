@@ -34,7 +34,7 @@ def fill(page: Page, label: str, value: str) -> None:
 
 def fill_in_popover(page: Page, button: str, label: str, value: str) -> None:
     settle(page)
-    page.get_by_role("button", name=button).click()
+    page.get_by_test_id("stPopoverButton").filter(has_text=button).click()
     fill(page, label, value)
     page.keyboard.press("Escape")
 

@@ -140,6 +140,27 @@ def stepwise(store: Store, spec: RunSpec, *, steps: int = 2) -> Run:
     return run
 
 
+def searched(store: Store, spec: RunSpec, *, end: bool = True) -> Run:
+    """A run for an accuracy to keep, with three tries of each criterion, of which the second is the answer."""
+    run = store.create(spec)
+    run.append_point(point(0, "baseline", 1.0, BASE_TOP1))
+    unmeasured = dict.fromkeys(("top1", "top5", "loss"))
+    number = 0
+    for criterion in (spec.criterion, *spec.target.also_criteria):
+        for place, (keep, val_top1) in enumerate(((0.614, 0.85), (0.784, 0.905), (0.885, 0.908)), 1):
+            number += 1
+            more = {"step": number, "val_top1": val_top1, "val_total": 1000, "trajectory": criterion, "place": place}
+            more |= {"criterion": criterion, "depth_share": 0.5, "passed": []}
+            tried = point(number, "pruned", keep, 0.9, latency=[], before_recovery=False, **more).to_json()
+            run.append_point(Point.from_json(tried | unmeasured))
+    if end:
+        answer = {"tries": number, "images": 1000, "least": 0.9, "lost": 0.005, "low": -0.002, "high": 0.012}
+        more = {"criterion": spec.criterion, "depth_share": 0.5, "answer": answer, "val_top1": 0.905}
+        run.append_point(point(number + 1, "recovered", 0.784, 0.895, note="the smallest of some tries", **more))
+        run.update(state="done", progress=1.0, message="done", times={"started": 1000.0, "finished": 1090.0})
+    return run
+
+
 def underway(store: Store, spec: RunSpec, *, epochs: int = 5) -> Run:
     """A run in the middle of its training, worked on by this process."""
     run = store.create(spec)

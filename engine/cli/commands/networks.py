@@ -63,7 +63,7 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Put a network of your own on your list: only code that stands there is ever run."""
-    from engine.pipeline.own_networks import summarize_file
+    from engine.pipeline.start.own_networks import summarize_file
 
     if name is not None:
         own_names.check_name(name)

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from engine.cli import device_tables, spec_file, tables
+from engine.cli import device_tables, landscape_tables, spec_file, tables
+from engine.cli.commands import landscape
 from engine.cli.console import answer
 from engine.cli.options import (
     RESULTS,
@@ -24,6 +25,7 @@ from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
 from engine.storage.job_folder import Job, Run
+from engine.storage.landscapes.job import Landscape
 from engine.storage.records import remarks
 from engine.storage.records.event import Attempts, Event, TurnEvent
 from engine.storage.store import Store
@@ -46,7 +48,7 @@ def run(
     from engine.data.load import check_images as decode_all
     from engine.jobs.child import execute
     from engine.pipeline import run as pipeline  # torch takes seconds to import, and the request may be refused without
-    from engine.pipeline.inputs import prepare
+    from engine.pipeline.start.inputs import prepare
 
     inputs = prepare(spec, store.root)
     if check_images:
@@ -73,7 +75,7 @@ def check(
     with named_field(name_field):
         spec = run_spec.parse(with_model(requests[0], store))
         from engine.data.load import check_images as decode_all
-        from engine.pipeline.loading import decisions
+        from engine.pipeline.start.loading import decisions
 
         decided = decisions(spec, store.root)
         if check_images:
@@ -131,12 +133,13 @@ def worker(
 
 @app.command()
 def runs(results: Results = RESULTS, as_json: Json = False) -> None:
-    """All runs, newest first; the gallery's, too."""
+    """All runs and landscapes, newest first; the gallery's, too."""
     from engine.jobs.worker import replace_lost
 
     store = store_to_read(results)
     replace_lost(store)
-    answer(store.runs(), as_json, tables.runs)
+    entries = sorted([*store.runs(), *store.landscapes()], key=lambda entry: entry["created"], reverse=True)
+    answer(entries, as_json, tables.runs)
 
 
 @app.command()
@@ -148,7 +151,7 @@ def show(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """One run: its status, its spec and its points; or one timing: its status, its request and its turns."""
+    """One run: its status, its spec and its points; or one timing, or one landscape: its request and its figures."""
     from engine.jobs.worker import replace_lost
 
     store = store_in(results)
@@ -157,13 +160,16 @@ def show(
     if isinstance(run, Timing):
         answer(_timing(run), as_json, device_tables.timing)
         return
+    if isinstance(run, Landscape):
+        answer(landscape.document(run), as_json, landscape_tables.landscape)
+        return
     steps = {"attempts": _lines(run, Attempts)} if attempts else {}
     answer(_document(run) | steps, as_json, tables.run)
 
 
 @app.command()
 def cancel(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
-    """Stop a run or a timing; `resume` goes on from a run's last finished step."""
+    """Stop a run, a landscape or a timing; `resume` goes on from a run's last finished step, or a landscape's cell."""
     store = store_in(results)
     Queue(store).cancel(run_id)
     answer(_state(store, run_id), as_json, tables.state)
@@ -171,7 +177,8 @@ def cancel(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> 
 
 @app.command()
 def resume(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
-    """Put a run back into the queue, where it goes on from its last finished step; or a timing, which starts anew."""
+    """Put a run or a landscape back into the queue, where it goes on from what is finished; or a timing, which starts
+    anew."""
     from engine.jobs.worker import start_detached
 
     store = store_in(results)
@@ -182,7 +189,7 @@ def resume(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> 
 
 @app.command()
 def delete(run_id: RunId, results: Results = RESULTS, as_json: Json = False) -> None:
-    """Remove a run or a timing, and its files."""
+    """Remove a run, a landscape or a timing, and its files."""
     store_in(results).delete(run_id)
     answer({"run_id": run_id, "state": "deleted"}, as_json, tables.state)
 

@@ -15,7 +15,7 @@ from engine.criteria.attempts.shared_prefix import Attempt, SharedPrefix
 from engine.criteria.calibration import EVALUATION_BATCH, ImageSource
 from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
-from engine.spec.run import Measure
+from engine.spec.parts import ExactMeasure
 from engine.train.distil import divergence
 
 TEMPERATURE = 4.0  # of the outputs whose divergence is measured
@@ -38,7 +38,7 @@ class Tally:
         self.loss += float(F.cross_entropy(logits, labels, reduction="sum").double())
         self.divergence += float(divergence(logits, reference, TEMPERATURE).double().sum())
 
-    def harm(self, measure: Measure) -> float:
+    def harm(self, measure: ExactMeasure) -> float:
         """What never falls as images are added: errors, loss or divergence, summed up."""
         return {"accuracy": float(self.total - self.correct), "loss": self.loss, "divergence": self.divergence}[measure]
 

@@ -15,12 +15,13 @@ import torch
 from torch import Tensor
 
 from engine.criteria.attempts.evaluator import AttemptEvaluator
-from engine.spec.run import Measure, check_race
+from engine.spec.parts import ExactMeasure
+from engine.spec.run import check_race
 
 SLICE = 48  # images; smaller ones drop attempts sooner, larger ones run faster each
 
 
-def find_best(attempts: AttemptEvaluator, measure: Measure, savings: Sequence[float], count: int) -> list[int]:
+def find_best(attempts: AttemptEvaluator, measure: ExactMeasure, savings: Sequence[float], count: int) -> list[int]:
     """The `count` attempts with the smallest rise of `measure` per unit saved, best first; ties by position.
 
     `savings[i]` is what attempt i saves (1 throughout to compare the rise alone). The tallies of the others stay where

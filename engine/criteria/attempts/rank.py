@@ -10,15 +10,16 @@ from engine.criteria.attempts.evaluator import AttemptEvaluator, Tally
 from engine.criteria.attempts.race import find_best
 from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.calibration import Calibration
-from engine.spec.run import Measure
+from engine.spec.parts import ExactMeasure
 
 
 @dataclass(frozen=True)
 class Ranking:
     """What was measured: attempts by position, `best` ones first.
 
-    `rises` are per image: errors, nats, or 1 − CKA. For attempts that a race dropped they are lower bounds, and their
-    tallies count fewer images. CKA has no tallies.
+    `rises` are per image: errors, nats, or 1 − CKA; or shares of variance that a reconstruction would leave over. For
+    attempts that a race dropped they are lower bounds, and their tallies count fewer images. CKA and reconstruction
+    have no tallies.
     """
 
     best: tuple[int, ...]
@@ -30,7 +31,7 @@ class Ranking:
 def rank_attempts(
     calibration: Calibration,
     attempts: Sequence[Attempt],
-    measure: Measure,
+    measure: ExactMeasure,
     *,
     savings: Sequence[float] | None = None,
     count: int | None = None,
@@ -44,8 +45,7 @@ def rank_attempts(
     savings = [1.0] * len(attempts) if savings is None else savings
     count = len(attempts) if count is None else min(count, len(attempts))
     if measure == "cka":
-        rises = cka.measure_drops(calibration, attempts)
-        return Ranking(_smallest(rises, savings, count), tuple(rises), Tally(), ())
+        return rank_rises(cka.measure_drops(calibration, attempts), savings, count)
     assert calibration.images is not None
     evaluator = AttemptEvaluator(
         calibration.trace, calibration.images, attempts, reference, folded=measure != "accuracy"
@@ -58,6 +58,12 @@ def rank_attempts(
     before, images = evaluator.before.harm(measure), len(calibration.images)
     rises = [(after.harm(measure) - before) / images for after in evaluator.after]
     return Ranking(best or _smallest(rises, savings, count), tuple(rises), evaluator.before, tuple(evaluator.after))
+
+
+def rank_rises(rises: Sequence[float], savings: Sequence[float] | None, count: int) -> Ranking:
+    """The ranking of attempts whose rises are known, and of which there are no tallies."""
+    savings = [1.0] * len(rises) if savings is None else savings
+    return Ranking(_smallest(rises, savings, min(count, len(rises))), tuple(rises), Tally(), ())
 
 
 def _smallest(rises: Sequence[float], savings: Sequence[float], count: int) -> tuple[int, ...]:

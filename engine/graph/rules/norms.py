@@ -4,7 +4,6 @@ from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torchvision.models.convnext import LayerNorm2d
 
 from engine.graph.channel_ids import Affine, Reader
 from engine.graph.propagation import Propagation, Weight
@@ -25,8 +24,8 @@ def instance_norm(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: dict[
     return _affine(p, node, args[0], "instance_norm", 1)
 
 
-@module_rule(LayerNorm2d)
 def layer_norm_2d(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: dict[str, Any]) -> Tensor:
+    """Over the channels of a map: torchvision's."""
     return _affine(p, node, args[0], "layer_norm", 1, across=True)
 
 

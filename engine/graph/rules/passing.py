@@ -9,22 +9,19 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torchvision.ops import StochasticDepth, drop_block2d, drop_block3d
-from torchvision.ops.stochastic_depth import stochastic_depth
 
 from engine.graph.propagation import Propagation
 from engine.graph.rules.registry import function_rule, module_rule
 
 
 @module_rule(nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Mish, nn.Hardswish, nn.Hardsigmoid)
-@module_rule(nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Identity, StochasticDepth)
+@module_rule(nn.Hardtanh, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Identity)
 @module_rule(nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.AlphaDropout, nn.FeatureAlphaDropout)
 @function_rule(F.relu, F.relu6, F.leaky_relu, F.elu, F.gelu, F.silu, F.mish, F.hardswish, F.hardsigmoid, F.hardtanh)
 @function_rule(F.celu, F.selu, F.softsign, F.logsigmoid, F.hardshrink, F.softshrink, F.tanhshrink, F.threshold, F.rrelu)
 @function_rule(F.relu_, F.leaky_relu_, F.elu_, F.celu_, F.selu_, F.hardtanh_, F.rrelu_)
 @function_rule(F.softplus, F.sigmoid, F.tanh, torch.relu, torch.relu_, torch.sigmoid, torch.tanh)
 @function_rule(F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout)
-@function_rule(stochastic_depth, drop_block2d, drop_block3d)
 @function_rule(torch.exp, torch.log, torch.log1p, torch.expm1, torch.sqrt, torch.rsqrt, torch.square, torch.abs)
 @function_rule(torch.sin, torch.cos, torch.atan, torch.erf, torch.sign, torch.neg, torch.reciprocal, torch.floor)
 @function_rule(torch.ceil, torch.round, torch.clamp, torch.clip, torch.clamp_min, torch.clamp_max, torch.clone)

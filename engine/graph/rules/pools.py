@@ -6,14 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from engine.graph.channel_ids import on_meta, spread
+from engine.graph.channel_ids import spread
 from engine.graph.propagation import Propagation
 from engine.graph.rules.registry import function_rule, module_rule
 
 
 @module_rule(nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)
 def pooling_module(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: dict[str, Any]) -> Tensor:
-    return _pooled(p, node, args[0], p.module(node)(on_meta(args[0])))
+    return _pooled(p, node, args[0], p.module(node)(_one_channel(args[0])))
 
 
 @function_rule(F.max_pool1d, F.max_pool2d, F.max_pool3d, torch.max_pool1d, torch.max_pool2d, torch.max_pool3d)
@@ -22,13 +22,21 @@ def pooling_module(p: Propagation, node: fx.Node, args: tuple[Any, ...], _: dict
 @function_rule(F.adaptive_max_pool1d, F.adaptive_max_pool2d, F.adaptive_max_pool3d)
 @function_rule(F.interpolate, F.upsample)
 def pooling_function(p: Propagation, node: fx.Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
-    return _pooled(p, node, args[0], node.target(on_meta(args[0]), *args[1:], **kwargs))  # type: ignore[operator]
+    return _pooled(p, node, args[0], node.target(_one_channel(args[0]), *args[1:], **kwargs))  # type: ignore[operator]
+
+
+def _one_channel(ids: Tensor) -> Tensor:
+    """An activation of that shape but for its channels, which no pool mixes.
+
+    It holds numbers: on the meta device torch asks its compiler about some pools, which takes a second to import.
+    """
+    return torch.zeros(*ids.shape[:1], 1, *ids.shape[2:])
 
 
 def _pooled(p: Propagation, node: fx.Node, x: Tensor, pooled: Any) -> Tensor:
     if not isinstance(pooled, Tensor):
         raise p.unsupported(node, "a pool that returns its indices")
-    return spread(p.channel_vector(x, 1, node), 1, pooled.shape)
+    return spread(p.channel_vector(x, 1, node), 1, (*pooled.shape[:1], x.shape[1], *pooled.shape[2:]))
 
 
 @function_rule(F.pad)

@@ -53,7 +53,8 @@ def _describe_point(point: Point, later: Point | None, spec: RunSpec, places: Co
     if point.step is None:
         if point.before_recovery is not None:
             return {}
-        waits = point.stage == "pruned" and not point.final and phases.ends_target_with_recovery(spec, point.phase)
+        is_cut = point.stage in ("pruned", "reconstructed")
+        waits = is_cut and not point.final and phases.ends_target_with_recovery(spec, point.phase)
         return {"before_recovery": waits}
     name = point.trajectory or phases.trajectory(spec, point.phase, point.keep)
     places[name] += 1

@@ -179,7 +179,7 @@ class Cut(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class PointEvent(Event):
-    """A point was measured and is in the folder."""
+    """A point was measured and is in the folder; a try of a search has no top-1."""
 
     KIND: ClassVar[str] = "point"
 
@@ -187,7 +187,7 @@ class PointEvent(Event):
     stage: str
     phase: str
     keep: Share
-    top1: Share
+    top1: Share | None
 
 
 @dataclass(frozen=True, kw_only=True)

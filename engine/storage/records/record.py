@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_type_h
 from pydantic import Field, Strict, TypeAdapter, ValidationError
 
 from engine.errors import WorkError
-from engine.spec.messages import quote
+from engine.spec.messages import LONGEST_NAME, as_text, quote
 
 R = TypeVar("R", bound="Record")
 _Keys = tuple[frozenset[str], frozenset[str], tuple[tuple[str, type["Record"]], ...]]
@@ -112,8 +112,10 @@ def _find_keys(kind: type["Record"]) -> _Keys:
 
 def _reason(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"])) or "it"
+    key = as_text(".".join(map(str, first["loc"])))[:LONGEST_NAME] or "it"
     if first["type"] == "missing":
         return f"it lacks {key}"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
     expected = first["msg"].removeprefix("Input should be ").removeprefix("a valid ").removeprefix("an ")
     return f"{key} is {quote(first['input'])} and should be {expected}"

@@ -269,3 +269,19 @@ def test_data_of_one_file_name_are_told_apart(results: Store) -> None:
         "resnet20 on npz:b/photos.npz",
         "resnet20 on npz:a/photos.npz",
     ]
+
+
+def test_tries_of_a_search_are_steps_on_validation_images_alone(results: Store) -> None:
+    spec = specs.parse({"criterion": "l1", "target": {"lose": 1.0, "also_criteria": ["fpgm"]}})
+    run = runs.searched(results, spec)
+    at = app("explore")
+    assert not at.exception and point_count(at) == 2, "the baseline and the answer"
+    at = app(point=f"{run.id}.5")
+    at.selectbox(key="y").set_value("Validation top-1").run()
+    at.toggle(key="steps").set_value(True).run()
+    assert not at.exception and not errors(at)
+    assert "try 5" in captions(at) and "and no recovery makes" in captions(at)
+    shown = at.dataframe[-1].value
+    assert list(shown["measured"]).count("try 2, validation only") == 1 and shown["validation"].notna().all()
+    assert point_count(at) == 8
+    assert len({*tables.points(results.token())["experiment"]}) == 1, "whatever its tries were made with"

@@ -17,7 +17,8 @@ COLUMNS = """
     width_method attempt_fraction layers_per_step select least_share measure race scope round_to keep_layers limit
     train_epochs train_lr batch_size weight_decay label_smoothing recover_epochs recover_lr between_phases
     between_steps_batches distil temperature distil_weight reestimate_bn val_fraction int8
-    normalize data_root latency_table run_on image_size labels
+    normalize data_root latency_table run_on image_size labels rank
+    reconstruct calibration_images ridge lose at_least also_criteria also_depth_shares
     stage phase keep step final top1 top5 val_top1 loss params macs bytes flops latency_p50_ms created
     latency_conditions blocks_removed at_chance
 """
@@ -43,6 +44,7 @@ DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str, str, Any]] = [
         "/t.json",
     ),
     ({}, {"device": "cpu"}, "run_on", "run on", "cpu"),
+    ({}, {"width": {"rank": "per-saving"}}, "rank", "channels ranked by", "per-saving"),
     ({}, {"keep_layers": ["conv1", "layer1.*=0.5"]}, "keep_layers", "layers kept", "conv1, layer1.*=0.5"),
 ]
 

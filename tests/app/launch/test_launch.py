@@ -215,6 +215,23 @@ def test_a_progressive_run_is_asked_for_with_all_its_settings(results: Store, su
     assert (queued.width.select, queued.recover.between_steps_batches, queued.recover.temperature) == ("rise", 20, 2.0)
 
 
+def test_channels_are_ranked_as_the_criterion_does_or_as_asked_for(results: Store, submitted: list[Store]) -> None:
+    at = launch(order="channels")
+    at.multiselect(key="launch_keep").set_value([0.8]).run()
+    assert "--rank" not in at.code[0].value
+    assert at.selectbox(key="launch_rank").options[0] == "the criterion's own: score"
+    at.multiselect(key="launch_criteria").set_value(["obs"]).run()
+    assert at.selectbox(key="launch_rank").options[0] == "the criterion's own: score per saving"
+    at.segmented_control(key="launch_scope").set_value("uniform").run()
+    assert "launch_rank" not in {box.key for box in at.selectbox}
+    at.segmented_control(key="launch_scope").set_value("global").run()
+    at.selectbox(key="launch_rank").set_value("score").run()
+    at.button(key="prune").click().run()
+    (row,) = results.runs()
+    queued = results.run(row["run_id"]).spec()
+    assert (queued.criterion, queued.width.rank) == ("obs", "score")
+
+
 def test_layers_that_stay_are_named_in_one_line(results: Store, submitted: list[Store]) -> None:
     at = launch(order="channels")
     at.multiselect(key="launch_keep").set_value([0.8]).run()
@@ -231,6 +248,14 @@ def test_layers_that_stay_are_named_in_one_line(results: Store, submitted: list[
     (row,) = results.runs()
     queued = results.run(row["run_id"]).spec()
     assert (queued.keep_layers, queued.width.least_share) == (("block.conv1=0.5", "conv1"), 0.25)
+
+
+def test_the_rate_of_recovery_is_the_usual_one_of_what_it_comes_after(submitted: list[Store]) -> None:
+    at = app("launch")
+    assert at.number_input(key="launch_rlr").value == 0.003
+    at.toggle(key="launch_reconstruct").set_value(False).run()
+    assert at.number_input(key="launch_rlr_plain").value == 0.01
+    assert "--no-reconstruct" in at.code[0].value and "--recover-lr 0.01" in at.code[0].value
 
 
 def test_settings_of_a_method_that_is_not_chosen_any_more_are_not_asked_for(submitted: list[Store]) -> None:
@@ -344,3 +369,36 @@ def test_launch_lists_the_users_own_networks_and_timms(
     at.run()
     assert not at.exception
     assert any("is damaged" in warning.value for warning in at.warning)
+
+
+def test_an_accuracy_to_keep_is_asked_for_in_place_of_ratios(results: Store, submitted: list[Store]) -> None:
+    at = app("launch")
+    at.segmented_control(key="launch_question").set_value("accuracy").run()
+    assert not at.exception and not errors(at)
+    assert "--lose 1" in at.code[0].value and "--keep" not in at.code[0].value
+    assert "about 8 ratios" in captions(at)
+    at.multiselect(key="launch_criteria").set_value(["l1", "fpgm"]).run()
+    at.multiselect(key="launch_shares").set_value([0.0, 1.0]).run()
+    at.segmented_control(key="launch_wish").set_value("at_least").run()
+    at.number_input(key="launch_at_least").set_value(88.5).run()
+    command = "--criterion l1 --order layers-channels --at-least 0.885 --also-criterion fpgm --also-depth-share 1"
+    assert command in at.code[0].value and "by 4 criteria and shares" in captions(at)
+    at.button(key="prune").click().run()
+    assert not at.exception
+    (queued,) = results.runs()
+    assert (queued["criterion"], queued["at_least"], queued["keep"]) == ("l1", 0.885, [])
+
+
+def test_what_does_not_go_with_an_accuracy_is_refused_beside_it(submitted: list[Store]) -> None:
+    at = app("launch")
+    at.segmented_control(key="launch_question").set_value("accuracy").run()
+    at.number_input(key="launch_lose").set_value(0.0).run()
+    assert any("number of points to lose must be" in error for error in errors(at))
+    at.number_input(key="launch_lose").set_value(2.0).run()
+    at.multiselect(key="launch_shares").set_value([]).run()
+    assert any("choose at least one" in error for error in errors(at))
+    at.multiselect(key="launch_shares").set_value([0.5]).run()
+    at.selectbox(key="launch_order").set_value("alternate").run()
+    assert any("methods that cut at once" in error for error in errors(at))
+    at.segmented_control(key="launch_question").set_value("ratios").run()
+    assert not errors(at)

@@ -69,8 +69,9 @@ def test_direct_removal_alone_asks_for_a_measure() -> None:
     direct = {"order": "layers", "depth": {"method": "direct"}}
     refused = forms.build(request(direct, criteria=()))
     assert isinstance(refused, forms.Refusal) and refused.sentence == "Choose at least one measure."
-    runs = forms.build(request(direct, criteria=("accuracy", "loss")))
-    assert isinstance(runs, list) and [run.measure("layers") for run in runs] == ["accuracy", "loss"]
+    runs = forms.build(request(direct, criteria=("accuracy", "loss", "obs")))
+    assert isinstance(runs, list)
+    assert [run.measure("layers") for run in runs] == ["accuracy", "loss", "reconstruction"]
 
 
 @pytest.mark.parametrize("criterion", ["accuracy", "cka"])

@@ -111,3 +111,25 @@ def test_what_was_decided_and_what_to_doubt_stands_on_a_runs_page(results: Store
     assert "- val split: 10% of train\n- head replaced: 10 → \\[5\\](x) classes" in captions(at)
     (red,) = [text.value for text in at.markdown if text.value.startswith(":red[")]
     assert "Point 9 is no better than chance: 20 of 200 images right" in red
+
+
+def test_a_search_shows_its_tries_and_its_answer(results: Store) -> None:
+    spec = specs.parse({"criterion": "l1", "target": {"lose": 1.0, "also_criteria": ["fpgm"]}})
+    run = runs.searched(results, spec)
+    at = app("runs", run=run.id)
+    assert not at.exception and not errors(at)
+    (chart,) = at.get("plotly_chart")
+    assert "6 tries, of which 4 keep the 90.0 %" in chart.proto.alt and "keeps 0.78×" in chart.proto.alt
+    tables = [frame.value for frame in at.dataframe]
+    assert list(tables[0]["targets"]) == ["lose ≤ 1 point"]
+    assert list(tables[1][""]) == ["kept", "kept", "lost", "kept", "found", "lost"]
+    assert any("the smallest of some tries" in markdown.value for markdown in at.markdown)
+
+
+def test_a_search_that_is_under_way_or_has_found_nothing_shows_what_was_tried(results: Store) -> None:
+    run = runs.searched(results, specs.parse({"target": {"at_least": 0.9}}), end=False)
+    run.end("failed", "target.at_least 0.9 cannot be met")
+    at = app("runs", run=run.id)
+    assert not at.exception
+    (chart,) = at.get("plotly_chart")
+    assert chart.proto.alt == "3 tries, of which 2 keep the 90.0 % of validation accuracy asked for."

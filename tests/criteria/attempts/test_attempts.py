@@ -22,7 +22,7 @@ from engine.criteria.calibration import Calibration, Images, prepare_calibration
 from engine.data.load import Data, load
 from engine.errors import RequestError
 from engine.graph.summarize import Structure, summarize
-from engine.pipeline.inputs import load_network
+from engine.pipeline.start.inputs import load_network
 from engine.spec import run as run_spec
 from engine.spec.run import FEWEST_RACED, DataSpec, check_race
 from engine.surgery.cut import bypassed_copy, masked_copy

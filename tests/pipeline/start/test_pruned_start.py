@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from engine.errors import RequestError
-from engine.pipeline import pruned_start, single_steps
-from engine.pipeline.inputs import load_network
+from engine.pipeline import single_steps
+from engine.pipeline.start import pruned_start
+from engine.pipeline.start.inputs import load_network
 from engine.pipeline.summaries import summary_of
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
@@ -63,7 +64,7 @@ def test_a_stepwise_run_that_goes_on_from_a_point_ends_as_one_without_a_stop(pro
 def test_one_phase_after_the_other_in_two_runs_is_both_in_one(tmp_path: Path) -> None:
     both = run(tmp_path, **ONE_SHOT, target={"keep": [KEEP]})
     channels = go_on(both, 2, **ONE_SHOT | {"order": "channels"})
-    assert [p.stage for p in channels.points()] == ["baseline", "pruned", "recovered"]
+    assert [p.stage for p in channels.points()] == ["baseline", "reconstructed", "recovered"]
     assert all(same_weights(weights(channels, n), weights(both, n + 2)) for n in range(3))
     assert both.points()[2].blocks_removed and channels.points()[0].blocks_removed == ()
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.errors import RequestError
-from engine.pipeline import inputs, loading
+from engine.pipeline.start import inputs, loading
 from engine.spec.run import RunSpec, parse
 from engine.zoo import build
 from engine.zoo.build import construct

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from engine.data.load import Data
 from engine.graph.summary import ModelSummary
-from engine.pipeline.inputs import RunInputs, as_trained, check_strange_network, has_new_head, load_network
+from engine.pipeline.start.inputs import RunInputs, as_trained, check_strange_network, has_new_head, load_network
 from engine.spec import catalog
 from engine.spec.messages import as_text
 from engine.spec.run import RunSpec

@@ -10,9 +10,10 @@ from engine.data.load import Data, load
 from engine.errors import concerns
 from engine.latency import table as latency_table
 from engine.measure import machine
-from engine.pipeline import pruned_start
 from engine.pipeline.recorder import Network
 from engine.pipeline.rehearsal import rehearse
+from engine.pipeline.start import pruned_start
+from engine.pipeline.start.pruned_start import PrunedStart
 from engine.prune.forecast import forecast
 from engine.spec import catalog
 from engine.spec.consistency import untrained_head
@@ -32,6 +33,7 @@ class RunInputs:
     network: Network
     device: str
     points_before: int = 0  # of the runs that led to a pruned baseline; the seeds of what follows depend on it
+    untouched: Network | None = None  # that the runs behind a pruned baseline began with, where it is known
 
 
 def load_network(spec: RunSpec, results: Path | None = None) -> RunInputs:
@@ -42,9 +44,15 @@ def load_network(spec: RunSpec, results: Path | None = None) -> RunInputs:
     device = machine.resolve_device(spec.device)
     torch.backends.cudnn.allow_tf32 = False  # counts and scores in full float32; training has its own precision
     data = load(spec.data, spec.seed, made_for(spec.model))
-    zoo_model, whole_plan, points_before = _baseline(spec, data, results or directories.results())
+    with concerns("weights"):
+        start = pruned_start.find(spec.weights, results or directories.results())
+    zoo_model, whole_plan = _baseline(spec, data, start)
     data = as_trained(spec, data, zoo_model)
-    return RunInputs(data, zoo_model, Network(zoo_model.module, whole_plan), device, points_before)
+    baseline = Network(zoo_model.module, whole_plan)
+    if start is None:
+        return RunInputs(data, zoo_model, baseline, device)
+    origin = pruned_start.load_origin(start, whole_plan) if spec.recover.reconstruct else None
+    return RunInputs(data, zoo_model, baseline, device, start.points_before, origin and Network(*origin))
 
 
 def as_trained(spec: RunSpec, data: Data, zoo_model: ZooModel) -> Data:
@@ -55,16 +63,13 @@ def as_trained(spec: RunSpec, data: Data, zoo_model: ZooModel) -> Data:
     return dataclasses.replace(data, mean=mean, std=std)
 
 
-def _baseline(spec: RunSpec, data: Data, results: Path) -> tuple[ZooModel, plan.Plan, int]:
-    """The network, the plan that leads to it, and how many points were measured on the way."""
-    with concerns("weights"):
-        start = pruned_start.find(spec.weights, results)
+def _baseline(spec: RunSpec, data: Data, start: PrunedStart | None) -> tuple[ZooModel, plan.Plan]:
+    """The network that a run begins with, pruned already or not, and the plan that leads to it."""
     if start is None:
         zoo_model = build(spec.model, len(data.classes), data.image, spec.weights, spec.seed)
-        return zoo_model, plan.Plan(zoo_model.name, len(data.classes), data.image), 0
+        return zoo_model, plan.Plan(zoo_model.name, len(data.classes), data.image)
     with concerns("weights"):
-        zoo_model, whole_plan = pruned_start.load(start, spec.model, len(data.classes), data.image, spec.seed)
-    return zoo_model, whole_plan, start.points_before
+        return pruned_start.load(start, spec.model, len(data.classes), data.image, spec.seed)
 
 
 def prepare(spec: RunSpec, results: Path | None = None) -> RunInputs:

@@ -33,6 +33,7 @@ class PrunedStart:
     weights: Path
     normalize: Normalization | None  # what it was trained with, where that is known
     points_before: int = 0  # points on the way here, on which the seeds of what follows depend
+    origin: tuple[Plan, Path] | None = None  # the network that the first of the runs on the way here began with
 
 
 def find(weights: str, results: Path) -> PrunedStart | None:
@@ -66,6 +67,19 @@ def load(start: PrunedStart, model: str, classes: int, image: tuple[int, int, in
     return ZooModel(module, said, start.normalize, not replaced, name=plan.model, conditions=conditions), plan
 
 
+def load_origin(start: PrunedStart, pruned: Plan) -> tuple[nn.Module, Plan] | None:
+    """The network that the runs behind `start` began with, in eval mode on the CPU, and its plan.
+
+    None where that is not known, or where the classes or images of `pruned` are others: what is left is refitted to the
+    pruned network then.
+    """
+    if start.origin is None:
+        return None
+    plan, weights = start.origin
+    alike = (plan.model, plan.classes, plan.image) == (pruned.model, pruned.classes, pruned.image)
+    return pruned_files.rebuild(plan, weights, plan.classes, plan.image)[:2] if alike else None
+
+
 def load_alone(path: Path) -> tuple[nn.Module, Plan]:
     """The network of a file that carries its plan, in eval mode on the CPU; RequestError where it carries none."""
     with concerns("weights"):
@@ -75,10 +89,17 @@ def load_alone(path: Path) -> tuple[nn.Module, Plan]:
 
 def point_file(run: Run, point: int, suffix: str) -> Path:
     """A stored file of a point; RequestError when there is none."""
-    numbers = [record.point for record in run.points()]
+    points = run.points()
+    numbers = [record.point for record in points]
     if point not in numbers:
         raise RequestError(
             f"run {run.id} has no point {point}; it has {f'0 to {numbers[-1]}' if numbers else 'none yet'}"
+        )
+    record = points[numbers.index(point)]
+    if record.is_try:
+        raise RequestError(
+            f"point {point} of run {run.id} is a try of its search, which keeps no files; a run with "
+            f"--criterion {record.criterion} --keep {record.keep:g} --recover-epochs 0 makes the same network"
         )
     path = run.path / "models" / f"p{point}.{suffix}"
     if not path.is_file():
@@ -91,13 +112,15 @@ def _of_run(name: str, named: RunPoint, store: Store) -> PrunedStart:
     weights = point_file(run, named.point, "safetensors")
     plan = serialization.read_plan(point_file(run, named.point, "plan.json"))
     points = [named.point]
-    specs = [run.spec()]
+    first, specs = run, [run.spec()]
     while isinstance(earlier := source.parse(specs[-1].weights), RunPoint) and len(specs) < _MOST_RUNS:
         points.append(earlier.point)
-        specs.append(store.run(earlier.run_id).spec())
+        first = store.run(earlier.run_id)
+        specs.append(first.spec())
     stated = next((spec for spec in specs if spec.data.normalize is not None), specs[-1])
     normalize = _normalization_in(formats.metadata(weights), weights) or normalization_of_run(stated)
-    return PrunedStart(name, plan, weights, normalize, sum(points))
+    origin = serialization.read_plan(point_file(first, 0, "plan.json")), point_file(first, 0, "safetensors")
+    return PrunedStart(name, plan, weights, normalize, sum(points), origin)
 
 
 def _of_file(name: str, path: Path) -> PrunedStart | None:

@@ -1,0 +1,94 @@
+"""What untouched layers would have to give besides what they give to take over the blocks behind them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from engine.criteria.attempts.layer_fit import Addition
+from engine.criteria.attempts.takeover import Takeover, find_takeovers, is_features
+from engine.graph.summarize import Structure
+from engine.surgery.reconstruction.grams import Gram
+from engine.surgery.reconstruction.reference import Reference
+
+LONGEST = 12  # blocks in a row that one layer takes over; of a longer row the next layer takes over the rest
+
+
+class BlockMoments:
+    """Blocks in a row, and what the layer before the first would have to add to its output to stand for them all.
+
+    That is the difference between the untouched network's values behind the last block and where the layer's own output
+    ends, in the samples of a `Reference`.
+    """
+
+    def __init__(self, structure: Structure, module: nn.Module, images: Tensor, seed: int) -> None:
+        self._trace = structure.trace
+        self._takeovers = find_takeovers(structure, module)
+        self._next = {t.follows: name for name, t in self._takeovers.items() if t.follows is not None}
+        self._reference = Reference(structure, images, seed)
+        nodes = {node for t in self._takeovers.values() for node in (t.start, t.end)}
+        self._reference.compute((node, is_features(self._trace, node)) for node in nodes)
+        self._variances: dict[str, float] = {}
+        self._added: dict[tuple[str, str], Addition] = {}
+        self._firsts = {t.layer: name for name, t in self._takeovers.items() if t.layer is not None}
+
+    @property
+    def layers(self) -> list[str]:
+        """The layers that can take blocks over, in order of depth."""
+        return list(self._firsts)
+
+    def takeover(self, block: str) -> Takeover:
+        """What takes over `block`, and those removed behind it."""
+        return self._takeovers[block]
+
+    def first_after(self, layer: str) -> str | None:
+        """The block that `layer` would take over."""
+        return self._firsts.get(layer)
+
+    def next(self, block: str) -> str | None:
+        """The block directly behind."""
+        return self._next.get(block)
+
+    def beside(self, layer: str) -> list[Tensor]:
+        """Samples × outputs where the output of `layer` ends, then behind each of the blocks in a row after it."""
+        first = self._firsts[layer]
+        nodes = [self._takeovers[first].start, *(self._takeovers[last].end for last in self.row(first))]
+        return [self._reference.samples(node) for node in nodes]
+
+    def with_additions(self, gram: Gram) -> Gram:
+        """Moments that were measured with `beside`: with those of what is to be added, block by block."""
+        assert gram.cross is not None
+        start, *ends = gram.cross.split(gram.weight.shape[1], 1)  # type: ignore[no-untyped-call]
+        return replace(gram, cross=torch.cat([end - start for end in ends], 1))
+
+    def addition(self, first: str, last: str) -> Addition:
+        """What the layer would have to add for the blocks from `first` to `last`."""
+        key = (first, last)
+        if key not in self._added:
+            difference = self._difference(first, last)
+            start = self.row(first).index(last) * difference.shape[1]
+            self._added[key] = Addition(start, difference.double().var(0, correction=0))
+        return self._added[key]
+
+    def variance(self, last: str) -> float:
+        """Of the value behind a block, summed over its channels; not above zero where it is the same for all images."""
+        if last not in self._variances:
+            values = self._reference.samples(self._takeovers[last].end)
+            self._variances[last] = float(values.double().var(0, correction=0).sum())
+        return self._variances[last]
+
+    def bypassed(self, first: str, last: str) -> float:
+        """The mean square, summed over channels, of what is missing where nothing takes the blocks over."""
+        return float(self._difference(first, last).double().square().mean(0).sum())
+
+    def row(self, first: str) -> Sequence[str]:
+        """The blocks that the layer before `first` can take over together, from it on."""
+        names = [first]
+        while len(names) < LONGEST and (name := self._next.get(names[-1])) is not None:
+            names.append(name)
+        return names
+
+    def _difference(self, first: str, last: str) -> Tensor:
+        samples = self._reference.samples
+        return samples(self._takeovers[last].end) - samples(self._takeovers[first].start)

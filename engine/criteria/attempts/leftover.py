@@ -1,0 +1,214 @@
+"""Attempts judged by what a reconstruction after them would leave over: none is run, nothing is cut."""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from engine.criteria.attempts.block_moments import LONGEST, BlockMoments
+from engine.criteria.attempts.layer_fit import Addition, LayerFit
+from engine.criteria.attempts.remainder import Remainder
+from engine.criteria.attempts.shared_prefix import Attempt
+from engine.errors import WorkError
+from engine.graph.channel_ids import Ids
+from engine.graph.summarize import Structure
+from engine.surgery.plan import Step
+from engine.surgery.reconstruction.grams import Gram, measure_grams
+from engine.surgery.reconstruction.removal import Removal
+
+_Left = tuple[bytes, bytes]  # the inputs and outputs that are left of a layer
+
+
+MOST_IMAGES = 256  # that the matrices of a whole run are measured on
+
+
+class Leftover:
+    """What reconstruction leaves over after any cut of an untouched network, from one look at that network.
+
+    A layer that reads fewer channels than it did, or takes over the blocks behind it, leaves over what the best weights
+    for the rest of its inputs do not bring about of its values (ridge regression on the untouched network's), as a
+    share of the variance of the value that it ends in. A cut costs the sum of the squares of these shares: what is lost
+    in one place hurts more than as much in several. Of the N×C×H×W `images` the matrices are measured, on their device.
+    """
+
+    def __init__(self, structure: Structure, module: nn.Module, images: Tensor, ridge: float, seed: int) -> None:
+        self._structure, self._module, self._images = structure, module, images
+        self._ridge, self._seed = ridge, seed
+        self._remainder = Remainder(structure, module)
+        self._grams: dict[str, Gram] = {}
+        # Of each layer as it was last asked for:
+        self._fits: dict[str, tuple[_Left, LayerFit]] = {}
+        self._removals: dict[str, tuple[LayerFit, list[str], Removal]] = {}
+        self._layers = {b.name: b.layers for b in structure.summary.blocks}
+
+    @torch.no_grad()
+    def rises(self, steps: Sequence[Step], now: Structure, attempts: Sequence[Attempt]) -> list[float]:
+        """What each attempt on the network `now`, which `steps` made of the untouched one, would cost more."""
+        self._remainder.follow(steps)
+        removed = self._remainder.removed
+        takes_blocks = bool(removed) or any(attempt.modules for attempt in attempts)
+        dropped = np.array(sorted({i for a in attempts for i in a.dropped}), dtype=np.int64)
+        layers = [name for name, x in now.trace.layers.items() if self._is_cut(name) or np.isin(x.ins, dropped).any()]
+        self._measure([*layers, *(self._blocks.layers if takes_blocks else ())], takes_blocks)
+        costs = [self._without_block(a.name, removed) if a.modules else self._without(now, a.dropped) for a in attempts]
+        for attempt, cost in zip(attempts, costs, strict=True):
+            if not math.isfinite(cost):
+                raise WorkError(
+                    f"what reconstruction would leave over without {attempt.name} is not a finite number: the "
+                    "network's weights or images are not, as after a learning rate at which training diverged "
+                    "(--train-lr)"
+                )
+        return costs
+
+    @torch.no_grad()
+    def block_scores(self, names: Sequence[str]) -> dict[str, float]:
+        """What each block costs when its turn comes: the cheapest one goes first, then the cheapest without that one.
+
+        Roots of costs: for a block by itself the share of the variance that is left over. Where one costs less than one
+        that goes before, its score is the next number above that one's.
+        """
+        self._measure(self._blocks.layers, takes_blocks=True)
+        scores: dict[str, float] = {}
+        while len(scores) < len(names):
+            costs = {name: self._without_block(name, frozenset(scores)) for name in names if name not in scores}
+            cheapest = min(costs, key=lambda name: (costs[name], name))
+            least = math.nextafter(max(scores.values()), math.inf) if scores else -math.inf
+            scores[cheapest] = max(_root(costs[cheapest]), least)
+        return scores
+
+    def _prepare(self) -> None:
+        """Have the network ready to be looked at, wherever it was since."""
+        self._module.to(self._images.device).eval()
+        self._structure.trace.graph.to(self._images.device)
+
+    @cached_property
+    def _blocks(self) -> BlockMoments:
+        self._prepare()
+        return BlockMoments(self._structure, self._module, self._images, self._seed)
+
+    def _is_cut(self, layer: str) -> bool:
+        """Whether a layer that mixes channels has lost some of its inputs."""
+        untouched = self._structure.trace.layers[layer]
+        return untouched.kind != "depthwise" and len(self._remainder.reads[layer]) < len(untouched.ins)
+
+    def _measure(self, layers: Collection[str], takes_blocks: bool) -> None:
+        """Have the moments of what these layers read, and those that taking over blocks needs."""
+        wanted = set(self._blocks.layers) if takes_blocks else set()
+        kinds = {name: layer.kind for name, layer in self._structure.trace.layers.items()}
+        missing = [
+            name
+            for name in dict.fromkeys(layers)
+            if kinds[name] != "depthwise"
+            and (name not in self._grams or (name in wanted and self._grams[name].cross is None))
+        ]
+        if missing:
+            self._prepare()
+            beside = {name: self._blocks.beside(name) for name in missing if name in wanted}
+            for gram in measure_grams(self._structure.trace, self._images, missing, self._seed, beside):
+                self._grams[gram.layer] = self._blocks.with_additions(gram) if gram.layer in beside else gram
+
+    def _without(self, now: Structure, dropped: frozenset[int]) -> float:
+        """What dropping channels costs the layers that read them."""
+        gone = np.array(sorted(dropped), dtype=np.int64)
+        cost = 0.0
+        for name, layer in now.trace.layers.items():
+            positions = np.flatnonzero(np.isin(layer.ins, gone, kind="table"))
+            if len(positions) and layer.kind != "depthwise":
+                removal, ids = self._removal(name)
+                share = self._share(name, self._remainder.removed)
+                cost += (share + removal.cost_of(ids[positions].tolist())) ** 2 - share**2
+        return cost
+
+    def _removal(self, layer: str) -> tuple[Removal, Ids]:
+        """What dropping more inputs of a layer costs, as it is now, and the untouched identities of those it has."""
+        untouched = self._structure.trace.layers[layer]
+        row, fit = self._row_behind(layer, self._remainder.removed)[:LONGEST], self._fit(layer)
+        ids = untouched.ins[self._remainder.reads[layer]]
+        if layer not in self._removals or self._removals[layer][:2] != (fit, row):
+            moments = fit.moments(self._addition(layer, row))
+            variance = self._blocks.variance(row[-1]) if row else moments.variance
+            removal = Removal(replace(moments, variance=variance), replace(untouched, ins=ids), self._ridge)
+            self._removals[layer] = fit, row, removal
+        return self._removals[layer][2], ids
+
+    def _without_block(self, name: str, removed: frozenset[str]) -> float:
+        """The block joins those removed before and behind it, which one layer then takes over together."""
+        blocks = self._blocks
+        row = [name]
+        while (before := blocks.takeover(row[0]).follows) is not None and before in removed:
+            row.insert(0, before)
+        earlier = row[:-1]
+        row = [*earlier, *self._removed_from(name, removed | {name})]
+        cost = self._cost_of_row(row)
+        layer = blocks.takeover(row[0]).layer
+        if layer is not None:
+            cost -= self._cost(layer, removed)
+        elif earlier:
+            cost -= self._cost_of_row(earlier)
+        return cost - sum(self._cost(inner, removed) for inner in self._layers[name])
+
+    def _removed_from(self, first: str | None, removed: Collection[str]) -> list[str]:
+        """The removed blocks in a row that begins with `first`."""
+        row: list[str] = []
+        while first is not None and first in removed:
+            row.append(first)
+            first = self._blocks.next(first)
+        return row
+
+    def _row_behind(self, layer: str, removed: Collection[str]) -> list[str]:
+        """The removed blocks that a layer has taken over."""
+        return self._removed_from(self._blocks.first_after(layer), removed) if removed else []
+
+    def _cost(self, layer: str, removed: Collection[str]) -> float:
+        """Of a layer, with the blocks that it has taken over."""
+        row = self._row_behind(layer, removed)
+        return self._cost_of_row(row) if row else self._share(layer, ()) ** 2
+
+    def _cost_of_row(self, row: Sequence[str]) -> float:
+        """Of taking over the blocks of a row; of a long one as of several."""
+        parts = [row[start : start + LONGEST] for start in range(0, len(row), LONGEST)]
+        return sum(self._share_of_row(part) ** 2 for part in parts)
+
+    def _share(self, layer: str, removed: Collection[str]) -> float:
+        """What a layer leaves over."""
+        if row := self._row_behind(layer, removed)[:LONGEST]:
+            return self._share_of_row(row)
+        if not self._is_cut(layer):
+            return 0.0
+        return _quotient(self._fit(layer).left(None), self._grams[layer].variance)
+
+    def _share_of_row(self, row: Sequence[str]) -> float:
+        """What is left over of the value behind a row of blocks, once they are taken over."""
+        layer = self._blocks.takeover(row[0]).layer
+        if layer is None:
+            left = self._blocks.bypassed(row[0], row[-1])
+        else:
+            left = self._fit(layer).left(self._addition(layer, row))
+        return _quotient(left, self._blocks.variance(row[-1]))
+
+    def _fit(self, layer: str) -> LayerFit:
+        """A layer with what is left of it."""
+        reads, gives = self._remainder.reads[layer], self._remainder.gives[layer]
+        left = (reads.tobytes(), gives.tobytes())
+        if layer not in self._fits or self._fits[layer][0] != left:
+            untouched = self._structure.trace.layers[layer]
+            self._fits[layer] = left, LayerFit(self._grams[layer], untouched, reads, gives, self._ridge)
+        return self._fits[layer][1]
+
+    def _addition(self, layer: str, row: Sequence[str]) -> Addition | None:
+        """What a layer is to add where it takes over the blocks of a row."""
+        return self._blocks.addition(row[0], row[-1]) if row else None
+
+
+def _root(cost: float) -> float:
+    """The square root, below zero that of the opposite with its sign."""
+    return math.copysign(math.sqrt(abs(cost)), cost)
+
+
+def _quotient(left: float, variance: float) -> float:
+    """A share of a variance; a value that is the same for all images is left over nowhere."""
+    return 0.0 if variance <= 0 else left / variance

@@ -1,0 +1,1 @@
+"""A landscape: accuracy over depth kept × width kept, cut alone and reconstructed, cell by cell."""

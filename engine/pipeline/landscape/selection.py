@@ -1,0 +1,88 @@
+"""What one phase removes from a network for any share that is to be kept: scored once, selected as often as asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import Tensor
+
+from engine.criteria.calibration import Calibration, prepare_calibration
+from engine.criteria.registry import score_blocks, score_channels
+from engine.data.load import Data
+from engine.graph.cost import CostModel
+from engine.graph.metric import Metric
+from engine.pipeline.recorder import Network
+from engine.prune import depth, width
+from engine.prune.protection import Protection, protection
+from engine.spec.run import Phase, RunSpec
+from engine.surgery import plan
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a landscape's networks are selected by: the request, its data, and the baseline's widths by layer."""
+
+    spec: RunSpec
+    data: Data
+    device: str
+    metric: Metric
+    widths: dict[str, int]
+    unlabelled: Callable[[], Tensor]  # training images for criteria that read no labels, N×C×H×W on the device
+
+    def cost(self, network: Network) -> float:
+        """What a network costs, in units of the metric."""
+        return self.metric.of(CostModel(network.structure.summary))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One-shot selection from one network, in one phase."""
+
+    conditions: Conditions
+    network: Network
+    phase: Phase
+
+    def step(self, share: float) -> plan.Step:
+        """What goes so that at most `share` of the network's cost is left; TargetUnreachable when that cannot be."""
+        limit = share * self.conditions.cost(self.network)
+        return self._choose(limit)
+
+    @cached_property
+    def _choose(self) -> Callable[[float], plan.Step]:
+        return self._blocks() if self.phase == "layers" else self._channels()
+
+    def _blocks(self) -> Callable[[float], plan.Step]:
+        summary, protected = self.network.structure.summary, self._protection.blocks
+        blocks = depth.candidates(summary, protected=protected)
+        scores = score_blocks(self._calibration(), blocks, self.conditions.spec.criterion)
+
+        def choose(limit: float) -> plan.Step:
+            removed = depth.select_blocks(summary, scores, self.conditions.metric, limit, protected=protected)
+            return plan.Step(blocks=tuple(removed))
+
+        return choose
+
+    def _channels(self) -> Callable[[float], plan.Step]:
+        structure, settings = self.network.structure, self.conditions.spec.width
+        least, criterion = self._protection.least, self.conditions.spec.criterion
+        scores = score_channels(self._calibration(), criterion)
+        ranking = width.Ranking.of(criterion, settings.rank)
+
+        def choose(limit: float) -> plan.Step:
+            dropped = width.select_channels(
+                structure, scores, self.conditions.metric, limit, settings.scope, settings.round_to, least, ranking
+            )
+            return plan.channel_step(structure.trace, dropped)
+
+        return choose
+
+    @cached_property
+    def _protection(self) -> Protection:
+        spec = self.conditions.spec
+        summary = self.network.structure.summary
+        return protection(summary, spec.keep_layers, spec.width.least_share, self.conditions.widths)
+
+    def _calibration(self) -> Calibration:
+        data, spec, unlabelled = self.conditions.data, self.conditions.spec, self.conditions.unlabelled
+        module, trace, device = self.network.module, self.network.structure.trace, self.conditions.device
+        return prepare_calibration(module, trace, data.val, data, device, spec.seed, unlabelled)

@@ -1,0 +1,1 @@
+"""What a landscape is asked for by: accuracy over depth kept × width kept."""

@@ -1,0 +1,103 @@
+"""The untouched network's values at sampled positions of the calibration images, each computed once."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from engine.graph.summarize import Structure
+from engine.surgery.reconstruction.activations import chunk_of
+from engine.surgery.reconstruction.execution import execute
+from engine.surgery.reconstruction.samples import SAMPLES, Places, output_samples, positions
+
+MOST_REMEMBERED = 1 << 30  # bytes of samples that stay for later cuts of the same network
+
+
+class Reference:
+    """What an untouched network, in evaluation mode and on the images' device, gives for N×C×H×W images.
+
+    May serve any number of cuts of it: what one has asked for is there for the next. The same images and seed give the
+    same samples, about `count` of each layer.
+    """
+
+    def __init__(self, structure: Structure, images: Tensor, seed: int = 0, count: int = SAMPLES) -> None:
+        self.structure, self.images, self.seed, self.count = structure, images, seed, count
+        self._samples: dict[fx.Node, Tensor] = {}
+        self._places: dict[int, Places] = {}
+        self._outputs: dict[int, Tensor] = {}
+
+    def places(self, count: int) -> Places:
+        """The positions that are looked at in maps of `count` positions."""
+        if count not in self._places:
+            self._places[count] = Places.draw(len(self.images), count, self.seed, self.count)
+        return self._places[count]
+
+    def samples(self, node: fx.Node) -> Tensor:
+        """Samples × channels at a node that `compute` was asked for."""
+        return self._samples[node]
+
+    def compute(self, wanted: Iterable[tuple[fx.Node, bool]]) -> None:
+        """Have the samples of these nodes at hand: maps of N×C×H×W, or features of N×…×C where it says so.
+
+        One pass through the network brings all that are missing.
+        """
+        asked = dict(wanted)
+        if sum(map(_bytes, self._samples.values())) > MOST_REMEMBERED:
+            self._samples = {node: samples for node, samples in self._samples.items() if node in asked}
+        missing = {node: is_linear for node, is_linear in asked.items() if node not in self._samples}
+        if not missing:
+            return
+        parts: dict[fx.Node, list[Tensor]] = {node: [] for node in missing}
+        graph, chunk = self.structure.trace.graph, chunk_of(self.images)
+        order, last_use = _order(graph.graph, missing)
+        for start in range(0, len(self.images), chunk):
+            images = self.images[start : start + chunk]
+            values: dict[fx.Node, Any] = {}
+            for node in order:
+                values[node] = execute(graph, node, values, images)
+                if node in missing:
+                    parts[node].append(self._take(values[node], missing[node], start))
+                for done in last_use.get(node, ()):
+                    del values[done]
+        self._samples |= {node: torch.cat(chunks) for node, chunks in parts.items()}
+
+    @torch.no_grad()
+    def outputs(self, start: int) -> Tensor:
+        """What the network gives, images × numbers, from image number `start` on."""
+        if start not in self._outputs:
+            parts = torch.split(self.images[start:], chunk_of(self.images))
+            self._outputs[start] = torch.cat([outputs_of(self.structure.trace.graph(part)) for part in parts])
+        return self._outputs[start]
+
+    def _take(self, values: Tensor, is_linear: bool, start: int) -> Tensor:
+        places = self.places(positions(values.shape, is_linear))
+        return output_samples(values, is_linear, *places.of(start, len(values), values.device))
+
+
+def outputs_of(given: Any) -> Tensor:
+    """Images × numbers of whatever a network gives: a tensor, or several in a tuple or a dict."""
+    if isinstance(given, Tensor):
+        return given.flatten(1)
+    parts = given.values() if isinstance(given, dict) else given
+    return torch.cat([outputs_of(part) for part in parts], 1)
+
+
+def _order(graph: fx.Graph, wanted: Iterable[fx.Node]) -> tuple[list[fx.Node], dict[fx.Node, list[fx.Node]]]:
+    """The nodes that the wanted ones are computed through, in order, and whose values are done with after each."""
+    needed, pending = set(wanted), list(wanted)
+    while pending:
+        for read in pending.pop().all_input_nodes:
+            if read not in needed:
+                needed.add(read)
+                pending.append(read)
+    order = [node for node in graph.nodes if node in needed]
+    last = {read: node for node in order for read in node.all_input_nodes}
+    done: dict[fx.Node, list[fx.Node]] = {}
+    for read, node in last.items():
+        done.setdefault(node, []).append(read)
+    return order, done
+
+
+def _bytes(samples: Tensor) -> int:
+    return samples.numel() * samples.element_size()

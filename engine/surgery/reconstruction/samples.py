@@ -1,0 +1,71 @@
+"""Samples of what a layer reads and of what it should give, taken at some positions of each image."""
+
+from dataclasses import dataclass
+from math import ceil, prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SAMPLES = 20_480  # of a layer, where its maps have as many positions
+LEAST_POSITIONS = 1  # of each image
+
+
+@dataclass(frozen=True)
+class Places:
+    """Positions in each image's map, drawn for one size of maps: images × positions."""
+
+    numbers: Tensor
+
+    @classmethod
+    def draw(cls, images: int, count: int, seed: int, samples: int = SAMPLES) -> "Places":
+        """All of `count` positions where few images or positions are there, else some of each image's own.
+
+        That makes `samples` of all images together.
+        """
+        wanted = max(LEAST_POSITIONS, ceil(samples / images))
+        if count <= wanted:
+            return cls(torch.arange(count).expand(images, count))
+        generator = torch.Generator().manual_seed(seed * 1_000_003 + count)
+        return cls(torch.randint(count, (images, wanted), generator=generator))
+
+    @property
+    def each(self) -> int:
+        """Positions of one image."""
+        return self.numbers.shape[1]
+
+    def of(self, start: int, length: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Image numbers (as a column) and positions of a chunk of images that begins at `start`."""
+        numbers = self.numbers[start : start + length].to(device)
+        return torch.arange(length, device=device)[:, None], numbers
+
+
+def positions(shape: torch.Size, is_linear: bool) -> int:
+    """How many positions a map of N×C×H×W, or features of N×…×C, have."""
+    return prod(shape[1:-1] if is_linear else shape[2:])
+
+
+def output_samples(values: Tensor, is_linear: bool, images: Tensor, places: Tensor) -> Tensor:
+    """Samples × channels of an N×C×H×W map, or of N×…×C features."""
+    if is_linear:
+        return values.reshape(len(values), -1, values.shape[-1])[images, places].flatten(0, 1)
+    return values.flatten(2)[images, :, places].flatten(0, 1)
+
+
+def input_samples(layer: Any, x: Tensor, width: int, images: Tensor, places: Tensor) -> Tensor:
+    """Samples × (channels·taps) of what a convolution or linear layer reads; `width` is that of its output map."""
+    if isinstance(layer, torch.nn.Linear):
+        return output_samples(x, True, images, places)
+    padding = layer._reversed_padding_repeated_twice
+    mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+    padded = F.pad(x, padding, mode=mode) if any(padding) else x
+    (rows_step, columns_step), (rows_apart, columns_apart) = layer.stride, layer.dilation
+    rows, columns = places // width * rows_step, places % width * columns_step
+    height, across = layer.kernel_size
+    out = x.new_empty(places.numel(), x.shape[1], height * across)
+    for i in range(height):
+        for j in range(across):
+            tap = padded[images, :, rows + i * rows_apart, columns + j * columns_apart]
+            out[:, :, i * across + j] = tap.flatten(0, 1)
+    return out.flatten(1)

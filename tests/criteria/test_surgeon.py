@@ -1,0 +1,105 @@
+"""The optimal brain surgeon's scores belong to channels, and compare across layers as they are."""
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from engine.criteria.calibration import Calibration
+from engine.criteria.registry import score_blocks, score_channels, score_filters
+from engine.errors import RequestError, WorkError
+from engine.graph.summarize import Structure, summarize
+from engine.surgery.reconstruction.grams import measure_grams
+from engine.surgery.reconstruction.removal import Removal
+
+IMAGE = (3, 8, 8)
+
+
+class Branches(nn.Module):
+    """Two branches joined by a concatenation; a depthwise convolution between one and those that read it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 5, 3, padding=1), nn.Conv2d(3, 4, 3, padding=1)
+        self.depthwise = nn.Conv2d(5, 5, 3, padding=1, groups=5)
+        self.joined, self.alone = nn.Conv2d(9, 3, 1), nn.Conv2d(5, 3, 1)
+        self.fc = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = self.depthwise(F.relu(self.left(x))), F.relu(self.right(x))
+        both = torch.cat([self.joined(torch.cat([left, right], 1)), self.alone(left)], 1)
+        return self.fc(F.relu(both).mean((2, 3)))
+
+
+def branches() -> tuple[Branches, Structure]:
+    torch.manual_seed(3)
+    network = Branches().eval()
+    return network, summarize(network, IMAGE)
+
+
+def calibration(network: nn.Module, structure: Structure, images: Tensor) -> Calibration:
+    def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        return iter([(images, torch.zeros(len(images), dtype=torch.int64))])
+
+    return Calibration(network, structure.trace, batches, torch.device("cpu"), seed=0)
+
+
+def noise(count: int = 24) -> Tensor:
+    return torch.randn(count, *IMAGE, generator=torch.Generator().manual_seed(4))
+
+
+def test_a_channel_costs_the_sum_over_all_that_read_it_past_depthwise_convolutions_and_concatenations() -> None:
+    network, structure = branches()
+    scores = score_channels(calibration(network, structure, noise()), "obs")
+    layers = structure.trace.layers
+    costs = {g.layer: Removal(g, layers[g.layer], 1e-3).costs() for g in measure_grams(structure.trace, noise())}
+    for identity in layers["left"].outs.tolist():
+        assert scores[identity] == pytest.approx(costs["joined"][identity] + costs["alone"][identity])
+    for identity in layers["right"].outs.tolist():
+        assert scores[identity] == pytest.approx(costs["joined"][identity])
+    assert not set(scores) & structure.trace.frozen
+
+
+def test_filters_have_their_channels_scores_undivided_and_blocks_their_mean() -> None:
+    network, structure = branches()
+    given = calibration(network, structure, noise())
+    scores, filters = score_channels(given, "obs"), score_filters(given, "obs")
+    assert "fc" not in filters  # classes are no channels that may go
+    assert filters["left"].tolist() == [scores[i] for i in structure.trace.layers["left"].outs.tolist()]
+    assert score_blocks(given, [b for b in structure.summary.blocks if b.removable], "obs") == {}
+
+
+def test_a_channel_that_others_can_stand_in_for_costs_next_to_nothing() -> None:
+    network, structure = branches()
+    with torch.no_grad():
+        for tensor in (network.right.weight, network.right.bias):
+            tensor[1] = 2 * tensor[0]
+    scores = score_channels(calibration(network, structure, noise()), "obs")
+    twins, others = structure.trace.layers["right"].outs[:2].tolist(), structure.trace.layers["right"].outs[2:].tolist()
+    assert max(scores[i] for i in twins) < 0.05 * min(scores[i] for i in others)
+
+
+def test_unlabelled_images_are_looked_at_where_there_are_some() -> None:
+    network, structure = branches()
+    plain = calibration(network, structure, noise())
+    with_more = Calibration(
+        plain.module, plain.trace, plain.batches, plain.device, plain.seed, unlabelled=lambda: noise(32)
+    )
+    assert score_channels(with_more, "obs") != score_channels(plain, "obs")
+    assert score_channels(with_more, "obs") == score_channels(calibration(network, structure, noise(32)), "obs")
+
+
+def test_images_that_are_all_alike_are_refused() -> None:
+    network, structure = branches()
+    with pytest.raises(RequestError, match="alike"):
+        score_channels(calibration(network, structure, torch.zeros(24, *IMAGE)[:, :, :1, :1].expand(24, *IMAGE)), "obs")
+
+
+def test_weights_that_are_not_numbers_are_refused() -> None:
+    network, structure = branches()
+    with torch.no_grad():
+        network.left.weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(WorkError, match="not finite"):
+        score_channels(calibration(network, structure, noise()), "obs")
