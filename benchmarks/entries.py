@@ -1,7 +1,8 @@
 """Who takes part in `benchmarks.peers`: every method and criterion, with and without the baseline as a teacher.
 
 Half the MACs, and at most two epochs of training in all: what an iterative method spends between its steps, it does
-not spend at the end. No torch.
+not spend at the end. Plain cuts, and the same with reconstruction, which trains at a gentler rate or not at all. No
+torch.
 """
 
 import itertools
@@ -13,8 +14,10 @@ from engine.spec import run as run_spec
 
 EPOCHS = 2
 LR = 0.01
+GENTLE_LR = 0.003  # after a reconstruction
 KEEP = 0.5
 THEIRS = "Torch-Pruning"
+THEIRS_HELPED = "Torch-Pruning, then batch norm re-estimated"
 IMPORTANCES = ("fpgm", "l1", "bn_scale", "taylor", "lamp", "random")
 DISTILLED_IMPORTANCES = ("fpgm", "l1")
 
@@ -23,7 +26,10 @@ _PROGRESSIVE = {"method": "progressive", "attempt_fraction": 0.2, "layers_per_st
 
 @dataclass(frozen=True)
 class Entry:
-    """One experiment, to be repeated over seeds; `settings` is its part of the spec, empty for the library's."""
+    """One experiment, to be repeated over seeds; `settings` is its part of the spec, empty for the library's.
+
+    Cuts are plain where the settings do not say that they are reconstructed.
+    """
 
     method: str
     criterion: str
@@ -36,11 +42,21 @@ class Entry:
 
     @property
     def ours(self) -> bool:
-        return self.method != THEIRS
+        return self.method not in (THEIRS, THEIRS_HELPED)
+
+    @property
+    def theirs_as_it_is(self) -> bool:
+        return self.method == THEIRS and not self.distilled
+
+    @property
+    def slug(self) -> str:
+        """What a file of theirs is called after."""
+        helped = ["helped"] if self.method == THEIRS_HELPED else []
+        return "-".join((self.criterion, "distilled" if self.distilled else "plain", *helped))
 
     def spec(self, weights: str, data: str, seed: int) -> run_spec.RunSpec:
         """The run that one of our entries asks for."""
-        recover = {"lr": LR, "distil": self.distilled, **self.settings["recover"]}
+        recover = {"reconstruct": False, "lr": LR, "distil": self.distilled, **self.settings["recover"]}
         fixed = {
             "model": "resnet56",
             "weights": weights,
@@ -52,7 +68,7 @@ class Entry:
 
 def entries() -> list[Entry]:
     """All entries, those first that are worth having when time runs out."""
-    all_entries = [*_channels(), *_theirs()]
+    all_entries = [*_channels(), *_theirs(), *_reconstructed()]
     for method, criterion, spec in (*_progressive(), *_direct(), *_both(), *_layers(), *_mixed()):
         all_entries += [Entry(method, criterion, distilled, spec) for distilled in (False, True)]
     return all_entries
@@ -77,6 +93,34 @@ def _theirs() -> Iterator[Entry]:
         yield Entry(THEIRS, importance, distilled=False)
     for importance in DISTILLED_IMPORTANCES:
         yield Entry(THEIRS, importance, distilled=True)
+        yield Entry(THEIRS_HELPED, importance, distilled=True)
+
+
+def _reconstructed() -> Iterator[Entry]:
+    """Without training; trained on the labels; taught, with the labels' part in the loss and without."""
+    for method, criterion, spec in (*_reconstructed_channels(), *_reconstructed_blocks()):
+        for training, distilled, recover in (
+            (", no training", False, {"epochs": 0}),
+            ("", False, {"epochs": EPOCHS}),
+            ("", True, {"epochs": EPOCHS}),
+            (", teacher alone", True, {"epochs": EPOCHS, "distil_weight": 1.0}),
+        ):
+            usual = {"reconstruct": True, "lr": GENTLE_LR, "between_phases": False}
+            name = f"{method}, reconstructed{training}"
+            yield Entry(name, criterion, distilled, {**spec, "recover": {**usual, **recover}})
+
+
+def _reconstructed_channels() -> Iterator[Method]:
+    for criterion in ("obs", "l1"):
+        yield "channels", criterion, {"order": "channels", "criterion": criterion}
+    yield "channels, widths in 8s", "obs", {"order": "channels", "criterion": "obs", "width": {"round_to": 8}}
+
+
+def _reconstructed_blocks() -> Iterator[Method]:
+    yield "layers", "obs", {"order": "layers", "criterion": "obs"}
+    both: dict[str, Any] = {"order": "layers-channels", "criterion": "obs", "target": {"depth_share": 0.3}}
+    yield "layers-channels, depth share 0.3", "obs", both
+    yield "layers-channels, widths in 8s, depth share 0.3", "obs", {**both, "width": {"round_to": 8}}
 
 
 def _progressive() -> Iterator[Method]:

@@ -10,6 +10,7 @@ PART. Exit code 1 when Torch-Pruning as it is wins, or nothing of ours within a 
 """
 
 import argparse
+import json
 import math
 import os
 import subprocess
@@ -25,7 +26,9 @@ from benchmarks.entries import EPOCHS, Entry, entries
 from benchmarks.standings import Result, Row, Standings
 from engine.errors import RequestError
 from engine.measure.machine import cores
+from engine.spec import run as run_spec
 from engine.spec.run import RunSpec
+from engine.spec.settings import with_earlier
 from engine.storage.atomic import read_json, write_json
 from engine.storage.job_folder import Run
 
@@ -49,8 +52,7 @@ class Contest:
 
     def file(self, entry: Entry, seed: int) -> Path:
         """What one of theirs leaves behind."""
-        slug = "-".join((entry.criterion, "distilled" if entry.distilled else "plain"))
-        return self.folder / "peers" / f"{slug}-s{seed}.json"
+        return self.folder / "peers" / f"{entry.slug}-s{seed}.json"
 
     def runs(self) -> dict[str, Run]:
         """Finished runs of ours by the canonical text of their specs."""
@@ -142,6 +144,8 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
 def _tasks(contest: Contest) -> list[Task]:
     """What has not been done yet, all seeds of an entry before the next one."""
     finished = contest.runs()
+    specs = contest.folder / "specs"
+    specs.mkdir(parents=True, exist_ok=True)
     me = (sys.executable, "-m", "benchmarks.peers", "--weights", contest.weights, "--data", contest.data)
     tasks = []
     for entry in contest.entries:
@@ -150,7 +154,7 @@ def _tasks(contest: Contest) -> list[Task]:
                 spec = contest.spec(entry, seed)
                 if spec.canonical() in finished:
                     continue
-                file = contest.folder / "specs" / f"{spec.digest()}.json"
+                file = specs / f"{spec.digest()}.json"
                 write_json(file, spec.model_dump(mode="json"))
                 command = ("-m", "engine", "run", "--spec", str(file), "--results", str(contest.folder), "--json")
                 tasks.append(Task(entry, seed, (sys.executable, *command)))
@@ -161,8 +165,15 @@ def _tasks(contest: Contest) -> list[Task]:
 
 
 def _is_measured(contest: Contest, entry: Entry, seed: int) -> bool:
-    file = contest.file(entry, seed)
-    return file.exists() and read_json(file)["like"] == contest.like(seed).canonical()
+    return _has(contest.file(entry, seed), contest.like(seed))
+
+
+def _has(file: Path, like: RunSpec) -> bool:
+    """Whether a file holds what was measured under these conditions, maybe by an earlier version."""
+    if not file.exists():
+        return False
+    stored = json.loads(read_json(file)["like"])
+    return run_spec.parse(with_earlier(stored, RunSpec)) == like
 
 
 def _run(task: Task) -> str:
@@ -188,7 +199,7 @@ def _baseline(contest: Contest) -> Result:
     """The network that all of them start from, measured once."""
     file = contest.folder / "peers" / "untouched.json"
     like = contest.like(contest.seeds[0])
-    if not (file.exists() and read_json(file)["like"] == like.canonical()):
+    if not _has(file, like):
         from benchmarks import rival
 
         rival.measure_baseline(like, file)

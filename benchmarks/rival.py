@@ -17,17 +17,17 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.entries import EPOCHS, KEEP, LR, Entry
+from benchmarks.entries import EPOCHS, KEEP, LR, THEIRS_HELPED, Entry
 from engine.data.load import Data
 from engine.data.loader import batches
 from engine.export import onnx
 from engine.measure.counters import count
 from engine.pipeline import recovery
-from engine.pipeline.inputs import load_network
+from engine.pipeline.start.inputs import load_network
 from engine.spec.run import RunSpec
 from engine.storage.atomic import write_json
 from engine.train.distil import Teacher
-from engine.train.evaluate import evaluate
+from engine.train.evaluate import evaluate, reestimate_bn
 from engine.train.fit import Recipe, fit
 
 MICRO_STEPS = 400  # for the whole network, as in its own benchmark
@@ -56,6 +56,8 @@ def compete(entry: Entry, like: RunSpec, file: Path) -> None:
     teacher = (
         Teacher(copy.deepcopy(baseline), settings.temperature, settings.distil_weight) if entry.distilled else None
     )
+    if entry.method == THEIRS_HELPED:
+        reestimate_bn(module, data.train, data, inputs.device)
     recipe = Recipe(EPOCHS, LR, like.train.batch_size, like.train.weight_decay)
     seed = recovery.seed_of(like.seed, RECOVERED)
     plain = dataclasses.replace(data, crop=0)

@@ -90,7 +90,7 @@ def essence(run: Run) -> list[dict[str, Any]]:
     for point in run.points():
         plan = run.path / "models" / f"p{point.point}.plan.json"
         digest = hashlib.sha256(json.dumps(read_json(plan)["steps"]).encode()).hexdigest() if plan.exists() else None
-        points.append({k: v for k, v in point.to_json().items() if k not in ("seconds", "latency")} | {"plan": digest})
+        points.append(point.without_clock() | {"plan": digest})
     return points
 
 
