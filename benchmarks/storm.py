@@ -64,6 +64,8 @@ METHODS: dict[str, dict[str, Any]] = {
     },
     "alternate": _STEPWISE | {"order": "alternate", "criterion": "l1"},
     "int8": _ONE_SHOT | {"order": "channels", "int8": True},
+    "cut alone": {"recover": {"epochs": 2, "reconstruct": False}, "order": "layers-channels"},
+    "reconstructed alone": {"recover": {"epochs": 0}, "order": "channels", "criterion": "obs"},
 }
 
 

@@ -57,6 +57,7 @@ def draw(head: Any, order: str) -> Distance:
         key="launch_question",
         persist_state="session",
         format_func={"ratios": "Ratios", "accuracy": "Accuracy to keep"}.__getitem__,
+        label_visibility="collapsed",  # the heading says it
         width="stretch",
     )
     splits = len(specs.phases_of(order)) > 1
