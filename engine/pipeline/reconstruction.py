@@ -49,7 +49,7 @@ class Reconstructor:
         if not result.kept:
             self._say(
                 (
-                    f"a refit came out further from the untouched network than the plain cut, on {result.checked} "
+                    f"a refit came out no nearer to the untouched network than the plain cut, on {result.checked} "
                     "images kept back for this, so the cut stays as it was",
                 )
             )

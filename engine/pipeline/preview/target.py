@@ -169,6 +169,6 @@ def _notes(done: Reconstruction) -> tuple[str, ...]:
         return done.left
     return (
         *done.left,
-        f"the refit came out further from the untouched network than the plain cut, on {done.checked} images kept back "
+        f"the refit came out no nearer to the untouched network than the plain cut, on {done.checked} images kept back "
         "for this, so the cut stays as it was",
     )

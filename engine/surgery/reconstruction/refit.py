@@ -25,6 +25,7 @@ from engine.surgery.reconstruction.sites import Site, ancestors, find_sites
 
 RIDGE = 1e-3
 LEAST_IMAGES = 16
+SCARCE = 10  # samples for each input; with fewer the ridge grows by the square of what is lacking
 _CHECKED = 8  # one image in so many is kept back: the refit must not be worse on those than the plain cut
 
 
@@ -68,9 +69,9 @@ def refit(
     """Refit `pruned`, which `structure` describes and `steps` made of the reference's network, in place.
 
     Both are in evaluation mode and on the images' device. No labels, no gradients; shapes and costs stay. The same
-    images and seed give the same weights. One image in eight is kept back: where the outputs come out further from the
-    untouched network's on those than without a refit, `pruned` stays as it was cut. RequestError for too few images or
-    for such as are all alike; WorkError for weights that are not finite.
+    images and seed give the same weights. One image in eight is kept back: where the outputs on those do not come out
+    nearer to the untouched network's than without a refit, by more than chance, `pruned` stays as it was cut.
+    RequestError for too few images or for such as are all alike; WorkError for weights that are not finite.
     """
     check_images(reference.images)
     if not any(step.removes_something() for step in steps):
@@ -80,7 +81,7 @@ def refit(
     before = work.error(pruned)
     work.run()
     after = work.error(pruned)
-    kept = after <= before
+    kept = after <= before * (1 - work.checked**-0.5)  # better by more than few images say by chance
     if not kept:
         pruned.load_state_dict(cut)
     return Reconstruction(work.residuals, work.left, work.fitted, work.checked, before, after if kept else before, kept)
@@ -185,6 +186,7 @@ def _solve_into(layer: Any, norm: Any, ids: Layer, inputs: Tensor, outputs: Tens
             "learning rate at which training diverged (--train-lr, --recover-lr)"
         )
     with_bias = norm is not None or layer.bias is not None
+    ridge *= max(1.0, (SCARCE * inputs.shape[1] / ids.groups / len(inputs)) ** 2)
     pieces = zip(*(t.chunk(ids.groups, d) for t, d in ((inputs, 1), (outputs, 1), (before, 0))), strict=True)
     solutions = [solve(rows, values, part, ridge, with_bias=with_bias) for rows, values, part in pieces]
     weight = torch.cat([s.weight for s in solutions]).to(layer.weight.dtype)
