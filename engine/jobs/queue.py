@@ -24,7 +24,7 @@ from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
 from engine.storage.records.status import ENDED, RESUMABLE, STATES, TimesChanges
-from engine.storage.store import Store
+from engine.storage.store import Store, refuse_deleted
 from engine.storage.timing_folder import Timing
 
 MAX_CRASHES = 3
@@ -80,7 +80,7 @@ class Queue:
         RequestError when it has ended already or is a gallery job.
         """
         job = self._user_job(job_id, "cancelled")
-        with _refuse_deleted(job):
+        with refuse_deleted(job):
             if job.lock.owner() is None:
                 with job.lock.holding(wait=1.0) as acquired:
                     if acquired:
@@ -101,7 +101,7 @@ class Queue:
         there already keeps its place.
         """
         job = self._user_job(job_id, "resumed")
-        with _refuse_deleted(job):
+        with refuse_deleted(job):
             status = job.status_or_new()
             if status.state == "queued" and not status.foreground and not job.lock.is_taken():
                 return job
@@ -269,17 +269,6 @@ def _is_readable(job: Job) -> bool:
     except WorkError:
         return False
     return True
-
-
-@contextmanager
-def _refuse_deleted(job: Job) -> Iterator[None]:
-    """What goes wrong with a job that somebody deletes in the middle is that."""
-    try:
-        yield
-    except WorkError:
-        if os.path.lexists(job.path):
-            raise
-        raise RequestError(f"{job.id} was deleted in the meantime") from None
 
 
 @contextmanager

@@ -181,6 +181,7 @@ class Store:
         if isinstance(job, Run) and job.gallery:
             raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be deleted")
         with ExitStack() as stack:
+            stack.enter_context(refuse_deleted(job))
             # A lock that is none, as in a folder that somebody else made, is nobody's.
             has_lock = files.kind_of(job.path) == "a folder" and files.kind_of(job.lock.path) is None
             if has_lock and not stack.enter_context(job.lock.holding()):
@@ -343,3 +344,14 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
         return 0.0
+
+
+@contextmanager
+def refuse_deleted(job: Job) -> Iterator[None]:
+    """What goes wrong with a job that somebody deletes in the middle is that."""
+    try:
+        yield
+    except WorkError:
+        if os.path.lexists(job.path):
+            raise
+        raise RequestError(f"{job.id} was deleted in the meantime") from None

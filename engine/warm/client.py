@@ -87,12 +87,9 @@ class Ask:
         """The process ended: another is asked where this one had not begun."""
         self.close()
         if self._taken or self._starts >= _MOST_STARTS:
-            end = _end_of(self._process)
-            raise WorkError(
-                f"the process that previews {end}; ask again, and another one starts"
-                if self._taken
-                else f"the process that previews cannot start: it {end}; preview with --no-warm to see why"
-            )
+            if not self._taken:
+                raise _cannot_start(self._process)
+            raise WorkError(f"the process that previews {_end_of(self._process)}; ask again, and another one starts")
         self._connect()
 
     def _connect(self) -> None:
@@ -124,6 +121,8 @@ def _connected(path: Path, start: Start) -> tuple[socket.socket, _Popen | None]:
         process = _started_at(path, start)
         try:
             return _try_connect(path), process
+        except ConnectionRefusedError:  # it has ended, and with it the last that held the socket
+            raise _cannot_start(process) from None
         except OSError as error:
             raise WorkError(
                 f"cannot reach the process that previews: {error.strerror or error}; preview with --no-warm"
@@ -164,6 +163,12 @@ def _started_at(path: Path, start: Start) -> _Popen:
             raise WorkError(f"the process that previews cannot start: {error.strerror or error}") from None
     _started.append(process)
     return process
+
+
+def _cannot_start(process: _Popen | None) -> WorkError:
+    return WorkError(
+        f"the process that previews cannot start: it {_end_of(process)}; preview with --no-warm to see why"
+    )
 
 
 def _end_of(process: _Popen | None) -> str:

@@ -209,7 +209,7 @@ def test_hundreds_of_cancels_and_deletes_at_once_lose_nothing_and_make_nothing_t
         subprocess.Popen([*command, str(seed), "60"], cwd=ROOT, stdout=-1, stderr=-1, text=True) for seed in range(4)
     ]
     answers = [process.communicate(timeout=120) for process in crowd]
-    assert [process.returncode for process in crowd] == [0] * 4 and [err for _, err in answers] == [""] * 4
+    assert [process.returncode for process in crowd] == [0] * 4 and [err for _, err in answers] == [""] * 4, answers
     words = [line.split() for out, _ in answers for line in out.splitlines()]
     deleted = [run_id for word, run_id in words if word == "deleted"]
     assert len(deleted) == len(set(deleted)) > 0 and sum(word == "cancelled" for word, _ in words) > 0

@@ -266,6 +266,14 @@ def test_the_shipped_gallery_is_the_projects_own() -> None:
     assert ROOT / "results" / "gallery" == GALLERY
 
 
+def test_a_run_that_another_process_deletes_first_is_a_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = store.create(specs.parse({}))
+    monkeypatch.setattr(store, "job", lambda _: run)
+    shutil.rmtree(run.path)
+    with pytest.raises(RequestError, match="was deleted in the meantime"):
+        store.delete(run.id)
+
+
 def test_a_run_that_is_worked_on_is_not_deleted(store: Store) -> None:
     run = store.create(make(), foreground=True)
     with pytest.raises(RequestError, match="is running; cancel it before deleting it"):
