@@ -35,8 +35,8 @@ from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure, summarize
 from engine.measure.machine import cpu_model
+from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
-from engine.pipeline.recorder import Network
 from engine.pipeline.start.inputs import load_network
 from engine.prune import direct, progressive
 from engine.prune.attempt_context import AttemptContext

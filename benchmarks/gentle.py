@@ -26,8 +26,8 @@ from engine.criteria.calibration import prepare_calibration
 from engine.criteria.registry import score_channels
 from engine.data.load import Data
 from engine.graph.metric import Metric
+from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
-from engine.pipeline.recorder import Network
 from engine.pipeline.start.inputs import load_network
 from engine.prune import width
 from engine.spec import run as run_spec

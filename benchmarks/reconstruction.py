@@ -36,7 +36,8 @@ from engine.pipeline.start.inputs import load_network
 from engine.prune import width
 from engine.spec import run as run_spec
 from engine.surgery import plan
-from engine.surgery.reconstruction.refit import RIDGE, reconstruct
+from engine.surgery.reconstruction.least_squares import RIDGE
+from engine.surgery.reconstruction.refit import reconstruct
 from engine.train.evaluate import evaluate, reestimate_bn
 from engine.zoo.cifar import BasicBlock, CifarResNet
 

@@ -7,8 +7,6 @@ from engine.criteria.declare import block_criterion, channel_criterion
 from engine.errors import RequestError
 from engine.graph.summary import Block
 
-RIDGE = 1e-3
-
 
 @channel_criterion(
     "obs",
@@ -28,6 +26,7 @@ def obs(calibration: Calibration) -> dict[int, float]:
     import numpy as np
 
     from engine.surgery.reconstruction.grams import measure_grams
+    from engine.surgery.reconstruction.least_squares import RIDGE
     from engine.surgery.reconstruction.removal import Removal
     from engine.surgery.reconstruction.samples import SAMPLES
 
@@ -57,6 +56,7 @@ def obs_of_blocks(calibration: Calibration, blocks: list[Block]) -> dict[str, fl
     """
     from engine.criteria.attempts.leftover import Leftover
     from engine.graph.summarize import summarize
+    from engine.surgery.reconstruction.least_squares import RIDGE
 
     images = calibration.unlabelled_images()
     channels, height, width = images.shape[1:]

@@ -71,6 +71,15 @@ def widths(
     return channels
 
 
+def kept_widths(summary: ModelSummary, original: Mapping[str, int] | None = None) -> dict[str, tuple[int, int]]:
+    """The same of a network that was cut already: its `original` output channels, and those it has.
+
+    A network of which nothing is said before is its own original.
+    """
+    kept = {layer.name: layer.width for layer in summary.layers if layer.kind != "linear"}
+    return {name: (width, kept.get(name, 0)) for name, width in (original or kept).items()}
+
+
 def removed_modules(summary: ModelSummary, removed: Collection[str]) -> tuple[str, ...]:
     """The modules that go with the removed blocks."""
     return tuple(module for block in summary.blocks if block.name in removed for module in block.modules)

@@ -19,13 +19,14 @@ from engine.interface.foreign import ModuleState, output_of, working_copy
 from engine.interface.images import ImageTensor, read_images
 from engine.interface.pruned import PrunedModel
 from engine.interface.settings import PruneSettings
-from engine.prune import depth, solver, width
+from engine.prune import depth, solver
+from engine.prune.one_shot import OneShot
 from engine.prune.protection import check_rules, protection
 from engine.spec.parts import CountMetric
 from engine.surgery import checked
-from engine.surgery.plan import Plan, Step, channel_step
+from engine.surgery.plan import Plan, Step
 from engine.surgery.reconstruction.reference import Reference
-from engine.surgery.reconstruction.refit import refit, will_do
+from engine.surgery.reconstruction.refit import are_enough, refit
 
 _CHECK_IMAGES = 4  # images on which a cut is compared with the masked network
 
@@ -166,30 +167,23 @@ class _Selection:
 
     def _reconstructs(self, images: Tensor) -> bool:
         """Whether a refit is asked for, or nothing is said of it and the images will do."""
-        return will_do(images) if self.settings.reconstruct is None else self.settings.reconstruct
+        return are_enough(images) if self.settings.reconstruct is None else self.settings.reconstruct
 
     def _step(self, module: nn.Module, structure: Structure, phase: str) -> Step:
-        settings, metric = self.settings, Metric(self.settings.metric)
+        settings = self.settings
         shares = solver.split_target(self.baseline, settings.keep, settings.depth_share, settings.order)
         last = phase == settings.phases()[-1]
         calibration = self._calibration(module, structure)
         stays = protection(structure.summary, settings.keep_layers)
+        one_shot = OneShot.of(Metric(settings.metric), settings.criterion, settings)
         if phase == "layers":
             blocks = depth.candidates(structure.summary, protected=stays.blocks)
-            limit = shares.total if last else shares.layers
-            scores = score_blocks(calibration, blocks, settings.criterion)
-            floor = 0.0 if last else shares.total
-            removed = depth.select_blocks(
-                structure.summary, scores, metric, limit, not_below=floor, protected=stays.blocks
+            limit, floor = (shares.total, 0.0) if last else (shares.layers, shares.total)
+            return one_shot.blocks(
+                structure, score_blocks(calibration, blocks, settings.criterion), limit, stays, floor
             )
-            return Step(blocks=tuple(removed))
         limit = shares.total if last else shares.channels
-        channels = score_channels(calibration, settings.criterion)
-        ranking = width.Ranking.of(settings.criterion, settings.rank)
-        dropped = width.select_channels(
-            structure, channels, metric, limit, settings.scope, settings.round_to, stays.least, ranking
-        )
-        return channel_step(structure.trace, dropped)
+        return one_shot.channels(structure, score_channels(calibration, settings.criterion), limit, stays)
 
     def _calibration(self, module: nn.Module, structure: Structure) -> Calibration:
         """The traced network as criteria see it: with images on the original's device, else on the CPU."""

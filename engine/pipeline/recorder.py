@@ -15,11 +15,11 @@ from engine.data.load import Data, Split
 from engine.errors import WorkError
 from engine.export import onnx, quantize
 from engine.export.evaluate import evaluate_onnx
-from engine.graph.cost import Cost, CostModel
+from engine.graph.cost import Cost, CostModel, kept_widths
 from engine.graph.metric import Metric
-from engine.graph.summarize import Structure, summarize
 from engine.latency import host_timing
 from engine.measure.counters import Counts, count
+from engine.pipeline.network import Network
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event
@@ -27,24 +27,10 @@ from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Answer, Point, Reached, Reconstruction, Requested, Stage
 from engine.surgery import serialization
 from engine.surgery.model_card import ModelCard
-from engine.surgery.plan import Plan
 from engine.train.evaluate import Evaluation, evaluate
 from engine.train.fit import EpochResult
 
 TIGHT = 0.02  # how far below its target a point may land without a note
-
-
-@dataclass(frozen=True)
-class Network:
-    """A network of the run: the module and the plan that leads to it from the baseline."""
-
-    module: nn.Module
-    plan: Plan
-
-    @cached_property
-    def structure(self) -> Structure:
-        """Its trace and model summary. Weights may be trained, the shape never changes: a cut makes another network."""
-        return summarize(self.module, self.plan.image, self.plan.model)
 
 
 @dataclass(frozen=True)
@@ -281,7 +267,7 @@ class Recorder:
             "bytes": counts.bytes,
             "asked": None if key.stage == "baseline" else Requested(metric=metric, keep=key.keep),
             "blocks_removed": tuple(block for step in network.plan.steps[self.before.cuts :] for block in step.blocks),
-            "widths": self._widths(network.structure),
+            "widths": self._widths(network),
             "got": self._reached(network, timed),
             "predicted_ms": self._predicted_ms(network),
         }
@@ -341,11 +327,9 @@ class Recorder:
             return f"the last block takes the {metric} to {share:.3f}×, below the {key.keep:g}× asked"
         return None
 
-    def _widths(self, structure: Structure) -> dict[str, tuple[int, int]]:
-        """Original and kept output channels of every convolution, in order of depth; 0 kept in removed blocks."""
-        kept = {layer.name: layer.width for layer in structure.summary.layers if layer.kind != "linear"}
-        original = {name: width for name, (width, _) in self._points[0].widths.items()} if self._points else kept
-        return {name: (width, kept.get(name, 0)) for name, width in original.items()}
+    def _widths(self, network: Network) -> dict[str, tuple[int, int]]:
+        original = {name: width for name, (width, _) in self._points[0].widths.items()} if self._points else None
+        return kept_widths(network.structure.summary, original)
 
 
 def _restore_form(module: nn.Module) -> None:

@@ -5,7 +5,8 @@ import dataclasses
 import hashlib
 
 from engine.data.load import Data
-from engine.pipeline.recorder import Network, Recorder, StepKey
+from engine.pipeline.network import Network
+from engine.pipeline.recorder import Recorder, StepKey
 from engine.spec import phases
 from engine.spec.run import RunSpec
 from engine.storage.records.point import Stage

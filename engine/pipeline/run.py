@@ -14,19 +14,19 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.data.loader import batches
 from engine.errors import RequestError
 from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select
-from engine.pipeline.reconstruction import Reconstructor, prepare_reconstruction
-from engine.pipeline.recorder import Before, Network, Recorder, Standing, StandingRule, StepKey
+from engine.pipeline.network import Network, check_images
+from engine.pipeline.reconstruction import Reconstructor, reconstruction_images
+from engine.pipeline.recorder import Before, Recorder, Standing, StandingRule, StepKey
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.pipeline.smallest import search
 from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
-from engine.pipeline.start import loading
+from engine.pipeline.start import loading, own_networks
 from engine.pipeline.start.inputs import RunInputs, prepare
 from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.prune.attempt_context import AttemptRecord
@@ -35,21 +35,18 @@ from engine.spec import phases
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event
-from engine.surgery import checked, plan
+from engine.surgery import plan
 from engine.train.distil import Teacher
 from engine.zoo.build import ZooModel
-from engine.zoo.own import listing
 
-CHECK_IMAGES = 16
 STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in epochs
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run on its way: where it records, and the networks that it compares with and learns from."""
+    """One run on its way: where it records, and the baseline that it compares with and learns from."""
 
     recorder: Recorder
-    untouched: Network  # the baseline, or what it was once pruned from
     baseline: Baseline
     reconstructor: Reconstructor | None  # None: cuts stay as they are
     teacher: Teacher | None
@@ -68,19 +65,22 @@ class Trajectory:
 def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
     inputs = inputs or prepare(spec, folder.path.parents[1])
-    _refuse_other_network(folder, inputs.zoo_model)
+    own_networks.refuse_other(folder, inputs.zoo_model, begun=bool(folder.points()))
     conditions = machine.environment(torch.get_num_threads(), spec.seed, inputs.device)
     folder.write_env({**conditions, **inputs.zoo_model.conditions})
     folder.append_event(event.StartEvent(notes=loading.notes(spec, inputs), device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
     before = Before(len(inputs.network.plan.steps), inputs.points_before)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model), before)
-    reconstructor = prepare_reconstruction(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note)
+    images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note)
 
     baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
+    untouched = inputs.untouched or baseline
+    reconstructor = None
+    if images is not None:
+        reconstructor = Reconstructor.of(untouched, images, spec.recover.ridge, spec.seed, recorder.note)
     context = RunContext(
         recorder,
-        inputs.untouched or baseline,
         select.describe_baseline(recorder, baseline),
         reconstructor,
         recovery.make_teacher(spec, baseline, inputs.device),
@@ -98,13 +98,6 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
             break
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     folder.append_event(event.EndEvent())
-
-
-def _refuse_other_network(folder: Run, zoo_model: ZooModel) -> None:
-    """RequestError when the run has begun with another state of the user's own file."""
-    before, now = folder.env().get("network"), zoo_model.conditions.get("network")
-    if before and now and before != now and folder.points():
-        raise RequestError(f"{listing.change_since(folder.env())}; put the file back as it was, or start a new run")
 
 
 def _reach_target(context: RunContext, trajectory: Trajectory, keep: float) -> Network:
@@ -256,11 +249,10 @@ def _falls_below_floor(context: RunContext, target: PhaseTarget, val_top1: float
 
 def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) -> Network:
     """The network after `step`, proven equal to the masked network on real images."""
-    if not step.blocks and not step.channels:
+    if not step.removes_something():
         recorder.note(f"{key.label()}: nothing to remove, the target is met already")
         return network
-    images, _ = next(batches(recorder.data.val, recorder.data, CHECK_IMAGES, "cpu"))
-    module, error = checked.cut(network.module.cpu(), network.structure, step, images)
+    smaller, error = network.cut(step, check_images(recorder.data))
     recorder.folder.append_event(
         event.Cut(
             phase=key.phase,
@@ -270,14 +262,14 @@ def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) ->
             drop_channels=None if step.blocks else dict(step.channels),
         )
     )
-    return Network(module, network.plan.then(step))
+    return smaller
 
 
 def _reconstruct(context: RunContext, key: StepKey, network: Network) -> Network:
     """The cut network, what is left of it refitted to the baseline's values, where the request has it so."""
     if context.reconstructor is not None:
         context.recorder.report(key, "reconstructing")
-        context.recorder.reconstruction = context.reconstructor.reconstruct(network, context.untouched)
+        context.recorder.reconstruction = context.reconstructor.reconstruct(network)
     return network
 
 

@@ -12,10 +12,12 @@ from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.cost import CostModel
 from engine.graph.summarize import Structure
+from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
-from engine.pipeline.recorder import Network, Recorder
+from engine.pipeline.recorder import Recorder
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
+from engine.prune.one_shot import OneShot
 from engine.prune.protection import Protection, protection
 from engine.spec.run import Phase
 from engine.storage.records import event
@@ -108,30 +110,12 @@ def score(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase
 
 def choose(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget, scores: Scores) -> plan.Step:
     """What goes at once, by its scores; TargetUnreachable when the rules do not allow the target."""
-    structure = network.structure
+    structure, spec = network.structure, recorder.spec
     stays = _protection(recorder, network, baseline)
+    one_shot = OneShot.of(recorder.metric, spec.criterion, spec.width)
     if target.phase == "layers":
-        removed = depth.select_blocks(
-            structure.summary,
-            scores.blocks,
-            recorder.metric,
-            target.limit,
-            not_below=target.floor,
-            protected=stays.blocks,
-        )
-        return plan.Step(blocks=tuple(removed))
-    settings = recorder.spec.width
-    dropped = width.select_channels(
-        structure,
-        scores.channels,
-        recorder.metric,
-        target.limit,
-        settings.scope,
-        settings.round_to,
-        stays.least,
-        width.Ranking.of(recorder.spec.criterion, settings.rank),
-    )
-    return plan.channel_step(structure.trace, dropped)
+        return one_shot.blocks(structure, scores.blocks, target.limit, stays, target.floor)
+    return one_shot.channels(structure, scores.channels, target.limit, stays)
 
 
 def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> bool:

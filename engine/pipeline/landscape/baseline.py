@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from engine.pipeline.recorder import Network
+from engine.pipeline.network import Network
 from engine.pipeline.recovery import seed_of
 from engine.pipeline.start.inputs import RunInputs
 from engine.pipeline.start.same_baseline import find_same_baseline

@@ -4,11 +4,11 @@ import time
 from dataclasses import dataclass, replace
 
 from engine.data.load import Split
-from engine.graph.cost import CostModel
+from engine.graph.cost import CostModel, kept_widths
 from engine.latency.predictor import Predictor
 from engine.pipeline.landscape.levels import Level, Levels, Twins
 from engine.pipeline.landscape.selection import Conditions
-from engine.pipeline.recorder import Network
+from engine.pipeline.network import Network
 from engine.prune.solver import TargetUnreachable
 from engine.storage.landscapes.grid import Accuracy, Cell, Grid, Shares, Untouched
 from engine.storage.records.point import Reached
@@ -44,20 +44,19 @@ class Meter:
             macs=summary.macs,
             params=summary.params,
             predicted_ms=self.milliseconds(network),
-            widths={name: (width, width) for name, width in _kept_widths(network).items()},
+            widths=kept_widths(summary),
             removable_blocks=tuple(block.name for block in summary.blocks if block.removable),
         )
 
     def describe(self, network: Network, level: Level, asked: Shares, grid: Grid) -> Cell:
         """What a network is and costs, without its accuracy."""
-        base, kept, summary = grid.untouched, _kept_widths(network), network.structure.summary
-        predicted, cuts = self.milliseconds(network), network.plan.steps[len(level.untouched.plan.steps) :]
+        base, summary, predicted = grid.untouched, network.structure.summary, self.milliseconds(network)
         share = None if predicted is None or not base.predicted_ms else predicted / base.predicted_ms
         return Cell(
             asked=asked,
             kept=self._kept(network, level),
-            blocks_removed=tuple(block for step in cuts for block in step.blocks),
-            widths={name: (width, kept.get(name, 0)) for name, (width, _) in base.widths.items()},
+            blocks_removed=tuple(block for step in network.steps_since(level.untouched) for block in step.blocks),
+            widths=kept_widths(summary, {name: width for name, (width, _) in base.widths.items()}),
             macs=summary.macs,
             params=summary.params,
             got=Reached.of(summary, base, share),
@@ -121,8 +120,3 @@ def _repeat(described: Cell, same: Cell) -> Cell:
         reconstruction=same.reconstruction,
         repeats=same.repeats or same.asked,
     )
-
-
-def _kept_widths(network: Network) -> dict[str, int]:
-    """Output channels of every convolution, in order of depth."""
-    return {layer.name: layer.width for layer in network.structure.summary.layers if layer.kind != "linear"}

@@ -8,10 +8,10 @@ from functools import cache
 from torch import Tensor
 
 from engine.pipeline.landscape.selection import Conditions, Selection
+from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import Reconstructor
-from engine.pipeline.recorder import Network
 from engine.storage.records.point import Reconstruction
-from engine.surgery import checked, plan
+from engine.surgery import plan
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,6 @@ class Levels:
 
     conditions: Conditions
     untouched: Network
-    origin: Network  # what refits are fitted to: the untouched network, or what it was once pruned from
     reconstructor: Reconstructor | None
     images: Tensor  # a few, on which every cut is held against the masked network
     _last: tuple[plan.Step, Level] | None = None
@@ -65,17 +64,10 @@ class Levels:
     def twins(self, level: Level, share: float) -> Twins:
         """The network that keeps `share` of a level; TargetUnreachable when that cannot be."""
         step = level.selection.step(share)
-        return self._twins(self._cut(level.plain, step)) if step.removes_something() else level.twins
-
-    def _cut(self, network: Network, step: plan.Step) -> Network:
-        """The network after a step, proven equal to the masked network on real images."""
-        if not step.removes_something():
-            return network
-        module, _ = checked.cut(network.module.cpu(), network.structure, step, self.images)
-        return Network(module, network.plan.then(step))
+        return self._twins(level.plain.cut(step, self.images)[0]) if step.removes_something() else level.twins
 
     def _make(self, step: plan.Step) -> Level:
-        twins = self._twins(self._cut(self.untouched, step))
+        twins = self._twins(self.untouched.cut(step, self.images)[0])
         twins.refit()
         return Level(self.untouched, twins, Selection(self.conditions, twins.refitted, self._second_phase))
 
@@ -84,4 +76,4 @@ class Levels:
         if reconstructor is None or is_whole:
             return Twins(plain, plain, lambda: None, is_whole)
         refitted = Network(copy.deepcopy(plain.module), plain.plan)
-        return Twins(plain, refitted, cache(lambda: reconstructor.reconstruct(refitted, self.origin)))
+        return Twins(plain, refitted, cache(lambda: reconstructor.reconstruct(refitted)))

@@ -13,9 +13,6 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from engine.data.load import Data
-from engine.data.loader import batches
-from engine.errors import RequestError
 from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
@@ -25,20 +22,17 @@ from engine.pipeline.landscape.baseline import needs_training, obtain_baseline
 from engine.pipeline.landscape.cells import Meter, measure_cell, shares_in_order
 from engine.pipeline.landscape.levels import Levels
 from engine.pipeline.landscape.selection import Conditions
-from engine.pipeline.reconstruction import MOST_PIXELS, Reconstructor, calibration_images, prepare_reconstruction
-from engine.pipeline.recorder import Network
+from engine.pipeline.network import Network, check_images
+from engine.pipeline.reconstruction import Reconstructor, calibration_images, reconstruction_images
 from engine.pipeline.start import inputs as start
-from engine.pipeline.start import loading
+from engine.pipeline.start import loading, own_networks
 from engine.pipeline.start.inputs import RunInputs
 from engine.spec.landscape.request import CALIBRATION_IMAGES, LandscapeRequest
 from engine.spec.run import RunSpec
 from engine.storage.landscapes.grid import Grid, LatencySource
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
-from engine.surgery.reconstruction.refit import LEAST_IMAGES
-from engine.zoo.own import listing
 
-CHECK_IMAGES = 16
 SPLIT = "val"
 _NO_TABLE = (
     "no latency is predicted, as this machine has no table of the network's layers yet: `espalier table` makes one"
@@ -47,30 +41,23 @@ _NO_TABLE = (
 
 def prepare(request: LandscapeRequest, results: Path) -> RunInputs:
     """What a landscape needs before it writes anything; RequestError when it cannot be made."""
-    inputs = start.prepare(request.feasible(), results)
-    images = len(inputs.data.train)
-    if request.spec.recover.reconstruct and images < LEAST_IMAGES:
-        raise RequestError(
-            f"reconstruction needs at least {LEAST_IMAGES} training images, and {inputs.data.name} has {images}; bring "
-            "more, or leave it out with --no-reconstruct",
-            field="recover.reconstruct",
-        )
-    return inputs
+    return start.prepare(request.feasible(), results)
 
 
 def run(request: LandscapeRequest, folder: Landscape, inputs: RunInputs | None = None) -> None:
     """Measure a landscape, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
     inputs = inputs or prepare(request, folder.path.parents[1])
-    _refuse_other_network(folder, inputs)
+    own_networks.refuse_other(folder, inputs.zoo_model, begun=folder.grid() is not None)
     conditions = machine.environment(torch.get_num_threads(), request.spec.seed, inputs.device)
     folder.write_env({**conditions, **inputs.zoo_model.conditions})
     notes = loading.notes(request.spec, inputs)
     folder.append_event(event.StartEvent(notes=notes, device=inputs.device))
     progress = _Progress(folder, request.grid**2, request.spec.train.epochs if needs_training(folder, inputs) else 0)
     said: list[str] = []
-    reconstructor = _reconstructor(request.spec, inputs, said.append)
+    spec, data, device = request.spec, inputs.data, inputs.device
+    images = reconstruction_images(spec.recover, data, device, spec.seed, said.append, CALIBRATION_IMAGES)
     untouched = obtain_baseline(request.spec, folder, inputs, progress.report_epoch)
-    work = _prepare_work(request, folder, inputs, untouched, reconstructor)
+    work = _prepare_work(request, folder, inputs, untouched, images, said.append)
     grid = folder.grid() or _empty(request, folder, work, (*notes, *said, *work.notes))
     for first, second in product(request.shares(), request.shares()):
         asked = shares_in_order(work.meter.conditions, first, second)
@@ -115,7 +102,8 @@ def _prepare_work(
     folder: Landscape,
     inputs: RunInputs,
     untouched: Network,
-    reconstructor: Reconstructor | None,
+    training: Tensor | None,
+    note: Callable[[str], None],
 ) -> _Work:
     spec, data = request.spec, inputs.data
     table = _table(spec, untouched, folder)
@@ -126,13 +114,16 @@ def _prepare_work(
     widths = {layer.name: layer.width for layer in untouched.structure.summary.layers}
 
     def unlabelled() -> Tensor:
-        if reconstructor is not None:
-            return reconstructor.images
-        return calibration_images(data, _calibration_count(spec, data), inputs.device, spec.seed)
+        if training is not None:
+            return training
+        return calibration_images(data, None, inputs.device, spec.seed, CALIBRATION_IMAGES)
 
+    reconstructor = None
+    if training is not None:
+        origin = inputs.untouched or untouched
+        reconstructor = Reconstructor.of(origin, training, spec.recover.ridge, spec.seed, note)
     conditions = Conditions(spec, data, inputs.device, metric, widths, unlabelled)
-    few, _ = next(batches(data.val, data, CHECK_IMAGES, "cpu"))
-    levels = Levels(conditions, untouched, inputs.untouched or untouched, reconstructor, few)
+    levels = Levels(conditions, untouched, reconstructor, check_images(data))
     notes = (measured,) if table is not None else (_NO_TABLE, measured)
     return _Work(levels, Meter(conditions, images, predictor), table, notes)
 
@@ -154,25 +145,12 @@ def _empty(request: LandscapeRequest, folder: Landscape, work: _Work, notes: tup
         widths=shares,
         split=SPLIT,
         images=len(work.meter.images),
-        calibration_images=None if reconstructor is None else len(reconstructor.images),
+        calibration_images=None if reconstructor is None else len(reconstructor.reference.images),
         latency=source,
         untouched=work.meter.untouched(work.levels.untouched),
     )
     folder.write_grid(grid)
     return grid
-
-
-def _calibration_count(spec: RunSpec, data: Data) -> int:
-    """How many training images are looked at: fewer than in a run where the request names no number."""
-    height, width = data.image[1:]
-    usual = max(LEAST_IMAGES, min(CALIBRATION_IMAGES, MOST_PIXELS // (height * width)))
-    return spec.recover.calibration_images or min(usual, len(data.train))
-
-
-def _reconstructor(spec: RunSpec, inputs: RunInputs, note: Callable[[str], None]) -> Reconstructor | None:
-    """What refits the networks; None where their cuts stay as they are."""
-    settings = spec.recover.model_copy(update={"calibration_images": _calibration_count(spec, inputs.data)})
-    return prepare_reconstruction(settings, inputs.data, inputs.device, spec.seed, note)
 
 
 def _table(spec: RunSpec, untouched: Network, folder: Landscape) -> LatencyTable | None:
@@ -182,12 +160,3 @@ def _table(spec: RunSpec, untouched: Network, folder: Landscape) -> LatencyTable
         folder.update(phase="cells", message="timing layers on this computer, about a minute")
         return profile.table_for_target(spec.target, untouched.module, structure, results)
     return profile.table_at_hand(structure, results)
-
-
-def _refuse_other_network(folder: Landscape, inputs: RunInputs) -> None:
-    """RequestError when the landscape has begun with another state of the user's own file."""
-    before, now = folder.env().get("network"), inputs.zoo_model.conditions.get("network")
-    if before and now and before != now and folder.grid() is not None:
-        raise RequestError(
-            f"{listing.change_since(folder.env())}; put the file back as it was, or start a new landscape"
-        )

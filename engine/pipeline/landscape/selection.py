@@ -11,8 +11,9 @@ from engine.criteria.registry import score_blocks, score_channels
 from engine.data.load import Data
 from engine.graph.cost import CostModel
 from engine.graph.metric import Metric
-from engine.pipeline.recorder import Network
-from engine.prune import depth, width
+from engine.pipeline.network import Network
+from engine.prune import depth
+from engine.prune.one_shot import OneShot
 from engine.prune.protection import Protection, protection
 from engine.spec.run import Phase, RunSpec
 from engine.surgery import plan
@@ -52,29 +53,19 @@ class Selection:
         return self._blocks() if self.phase == "layers" else self._channels()
 
     def _blocks(self) -> Callable[[float], plan.Step]:
-        summary, protected = self.network.structure.summary, self._protection.blocks
-        blocks = depth.candidates(summary, protected=protected)
+        structure, stays = self.network.structure, self._protection
+        blocks = depth.candidates(structure.summary, protected=stays.blocks)
         scores = score_blocks(self._calibration(), blocks, self.conditions.spec.criterion)
-
-        def choose(limit: float) -> plan.Step:
-            removed = depth.select_blocks(summary, scores, self.conditions.metric, limit, protected=protected)
-            return plan.Step(blocks=tuple(removed))
-
-        return choose
+        return lambda limit: self._one_shot.blocks(structure, scores, limit, stays)
 
     def _channels(self) -> Callable[[float], plan.Step]:
-        structure, settings = self.network.structure, self.conditions.spec.width
-        least, criterion = self._protection.least, self.conditions.spec.criterion
-        scores = score_channels(self._calibration(), criterion)
-        ranking = width.Ranking.of(criterion, settings.rank)
+        scores = score_channels(self._calibration(), self.conditions.spec.criterion)
+        return lambda limit: self._one_shot.channels(self.network.structure, scores, limit, self._protection)
 
-        def choose(limit: float) -> plan.Step:
-            dropped = width.select_channels(
-                structure, scores, self.conditions.metric, limit, settings.scope, settings.round_to, least, ranking
-            )
-            return plan.channel_step(structure.trace, dropped)
-
-        return choose
+    @property
+    def _one_shot(self) -> OneShot:
+        spec = self.conditions.spec
+        return OneShot.of(self.conditions.metric, spec.criterion, spec.width)
 
     @cached_property
     def _protection(self) -> Protection:

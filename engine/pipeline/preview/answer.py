@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from engine.stats import share_interval
-from engine.storage.records.point import Reached
-from engine.storage.records.record import Duration, Flag, Number, Record, Share, Whole
+from engine.storage.records.point import Reached, Reconstruction
+from engine.storage.records.record import Duration, Record, Share, Whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,22 +22,6 @@ class Tally(Record):
     def of(cls, correct: int, total: int) -> "Tally":
         low, high = share_interval(correct, total)
         return cls(correct=correct, total=total, top1=correct / total, low=low, high=high)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Refit(Record):
-    """What reconstruction did for a target: layers that it refitted, and the mean squared error at the outputs.
-
-    That is measured before and after on `checked` images that the refit did not see; where it came out worse the plain
-    cut was `kept` as it is (False).
-    """
-
-    layers: Whole
-    images: Whole
-    checked: Whole
-    before: Number
-    after: Number
-    kept: Flag
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +43,7 @@ class TargetPreview(Record):
     widths: dict[str, tuple[Whole, Whole]] = field(default_factory=dict)
     plain: Tally
     reconstructed: Tally | None = None  # None where reconstruction was not asked for, or nothing was cut
-    refit: Refit | None = None
+    reconstruction: Reconstruction | None = None
     notes: tuple[str, ...] = ()
     seconds: Duration
 

@@ -11,10 +11,10 @@ from engine.criteria.calibration import Calibration, Images, prepare_calibration
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
+from engine.pipeline.network import Network
 from engine.pipeline.preview.answer import Tally
 from engine.pipeline.preview.request import SAMPLES, SCORED_SAMPLES, PreviewRequest
-from engine.pipeline.reconstruction import calibration_images
-from engine.pipeline.recorder import Network
+from engine.pipeline.reconstruction import Reconstructor, calibration_images
 from engine.pipeline.start import loading
 from engine.pipeline.start.inputs import RunInputs, check_strange_network, load_network
 from engine.pipeline.start.same_baseline import find_trained
@@ -108,15 +108,19 @@ class Subject:
             self._untouched[count] = self.measure(self.network.module, count)
         return self._untouched[count]
 
-    def reference(self, count: int) -> Reference:
+    def reconstructor(self, request: PreviewRequest, note: Callable[[str], None]) -> Reconstructor:
+        """What refits the cuts of a request."""
+        untouched = self.inputs.untouched or self.network
+        reference = self._reference_of(request.calibration_images)
+        return Reconstructor(untouched, reference, request.spec.recover.ridge, note)
+
+    def _reference_of(self, count: int) -> Reference:
         """The untouched network's values for `count` training images, which every reconstruction looks at."""
         if self._reference is None or self._reference[0] != count:
-            inputs = self.inputs
+            inputs, untouched = self.inputs, self.inputs.untouched or self.network
             images = calibration_images(inputs.data, count, inputs.device, self.spec.seed)
             check_images(images)
-            self.network.module.to(inputs.device)
-            self.network.structure.trace.graph.to(inputs.device)
-            self._reference = count, Reference(self.network.structure, images, self.spec.seed, SAMPLES)
+            self._reference = count, Reference(untouched.structure, images, self.spec.seed, SAMPLES)
         return self._reference[1]
 
     def calibration_images(self, request: PreviewRequest) -> int:
@@ -134,7 +138,7 @@ class Subject:
             inputs.data,
             inputs.device,
             self.spec.seed,
-            lambda: self.reference(request.calibration_images).images,
+            lambda: self._reference_of(request.calibration_images).images,
             SCORED_SAMPLES,
         )
 

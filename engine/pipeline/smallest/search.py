@@ -10,8 +10,9 @@ from torch import Tensor
 
 from engine.errors import RequestError
 from engine.pipeline import recovery
+from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import Reconstructor
-from engine.pipeline.recorder import Network, Recorder, Standing, StepKey
+from engine.pipeline.recorder import Recorder, Standing, StepKey
 from engine.pipeline.select import Baseline
 from engine.pipeline.smallest.bisection import APART, first_beyond, last_place
 from engine.pipeline.smallest.candidate import Candidate, candidates

@@ -8,10 +8,10 @@ what a search that was interrupted goes on from.
 import time
 from pathlib import Path
 
-from engine.data.loader import batches
 from engine.pipeline import recovery, select
+from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor
-from engine.pipeline.recorder import Network, Recorder, StepKey
+from engine.pipeline.recorder import Recorder, StepKey
 from engine.pipeline.select import Baseline, PhaseTarget, Scores
 from engine.pipeline.smallest.bisection import ratio, tries_expected
 from engine.pipeline.smallest.candidate import Candidate, candidates
@@ -19,11 +19,10 @@ from engine.prune.solver import TargetUnreachable
 from engine.spec.run import Phase
 from engine.storage.records import event
 from engine.storage.records.point import Point
-from engine.surgery import checked, serialization
+from engine.surgery import serialization
 from engine.surgery.plan import Step
 from engine.train.evaluate import hits
 
-CHECK_IMAGES = 16
 UNITS = 12.0  # the share of a search in a run's progress, in epochs
 CLOSE = 1e-9  # of shares that are the same
 
@@ -41,6 +40,7 @@ class Tries:
     ) -> None:
         self.recorder, self.least, self.stage = recorder, least, recovery.stage_of_cuts(recorder.spec)
         self._baseline, self._untouched, self._reconstructor = baseline, untouched, reconstructor
+        self._images = check_images(recorder.data)
         self._known: dict[tuple[Candidate, float], Point | None] = {
             (Candidate(point.criterion, point.depth_share), point.keep): point
             for point in recorder.points()
@@ -140,7 +140,7 @@ class Tries:
             scores = self._score(recorder, network, target, f"try {number}")
             self._report(keep, f"try {number}, cutting by {candidate.name(self.recorder.spec)}")
             step = select.choose(recorder, network, self._baseline, target, scores)
-            network = self._after(step, network)
+            network, _ = network.cut(step, self._images)
         return network
 
     def _score(self, recorder: Recorder, network: Network, target: PhaseTarget, name: str) -> Scores:
@@ -151,17 +151,9 @@ class Tries:
             self._scores[key] = select.score(recorder, network, self._baseline, target.phase)
         return self._scores[key]
 
-    def _after(self, step: Step, network: Network) -> Network:
-        """The network after a step, proven equal to the masked one."""
-        if not step.removes_something():
-            return network
-        images, _ = next(batches(self.recorder.data.val, self.recorder.data, CHECK_IMAGES, "cpu"))
-        module, _ = checked.cut(network.module.cpu(), network.structure, step, images)
-        return Network(module, network.plan.then(step))
-
     def _refit(self, network: Network) -> Network:
         if self._reconstructor is not None:
-            self.recorder.reconstruction = self._reconstructor.reconstruct(network, self._untouched)
+            self.recorder.reconstruction = self._reconstructor.reconstruct(network)
         return network
 
     def _keep_if_best(self, point: Point, network: Network) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from engine.data.load import Data, load
 from engine.errors import concerns
 from engine.latency import table as latency_table
 from engine.measure import machine
-from engine.pipeline.recorder import Network
+from engine.pipeline.network import Network
 from engine.pipeline.rehearsal import rehearse
 from engine.pipeline.start import pruned_start
 from engine.pipeline.start.pruned_start import PrunedStart
@@ -20,6 +20,7 @@ from engine.spec.consistency import untrained_head
 from engine.spec.run import RunSpec, check_race
 from engine.storage import directories
 from engine.surgery import plan
+from engine.surgery.reconstruction.refit import check_count
 from engine.zoo.build import ZooModel, build
 from engine.zoo.makers import made_for
 
@@ -84,6 +85,8 @@ def prepare(spec: RunSpec, results: Path | None = None) -> RunInputs:
     summary = inputs.network.structure.summary
     table = latency_table.read_for(spec.target.latency_table, summary)
     forecast(summary, spec, table)
+    if spec.recover.reconstruct:
+        check_count(len(inputs.data.train))
     if spec.attempt.race:
         check_race(len(inputs.data.val))
     return inputs

@@ -1,4 +1,4 @@
-"""What a network of the user's own is like, where no data says for which images."""
+"""Networks of the user's own: what one is like where no data says for which images, and whether it is still the same."""
 
 import torch
 from torch import nn
@@ -7,6 +7,8 @@ from engine.errors import RequestError, concerns
 from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
 from engine.spec.networks import own_names
+from engine.storage.job_folder import Job
+from engine.zoo.build import ZooModel
 from engine.zoo.own import listing, source
 from engine.zoo.own.listing import OwnNetwork
 
@@ -30,6 +32,14 @@ def summarize_own(network: OwnNetwork) -> ModelSummary:
     """The summary of a network for 10 classes and the first usual image size that it reads."""
     module = source.construct(network, CLASSES).eval()
     return summarize(module, _image_for(module, network), network.model).summary
+
+
+def refuse_other(folder: Job, zoo_model: ZooModel, *, begun: bool) -> None:
+    """RequestError when a job has begun with another state of the user's own file."""
+    before, now = folder.env().get("network"), zoo_model.conditions.get("network")
+    if begun and before and now and before != now:
+        change = listing.change_since(folder.env())
+        raise RequestError(f"{change}; put the file back as it was, or start a new {folder.noun}")
 
 
 def _image_for(module: nn.Module, network: OwnNetwork) -> tuple[int, int, int]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RequestError, WorkError
-from engine.pipeline.recorder import Network
+from engine.pipeline.network import Network
 from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run

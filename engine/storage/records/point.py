@@ -61,13 +61,14 @@ class Answer(Record):
 class Reconstruction(Record):
     """The refit of what was left after a cut: how long it took, on how many images, of how many layers.
 
-    The mean squared error at the outputs, on images that the refit did not see, was `before` with the plain cut and is
-    `after`; the plain cut stays where the refit was no better (`kept` is false).
+    The mean squared error at the outputs, on `checked` images that the refit did not see, was `before` with the plain
+    cut and is `after`; the plain cut stays where the refit was no better (`kept` is false).
     """
 
     seconds: Duration
     images: Whole
     layers: Whole
+    checked: Whole
     before: Number
     after: Number
     kept: Flag

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+RIDGE = 1e-3  # of the mean of a matrix's diagonal, where nothing else is said
 MOST_ROWS = 8_192  # of a matrix that is solved: 512 MiB
 _OUTPUTS = 512  # of a layer whose weights are solved for at a time, where it has more inputs than there are samples
 _ROWS = 4_096  # of a product in single precision, before it is added up in double precision

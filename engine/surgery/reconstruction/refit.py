@@ -15,16 +15,15 @@ from torch import Tensor, fx, nn
 from engine.errors import RequestError, WorkError
 from engine.graph.channel_ids import Layer
 from engine.graph.summarize import Structure, summarize
+from engine.spec.parts import FEWEST_CALIBRATION_IMAGES
 from engine.surgery.plan import Step
 from engine.surgery.reconstruction.activations import Activations
-from engine.surgery.reconstruction.least_squares import solve
+from engine.surgery.reconstruction.least_squares import RIDGE, solve
 from engine.surgery.reconstruction.numbering import Numbering
 from engine.surgery.reconstruction.reference import Reference, outputs_of
 from engine.surgery.reconstruction.samples import input_samples, output_samples, positions
 from engine.surgery.reconstruction.sites import Site, ancestors, find_sites
 
-RIDGE = 1e-3
-LEAST_IMAGES = 16
 SCARCE = 10  # samples for each input; with fewer the ridge grows by the square of what is lacking
 _CHECKED = 8  # one image in so many is kept back: the refit must not be worse on those than the plain cut
 
@@ -44,6 +43,16 @@ class Reconstruction:
     before: float
     after: float
     kept: bool  # False: it was no better on the images kept back, and the plain cut stays
+
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader of its figures should know."""
+        if self.kept:
+            return self.left
+        undone = (
+            f"a refit came out no nearer to the untouched network than the plain cut, on {self.checked} images kept "
+            "back for this, so the cut stays as it was"
+        )
+        return (*self.left, undone)
 
 
 def reconstruct(
@@ -87,25 +96,35 @@ def refit(
     return Reconstruction(work.residuals, work.left, work.fitted, work.checked, before, after if kept else before, kept)
 
 
-def will_do(images: Tensor) -> bool:
-    """Whether something can be fitted on images."""
-    return len(images) >= LEAST_IMAGES and not bool((images == images[:1]).all())
+def are_enough(images: Tensor) -> bool:
+    """Whether something can be fitted on images: there are some, and they differ."""
+    return len(images) >= FEWEST_CALIBRATION_IMAGES and not _are_alike(images)
+
+
+def check_count(images: int) -> None:
+    """RequestError for too few training images to fit anything on."""
+    if images < FEWEST_CALIBRATION_IMAGES:
+        raise _refusal(
+            f"reconstruction needs at least {FEWEST_CALIBRATION_IMAGES} training images (got {images}); bring more"
+        )
 
 
 def check_images(images: Tensor) -> None:
-    """RequestError for images that nothing can be fitted on."""
-    if len(images) < LEAST_IMAGES:
-        raise RequestError(
-            f"reconstruction needs at least {LEAST_IMAGES} training images (got {len(images)}); bring more, or "
-            "leave it out with --no-reconstruct",
-            field="recover.reconstruct",
-        )
-    if bool((images == images[:1]).all()):
-        raise RequestError(
+    """The same, and for images that are all alike."""
+    check_count(len(images))
+    if _are_alike(images):
+        raise _refusal(
             f"the {len(images)} training images that reconstruction looks at are all alike, so nothing can be fitted "
-            "on them; bring others, or leave it out with --no-reconstruct",
-            field="recover.reconstruct",
+            "on them; bring others"
         )
+
+
+def _are_alike(images: Tensor) -> bool:
+    return bool((images == images[:1]).all())
+
+
+def _refusal(objection: str) -> RequestError:
+    return RequestError(f"{objection}, or leave it out with --no-reconstruct", field="recover.reconstruct")
 
 
 class _Refit:

@@ -66,7 +66,11 @@ def test_a_new_ratio_costs_only_its_cut_and_nothing_is_written(weights: str, tmp
     (half,), (most,) = first.targets, second.targets
     assert 0.45 < half.got.macs <= 0.5 < most.got.macs <= 0.7
     for target in (half, most):
-        assert target.refit is not None and target.refit.after <= target.refit.before and target.refit.images == 28
+        assert (
+            target.reconstruction is not None
+            and target.reconstruction.after <= target.reconstruction.before
+            and target.reconstruction.images == 28
+        )
         assert target.reconstructed is not None and target.reconstructed.low <= target.reconstructed.top1
     assert figures(Previewer().answer(request(weights, tmp_path / "results"))) == figures(first)
     assert sorted(tmp_path.rglob("*")) == before
@@ -86,7 +90,11 @@ def test_both_phases_go_by_the_scores_of_the_untouched_network(previewer: Previe
 
 def test_without_reconstruction_there_is_the_plain_cut_alone(previewer: Previewer, weights: str) -> None:
     plain = previewer.answer(request(weights, NOWHERE, recover={"reconstruct": False}))
-    assert plain.calibration_images == 0 and plain.targets[0].reconstructed is None and plain.targets[0].refit is None
+    assert (
+        plain.calibration_images == 0
+        and plain.targets[0].reconstructed is None
+        and plain.targets[0].reconstruction is None
+    )
     untouched = previewer.answer(request(weights, NOWHERE, target={"keep": [1.0]})).targets[0]
     assert untouched.reconstructed is None and untouched.got.macs == 1.0 and untouched.notes == ()
 

@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from engine.errors import RequestError, WorkError
 from engine.graph.summarize import Structure, summarize
 from engine.measure.counters import count
+from engine.spec.parts import FEWEST_CALIBRATION_IMAGES
 from engine.surgery import plan
 from engine.surgery.reconstruction import refit as module_of_refit
-from engine.surgery.reconstruction.refit import LEAST_IMAGES, Reconstruction, reconstruct
+from engine.surgery.reconstruction.refit import Reconstruction, reconstruct
 from engine.zoo.build import construct
 from tests.support.strangers import IMAGE, KINDS
 
@@ -231,8 +232,11 @@ def test_without_a_cut_nothing_changes() -> None:
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        (images(0, 0), f"needs at least {LEAST_IMAGES} training images \\(got 0\\)"),
-        (images(LEAST_IMAGES - 1, 0), f"needs at least {LEAST_IMAGES} training images \\(got {LEAST_IMAGES - 1}\\)"),
+        (images(0, 0), f"needs at least {FEWEST_CALIBRATION_IMAGES} training images \\(got 0\\)"),
+        (
+            images(FEWEST_CALIBRATION_IMAGES - 1, 0),
+            f"needs at least {FEWEST_CALIBRATION_IMAGES} training images \\(got {FEWEST_CALIBRATION_IMAGES - 1}\\)",
+        ),
         (torch.full((20, *IMAGE), -1.7), "the 20 training images .* are all alike"),
     ],
 )
