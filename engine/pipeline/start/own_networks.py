@@ -1,4 +1,4 @@
-"""Networks of the user's own: what one is like where no data says for which images, and whether it is still the same."""
+"""A network of the user's own: what it is like where no data says for which images, and whether it is the same yet."""
 
 import torch
 from torch import nn
