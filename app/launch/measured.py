@@ -11,8 +11,8 @@ from app.tables import store
 from engine.errors import RequestError, WorkError
 from engine.pipeline.preview.answer import Preview, TargetPreview
 from engine.pipeline.preview.request import PreviewRequest, make_request
+from engine.preview_server.client import Ask, Start
 from engine.spec.run import RunSpec
-from engine.warm.client import Ask, Start
 
 _KEY = "measured"  # in the session: the preview on its way, or its outcome
 _REFRESH_SECONDS = 0.5

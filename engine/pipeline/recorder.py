@@ -20,58 +20,18 @@ from engine.graph.metric import Metric
 from engine.latency import host_timing
 from engine.measure.counters import Counts, count
 from engine.pipeline.network import Network
+from engine.pipeline.step import ON_THE_WAY, Standing, StandingRule, StepKey, epoch_event
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event
 from engine.storage.records.measurement import Latency
-from engine.storage.records.point import Answer, Point, Reached, Reconstruction, Requested, Stage
+from engine.storage.records.point import Point, Reached, Reconstruction, Requested
 from engine.surgery import serialization
 from engine.surgery.model_card import ModelCard
 from engine.train.evaluate import Evaluation, evaluate
 from engine.train.fit import EpochResult
 
 TIGHT = 0.02  # how far below its target a point may land without a note
-
-
-@dataclass(frozen=True)
-class StepKey:
-    """Which step a point is the result of; a run has one point for each."""
-
-    stage: Stage
-    phase: str  # "train" | "layers" | "channels" | "alternate"
-    keep: float
-    step: int | None = None  # of an iterative method, from 1
-
-    def label(self) -> str:
-        if self.stage == "baseline":
-            return "baseline"
-        return f"{self.keep:g}×: {self.phase}" + (f" step {self.step}" if self.step else "")
-
-    def is_of(self, point: Point) -> bool:
-        """Whether a point is the result of this step."""
-        return (point.stage, point.phase, point.keep, point.step) == (self.stage, self.phase, self.keep, self.step)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a point stands on the way: whether it is its target's last one, or the last before the recovery that is.
-
-    A step of an iterative method has a trajectory, a place in it from 1, and the targets that were passed by then. The
-    result of a search has what it was made with, an answer, and a note that says it in words.
-    """
-
-    final: bool = False
-    before_recovery: bool = False
-    trajectory: str | None = None
-    place: int | None = None
-    passed: tuple[float, ...] | None = None
-    criterion: str | None = None
-    depth_share: float | None = None
-    answer: Answer | None = None
-    note: str | None = None
-
-
-StandingRule = Callable[[Network, float], Standing]  # of a new network and its validation accuracy
 
 
 @dataclass(frozen=True)
@@ -108,7 +68,7 @@ class Recorder:
         key: StepKey,
         units: float | Callable[[Network], float],
         work: Callable[[int], Network],
-        standing: Standing | StandingRule = Standing(),
+        standing: Standing | StandingRule = ON_THE_WAY,
     ) -> Network:
         """The network of a step, in the form in which it is stored, whether from now or from before an interruption.
 
@@ -169,20 +129,7 @@ class Recorder:
         """A listener that writes an event and the progress after every epoch."""
 
         def on_epoch(epoch: EpochResult) -> None:
-            self.folder.append_event(
-                event.Epoch(
-                    stage=key.stage,
-                    phase=key.phase,
-                    keep=key.keep,
-                    epoch=epoch.epoch,
-                    epochs=epoch.epochs,
-                    loss=epoch.loss,
-                    train_top1=epoch.train_top1,
-                    val_top1=epoch.val_top1,
-                    lr=epoch.lr,
-                    seconds=epoch.seconds,
-                )
-            )
+            self.folder.append_event(epoch_event(key, epoch))
             self.report(key, f"{message}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
 
         return on_epoch

@@ -6,7 +6,8 @@ import hashlib
 
 from engine.data.load import Data
 from engine.pipeline.network import Network
-from engine.pipeline.recorder import Recorder, StepKey
+from engine.pipeline.recorder import Recorder
+from engine.pipeline.step import StepKey
 from engine.spec import phases
 from engine.spec.run import RunSpec
 from engine.storage.records.point import Stage

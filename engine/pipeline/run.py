@@ -22,13 +22,14 @@ from engine.measure import machine
 from engine.pipeline import recovery, select
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor, reconstruction_images
-from engine.pipeline.recorder import Before, Recorder, Standing, StandingRule, StepKey
+from engine.pipeline.recorder import Before, Recorder
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.pipeline.smallest import search
 from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
 from engine.pipeline.start import loading, own_networks
 from engine.pipeline.start.inputs import RunInputs, prepare
 from engine.pipeline.start.same_baseline import find_same_baseline
+from engine.pipeline.step import BASELINE, Standing, StandingRule, StepKey
 from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
 from engine.spec import phases
@@ -129,7 +130,6 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
 
 def _obtain_baseline(recorder: Recorder, initial: Network, zoo_model: ZooModel) -> Network:
     """The network that everything is compared with: as its weights are, or trained from scratch."""
-    key = StepKey("baseline", "train", 1.0)
 
     def work(number: int) -> Network:
         if zoo_model.pretrained:
@@ -138,11 +138,11 @@ def _obtain_baseline(recorder: Recorder, initial: Network, zoo_model: ZooModel) 
             run_id, network = match
             recorder.note(f"baseline taken from run {run_id}, which trained the same one")
             return network
-        recovery.train_baseline(recorder, key, initial, number)
+        recovery.train_baseline(recorder, BASELINE, initial, number)
         return initial
 
-    network = recorder.step(key, 1 + (0 if zoo_model.pretrained else recorder.spec.train.epochs), work)
-    floor, accuracy = recorder.spec.depth.floor, recorder.point(key).val_top1
+    network = recorder.step(BASELINE, 1 + (0 if zoo_model.pretrained else recorder.spec.train.epochs), work)
+    floor, accuracy = recorder.spec.depth.floor, recorder.point(BASELINE).val_top1
     if floor is not None and floor >= accuracy:
         raise RequestError(
             f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {accuracy:.4f}",

@@ -8,7 +8,7 @@ import pytest
 from safetensors.torch import save_file
 
 from engine.cli.main import main
-from engine.warm import client
+from engine.preview_server import client
 from engine.zoo.build import build
 from tests.cli.conftest import Said
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from engine.errors import RequestError
 from engine.pipeline.preview.answer import Preview, Tally, TargetPreview
 from engine.pipeline.preview.request import PreviewRequest
+from engine.preview_server import server
 from engine.storage.records.point import Reached
-from engine.warm import server
 
 COMMAND = (sys.executable, "-m", "tests.support.standin_previews")
 AT_ONCE, SLOWLY, REFUSED, BROKEN = "l1", "taylor", "l2", "fpgm"

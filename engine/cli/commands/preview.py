@@ -18,11 +18,11 @@ from engine.errors import RequestError
 from engine.pipeline.preview import request as requests_of
 from engine.pipeline.preview.answer import Preview, Tally
 from engine.pipeline.preview.request import PreviewRequest
+from engine.preview_server import client
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
 from engine.texts import one_line
 from engine.units import si
-from engine.warm import client
 from engine.zoo.own import listing
 
 app = typer.Typer()

@@ -6,6 +6,7 @@ from engine.pipeline.network import Network
 from engine.pipeline.recovery import seed_of
 from engine.pipeline.start.inputs import RunInputs
 from engine.pipeline.start.same_baseline import find_same_baseline
+from engine.pipeline.step import BASELINE, epoch_event
 from engine.spec.run import RunSpec
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
@@ -43,24 +44,10 @@ def _make(spec: RunSpec, folder: Landscape, inputs: RunInputs, report: Report) -
         job_id, network = match
         folder.append_event(event.Note(text=f"baseline taken from {job_id}, which trained the same one"))
         return network
-    epochs = spec.train.epochs
 
     def on_epoch(epoch: EpochResult) -> None:
-        folder.append_event(
-            event.Epoch(
-                stage="baseline",
-                phase="train",
-                keep=1.0,
-                epoch=epoch.epoch,
-                epochs=epochs,
-                loss=epoch.loss,
-                train_top1=epoch.train_top1,
-                val_top1=epoch.val_top1,
-                lr=epoch.lr,
-                seconds=epoch.seconds,
-            )
-        )
-        report(f"training the baseline, epoch {epoch.epoch}/{epochs}", epoch.epoch)
+        folder.append_event(epoch_event(BASELINE, epoch))
+        report(f"training the baseline, epoch {epoch.epoch}/{epoch.epochs}", epoch.epoch)
 
     report("training the baseline", 0)
     seed = seed_of(spec.seed, inputs.points_before)

@@ -12,11 +12,12 @@ from engine.errors import RequestError
 from engine.pipeline import recovery
 from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import Reconstructor
-from engine.pipeline.recorder import Recorder, Standing, StepKey
+from engine.pipeline.recorder import Recorder
 from engine.pipeline.select import Baseline
 from engine.pipeline.smallest.bisection import APART, first_beyond, last_place
 from engine.pipeline.smallest.candidate import Candidate, candidates
 from engine.pipeline.smallest.tries import UNITS, Tries
+from engine.pipeline.step import Standing, StepKey
 from engine.spec import phases
 from engine.stats import paired_loss
 from engine.storage.records.point import Answer, Point

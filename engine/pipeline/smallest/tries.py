@@ -11,10 +11,11 @@ from pathlib import Path
 from engine.pipeline import recovery, select
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor
-from engine.pipeline.recorder import Recorder, StepKey
+from engine.pipeline.recorder import Recorder
 from engine.pipeline.select import Baseline, PhaseTarget, Scores
 from engine.pipeline.smallest.bisection import ratio, tries_expected
 from engine.pipeline.smallest.candidate import Candidate, candidates
+from engine.pipeline.step import StepKey
 from engine.prune.solver import TargetUnreachable
 from engine.spec.run import Phase
 from engine.storage.records import event

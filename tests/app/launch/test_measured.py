@@ -9,8 +9,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from app.launch import measured
+from engine.preview_server import client
 from engine.storage.store import Store
-from engine.warm import client
 from tests.support import standin_previews as standin
 from tests.support.screen import app, captions
 from tests.support.storm import wait_for

@@ -116,11 +116,11 @@ def test_a_free_board_is_taken_and_let_go_without_a_trace(
 
 
 def test_a_second_one_is_told_who_holds_it(python: Path, hold: Callable[..., Holder]) -> None:
-    first = hold(python, owner="änn@desk")
+    first = hold(python, owner="änn@inbox")
     second = hold(python)
     holder = second.said["holder"]
     assert second.said["held"] is False and second.process.wait(120) == 0
-    assert (holder["pid"], holder["owner"]) == (first.process.pid, "änn@desk")
+    assert (holder["pid"], holder["owner"]) == (first.process.pid, "änn@inbox")
     assert 0 <= holder["age_s"] <= 10 and 0 <= holder["held_s"] < 60
     assert runs(first.process.pid)
 

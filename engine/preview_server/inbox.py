@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.warm import wire
+from engine.preview_server import wire
 
 MOST_CONNECTIONS = 64
 _SEND_SECONDS = 5.0  # for a line to be taken by whoever asked
@@ -35,7 +35,7 @@ class Ask:
             self.is_dropped.set()
 
 
-class Desk:
+class Inbox:
     """Takes asks in from a listening socket in a thread of its own, while the main thread works on one."""
 
     def __init__(self, listening: socket.socket, on_orphaned: Callable[[], None] | None = None) -> None:

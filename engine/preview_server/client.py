@@ -12,8 +12,8 @@ from typing import Any, Self
 from engine.errors import WorkError
 from engine.pipeline.preview.answer import Preview
 from engine.pipeline.preview.request import PreviewRequest
+from engine.preview_server import place, wire
 from engine.storage import directories
-from engine.warm import place, wire
 
 IDLE_SECONDS = 180.0  # without an ask, after which a warm process ends
 _MOST_STARTS = 3  # for one ask: a process may be about to end when it is asked
@@ -31,7 +31,7 @@ class Start:
 
     bound: bool = False
     idle_seconds: float = IDLE_SECONDS
-    command: tuple[str, ...] = (sys.executable, "-m", "engine.warm.server")
+    command: tuple[str, ...] = (sys.executable, "-m", "engine.preview_server.server")
 
 
 class Ask:

@@ -16,9 +16,9 @@ import pytest
 from engine.errors import RequestError, WorkError
 from engine.pipeline.preview.answer import Preview
 from engine.pipeline.preview.request import PreviewRequest, make_request
+from engine.preview_server import client, inbox, place, wire
+from engine.preview_server.client import Ask, Start
 from engine.spec import run as specs
-from engine.warm import client, desk, place, wire
-from engine.warm.client import Ask, Start
 from tests.support import standin_previews as standin
 from tests.support.places import ROOT
 from tests.support.storm import wait_for
@@ -173,7 +173,7 @@ def _until_error(connection: socket.socket) -> bytes:
 def test_no_more_connections_than_are_stated_are_held_open(monkeypatch: pytest.MonkeyPatch) -> None:
     ask()
     path = place.socket_of("resnet20")
-    held = [socket.socket(socket.AF_UNIX) for _ in range(desk.MOST_CONNECTIONS + 1)]
+    held = [socket.socket(socket.AF_UNIX) for _ in range(inbox.MOST_CONNECTIONS + 1)]
     try:
         for connection in held:
             connection.connect(str(path))

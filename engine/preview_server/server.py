@@ -1,7 +1,7 @@
-"""The warm process: `python -m engine.warm.server DESCRIPTOR SOCKET IDLE_SECONDS [--bound]`. Started by its client.
+"""The process itself: `python -m engine.preview_server.server DESCRIPTOR SOCKET IDLE_SECONDS [--bound]`.
 
-It listens on a socket that its client has opened, answers one preview at a time, and ends when nobody has asked for a
-while; with `--bound` also when its parent has ended, who holds the other end of its standard input.
+Started by a client, it listens on a socket that this has opened, answers one preview at a time, and ends when nobody
+has asked for a while; with `--bound` also when its parent has ended, who holds the other end of its standard input.
 """
 
 import os
@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from engine.errors import RequestError, WorkError
 from engine.pipeline.preview.answer import Preview
 from engine.pipeline.preview.request import PreviewRequest
-from engine.warm import place, wire
-from engine.warm.desk import Ask, Desk
+from engine.preview_server import place, wire
+from engine.preview_server.inbox import Ask, Inbox
 
 
 class Previewer(Protocol):
@@ -31,15 +31,15 @@ class _Dropped(BaseException):
     """Nobody waits for the answer any more. No Exception, which a network's own code may catch."""
 
 
-def serve(desk: Desk, path: Path, idle_seconds: float, previewer: Previewer) -> None:
+def serve(inbox: Inbox, path: Path, idle_seconds: float, previewer: Previewer) -> None:
     """Answer asks until none has come in for so long; the socket is gone then."""
     while True:
-        ask = desk.take(idle_seconds)
+        ask = inbox.take(idle_seconds)
         if ask is not None:
             _answer(ask, previewer)
             continue
         with place.locked():
-            if desk.close():
+            if inbox.close():
                 path.unlink(missing_ok=True)
                 return
 
@@ -96,8 +96,8 @@ def main(arguments: list[str], make_previewer: Callable[[], Previewer] = _with_t
         path.unlink(missing_ok=True)
         os._exit(0)  # the main thread may be in the middle of something long
 
-    desk = Desk(listening, end if "--bound" in arguments else None)
-    serve(desk, path, idle_seconds, make_previewer())
+    inbox = Inbox(listening, end if "--bound" in arguments else None)
+    serve(inbox, path, idle_seconds, make_previewer())
     return 0
 
 
