@@ -8,7 +8,7 @@ from engine.errors import RequestError
 from engine.jobs.queue import Queue
 from engine.spec import board_timing
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.runs import finished, timing
 from tests.support.standin import make_spec
 
