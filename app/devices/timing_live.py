@@ -12,7 +12,7 @@ from app.devices import timing_form
 from app.tables import store
 from engine.errors import RequestError
 from engine.storage.records.event import TurnEvent
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 
 def show(token: str) -> None:

@@ -23,7 +23,7 @@ from engine.storage import files
 from engine.storage.records import event
 from engine.storage.records.measurement import Measurement
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from engine.texts import printable
 
 WAIT_SECONDS = 3.0  # between two looks whether the board is free

@@ -16,7 +16,7 @@ from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.status import State
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 Pipeline = Callable[[Any, Any], None]  # the request, and the job
 LOCK_WAIT = 10.0

@@ -25,7 +25,7 @@ from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
 from engine.storage.records.status import ENDED, RESUMABLE, STATES, TimesChanges
 from engine.storage.store import Store, refuse_deleted
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 MAX_CRASHES = 3
 _UNENDED = ("queued", "running", "interrupted")

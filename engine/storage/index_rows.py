@@ -21,7 +21,7 @@ from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Conditions, Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.status import State, Status
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 Kind = Literal["run", "gallery", "timing", "landscape"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read

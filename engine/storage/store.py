@@ -7,9 +7,8 @@ import os
 import re
 import shutil
 import time
-import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,22 +18,19 @@ from engine.spec.board_timing import TimingRequest
 from engine.spec.ids import RUN_ID
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
-from engine.storage import directories, files
+from engine.storage import directories, files, leftovers
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
 from engine.storage.index_rows import FolderState, Head, Kind, kind_of, stamp
-from engine.storage.job_files import LOCK
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
-from engine.storage.locks import Lock
 from engine.storage.permissions import lacks_permission
 from engine.storage.records.status import Status
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 J = TypeVar("J", bound=Job)
 GALLERY = directories.gallery()
 _ID = re.compile(RUN_ID)
-_NEW, _REMOVED = ".new-", ".gone-"
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -79,19 +75,19 @@ class Store:
 
         A `foreground` run comes with its lock held by this process, and is never the queue's to start.
         """
-        draft = Run(self.folder / f"{_NEW}{uuid.uuid4().hex}")
+        draft = Run(leftovers.new_path(self.folder))
         document = spec.model_dump(mode="json")
         return self._create(draft, document, spec.digest(), group=spec.group(), foreground=foreground)
 
     def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
         """The same for a timing on a board."""
-        draft = Timing(self.timings_folder / f"{_NEW}{uuid.uuid4().hex}")
+        draft = Timing(leftovers.new_path(self.timings_folder))
         document, digest = request.model_dump(mode="json"), request.digest()
         return self._create(draft, document, digest, group=digest, foreground=foreground)
 
     def create_landscape(self, request: LandscapeRequest, *, foreground: bool = False) -> Landscape:
         """The same for a landscape."""
-        draft = Landscape(self.landscapes_folder / f"{_NEW}{uuid.uuid4().hex}")
+        draft = Landscape(leftovers.new_path(self.landscapes_folder))
         document, digest = request.model_dump(mode="json"), request.digest()
         return self._create(draft, document, digest, group=digest, foreground=foreground)
 
@@ -186,26 +182,18 @@ class Store:
             has_lock = files.kind_of(job.path) == "a folder" and files.kind_of(job.lock.path) is None
             if has_lock and not stack.enter_context(job.lock.holding()):
                 raise RequestError(f"{job_id} is running; cancel it before deleting it")
-            removed = job.path.with_name(f"{_REMOVED}{uuid.uuid4().hex}")
             with as_work_error(job.path):
-                job.path.rename(removed)
+                removed = leftovers.put_aside(job.path)
         with as_work_error(removed):
-            _remove(removed)
+            leftovers.remove(removed)
 
-    def leftovers(self, older_than: float = 3600.0) -> list[Path]:
+    def leftovers(self, older_than: float = leftovers.USUAL_AGE) -> list[Path]:
         """What killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
-        return [
-            path
-            for parent in self.folders
-            for path in (parent.glob(".*-*") if parent.is_dir() else ())
-            if path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than and _is_abandoned(path)
-        ]
+        return leftovers.find(self.folders, older_than)
 
     def sweep(self) -> None:
         """Removes the leftovers."""
-        for path in self.leftovers():
-            with suppress(OSError):  # another user's
-                _remove(path)
+        leftovers.sweep(self.folders)
 
     def _summaries(self, *kinds: Kind) -> list[dict[str, Any]]:
         summaries: list[dict[str, Any]] = []
@@ -320,30 +308,6 @@ def _names(folder: Path) -> list[str]:
         return []
     except OSError as error:
         raise WorkError(f"cannot read {folder}: {error.strerror or error}") from None
-
-
-def _remove(path: Path) -> None:
-    """Removes a folder and all in it, or the file or link that is in its place."""
-    if files.kind_of(path) == "a folder":
-        shutil.rmtree(path)
-    else:
-        path.unlink()
-
-
-def _is_abandoned(path: Path) -> bool:
-    """Whether nobody works in a folder; of one that this user may not enter nobody can tell."""
-    try:
-        return files.kind_of(path / LOCK) is not None or not Lock(path / LOCK).is_taken()
-    except WorkError:
-        return False
-
-
-def _age(path: Path) -> float:
-    """Seconds since the folder changed; 0 when there is none."""
-    try:
-        return time.time() - path.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
 
 
 @contextmanager

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import gpu
-from benchmarks.card import agreement
-from benchmarks.card.findings import Finding, compared
+from benchmarks.gpu import __main__ as gpu
+from benchmarks.gpu import agreement
+from benchmarks.gpu.findings import Finding, compared
 
 
 @pytest.mark.parametrize("part", ["reconstruction", "providers", "speed"])
@@ -27,16 +27,16 @@ def test_a_check_that_fails_leaves_the_others_theirs(monkeypatch: pytest.MonkeyP
     def fail(_: object) -> None:
         raise RuntimeError("no such kernel")
 
-    monkeypatch.setattr("benchmarks.card.agreement.train_subject", lambda device, sizes: None)
-    monkeypatch.setattr("benchmarks.card.agreement.check_reconstruction", fail)
-    monkeypatch.setattr("benchmarks.card.speed.measure_wide_reconstruction", lambda d, s: compared("Large", []))
+    monkeypatch.setattr("benchmarks.gpu.agreement.train_subject", lambda device, sizes: None)
+    monkeypatch.setattr("benchmarks.gpu.agreement.check_reconstruction", fail)
+    monkeypatch.setattr("benchmarks.gpu.speed.measure_wide_reconstruction", lambda d, s: compared("Large", []))
     out = tmp_path / "gpu.md"
     assert gpu.main(["--device", "cpu", "--tiny", "--only", "reconstruction", "--out", str(out)]) == 1
     assert "no such kernel" in out.read_text() and "## Large" in out.read_text()
 
 
 def test_no_section_begins_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("benchmarks.card.agreement.train_subject", lambda device, sizes: None)
+    monkeypatch.setattr("benchmarks.gpu.agreement.train_subject", lambda device, sizes: None)
     out = tmp_path / "gpu.md"
     assert gpu.main(["--device", "cpu", "--tiny", "--minutes", "0", "--out", str(out)]) == 0
     assert out.read_text().count("Left out: no time was left.") == 7

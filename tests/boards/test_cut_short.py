@@ -11,7 +11,7 @@ import pytest
 from engine.boards.registry import Registry, parse
 from engine.jobs import worker
 from engine.jobs.queue import Queue
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.board_aftermath import Rigs, assert_nothing_lost_and_works_again, ended, failed, in_background
 from tests.support.board_rig import Rig, in_phase
 from tests.support.places import ROOT

@@ -11,7 +11,7 @@ import pytest
 from engine.boards import runtimes, timing_job
 from engine.cli.main import main
 from engine.jobs.child import execute
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.board_aftermath import (
     Rigs,
     assert_nothing_lost_and_works_again,

@@ -1,6 +1,5 @@
 """`espalier preview`: what it prints, what it leaves, and how it is refused."""
 
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from engine.cli.main import main
 from engine.preview_server import client
 from engine.zoo.build import build
 from tests.cli.conftest import Said
+from tests.support.runtime_folder import runtime_folder
 
 Call = Callable[..., Said]
 
@@ -25,13 +25,8 @@ def ask(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 @pytest.fixture
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="esp-") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield Path(folder)
-        for process in client._started:
-            process.kill()
-            process.wait(30)
-        client._started.clear()
+    with runtime_folder(monkeypatch, client._started) as folder:
+        yield folder
 
 
 def test_it_says_what_each_ratio_comes_to_and_leaves_no_folder(

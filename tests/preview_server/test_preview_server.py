@@ -6,7 +6,6 @@ import socket
 import stat
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from engine.preview_server.client import Ask, Start
 from engine.spec import run as specs
 from tests.support import standin_previews as standin
 from tests.support.places import ROOT
+from tests.support.runtime_folder import runtime_folder
 from tests.support.storm import wait_for
 
 LONG = Start(idle_seconds=600.0, command=standin.COMMAND)
@@ -28,14 +28,8 @@ LONG = Start(idle_seconds=600.0, command=standin.COMMAND)
 
 @pytest.fixture(autouse=True)
 def runtime(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of sockets of its own, in which no process is left behind; tmp_path is too long for a socket."""
-    with tempfile.TemporaryDirectory(prefix="esp-") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
-        yield Path(folder)
-        for process in client._started:
-            process.kill()
-            process.wait(30)
-        client._started.clear()
+    with runtime_folder(monkeypatch, client._started) as folder:
+        yield folder
 
 
 def request(criterion: str = standin.AT_ONCE, keep: float = 0.5) -> PreviewRequest:

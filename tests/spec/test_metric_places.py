@@ -8,7 +8,7 @@ from tests.support.dropped_in import QUICK, Checkout, checkout
 
 # file → what stands there, and what the metric makes of it
 PLACES = {
-    "engine/spec/parts.py": (
+    "engine/spec/parts/target.py": (
         'CountMetric = Literal["macs", "params"]',
         'CountMetric = Literal["macs", "params", "flops"]',
     ),

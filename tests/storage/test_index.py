@@ -21,11 +21,6 @@ FLIPS = 60
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results", gallery=tmp_path / "gallery")
-
-
-@pytest.fixture
 def read_only(store: Store) -> Iterator[Store]:
     """A results folder that says of itself that it may only be read, as to a user who has no permission."""
     real = os.access

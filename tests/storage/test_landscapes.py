@@ -1,7 +1,5 @@
 """Landscapes: their folders, their place in the index and in the queue, and files of theirs that are damaged."""
 
-from pathlib import Path
-
 import pytest
 
 from engine.doctor.examine import examine, fix
@@ -29,11 +27,6 @@ def empty_grid(request: LandscapeRequest = REQUEST) -> Grid:
         images=10,
         untouched=untouched,
     )
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results", gallery=tmp_path / "gallery")
 
 
 def test_a_landscape_is_a_job_beside_the_runs_and_never_among_them(store: Store) -> None:

@@ -21,11 +21,6 @@ TIMES = (1_000_000_000, 1_000_000_000)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results", gallery=tmp_path / "gallery")
-
-
-@pytest.fixture
 def victims(tmp_path: Path) -> Path:
     """A folder with a file and a folder that are no business of any run."""
     folder = tmp_path / "victims"

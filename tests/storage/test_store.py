@@ -1,50 +1,22 @@
 """Run folders are the truth; what the index says is always theirs."""
 
 import json
-import os
 import shutil
-import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from engine.errors import RequestError, WorkError
+from engine.errors import RequestError
 from engine.spec import run as specs
-from engine.storage import atomic, index_rows
-from engine.storage import index as index_module
-from engine.storage.job_folder import Run
+from engine.storage import atomic
 from engine.storage.records.event import Note, PhaseEvent
-from engine.storage.records.point import Point
 from engine.storage.store import GALLERY, Store
 from tests.support import runs
 from tests.support.places import ROOT
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results", gallery=tmp_path / "gallery")
-
-
-def make(seed: int = 0, **changes: Any) -> specs.RunSpec:
-    return specs.parse({"seed": seed, **changes})
-
-
-def point(number: int, top1: float) -> Point:
-    """The baseline, a point on the way, and from the second on those that end a target."""
-    stage = "baseline" if number == 0 else "recovered"
-    return runs.point(number, stage, 0.5, top1, phase="channels", final=number > 1, macs=100 - number)
-
-
-def filled(store: Store, seed: int = 0, **changes: Any) -> Run:
-    run = store.create(make(seed, **changes))
-    for number, top1 in enumerate((0.9, 0.88, 0.85)):
-        run.append_point(point(number, top1))
-    return run
+from tests.support.stores import filled, make, point
 
 
 def test_nothing_is_written_before_the_first_run(tmp_path: Path, store: Store) -> None:
@@ -124,100 +96,6 @@ def test_every_change_is_in_the_next_answer_and_changes_the_token(store: Store) 
     assert len(set(tokens[:-1])) == 6 and tokens[-1] == tokens[0] == store.token(), "deleted: as it was before"
 
 
-def test_only_folders_that_changed_are_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = [filled(store, seed) for seed in range(5)]
-    store.runs()
-    read: list[str] = []
-    row = index_module.index_row
-
-    def noted(run_id: str, folder: index_module.FolderState) -> index_module.Row:
-        read.append(run_id)
-        return row(run_id, folder)
-
-    monkeypatch.setattr(index_module, "index_row", noted)
-    store.points()
-    assert read == []
-    runs[2].update(message="on its way")
-    store.runs()
-    assert read == [runs[2].id]
-
-
-def test_many_runs_take_one_query_each_time(store: Store) -> None:
-    run = filled(store)
-    for n in range(499):
-        copy = store.folder / f"20250101-000000-{n:08x}"
-        shutil.copytree(run.path, copy)
-    assert len(store.runs()) == 500 and len(store.points()) == 1500
-    statements: list[str] = []
-    connect = sqlite3.connect
-
-    def traced(*args: Any, **more: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*args, **more)
-        connection.set_trace_callback(statements.append)
-        return connection
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite3, "connect", traced)
-        store.points()
-    assert len([s for s in statements if s.startswith("SELECT")]) == 3, "the stamps, and the answer"
-
-
-DAMAGE: dict[str, Callable[[Path], object]] = {
-    "deleted": lambda path: path.unlink(),
-    "noise": lambda path: path.write_bytes(os.urandom(5000)),
-    "empty": lambda path: path.write_bytes(b""),
-    "cut": lambda path: os.truncate(path, path.stat().st_size // 2),
-    "another version": lambda path: sqlite3.connect(path, isolation_level=None).execute("PRAGMA user_version = 99"),
-    "no table": lambda path: sqlite3.connect(path, isolation_level=None).execute("DROP TABLE points"),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_an_index_that_is_lost_or_damaged_comes_back_from_the_folders(store: Store, kind: str) -> None:
-    for seed in range(30):
-        filled(store, seed)
-    runs, points = store.runs(), store.points()
-    DAMAGE[kind](store.index.path)
-    assert store.points() == points and store.runs() == runs
-    assert store.reindex() == 30 and store.runs() == runs
-
-
-def test_an_index_of_rows_that_lack_a_setting_is_made_anew(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    filled(store)
-    rows = store.runs()
-    monkeypatch.setattr(index_module, "VERSION", index_module.VERSION - 1)
-    connection = sqlite3.connect(store.index.path, isolation_level=None)
-    assert connection.execute("PRAGMA user_version").fetchone() == (index_module.VERSION + 1,)
-    connection.execute("UPDATE texts SET summary = '{}'")
-    connection.close()
-    assert store.runs() == rows
-
-
-def test_the_version_of_the_index_tells_every_setting_and_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = index_rows.layout()
-    assert layout["columns"]["train_lr"] == ["train.lr", 0.1] and layout["timing"]["rounds"] == 3
-    assert {"run_id", "keep", "best_top1", *layout["columns"]} <= set(layout["summary"])
-    assert 0 < index_module.VERSION < 2**31
-
-
-@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
-def test_a_folder_in_the_place_of_a_file_of_the_index_is_said_at_once(store: Store, suffix: str) -> None:
-    filled(store)
-    store.runs()
-    store.index.path.with_name(f"index.sqlite{suffix}").unlink(missing_ok=True)
-    store.index.path.with_name(f"index.sqlite{suffix}").mkdir()
-    start = time.monotonic()
-    with pytest.raises(WorkError, match="it is a folder; move it elsewhere"):
-        store.runs()
-    assert time.monotonic() - start < 60
-
-
-def test_an_index_that_cannot_be_a_file_is_a_sentence(store: Store) -> None:
-    store.index.path.mkdir(parents=True)
-    with pytest.raises(WorkError, match=r"the index .*index\.sqlite could not be used"):
-        store.runs()
-
-
 @pytest.mark.parametrize("name", ["status.json", "spec.json", "points.jsonl"])
 def test_a_damaged_run_says_so_and_hides_no_other(store: Store, name: str) -> None:
     good, bad = filled(store), filled(store, 1)
@@ -266,54 +144,12 @@ def test_the_shipped_gallery_is_the_projects_own() -> None:
     assert ROOT / "results" / "gallery" == GALLERY
 
 
-def test_a_run_that_another_process_deletes_first_is_a_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = store.create(specs.parse({}))
-    monkeypatch.setattr(store, "job", lambda _: run)
-    shutil.rmtree(run.path)
-    with pytest.raises(RequestError, match="was deleted in the meantime"):
-        store.delete(run.id)
-
-
-def test_a_run_that_is_worked_on_is_not_deleted(store: Store) -> None:
-    run = store.create(make(), foreground=True)
-    with pytest.raises(RequestError, match="is running; cancel it before deleting it"):
-        store.delete(run.id)
-    run.lock.release()
-    store.delete(run.id)
-    assert list(store.folder.iterdir()) == []
-
-
 @pytest.mark.parametrize("root", ["file", "file/below", "/proc/espalier"])
 def test_a_results_folder_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Path, root: str) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(RequestError, match=r"the results folder .* cannot be (made|written to)") as caught:
         Store(tmp_path / root).create(make())
     assert "\n" not in str(caught.value)
-
-
-def test_a_full_disk_leaves_no_half_of_a_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.create(make())
-    before = sorted(store.folder.iterdir())
-
-    def full(fd: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(WorkError, match="the disk is full"):
-        store.create(make(1))
-    assert sorted(store.folder.iterdir()) == before
-
-
-def test_what_killed_processes_left_is_swept_after_a_while(store: Store) -> None:
-    run = store.create(make())
-    for name in (".new-1", ".gone-1"):
-        (store.folder / name).mkdir()
-    store.sweep()
-    assert len(list(store.folder.iterdir())) == 3
-    for leftover in store.folder.glob(".*-*"):
-        os.utime(leftover, (0, 0))
-    store.sweep()
-    assert list(store.folder.iterdir()) == [run.path]
 
 
 def test_a_runs_files_read_back_as_written(store: Store) -> None:

@@ -1,25 +1,18 @@
 """Timings on devices: their folders, their place in the index, and what they measured beside the points."""
 
-from pathlib import Path
-
 import pytest
 
 from engine.errors import RequestError
 from engine.jobs.queue import Queue
 from engine.spec import board_timing
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.runs import finished, timing
 from tests.support.standin import make_spec
 
 
 def request(device: str = "tx2", **more: object) -> board_timing.TimingRequest:
     return board_timing.parse({"device": device, "points": [{"run": "20260131-095959-0a1b2c3d", "point": 1}], **more})
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results", gallery=tmp_path / "gallery")
 
 
 def test_a_timing_is_a_job_beside_the_runs_and_never_among_them(store: Store) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from engine.boards.registry import Registry, parse
 from engine.jobs import worker
 from engine.jobs.queue import Queue
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.board_rig import NAME, Rig
 from tests.support.storm import cleaned
 

@@ -15,7 +15,7 @@ from engine.jobs.child import execute
 from engine.spec import board_timing
 from engine.storage.job_folder import Run
 from engine.storage.store import GALLERY, Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.board import Board
 from tests.support.sshd import Sshd, make_key
 

@@ -19,7 +19,7 @@ from engine.storage import atomic
 from engine.storage.job_folder import Job, Run
 from engine.storage.records.event import Epoch, TurnEvent
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 _STATES = ("done", "running", "queued", "interrupted", "failed")
 

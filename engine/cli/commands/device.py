@@ -15,7 +15,7 @@ from engine.errors import RequestError, WorkError
 from engine.spec import board_timing
 from engine.spec.flags import Arguments, with_timing_flags
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 
 if TYPE_CHECKING:
     from engine.boards.ssh.trust import HostKey

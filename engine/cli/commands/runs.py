@@ -29,7 +29,7 @@ from engine.storage.landscapes.job import Landscape
 from engine.storage.records import remarks
 from engine.storage.records.event import Attempts, Event, TurnEvent
 from engine.storage.store import Store
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from engine.zoo.own import listing
 
 app = typer.Typer()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +11,7 @@ from app.launch import measured
 from engine.preview_server import client
 from engine.storage.store import Store
 from tests.support import standin_previews as standin
+from tests.support.runtime_folder import runtime_folder
 from tests.support.screen import app, captions
 from tests.support.storm import wait_for
 
@@ -20,14 +20,9 @@ KEY = "launch_measured"
 
 @pytest.fixture(autouse=True)
 def warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with tempfile.TemporaryDirectory(prefix="esp-") as folder:
-        monkeypatch.setenv("XDG_RUNTIME_DIR", folder)
+    with runtime_folder(monkeypatch, client._started):
         monkeypatch.setattr(measured, "_START", client.Start(bound=True, command=standin.COMMAND))
         yield
-        for process in client._started:
-            process.kill()
-            process.wait(30)
-        client._started.clear()
 
 
 def by(at: AppTest, criterion: str) -> AppTest:

@@ -17,7 +17,7 @@ from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.spec.board_timing import PointId
 from engine.storage.job_folder import Run
-from engine.storage.timing_folder import Timing
+from engine.storage.timings.job import Timing
 from tests.support.board_aftermath import Rigs, assert_nothing_lost_and_works_again, failed
 from tests.support.board_rig import Rig, in_phase, words_of
 from tests.support.storm import wait_for

@@ -15,8 +15,8 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
-from benchmarks.card.agreement import synchronize
-from benchmarks.card.findings import Section, Sizes
+from benchmarks.gpu.agreement import synchronize
+from benchmarks.gpu.findings import Section, Sizes
 from engine.data.load import Data
 from engine.data.loader import normalise
 from engine.data.split import Split

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.card import agreement, crossing, providers, speed
-from benchmarks.card.findings import FULL, TINY, Section
+from benchmarks.gpu import agreement, crossing, providers, speed
+from benchmarks.gpu.findings import FULL, TINY, Section
 from engine.errors import RequestError
 from engine.measure.machine import cpu_model, environment, resolve_device
 

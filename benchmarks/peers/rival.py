@@ -17,7 +17,7 @@ import torch_pruning as tp
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.entries import EPOCHS, KEEP, LR, THEIRS_HELPED, Entry
+from benchmarks.peers.entries import EPOCHS, KEEP, LR, THEIRS_HELPED, Entry
 from engine.data.load import Data
 from engine.data.loader import batches
 from engine.export import onnx

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.card.findings import Section, Sizes
+from benchmarks.gpu.findings import Section, Sizes
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.storage.atomic import write_json

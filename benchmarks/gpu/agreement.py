@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from benchmarks.card.findings import Finding, Section, Sizes, compared
+from benchmarks.gpu.findings import Finding, Section, Sizes, compared
 from engine.criteria.calibration import Calibration, prepare_calibration
 from engine.criteria.registry import score_blocks, score_filters
 from engine.data.load import Data

@@ -1,15 +1,5 @@
-"""Every method beside Torch-Pruning on a pretrained ResNet-56: half the MACs, the same data, the same training budget.
+"""What is compared with Torch-Pruning and where, what is left to run, and the report on what has been run."""
 
-    python -m benchmarks.peers --weights FILE --data npz:FILE --dir DIR
-                               [--jobs N] [--seeds 0,1,2] [--only PART] [--report]
-
-Ours are real runs of the engine in DIR, theirs land in DIR/peers; what is there already is not done again, so this can
-be interrupted and repeated. At the end (with --report: at once) all networks are timed in one interleaved pass, and a
-table of everything, losers included, goes to the screen and to DIR/peers.md. --only keeps the entries whose name holds
-PART. Exit code 1 when Torch-Pruning as it is wins, or nothing of ours within a point of it has 0.7× of its latency.
-"""
-
-import argparse
 import json
 import math
 import os
@@ -21,11 +11,9 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import standings
-from benchmarks.entries import EPOCHS, Entry, entries
-from benchmarks.standings import Result, Row, Standings
-from engine.errors import RequestError
-from engine.measure.machine import cores
+from benchmarks.peers import standings
+from benchmarks.peers.entries import EPOCHS, Entry, entries
+from benchmarks.peers.standings import Result, Row, Standings
 from engine.spec import run as run_spec
 from engine.spec.run import RunSpec
 from engine.spec.settings import with_earlier
@@ -73,21 +61,27 @@ class Task:
     command: tuple[str, ...]
 
 
-def main(arguments: list[str]) -> int:
-    options = _parse(arguments)
-    data = options.data
-    if data.startswith("npz:"):
-        data = f"npz:{Path(data.removeprefix('npz:')).resolve()}"
-    chosen = tuple(entry for entry in entries() if options.only in entry.name)
-    if not chosen:
-        print(f"no entry's name holds {options.only!r}", file=sys.stderr)
-        return RequestError.exit_code
-    seeds = tuple(int(seed) for seed in options.seeds.split(","))
-    contest = Contest(str(options.weights.resolve()), data, options.dir.resolve(), seeds, chosen)
-    if options.rival:
-        return _compete(contest)
-    failed = 0 if options.report else work(_tasks(contest), options.jobs)
-    return max(report(contest), min(failed, 1))
+def tasks_left(contest: Contest) -> list[Task]:
+    """What has not been done yet, all seeds of an entry before the next one."""
+    finished = contest.runs()
+    specs = contest.folder / "specs"
+    specs.mkdir(parents=True, exist_ok=True)
+    me = (sys.executable, "-m", "benchmarks.peers", "--weights", contest.weights, "--data", contest.data)
+    tasks = []
+    for entry in contest.entries:
+        for seed in contest.seeds:
+            if entry.ours:
+                spec = contest.spec(entry, seed)
+                if spec.canonical() in finished:
+                    continue
+                file = specs / f"{spec.digest()}.json"
+                write_json(file, spec.model_dump(mode="json"))
+                command = ("-m", "engine", "run", "--spec", str(file), "--results", str(contest.folder), "--json")
+                tasks.append(Task(entry, seed, (sys.executable, *command)))
+            elif not _is_measured(contest, entry, seed):
+                where = ("--dir", str(contest.folder), "--seeds", str(seed), "--only", entry.name, "--rival")
+                tasks.append(Task(entry, seed, (*me, *where)))
+    return tasks
 
 
 def work(tasks: list[Task], jobs: int) -> int:
@@ -110,6 +104,14 @@ def work(tasks: list[Task], jobs: int) -> int:
     return failed
 
 
+def compete(contest: Contest) -> None:
+    """One entry of theirs, in this process."""
+    from benchmarks.peers import rival
+
+    (entry,), (seed,) = contest.entries, contest.seeds
+    rival.compete(entry, contest.like(seed), contest.file(entry, seed))
+
+
 def report(contest: Contest) -> int:
     """Time everything that is there, write the table, and judge."""
     from engine.data.load import load
@@ -126,42 +128,6 @@ def report(contest: Contest) -> int:
     (contest.folder / "peers.md").write_text(text, encoding="utf-8")
     print(text)
     return 0 if good else 1
-
-
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", allow_abbrev=False)
-    parser.add_argument("--weights", type=Path, required=True, help="a checkpoint of ResNet-56")
-    parser.add_argument("--data", required=True, help="as the engine takes it, with a val split of its own")
-    parser.add_argument("--dir", type=Path, required=True, help="a results folder for the runs and the table")
-    parser.add_argument("--jobs", type=int, default=cores(), help="runs at once, one thread each")
-    parser.add_argument("--seeds", default="0,1,2")
-    parser.add_argument("--only", default="", help="a part of the entries' names")
-    parser.add_argument("--report", action="store_true", help="run nothing, only time and tell")
-    parser.add_argument("--rival", action="store_true", help=argparse.SUPPRESS)  # how this starts itself
-    return parser.parse_args(arguments)
-
-
-def _tasks(contest: Contest) -> list[Task]:
-    """What has not been done yet, all seeds of an entry before the next one."""
-    finished = contest.runs()
-    specs = contest.folder / "specs"
-    specs.mkdir(parents=True, exist_ok=True)
-    me = (sys.executable, "-m", "benchmarks.peers", "--weights", contest.weights, "--data", contest.data)
-    tasks = []
-    for entry in contest.entries:
-        for seed in contest.seeds:
-            if entry.ours:
-                spec = contest.spec(entry, seed)
-                if spec.canonical() in finished:
-                    continue
-                file = specs / f"{spec.digest()}.json"
-                write_json(file, spec.model_dump(mode="json"))
-                command = ("-m", "engine", "run", "--spec", str(file), "--results", str(contest.folder), "--json")
-                tasks.append(Task(entry, seed, (sys.executable, *command)))
-            elif not _is_measured(contest, entry, seed):
-                where = ("--dir", str(contest.folder), "--seeds", str(seed), "--only", entry.name, "--rival")
-                tasks.append(Task(entry, seed, (*me, *where)))
-    return tasks
 
 
 def _is_measured(contest: Contest, entry: Entry, seed: int) -> bool:
@@ -186,21 +152,12 @@ def _run(task: Task) -> str:
     return f"FAILED ({done.returncode}): {output}"
 
 
-def _compete(contest: Contest) -> int:
-    """One entry of theirs, in this process."""
-    from benchmarks import rival
-
-    (entry,), (seed,) = contest.entries, contest.seeds
-    rival.compete(entry, contest.like(seed), contest.file(entry, seed))
-    return 0
-
-
 def _baseline(contest: Contest) -> Result:
     """The network that all of them start from, measured once."""
     file = contest.folder / "peers" / "untouched.json"
     like = contest.like(contest.seeds[0])
     if not _has(file, like):
-        from benchmarks import rival
+        from benchmarks.peers import rival
 
         rival.measure_baseline(like, file)
     return standings.theirs(file)
@@ -214,7 +171,3 @@ def _results(contest: Contest, finished: dict[str, Run], entry: Entry, each: int
                 yield standings.theirs(contest.file(entry, seed))
         elif run := finished.get(contest.spec(entry, seed).canonical()):
             yield standings.ours(run, each)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

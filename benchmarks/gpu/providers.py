@@ -7,8 +7,8 @@ import numpy as np
 import onnxruntime as ort
 import torch
 
-from benchmarks.card.agreement import Subject
-from benchmarks.card.findings import Section
+from benchmarks.gpu.agreement import Subject
+from benchmarks.gpu.findings import Section
 from engine.errors import RequestError, WorkError
 from engine.export import onnx
 from engine.export.runtime import silence

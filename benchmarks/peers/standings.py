@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.entries import KEEP, Entry
+from benchmarks.peers.entries import KEEP, Entry
 from engine.measure.machine import cpu_model
 from engine.stats import Interval, mean_interval
 from engine.storage.atomic import read_json

@@ -1,59 +1,12 @@
-"""Small networks as strangers write them: one for each kind of operation. Images are 3×8×8, classes 3."""
+"""Networks whose layers, norms, gates and learned numbers are written as strangers write them."""
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchvision.ops import FrozenBatchNorm2d
 
-IMAGE, CLASSES, WIDTH = (3, 8, 8), 3, 8
-
-
-class Net(nn.Module):
-    """A stem, what each kind does in between, and a head on the mean over positions."""
-
-    width_out = WIDTH
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.stem = nn.Conv2d(3, WIDTH, 3, padding=1)
-        self.build()
-        self.head = nn.Linear(self.width_out, CLASSES)
-
-    def build(self) -> None:
-        self.mix = nn.Conv2d(WIDTH, WIDTH, 3, padding=1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.head(self.body(F.relu(self.stem(x))).mean((2, 3)))
-
-    def body(self, x: Tensor) -> Tensor:
-        return self.mix(x)
-
-
-def after(*modules: Callable[[], nn.Module], width: int = WIDTH) -> type[Net]:
-    """A network of modules in a row behind the stem, and a convolution between them and the head."""
-
-    class Row(Net):
-        def build(self) -> None:
-            self.row = nn.Sequential(*(make() for make in modules))
-            self.last = nn.Conv2d(width, WIDTH, 1)
-
-        def body(self, x: Tensor) -> Tensor:
-            return self.last(self.row(x))
-
-    return Row
-
-
-def doing(operation: Callable[[Tensor], Tensor]) -> type[Net]:
-    """A network that does something between two convolutions."""
-
-    class Doing(Net):
-        def body(self, x: Tensor) -> Tensor:
-            return self.mix(operation(x))
-
-    return Doing
+from tests.support.strangers.net import WIDTH, Net
 
 
 class SharedNorm(Net):
@@ -238,114 +191,6 @@ class OverriddenConv(nn.Conv2d):
         return F.conv2d(F.pad(x, (2, 2, 2, 2)), weight, bias, self.stride, self.padding, self.dilation, self.groups)
 
 
-class ScaledLinear(nn.Linear):
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(x * 0.5, self.weight, self.bias) + 1
-
-
-class Hourglass(Net):
-    """Transposed convolutions, plain, grouped and depthwise, interpolation and concatenation."""
-
-    def build(self) -> None:
-        self.down = nn.Conv2d(WIDTH, 12, 3, stride=2, padding=1)
-        self.up, self.grouped = nn.ConvTranspose2d(12, 8, 2, stride=2), nn.ConvTranspose2d(12, 8, 2, 2, groups=4)
-        self.alone = nn.ConvTranspose2d(8, 16, 3, padding=1, groups=8)
-
-    width_out = 16 + 8 + 12
-
-    def body(self, x: Tensor) -> Tensor:
-        low = F.relu(self.down(F.pad(x, (1, 1, 1, 1), mode="reflect")))
-        size = (10, 10)
-        parts = [self.alone(self.up(low)), self.grouped(low), F.interpolate(low, size=size, mode="bilinear")]
-        return torch.cat(parts, 1)
-
-
-class OneDimensional(Net):
-    """Convolutions over rows as a sequence."""
-
-    def build(self) -> None:
-        self.row, self.back = nn.Conv1d(WIDTH, 12, 3, padding=1), nn.ConvTranspose1d(12, WIDTH, 3, padding=1)
-
-    def body(self, x: Tensor) -> Tensor:
-        y = F.adaptive_avg_pool1d(self.back(F.max_pool1d(self.row(x.flatten(2)), 2)), 16)
-        return y.unsqueeze(-1)
-
-
-class Shuffled(Net):
-    """Channels split by their own number, as ShuffleNet's authors write it; by a function, and by chunks and GLU."""
-
-    def build(self) -> None:
-        self.a, self.b = nn.Conv2d(WIDTH, 16, 1), nn.Conv2d(16, WIDTH, 1)
-        self.glu = nn.Sequential(nn.GLU(1), nn.ChannelShuffle(2))
-        self.grouped = nn.Conv2d(WIDTH, 16, 1, groups=2)
-
-    def body(self, x: Tensor) -> Tensor:
-        x = self.a(x)
-        half = x.shape[1] // 2
-        left, right = x[:, :half], x[:, half:]
-        x = self.grouped(self.glu(torch.cat([right, left * 2], 1)))
-        b, c, h, w = x.shape
-        x = x.view(b, 2, c // 2, h, w).transpose(1, 2).reshape(b, c, h, w)
-        return self.b(x.chunk(2, 1)[0].repeat(1, 2, 1, 1) + x)
-
-
-class Halves(Net):
-    """Splits whose size is written in the code: those channels stay, tied by position."""
-
-    def build(self) -> None:
-        self.a, self.mix = nn.Conv2d(WIDTH, 12, 1), nn.Conv2d(12, 10, 1)
-        self.last = nn.Conv2d(12, 12, 1)
-
-    width_out = 12
-
-    def body(self, x: Tensor) -> Tensor:
-        left, right = torch.split(self.a(x), 6, 1)
-        x = torch.cat([left * torch.sigmoid(right), right], 1)
-        one, two = x.narrow(1, 0, 4), x[:, 4:]
-        return self.last(torch.cat([two, one], 1)) + self.mix(x).unbind(1)[0].unsqueeze(1)
-
-
-class PixelShuffled(Net):
-    def build(self) -> None:
-        self.a, self.b = nn.Conv2d(WIDTH, 16, 1), nn.Conv2d(16, WIDTH, 1)
-        self.up, self.down = nn.PixelShuffle(2), nn.PixelUnshuffle(2)
-        self.c = nn.Conv2d(4, 4, 3, padding=1)
-
-    def body(self, x: Tensor) -> Tensor:
-        return self.b(self.down(self.c(self.up(self.a(x)))))
-
-
-class Focus(Net):
-    """Every second pixel, four times, side by side."""
-
-    def build(self) -> None:
-        self.a = nn.Conv2d(4 * WIDTH, WIDTH, 1)
-
-    def body(self, x: Tensor) -> Tensor:
-        pieces = [x[..., ::2, ::2], x[..., 1::2, ::2], x[..., ::2, 1::2], x[..., 1::2, 1::2]]
-        return self.a(torch.cat(pieces, 1))
-
-
-class OptionA(Net):
-    """A shortcut that pads channels by a number in the code, as many CIFAR ResNets do."""
-
-    def build(self) -> None:
-        self.a, self.b = nn.Conv2d(WIDTH, 12, 3, stride=2, padding=1), nn.Conv2d(12, 12, 3, padding=1)
-
-    width_out = 12
-
-    def body(self, x: Tensor) -> Tensor:
-        short = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 2, 2), "constant", 0)
-        return F.relu(self.b(F.relu(self.a(x))) + short)
-
-
-class Einsum(Net):
-    def body(self, x: Tensor) -> Tensor:
-        squeezed = torch.einsum("nchw->nc", x) / 64
-        turned = torch.einsum("nchw->nhwc", self.mix(x))
-        return (turned * squeezed[:, None, None]).permute(0, 3, 1, 2)
-
-
 class Weighted(Net):
     """Branches weighed by learned numbers, as a feature pyramid does."""
 
@@ -381,19 +226,6 @@ class Registered(Net):
         return self.head(x.flatten(2).std(-1) + x.amax(dim=(2, 3)))
 
 
-class Flattened(Net):
-    """The classifier's input as the first tutorial has it, with the number in the code."""
-
-    width_out = 4 * 16
-
-    def build(self) -> None:
-        self.a = nn.Conv2d(WIDTH, 4, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(self.a(F.relu(self.stem(x))), 2)
-        return self.head(x.view(-1, 4 * 4 * 4))
-
-
 class OwnParameters(nn.Module):
     """A convolution that is no `nn.Conv2d`, and a norm that is no norm."""
 
@@ -403,53 +235,3 @@ class OwnParameters(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight, bias=self.bias, padding=1)
-
-
-_ACTIVATIONS = (nn.CELU, nn.SELU, nn.Softsign, nn.LogSigmoid, nn.Hardshrink, nn.Softshrink, nn.Tanhshrink, nn.Mish)
-
-KINDS: dict[str, type[Net]] = {
-    "group norm": after(lambda: nn.Conv2d(8, 12, 3), lambda: nn.GroupNorm(4, 12), nn.ReLU, width=12),
-    "group norm of one group": after(lambda: nn.Conv2d(8, 12, 3), lambda: nn.GroupNorm(1, 12), width=12),
-    "group norm, own forward": after(lambda: nn.Conv2d(8, 12, 3), lambda: GroupNormAct(3, 12), width=12),
-    "instance norm": after(
-        lambda: nn.InstanceNorm2d(8, affine=True), lambda: nn.InstanceNorm2d(8, track_running_stats=True)
-    ),
-    "synchronised batch norm": after(lambda: nn.SyncBatchNorm(8)),
-    "batch norm, own forward": after(lambda: nn.Conv2d(8, 12, 1), lambda: BatchNormAct(12), width=12),
-    "frozen batch norm": after(lambda: nn.Conv2d(8, 12, 1), lambda: FrozenBatchNorm2d(12), width=12),
-    "layer norm, own forward": after(lambda: nn.Conv2d(8, 12, 1), lambda: LayerNormFirst(12), width=12),
-    "same padding": after(lambda: SameConv(8, 12, 3, 2), lambda: SameConv(12, 12, 5, groups=12), width=12),
-    "overridden inside": after(lambda: OverriddenConv(8, 12, 3), width=12),
-    "own parameters": after(lambda: OwnParameters(8, 12), nn.PReLU, lambda: nn.PReLU(12), width=12),
-    "activations": after(*_ACTIVATIONS, lambda: nn.Threshold(0.1, 0.2), nn.Softmax2d, nn.RReLU),
-    "padding": after(lambda: nn.ZeroPad2d(1), lambda: nn.ReflectionPad2d((1, 0, 2, 1)), lambda: nn.CircularPad2d(1)),
-    "resizing": after(lambda: nn.Upsample(scale_factor=2, mode="bicubic"), lambda: nn.Upsample((9, 7))),
-    "turned": doing(lambda x: torch.rot90(torch.flip(x, (1, 3)), 1, (2, 3)) + torch.roll(x, 1, 2)),
-    "normalised": doing(lambda x: F.normalize(x, dim=1) + F.log_softmax(x, 1) + F.softmax(x.flatten(2), -1).view_as(x)),
-    "reduced": doing(
-        lambda x: x - x.amax(1, keepdim=True) + x.std(1, keepdim=True, unbiased=False) * x.var((2, 3), keepdim=True)
-    ),
-    "stacked": doing(lambda x: torch.stack([x, x * 2, x.abs()], 2).max(2).values + torch.stack([x, x], -1)[..., 0]),
-    "rows side by side": doing(lambda x: torch.cat([x, x.flip(2)], 2).unflatten(2, (2, -1)).sum(2)),
-    "squared": doing(lambda x: torch.where(x > 0.1, x**2, torch.exp(-x)) + torch.maximum(x, x.sqrt())),
-    "shared norm": SharedNorm,
-    "shared layer norm": SharedLayerNorm,
-    "learned scalars": ReZero,
-    "layer scale": LayerScale,
-    "spatial gate": SpatialGate,
-    "channel and spatial attention": CBAM,
-    "squeeze and excite": SqueezeExcite,
-    "selective kernel": SelectiveKernel,
-    "ConvNeXt": ConvNeXtBlock,
-    "hourglass": Hourglass,
-    "one dimension": OneDimensional,
-    "shuffled": Shuffled,
-    "halves": Halves,
-    "pixel shuffle": PixelShuffled,
-    "focus": Focus,
-    "padded shortcut": OptionA,
-    "einsum": Einsum,
-    "weighted branches": Weighted,
-    "registered twice": Registered,
-    "flattened": Flattened,
-}

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.spec import run as run_spec
+from engine.spec.parts import GENTLE_LR
 
 EPOCHS = 2
 LR = 0.01
-GENTLE_LR = 0.003  # after a reconstruction
 KEEP = 0.5
 THEIRS = "Torch-Pruning"
 THEIRS_HELPED = "Torch-Pruning, then batch norm re-estimated"

@@ -1,0 +1,36 @@
+"""The parts of a run's spec, each field with what is said of it to the user (`Setting`). No torch."""
+
+from engine.spec.parts.data import DataSpec
+from engine.spec.parts.kinds import Flag, LayerRules, Number, Part, Text, Three, Whole, Words
+from engine.spec.parts.recovery import FEWEST_CALIBRATION_IMAGES, GENTLE_LR, PLAIN_LR, RecoverSpec
+from engine.spec.parts.removal import AttemptSpec, DepthSpec, ExactMeasure, Measure, WidthSpec, criterion_of
+from engine.spec.parts.target import MOST_TARGETS, CountMetric, TargetMetric, TargetSpec
+from engine.spec.parts.training import USUAL_HEAD_EPOCHS, TrainSpec
+
+__all__ = [
+    "FEWEST_CALIBRATION_IMAGES",
+    "GENTLE_LR",
+    "MOST_TARGETS",
+    "PLAIN_LR",
+    "USUAL_HEAD_EPOCHS",
+    "AttemptSpec",
+    "CountMetric",
+    "DataSpec",
+    "DepthSpec",
+    "ExactMeasure",
+    "Flag",
+    "LayerRules",
+    "Measure",
+    "Number",
+    "Part",
+    "RecoverSpec",
+    "TargetMetric",
+    "TargetSpec",
+    "Text",
+    "Three",
+    "TrainSpec",
+    "Whole",
+    "WidthSpec",
+    "Words",
+    "criterion_of",
+]
