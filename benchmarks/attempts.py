@@ -26,9 +26,9 @@ from rich.console import Console
 from rich.table import Table
 
 from engine.criteria.attempts.evaluator import AttemptEvaluator
-from engine.criteria.attempts.leftover import MOST_IMAGES, Leftover
 from engine.criteria.attempts.rank import rank_attempts
 from engine.criteria.calibration import prepare_calibration
+from engine.criteria.reconstruction.leftover import MOST_IMAGES, Leftover
 from engine.criteria.registry import score_channels
 from engine.data.load import Data
 from engine.graph.cost import CostModel

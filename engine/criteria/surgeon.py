@@ -54,7 +54,7 @@ def obs_of_blocks(calibration: Calibration, blocks: list[Block]) -> dict[str, fl
     lower scores are gone, as one layer takes over all that are removed in a row behind it. Where no layer before a
     block can be refitted, what the block adds to its input counts in full.
     """
-    from engine.criteria.attempts.leftover import Leftover
+    from engine.criteria.reconstruction.leftover import Leftover
     from engine.graph.summarize import summarize
     from engine.surgery.reconstruction.least_squares import RIDGE
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from engine.criteria.attempts.leftover import MOST_IMAGES, Leftover
 from engine.criteria.calibration import Calibration, Images, prepare_calibration
+from engine.criteria.reconstruction.leftover import MOST_IMAGES, Leftover
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.cost import CostModel

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from engine.criteria.attempts.leftover import Leftover
 from engine.criteria.attempts.rank import Ranking, rank_attempts, rank_rises
 from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.calibration import Calibration
+from engine.criteria.reconstruction.leftover import Leftover
 from engine.graph.metric import Metric
 from engine.graph.summarize import Structure
 from engine.prune.protection import NOTHING, Protection

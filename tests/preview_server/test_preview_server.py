@@ -122,7 +122,7 @@ def test_two_who_ask_at_once_start_one_process_and_both_are_answered() -> None:
 
 def test_a_bound_process_ends_with_the_one_that_started_it(runtime: Path) -> None:
     code = (
-        "import sys\nfrom tests.warm import test_warm as t\n"
+        "import sys\nfrom tests.preview_server import test_preview_server as t\n"
         "answer = t.ask(start=t.Start(bound=True, idle_seconds=600.0, command=t.standin.COMMAND))\n"
         "print(answer.notes[0], flush=True)\nsys.stdin.read()"
     )

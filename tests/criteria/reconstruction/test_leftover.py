@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from engine.criteria.attempts.leftover import Leftover
 from engine.criteria.attempts.shared_prefix import Attempt
-from engine.criteria.attempts.takeover import find_takeovers
 from engine.criteria.calibration import Calibration
+from engine.criteria.reconstruction.leftover import Leftover
+from engine.criteria.reconstruction.takeover import find_takeovers
 from engine.criteria.registry import score_blocks
 from engine.errors import WorkError
 from engine.graph.summarize import Structure, summarize

@@ -6,8 +6,8 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from engine.criteria.attempts.layer_fit import Addition
-from engine.criteria.attempts.takeover import Takeover, find_takeovers, is_features
+from engine.criteria.reconstruction.layer_fit import Addition
+from engine.criteria.reconstruction.takeover import Takeover, find_takeovers, is_features
 from engine.graph.summarize import Structure
 from engine.surgery.reconstruction.grams import Gram
 from engine.surgery.reconstruction.reference import Reference

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from engine.criteria.attempts.block_moments import LONGEST, BlockMoments
-from engine.criteria.attempts.layer_fit import Addition, LayerFit
-from engine.criteria.attempts.remainder import Remainder
 from engine.criteria.attempts.shared_prefix import Attempt
+from engine.criteria.reconstruction.block_moments import LONGEST, BlockMoments
+from engine.criteria.reconstruction.layer_fit import Addition, LayerFit
+from engine.criteria.reconstruction.remainder import Remainder
 from engine.errors import WorkError
 from engine.graph.channel_ids import Ids
 from engine.graph.summarize import Structure
