@@ -297,7 +297,7 @@ def _reconstruction() -> dict[str, Any]:
     return {
         "calibration_images": st.number_input(
             "Reconstruct from", FEWEST_CALIBRATION_IMAGES, 1_000_000, None, key="launch_calibration",
-            placeholder="1,024 training images, fewer large ones", persist_state="session",
+            placeholder="1,024 training images; small networks more, large images fewer", persist_state="session",
         ),
         "ridge": st.number_input(
             "Ridge", 0.000001, 1_000.0, _DEFAULT.recover.ridge, format="%g", key="launch_ridge",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.data.load import Data, Split
     from engine.graph.channel_ids import Trace
+    from engine.surgery.reconstruction.reference import Reference
 
 CALIBRATION_IMAGES, CALIBRATION_BATCH = 640, 64
 EVALUATION_BATCH = 128  # as in `train.evaluate`: batches of another size may round differently
@@ -74,11 +75,14 @@ class Calibration:
     images: ImageSource | None = None  # None where nothing is attempted
     unlabelled: Callable[[], Tensor] | None = None  # N×C×H×W images; None: those of `batches`
     samples: int | None = None  # of what each layer reads, where a criterion takes some; None: as many as usual
+    reference: Reference | None = None  # of this network, where a refit will look at the same unlabelled images
 
     def unlabelled_images(self) -> Tensor:
         """Images for criteria that read no labels, N×C×H×W on the device."""
         import torch
 
+        if self.reference is not None:
+            return self.reference.images
         if self.unlabelled is not None:
             return self.unlabelled()
         return torch.cat([images for images, _ in self.batches()])
@@ -98,11 +102,13 @@ def prepare_calibration(
     seed: int,
     unlabelled: Callable[[], Tensor] | None = None,
     samples: int | None = None,
+    reference: Reference | None = None,
 ) -> Calibration:
     """`module` on `device`, with at most 640 images of `split` for calibration: all classes in proportion.
 
     `unlabelled` gives the images for criteria that read no labels (by default they take the same), `samples` is how
-    many of what a layer reads they take of all of these together.
+    many of what a layer reads they take of all of these together. A `reference` that describes this very trace has the
+    images, too, and learns from the criterion's look at them what its own would tell.
     """
     import torch
 
@@ -120,6 +126,7 @@ def prepare_calibration(
         images,
         unlabelled,
         samples,
+        reference if reference is not None and reference.structure.trace is trace else None,
     )
 
 

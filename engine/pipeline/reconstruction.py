@@ -17,8 +17,9 @@ from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import check_images, refit
 from engine.surgery.reconstruction.samples import SAMPLES
 
-USUAL_IMAGES = 1_024
-MOST_PIXELS = 256 * 224 * 224  # of them all, where their number is not asked for
+FEWEST_USUAL, MOST_USUAL = 1_024, 4_096  # images, where their number is not asked for
+USUAL_MACS = 1.3e11  # of one look at them all
+MOST_PIXELS = 256 * 224 * 224  # of them all
 Note = Callable[[str], None]
 
 
@@ -68,7 +69,7 @@ class Reconstructor:
 
 
 def reconstruction_images(
-    settings: RecoverSpec, data: Data, device: str, seed: int, note: Note, usual: int = USUAL_IMAGES
+    settings: RecoverSpec, data: Data, device: str, seed: int, note: Note, usual: int = FEWEST_USUAL
 ) -> Tensor | None:
     """The images of a job's refits, as `calibration_images`; None where its cuts stay as they are.
 
@@ -83,7 +84,15 @@ def reconstruction_images(
     return images
 
 
-def calibration_images(data: Data, count: int | None, device: str, seed: int, usual: int = USUAL_IMAGES) -> Tensor:
+def usual_images(macs: int) -> int:
+    """How many images a refit of a network looks at where nothing is said: more of a small one, as a look costs less.
+
+    Small networks have less to spare, too, and their refit gains most from more images.
+    """
+    return max(FEWEST_USUAL, min(MOST_USUAL, int(USUAL_MACS / max(macs, 1))))
+
+
+def calibration_images(data: Data, count: int | None, device: str, seed: int, usual: int = FEWEST_USUAL) -> Tensor:
     """Training images as networks read them, drawn by the seed, the classes in proportion: N×C×H×W on `device`.
 
     As many as there are, at most `count`; `usual` where that is None, or fewer of large images.

@@ -21,7 +21,7 @@ from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select
 from engine.pipeline.network import Network, check_images
-from engine.pipeline.reconstruction import Reconstructor, reconstruction_images
+from engine.pipeline.reconstruction import Reconstructor, reconstruction_images, usual_images
 from engine.pipeline.recorder import Before, Recorder
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.pipeline.smallest import search
@@ -73,7 +73,8 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     metric = _metric(spec, folder, inputs.network)
     before = Before(len(inputs.network.plan.steps), inputs.points_before)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model), before)
-    images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note)
+    usual = usual_images((inputs.untouched or inputs.network).structure.summary.macs)
+    images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note, usual)
 
     baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
     untouched = inputs.untouched or baseline
@@ -82,7 +83,7 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
         reconstructor = Reconstructor.of(untouched, images, spec.recover.ridge, spec.seed, recorder.note)
     context = RunContext(
         recorder,
-        select.describe_baseline(recorder, baseline),
+        select.describe_baseline(recorder, baseline, usual, None if reconstructor is None else reconstructor.reference),
         reconstructor,
         recovery.make_teacher(spec, baseline, inputs.device),
         spec.depth.floor,

@@ -11,7 +11,6 @@ from engine.criteria.reconstruction.leftover import MOST_IMAGES, Leftover
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.cost import CostModel
-from engine.graph.summarize import Structure
 from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
 from engine.pipeline.recorder import Recorder
@@ -22,6 +21,7 @@ from engine.prune.protection import Protection, protection
 from engine.spec.run import Phase
 from engine.storage.records import event
 from engine.surgery import plan
+from engine.surgery.reconstruction.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,9 @@ class Baseline:
     logits: Tensor | None  # None where nothing is compared with them
     leftover: Leftover | None  # None where no attempt is judged by reconstruction
     steps: int  # that made the baseline itself
+    usual_images: int  # that a refit, and a criterion that reads no labels, look at
+    reference: Reference | None  # of the untouched network, where cuts are refitted
+    scores: "dict[Phase, Scores]" = field(default_factory=dict)  # its own, as far as they were asked for
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ class Scores:
     channels: Mapping[int, float] = field(default_factory=dict)
 
 
-def describe_baseline(recorder: Recorder, network: Network) -> Baseline:
-    """What is worth knowing of the baseline."""
+def describe_baseline(recorder: Recorder, network: Network, usual: int, reference: Reference | None) -> Baseline:
+    """What is worth knowing of the baseline; `usual` and `reference` are those of the run's refits."""
     summary = network.structure.summary
     steps = [phase for phase in recorder.spec.phases() if recorder.spec.iterates(phase)]
     measures = {recorder.spec.measure(phase) for phase in steps}
@@ -75,8 +78,10 @@ def describe_baseline(recorder: Recorder, network: Network) -> Baseline:
         recorder.metric.of(CostModel(summary)),
         {layer.name: layer.width for layer in summary.layers},
         _logits(recorder, network) if needs_logits else None,
-        _leftover(recorder, network) if "reconstruction" in measures else None,
+        _leftover(recorder, network, usual) if "reconstruction" in measures else None,
         len(network.plan.steps),
+        usual,
+        reference,
     )
 
 
@@ -89,17 +94,26 @@ def phase_target(recorder: Recorder, baseline: Baseline, phase: Phase, keep: flo
 
 def select_one_shot(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> plan.Step:
     """One-shot: everything that goes, from one scoring of the network (Sadaqa & Liu 2025)."""
-    scores = score(recorder, network, baseline, target.phase)
+    scores = _scores(recorder, network, baseline, target.phase)
     try:
         return choose(recorder, network, baseline, target, scores)
     except solver.TargetUnreachable as error:
         raise _as_request_error(recorder, baseline, target, error) from None
 
 
+def _scores(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase) -> Scores:
+    """Those of the baseline serve every target."""
+    if len(network.plan.steps) > baseline.steps:
+        return score(recorder, network, baseline, phase)
+    if phase not in baseline.scores:
+        baseline.scores[phase] = score(recorder, network, baseline, phase)
+    return baseline.scores[phase]
+
+
 def score(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase) -> Scores:
     """The scores of the network's blocks or channels by the run's criterion, which serve any target."""
     structure = network.structure
-    calibration = _calibration(recorder, network, structure)
+    calibration = _calibration(recorder, network, baseline)
     if phase != "layers":
         return Scores(channels=score_channels(calibration, recorder.spec.criterion))
     blocks = depth.candidates(structure.summary, protected=_protection(recorder, network, baseline).blocks)
@@ -132,7 +146,7 @@ def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> 
 def select_step(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> Choice:
     """One step of an iterative method."""
     spec, structure = recorder.spec, network.structure
-    calibration = _calibration(recorder, network, structure)
+    calibration = _calibration(recorder, network, baseline)
     floor = target.limit if target.phase == "alternate" else target.floor
     context = AttemptContext(
         calibration,
@@ -172,16 +186,17 @@ def _protection(recorder: Recorder, network: Network, baseline: Baseline) -> Pro
     return protection(network.structure.summary, spec.keep_layers, spec.width.least_share, baseline.widths)
 
 
-def _calibration(recorder: Recorder, network: Network, structure: Structure) -> Calibration:
+def _calibration(recorder: Recorder, network: Network, baseline: Baseline) -> Calibration:
     spec, data = recorder.spec, recorder.data
     return prepare_calibration(
         network.module,
-        structure.trace,
+        network.structure.trace,
         data.val,
         data,
         recorder.device,
         spec.seed,
-        lambda: calibration_images(data, spec.recover.calibration_images, recorder.device, spec.seed),
+        lambda: _training_images(recorder, baseline.usual_images),
+        reference=baseline.reference,
     )
 
 
@@ -192,11 +207,15 @@ def _as_request_error(
     return error.as_request_error(target.keep, spec.target.metric, spec.order, baseline.cost, spec.keep_layers)
 
 
-def _leftover(recorder: Recorder, network: Network) -> Leftover:
+def _leftover(recorder: Recorder, network: Network, usual: int) -> Leftover:
     """What reconstruction would leave over of the network, by the first of the images that it looks at."""
-    recover, seed = recorder.spec.recover, recorder.spec.seed
-    images = calibration_images(recorder.data, recover.calibration_images, recorder.device, seed)[:MOST_IMAGES]
-    return Leftover(network.structure, network.module, images, recover.ridge, seed)
+    images = _training_images(recorder, usual)[:MOST_IMAGES]
+    return Leftover(network.structure, network.module, images, recorder.spec.recover.ridge, recorder.spec.seed)
+
+
+def _training_images(recorder: Recorder, usual: int) -> Tensor:
+    spec = recorder.spec
+    return calibration_images(recorder.data, spec.recover.calibration_images, recorder.device, spec.seed, usual)
 
 
 def _logits(recorder: Recorder, network: Network) -> Tensor:

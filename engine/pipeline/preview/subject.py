@@ -140,6 +140,7 @@ class Subject:
             self.spec.seed,
             lambda: self._reference_of(request.calibration_images).images,
             SCORED_SAMPLES,
+            self._reference_of(request.calibration_images) if request.spec.recover.reconstruct else None,
         )
 
 

@@ -69,7 +69,8 @@ class RecoverSpec(Part):
     calibration_images: Annotated[
         Annotated[Whole, Field(ge=FEWEST_CALIBRATION_IMAGES, le=1_000_000)] | None,
         Setting(
-            "training images that reconstruction looks at; where nothing is said 1,024, of large images fewer",
+            "training images that reconstruction looks at; where nothing is said 1,024, with small networks "
+            "up to 4,096, of large images fewer",
             heading="calibration images",
             label="the number of calibration images",
             unit="images",

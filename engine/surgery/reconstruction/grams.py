@@ -15,6 +15,7 @@ from torch import Tensor, fx
 from engine.graph.channel_ids import Layer, Trace
 from engine.graph.patterns import layer_nodes
 from engine.surgery.reconstruction.activations import chunk_of
+from engine.surgery.reconstruction.reference import Collector, Reference
 from engine.surgery.reconstruction.samples import SAMPLES, Places, input_samples, output_samples, positions
 from engine.surgery.reconstruction.sites import Ending, endings
 
@@ -57,13 +58,15 @@ def measure_grams(
     seed: int = 0,
     beside: Mapping[str, Sequence[Tensor]] | None = None,
     count: int = SAMPLES,
+    reference: Reference | None = None,
 ) -> Iterator[Gram]:
     """The moments of what `layers` (all but depthwise ones by default) read of N×C×H×W images, in order of depth.
 
     The traced network is in evaluation mode and on the images' device. A layer that is called several times is measured
     at its first call. `beside` has, for ungrouped layers whose taps have columns of their own, other numbers at the
     same samples (samples × numbers each) for `Gram.cross`. The same images and seed give the same matrices,
-    from about `count` samples of each layer.
+    from about `count` samples of each layer. A `reference` of the same network and images learns by the way what
+    `layers` should give, and need not look itself.
     """
     nodes, ends = layer_nodes(trace), endings(trace)
     chosen = [n for n, x in trace.layers.items() if x.kind != "depthwise" and (layers is None or n in layers)]
@@ -73,10 +76,14 @@ def measure_grams(
         return Places.draw(len(images), positions(trace.values[node.name].shape, is_linear), seed, count)
 
     readings = [_reading(trace, nodes[name], ends[name], places, others.get(name, ())) for name in chosen]
+    collector = None if reference is None else reference.collector({r.ending.value: r.is_linear for r in readings})
     for some in _that_fit(readings):
-        network = _Sampler(trace, some)
+        network = _Sampler(trace, some, collector)
         for start in range(0, len(images), chunk_of(images)):
             network.sample(images[start : start + chunk_of(images)], start)
+        if collector is not None:
+            collector.finish()
+            collector = None
         for reading in some:
             yield _finish(trace, reading)
 
@@ -113,7 +120,7 @@ class _Covariance:
                 self._cross = self._total.new_zeros(self._columns, others.shape[1])
         deviations = rows - self._about
         self._count += len(samples)
-        self._total += deviations.sum(1, keepdim=True, dtype=torch.float64)
+        self._total += deviations.sum(1, keepdim=True)
         self._products += deviations.transpose(1, 2) @ deviations
         if others is not None:
             self._cross += deviations[0].T @ others
@@ -143,15 +150,12 @@ class _Variance:
     def __init__(self) -> None:
         self._count, self._sum, self._squares = 0, torch.zeros(()), torch.zeros(())
 
-    def add(self, x: Tensor, axis: int) -> None:
-        """Values whose channels lie along `axis`."""
-        others = [d for d in range(x.dim()) if d != axis % x.dim()]
-        count = x.numel() // x.shape[axis]
-        variance, mean = torch.var_mean(x, others, correction=0)
-        variance, mean = variance.double(), mean.double()
-        self._sum = self._sum.to(x.device) + count * mean
-        self._squares = self._squares.to(x.device) + count * (variance + mean.square())
-        self._count += count
+    def add(self, samples: Tensor) -> None:
+        """Samples × channels."""
+        variance, mean = (numbers.double() for numbers in torch.var_mean(samples, 0, correction=0))
+        self._sum = self._sum.to(samples.device) + len(samples) * mean
+        self._squares = self._squares.to(samples.device) + len(samples) * (variance + mean.square())
+        self._count += len(samples)
 
     def total(self) -> float:
         """Summed over the channels."""
@@ -167,8 +171,13 @@ class _Reading:
     ending: Ending
     taps: int
     places: Places
+    ends: Places  # in the map of the value that the output ends in
     inputs: _Covariance
     sums: _Variance
+
+    @property
+    def is_linear(self) -> bool:
+        return self.layer.kind == "linear"
 
 
 def _reading(
@@ -182,10 +191,11 @@ def _reading(
     channels = len(layer.ins) // layer.groups
     taps = layer.kernel if ending.is_plain and channels * layer.kernel <= LARGEST else 1
     # Where taps share a matrix, samples are taken where the channels are, not where the kernel visits.
-    places = draw(node if taps == layer.kernel else node.all_input_nodes[0], layer.kind == "linear")
+    is_linear = layer.kind == "linear"
+    places = draw(node if taps == layer.kernel else node.all_input_nodes[0], is_linear)
     step = -(-places.numbers.numel() // LARGEST)
     inputs = _Covariance(layer.groups, channels * taps, step, beside)
-    return _Reading(layer, node, ending, taps, places, inputs, _Variance())
+    return _Reading(layer, node, ending, taps, places, draw(ending.value, is_linear), inputs, _Variance())
 
 
 def _that_fit(readings: Sequence[_Reading]) -> Iterator[list[_Reading]]:
@@ -203,9 +213,9 @@ def _that_fit(readings: Sequence[_Reading]) -> Iterator[list[_Reading]]:
 class _Sampler(fx.Interpreter):
     """Runs the traced graph and takes samples where the layers read, and the variance where their outputs end."""
 
-    def __init__(self, trace: Trace, readings: Sequence[_Reading]) -> None:
+    def __init__(self, trace: Trace, readings: Sequence[_Reading], collector: Collector | None) -> None:
         super().__init__(trace.graph)
-        self._trace, self._start = trace, 0
+        self._trace, self._collector, self._start = trace, collector, 0
         self._at = {reading.node: reading for reading in readings}
         self._ends = {r.ending.value: r for r in readings if r.ending.is_sum}
 
@@ -220,14 +230,17 @@ class _Sampler(fx.Interpreter):
         out = super().run_node(n)
         if n in self._ends:
             reading = self._ends[n]
-            reading.sums.add(out, -1 if reading.layer.kind == "linear" else 1)
+            at = reading.ends.of(self._start, len(out), out.device)
+            reading.sums.add(output_samples(out, reading.is_linear, *at))
+        if self._collector is not None:
+            self._collector.take(n, out, self._start)
         return out
 
     def _take(self, reading: _Reading, x: Tensor) -> None:
         at = reading.places.of(self._start, len(x), x.device)
         layer = reading.layer
-        if layer.kind == "linear" or reading.taps < layer.kernel:
-            reading.inputs.add(output_samples(x, layer.kind == "linear", *at))
+        if reading.is_linear or reading.taps < layer.kernel:
+            reading.inputs.add(output_samples(x, reading.is_linear, *at))
         else:
             width = self._trace.values[reading.node.name].shape[-1]
             reading.inputs.add(input_samples(self.fetch_attr(layer.name), x, width, *at))

@@ -9,6 +9,7 @@ RIDGE = 1e-3  # of the mean of a matrix's diagonal, where nothing else is said
 MOST_ROWS = 8_192  # of a matrix that is solved: 512 MiB
 _OUTPUTS = 512  # of a layer whose weights are solved for at a time, where it has more inputs than there are samples
 _ROWS = 4_096  # of a product in single precision, before it is added up in double precision
+_SUMMED = 256  # samples whose sum is single precision
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ def moments(inputs: Tensor, outputs: Tensor, *, centred: bool = True) -> Moments
     """The moments of samples × inputs and samples × outputs; means are zeros where they are not `centred`."""
     double = {"dtype": torch.float64, "device": inputs.device}
     count, width, height = len(inputs), inputs.shape[1], outputs.shape[1]
-    mean_in = inputs.mean(0, dtype=torch.float64) if centred else torch.zeros(width, **double)  # type: ignore[call-overload]
-    mean_out = outputs.mean(0, dtype=torch.float64) if centred else torch.zeros(height, **double)  # type: ignore[call-overload]
+    mean_in = _mean(inputs) if centred else torch.zeros(width, **double)  # type: ignore[call-overload]
+    mean_out = _mean(outputs) if centred else torch.zeros(height, **double)  # type: ignore[call-overload]
     gram, cross = torch.zeros(width, width, **double), torch.zeros(width, height, **double)  # type: ignore[call-overload]
     squares = 0.0
     for rows, values in zip(torch.split(inputs, _ROWS), torch.split(outputs, _ROWS), strict=True):
@@ -45,6 +46,11 @@ def moments(inputs: Tensor, outputs: Tensor, *, centred: bool = True) -> Moments
         cross += deviations.T @ wanted
         squares += float(wanted.square().sum(dtype=torch.float64))
     return Moments(mean_in, mean_out, gram / count, cross / count, squares / count)
+
+
+def _mean(rows: Tensor) -> Tensor:
+    """Over the samples, by single precision sums of a few at a time: several times as fast as a double one's."""
+    return torch.stack([some.sum(0).double() for some in torch.split(rows, _SUMMED)]).sum(0) / len(rows)
 
 
 def damped(gram: Tensor, ridge: float) -> Tensor:

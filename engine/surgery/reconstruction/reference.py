@@ -1,6 +1,6 @@
 """The untouched network's values at sampled positions of the calibration images, each computed once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -45,10 +45,10 @@ class Reference:
         asked = dict(wanted)
         if sum(map(_bytes, self._samples.values())) > MOST_REMEMBERED:
             self._samples = {node: samples for node, samples in self._samples.items() if node in asked}
-        missing = {node: is_linear for node, is_linear in asked.items() if node not in self._samples}
+        missing = self._missing(asked)
         if not missing:
             return
-        parts: dict[fx.Node, list[Tensor]] = {node: [] for node in missing}
+        collector = Collector(self, missing)
         graph, chunk = self.structure.trace.graph, chunk_of(self.images)
         order, last_use = _order(graph.graph, missing)
         for start in range(0, len(self.images), chunk):
@@ -56,11 +56,23 @@ class Reference:
             values: dict[fx.Node, Any] = {}
             for node in order:
                 values[node] = execute(graph, node, values, images)
-                if node in missing:
-                    parts[node].append(self._take(values[node], missing[node], start))
+                collector.take(node, values[node], start)
                 for done in last_use.get(node, ()):
                     del values[done]
-        self._samples |= {node: torch.cat(chunks) for node, chunks in parts.items()}
+        collector.finish()
+
+    def collector(self, wanted: Mapping[fx.Node, bool]) -> "Collector":
+        """What takes these nodes' samples, as far as they are missing, while another pass through the network goes on.
+
+        None of them where all together would be too many to remember.
+        """
+        missing = self._missing(wanted)
+        numbers = 0
+        for node, is_linear in missing.items():
+            shape = self.structure.trace.values[node.name].shape
+            each = self.places(positions(shape, is_linear)).each
+            numbers += len(self.images) * each * shape[-1 if is_linear else 1]
+        return Collector(self, missing if 4 * numbers <= MOST_REMEMBERED else {})
 
     @torch.no_grad()
     def outputs(self, start: int) -> Tensor:
@@ -70,9 +82,32 @@ class Reference:
             self._outputs[start] = torch.cat([outputs_of(self.structure.trace.graph(part)) for part in parts])
         return self._outputs[start]
 
-    def _take(self, values: Tensor, is_linear: bool, start: int) -> Tensor:
-        places = self.places(positions(values.shape, is_linear))
-        return output_samples(values, is_linear, *places.of(start, len(values), values.device))
+    def remember(self, samples: Mapping[fx.Node, Tensor]) -> None:
+        """Have these at hand from now on."""
+        self._samples |= samples
+
+    def _missing(self, asked: Mapping[fx.Node, bool]) -> dict[fx.Node, bool]:
+        return {node: is_linear for node, is_linear in asked.items() if node not in self._samples}
+
+
+class Collector:
+    """The samples of some nodes of a reference's network, while its images pass through a chunk at a time."""
+
+    def __init__(self, reference: Reference, nodes: Mapping[fx.Node, bool]) -> None:
+        self._reference, self._is_linear = reference, nodes
+        self._parts: dict[fx.Node, list[Tensor]] = {node: [] for node in nodes}
+
+    def take(self, node: fx.Node, values: Any, start: int) -> None:
+        """What a node gives for the images from number `start` on; nothing happens for any other node."""
+        if node in self._parts:
+            is_linear = self._is_linear[node]
+            places = self._reference.places(positions(values.shape, is_linear))
+            at = places.of(start, len(values), values.device)
+            self._parts[node].append(output_samples(values, is_linear, *at))
+
+    def finish(self) -> None:
+        """All images have passed: the reference has the samples."""
+        self._reference.remember({node: torch.cat(chunks) for node, chunks in self._parts.items()})
 
 
 def outputs_of(given: Any) -> Tensor:

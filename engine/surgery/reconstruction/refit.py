@@ -199,7 +199,7 @@ def _solve_into(layer: Any, norm: Any, ids: Layer, inputs: Tensor, outputs: Tens
     before = layer.weight.flatten(1)
     if norm is not None:
         before = before * (norm.weight / torch.sqrt(norm.running_var + norm.eps))[:, None]
-    if not all(bool(torch.isfinite(numbers.sum(dtype=torch.float64))) for numbers in (before, inputs, outputs)):
+    if not all(bool(torch.isfinite(numbers.sum())) for numbers in (before, inputs, outputs)):
         raise WorkError(
             f"{ids.name} cannot be refitted: its weights, or what it reads, are not finite numbers, as after a "
             "learning rate at which training diverged (--train-lr, --recover-lr)"
