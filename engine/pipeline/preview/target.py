@@ -35,11 +35,12 @@ class Target:
         """What comes of it; RequestError when it cannot be met."""
         started = time.monotonic()
         network = self._cut()
+        # Traced here: what interrupts a trace would be taken for an objection of the network's.
+        before, after = (CostModel(each.structure.summary) for each in (self.subject.network, network))
         plain = self._measure(network, "the plain cut")
         notes: list[str] = []
         reconstruction = self._reconstruct(network, notes)
         reconstructed = None if reconstruction is None else self._measure(network, "what was reconstructed")
-        before, after = (CostModel(each.structure.summary) for each in (self.subject.network, network))
         milliseconds = None if self.metric.predictor is None else round(self.metric.of(after), 4)
         share = None if milliseconds is None else milliseconds / self.metric.of(before)
         return TargetPreview(
@@ -121,8 +122,9 @@ class Target:
         if network is self.subject.network or not self.request.spec.recover.reconstruct:
             return None
         self._say("reconstructing")
+        reconstructor = self.subject.reconstructor(self.request, notes.append)
         with self._interruptible("reconstructing"):
-            return self.subject.reconstructor(self.request, notes.append).reconstruct(network)
+            return reconstructor.reconstruct(network)
 
 
 def _original(untouched: Network) -> dict[str, int]:
