@@ -2,16 +2,20 @@
 
 import math
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.graph.summarize import summarize
 from engine.graph.trace import trace
-from engine.surgery.reconstruction import grams
+from engine.surgery.reconstruction import grams, reference
 from engine.surgery.reconstruction.grams import Gram, measure_grams
+from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.removal import Removal
+from engine.surgery.reconstruction.sites import endings
 
 IMAGE = (3, 6, 6)
 RIDGE = 1e-3
@@ -103,6 +107,35 @@ def test_the_same_images_and_seed_give_the_same_matrices_in_one_pass_or_in_sever
     for one, other in zip(at_once.values(), in_turn.values(), strict=True):
         assert one.matrix is not None and other.matrix is not None
         assert torch.equal(one.matrix, other.matrix) and one.variance == other.variance
+
+
+def test_a_reference_learns_from_that_pass_what_it_would_look_for_itself(network: Mixed, images: Tensor) -> None:
+    structure = summarize(network, IMAGE)
+    told, alone = Reference(structure, images), Reference(structure, images)
+    matrices = list(measure_grams(structure.trace, images, reference=told))
+    wanted = {ending.value: name == "fc" for name, ending in endings(structure.trace).items() if name != "depthwise"}
+    alone.compute(wanted.items())
+    passes = list[Any]()
+    with torch.nn.modules.module.register_module_forward_pre_hook(lambda module, inputs: passes.append(module)):
+        told.compute(wanted.items())
+    assert passes == []
+    for node in wanted:
+        assert torch.equal(told.samples(node), alone.samples(node))
+    for gram, other in zip(matrices, measured(network, images).values(), strict=True):
+        assert gram.matrix is not None and other.matrix is not None and torch.equal(gram.matrix, other.matrix)
+
+
+def test_a_reference_that_could_not_remember_it_all_looks_for_itself(
+    network: Mixed, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    structure = summarize(network, IMAGE)
+    told, nodes = Reference(structure, images), endings(structure.trace)
+    monkeypatch.setattr(reference, "MOST_REMEMBERED", 4 * len(images))
+    list(measure_grams(structure.trace, images, reference=told))
+    with pytest.raises(KeyError):
+        told.samples(nodes["outer"].value)
+    told.compute([(nodes["outer"].value, False)])
+    assert len(told.samples(nodes["outer"].value)) == 12 * 36
 
 
 def test_matrices_that_would_be_too_large_give_the_same_costs_through_samples(

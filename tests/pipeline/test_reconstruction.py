@@ -1,0 +1,53 @@
+"""The images that a run is refitted on, and that nothing is scored twice for the sake of another target."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.pipeline import reconstruction, select
+from engine.pipeline import run as pipeline
+from engine.spec.run import parse
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+
+SMALL: dict[str, Any] = {
+    "model": "resnet20",
+    "data": {"name": "digits", "limit": 120},
+    "train": {"epochs": 1, "batch_size": 32},
+    "criterion": "obs",
+    "recover": {"epochs": 0},
+}
+
+
+def run(results: Path, **changes: Any) -> Run:
+    store = Store(results, gallery=results / "none")
+    folder = store.create(parse({**SMALL, **changes}), foreground=True)
+    pipeline.run(folder.spec(), folder)
+    return folder
+
+
+def test_small_networks_are_refitted_on_more_images_and_none_on_fewer_than_usual() -> None:
+    counts = [reconstruction.usual_images(macs) for macs in (0, 10**6, 41 * 10**6, 126 * 10**6, 4 * 10**9)]
+    assert counts[:2] == [4_096, 4_096] and 3_000 < counts[2] < 3_300 and 1_024 <= counts[3] < 1_100
+    assert counts[4] == 1_024
+
+
+@pytest.mark.parametrize(
+    ("order", "scorings"), [("channels", ["channels"]), ("layers-channels", ["layers"] + ["channels"] * 2)]
+)
+def test_scores_of_the_untouched_network_serve_every_target(
+    order: str, scorings: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = list[str]()
+    score = select.score
+
+    def counted(recorder: Any, network: Any, baseline: Any, phase: Any) -> Any:
+        asked.append(phase)
+        return score(recorder, network, baseline, phase)
+
+    monkeypatch.setattr(select, "score", counted)
+    both = run(tmp_path / "both", order=order, target={"keep": [0.8, 0.6]}).points()
+    assert sorted(asked) == sorted(scorings)
+    alone = run(tmp_path / "alone", order=order, target={"keep": [0.6]}).points()
+    assert (both[-1].widths, both[-1].correct, both[-1].loss) == (alone[-1].widths, alone[-1].correct, alone[-1].loss)
