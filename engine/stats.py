@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtrc, ndtri, stdtrit
 
 # The samples that a percentile of latencies needs; the numbers are MLPerf's.
 MIN_N_P90 = 64
@@ -47,6 +47,8 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean and Student-t interval of independent repetitions, shape (n,) with n >= 1."""
+    from scipy.special import stdtrit  # a third of a second, which most commands do without
+
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or x.size == 0:
         raise ValueError("an interval needs a flat list of at least one value")
@@ -68,7 +70,9 @@ def paired_loss(lost: int, gained: int, total: int, confidence: float = 0.95) ->
     if lost < 0 or gained < 0 or not lost + gained <= total or not total:
         raise ValueError(f"{lost} lost and {gained} gained of {total} images is no count of them")
     worse, better = (lost + 1) / (total + 2), (gained + 1) / (total + 2)
-    half = float(ndtri(0.5 + confidence / 2)) * math.sqrt((worse + better - (worse - better) ** 2) / (total + 2))
+    half = NormalDist().inv_cdf(0.5 + confidence / 2) * math.sqrt(
+        (worse + better - (worse - better) ** 2) / (total + 2)
+    )
     return Interval((lost - gained) / total, worse - better - half, worse - better + half, total)
 
 
@@ -78,6 +82,8 @@ def is_near_chance(correct: int, total: int, chance: float, confidence: float = 
     So it is when guessing does as well or better in more than half of what `confidence` leaves: the upper end of the
     two-sided binomial interval. Anything below that is near chance, too.
     """
+    from scipy.special import bdtrc
+
     if not 0 <= correct <= total or not total or not 0 < chance <= 1:
         raise ValueError(f"{correct} of {total} with a chance of {chance} is no count of guesses")
     at_least = 1.0 if correct == 0 else float(bdtrc(correct - 1, total, chance))
@@ -88,7 +94,7 @@ def share_interval(count: int, total: int, confidence: float = 0.95) -> tuple[fl
     """The score interval of a share that `count` of `total` images came to (Wilson 1927); it lies inside 0 to 1."""
     if not 0 <= count <= total or not total:
         raise ValueError(f"{count} of {total} is no share")
-    z = float(ndtri(0.5 + confidence / 2))
+    z = NormalDist().inv_cdf(0.5 + confidence / 2)
     share, room = count / total, z * z / total
     half = z * ((share * (1 - share) + room / 4) / total) ** 0.5
     low, high = ((share + room / 2 + side * half) / (1 + room) for side in (-1, 1))

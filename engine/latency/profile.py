@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 import numpy as np
 import onnxruntime
-from scipy.optimize import nnls
 from torch import nn
 
 from engine.errors import RequestError
@@ -198,6 +197,8 @@ def _measure_grid(layer: Signature, ins: tuple[int, ...], outs: tuple[int, ...],
 
 def _fit_calibration(draft: LatencyTable, module: nn.Module, structure: Structure, threads: int) -> LatencyCalibration:
     """Fitted to the baseline and some cuts of it, so that the sum of squared relative errors is least."""
+    from scipy.optimize import nnls
+
     networks = [
         (module, structure),
         *(random_cut(module, structure, SEED + n, KINDS[n % len(KINDS)]) for n in range(CUTS)),

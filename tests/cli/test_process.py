@@ -49,8 +49,11 @@ def test_a_weights_file_that_libraries_warn_about_gets_one_sentence_all_the_same
     assert answer.stderr.count("\n") == 1 and "weights" in answer.stderr
 
 
-def test_a_refusal_takes_no_torch(tmp_path: Path) -> None:
-    code = "import sys; from engine.cli.main import main; sys.exit(main(sys.argv[1:]) + 90 * ('torch' in sys.modules))"
+def test_a_refusal_takes_neither_torch_nor_scipy(tmp_path: Path) -> None:
+    code = (
+        "import sys; from engine.cli.main import main\n"
+        "sys.exit(main(sys.argv[1:]) + 90 * bool({'torch', 'scipy'} & set(sys.modules)))"
+    )
     command = ["run", "--keep", "2", "--results", str(tmp_path / "r")]
     done = subprocess.run([sys.executable, "-c", code, *command], cwd=ROOT, capture_output=True, check=False)
     assert done.returncode == 2
