@@ -22,29 +22,30 @@ def obs(calibration: Calibration) -> dict[int, float]:
 
     For each layer that reads the channel: tr(W_qᵀ ((G⁻¹)_qq)⁻¹ W_q), with G the ridged covariance of what it reads, q
     the channel's columns and W its weights with the batch norm behind folded in; over the variance of the value that
-    its output ends in (Hassibi & Stork 1993; for groups Frantar & Alistarh 2022, Kurtić et al. 2023). A depthwise
-    convolution hands the channel on to its readers. What nobody reads costs nothing.
+    its output ends in (Hassibi & Stork 1993; for groups Frantar & Alistarh 2022, Kurtić et al. 2023). Scores are those
+    of channels that go one after the other, the cheapest first: what a channel costs once those with lower scores that
+    the same layers read are gone. A depthwise convolution hands the channel on to its readers. What nobody reads costs
+    nothing.
     """
     import numpy as np
 
+    from engine.surgery.reconstruction.elimination import ChannelCosts
     from engine.surgery.reconstruction.grams import measure_grams
     from engine.surgery.reconstruction.least_squares import RIDGE
-    from engine.surgery.reconstruction.removal import Removal
 
     trace = calibration.trace
     produced = np.unique(np.concatenate([layer.outs for layer in trace.layers.values()]))
     scores = {i: 0.0 for i in produced.tolist() if i not in trace.frozen}
     removable = np.array(list(scores), dtype=np.int64)
     readers = [n for n, x in trace.layers.items() if x.kind != "depthwise" and np.isin(x.ins, removable).any()]
+    costs = ChannelCosts({name: trace.layers[name] for name in readers}, scores, RIDGE)
     images = calibration.unlabelled_images()
     if len(images) < 2 or bool((images == images[:1]).all()):
         sentence = f"obs compares images and has {len(images):,}, all alike; give it several that differ, or choose l1"
         raise RequestError(sentence, field="criterion")
     count, reference = calibration.samples or SAMPLES, calibration.reference
     for gram in measure_grams(trace, images, readers, calibration.seed, count=count, reference=reference):
-        for identity, cost in Removal(gram, trace.layers[gram.layer], RIDGE).costs().items():
-            if identity in scores:
-                scores[identity] += cost
+        scores |= costs.take(gram)
     return scores
 
 

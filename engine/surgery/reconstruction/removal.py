@@ -39,7 +39,7 @@ class Removal:
                 columns = self._columns(np.stack([places[i] for i in alike]))
                 for identity, cost in zip(identities[alike].tolist(), self._changes(group, columns), strict=True):
                     total[identity] = total.get(identity, 0.0) + cost
-        return {identity: cost / self._variance for identity, cost in total.items()}
+        return {identity: cost / self.variance for identity, cost in total.items()}
 
     def cost_of(self, dropped: Sequence[int]) -> float:
         """What dropping all of these identities together costs."""
@@ -48,10 +48,34 @@ class Removal:
             places = np.flatnonzero(np.isin(ids, np.asarray(dropped)))
             if len(places):
                 cost += sum(self._changes(group, self._columns(places[None])))
-        return cost / self._variance
+        return cost / self.variance
+
+    def columns_of(self, identities: Sequence[int]) -> list[dict[int, Tensor]]:
+        """For each group of the layer the columns of those channels that it reads, by their places in `identities`."""
+        found = []
+        for ids in np.split(self._layer.ins, self._layer.groups):
+            at = {place: np.flatnonzero(ids == identity) for place, identity in enumerate(identities)}
+            found.append({place: self._columns(where[None])[0] for place, where in at.items() if len(where)})
+        return found
+
+    def weight(self, group: int) -> Tensor:
+        """Columns × outputs of a group, a copy."""
+        return self._gram.weight[group].T.clone(memory_format=torch.contiguous_format)
 
     @property
-    def _variance(self) -> float:
+    def bytes(self) -> int:
+        """Of the matrix, or of the samples that stand for it."""
+        numbers = self._gram.samples if self._gram.matrix is None else self._gram.matrix
+        return 0 if numbers is None else numbers.nbytes
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether there is a matrix of all columns, and not samples alone."""
+        return self._gram.matrix is not None
+
+    @property
+    def variance(self) -> float:
+        """Of the value that the output ends in; where it is the same for all images nothing costs anything."""
         return self._gram.variance if self._gram.variance > 0 else float("inf")
 
     def _columns(self, places: Ids) -> Tensor:
@@ -75,13 +99,14 @@ class Removal:
     def _inverse_at(self, group: int, columns: Tensor) -> Tensor:
         """(G⁻¹)_qq of each set of columns."""
         if self._gram.samples is None:
-            return self._inverse[group][columns[:, :, None], columns[:, None, :]]
+            return self.inverse[group][columns[:, :, None], columns[:, None, :]]
         z = self._whitened[group].T[columns]  # sets × columns × samples
         eye = torch.eye(columns.shape[1], dtype=z.dtype, device=z.device)
         return (eye - z @ z.transpose(1, 2)) / self._damping[group]
 
     @cached_property
-    def _inverse(self) -> Tensor:
+    def inverse(self) -> Tensor:
+        """G⁻¹, groups × columns × columns, where the matrix is whole."""
         assert self._gram.matrix is not None
         damped = self._gram.matrix.clone()
         damped.diagonal(dim1=1, dim2=2).add_(self._damping[:, None])

@@ -1,6 +1,7 @@
 """Which layers are refitted after a cut, in order, and which value of the untouched network each is fitted to."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,10 @@ class Sites:
 
 
 def find_sites(pruned: Trace, untouched: Trace) -> Sites:
-    """Layers that read fewer channels than they did, that come before what was removed, and the last one."""
+    """Layers that read fewer channels than they did, or others, that come before what was removed, and the last one.
+
+    A layer behind one that is refitted reads what differs from what it read, and is fitted anew, too.
+    """
     counterparts = _Counterparts(pruned, untouched)
     nodes = layer_nodes(pruned)
     calls = Counter(pruned.owner(n) for n in pruned.graph.graph.nodes if pruned.owner(n))
@@ -53,19 +57,21 @@ def find_sites(pruned: Trace, untouched: Trace) -> Sites:
     sites: list[Site] = []
     left: list[str] = []
     replaced: set[fx.Node] = set()
+    moved = _Downstream(counterparts.removed)
     for name, node in nodes.items():
         layer = pruned.layers[name]
         if layer.kind == "depthwise":  # mixes nothing
             continue
         norm = _norm(pruned, node, calls)
         goal = counterparts.goal(norm or node)
-        reads_fewer = len(layer.ins) < len(untouched.layers[name].ins)
-        if not (goal.removed or reads_fewer or name == last):
+        is_cut = bool(goal.removed) or len(layer.ins) < len(untouched.layers[name].ins) or name == last
+        if not is_cut and not moved.has(node):
             continue
+        moved.begin_at(node)
         why = _obstacle(pruned, node, layer, calls[name]) or ("" if goal.target else "its target is nowhere")
-        if why:
+        if why and is_cut:
             left.append(f"{name} is left as it was cut: {why}")
-        elif goal.target is not None:
+        elif not why and goal.target is not None:
             replaced |= goal.removed
             sites.append(Site(name, node, norm, goal.target, goal.summed, (name, *goal.layers)))
     left += counterparts.gone_without(replaced)
@@ -93,6 +99,27 @@ def endings(trace: Trace) -> dict[str, Ending]:
         plain = not _obstacle(trace, node, trace.layers[name], 1)
         found[name] = Ending(norm, goal.target or norm or node, goal.summed is not None, plain)
     return found
+
+
+class _Downstream:
+    """The nodes whose values hang on what was changed."""
+
+    def __init__(self, removed: Iterable[fx.Node]) -> None:
+        self._nodes: set[fx.Node] = set()
+        for node in removed:
+            self.begin_at(node)
+
+    def has(self, node: fx.Node) -> bool:
+        return node in self._nodes
+
+    def begin_at(self, node: fx.Node) -> None:
+        """The node's own value is another, and so are those that are computed from it."""
+        pending = [node]
+        while pending:
+            reached = pending.pop()
+            if reached not in self._nodes:
+                self._nodes.add(reached)
+                pending += reached.users
 
 
 def _obstacle(trace: Trace, node: fx.Node, layer: Layer, calls: int) -> str:
