@@ -100,4 +100,5 @@ def calibration_images(data: Data, count: int | None, device: str, seed: int, us
     height, width = data.image[1:]
     fewer = max(FEWEST_CALIBRATION_IMAGES, min(usual, MOST_PIXELS // (height * width)))
     chosen, _ = data.train.representative(min(len(data.train), count or fewer), seed)
-    return torch.cat([images for images, _ in batches(data.train.take(chosen), data, 256, device)])
+    images = torch.cat([images for images, _ in batches(data.train.take(chosen), data, 256, device)])
+    return images.contiguous(memory_format=torch.channels_last)  # convolutions, and samples of pixels, are faster so

@@ -12,7 +12,7 @@ from engine.graph.channel_ids import Layer
 from engine.surgery.reconstruction.grams import MATRICES, Gram
 from engine.surgery.reconstruction.removal import Removal
 
-ROUNDS = 64  # in which all channels of a single layer's input go; of several layers' fewer, as each has its matrix
+ROUNDS = 32  # in which all channels of a single layer's input go; of several layers' fewer, as each has its matrix
 FEWEST_ROUNDS = 8
 SEVERAL = 1.5  # times what several readers lose of a channel counts, as their errors meet further on, which none sees
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SAMPLES = 20_480  # of a layer, where its maps have as many positions
+SAMPLES = 16_384  # of a layer, where its maps have as many positions
 LEAST_POSITIONS = 1  # of each image
 
 
@@ -61,11 +61,10 @@ def input_samples(layer: Any, x: Tensor, width: int, images: Tensor, places: Ten
     mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
     padded = F.pad(x, padding, mode=mode) if any(padding) else x
     (rows_step, columns_step), (rows_apart, columns_apart) = layer.stride, layer.dilation
-    rows, columns = places // width * rows_step, places % width * columns_step
-    height, across = layer.kernel_size
-    out = x.new_empty(places.numel(), x.shape[1], height * across)
-    for i in range(height):
-        for j in range(across):
-            tap = padded[images, :, rows + i * rows_apart, columns + j * columns_apart]
-            out[:, :, i * across + j] = tap.flatten(0, 1)
-    return out.flatten(1)
+    height, across = padded.shape[2:]
+    corner = (images * height + places // width * rows_step) * across + places % width * columns_step
+    down, right = (torch.arange(n, device=x.device) for n in layer.kernel_size)
+    taps = (down[:, None] * (rows_apart * across) + right * columns_apart).flatten()
+    pixels = padded.permute(0, 2, 3, 1).reshape(-1, padded.shape[1])  # no copy of channels that lie together
+    read = pixels.index_select(0, (corner.flatten()[:, None] + taps).flatten())
+    return read.view(places.numel(), len(taps), -1).transpose(1, 2).flatten(1)
