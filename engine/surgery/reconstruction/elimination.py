@@ -12,8 +12,8 @@ from engine.graph.channel_ids import Layer
 from engine.surgery.reconstruction.grams import MATRICES, Gram
 from engine.surgery.reconstruction.removal import Removal
 
-ROUNDS = 32  # in which all channels of a single layer's input go; of several layers' fewer, as each has its matrix
-FEWEST_ROUNDS = 8
+ROUNDS = 16  # in which all channels of a single layer's input go; of several layers' fewer, as each has its matrix
+FEWEST_ROUNDS = 4
 SEVERAL = 1.5  # times what several readers lose of a channel counts, as their errors meet further on, which none sees
 
 
