@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ def count(module: nn.Module, image: tuple[int, int, int]) -> Counts:
 
 
 def _macs(module: nn.Module, image: tuple[int, int, int]) -> int:
+    from torch.utils.flop_counter import FlopCounterMode
+
     scratch = copy.deepcopy(module).cpu().float().eval()
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         scratch(torch.zeros(1, *image))

@@ -11,7 +11,6 @@ from engine.errors import concerns
 from engine.latency import table as latency_table
 from engine.measure import machine
 from engine.pipeline.network import Network
-from engine.pipeline.rehearsal import rehearse
 from engine.pipeline.start import pruned_start
 from engine.pipeline.start.pruned_start import PrunedStart
 from engine.prune.forecast import forecast
@@ -95,6 +94,8 @@ def prepare(spec: RunSpec, results: Path | None = None) -> RunInputs:
 def check_strange_network(spec: RunSpec, inputs: RunInputs) -> None:
     """RequestError when what a run will do to a network fails on this one; those of the catalogue are held by tests."""
     if spec.model not in catalog.MODELS:
+        from engine.pipeline.rehearsal import rehearse  # a fifth of a second that networks of the zoo do without
+
         rehearse(inputs.network.module, inputs.network.structure, blocks="layers" in spec.phases())
 
 
