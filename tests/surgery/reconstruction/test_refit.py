@@ -159,6 +159,21 @@ def test_after_other_channels_went_a_removed_unit_is_taken_over_by_its_own_numbe
     assert result.kept and error(after, module) < 0.5 * error(before, module)
 
 
+def test_layers_behind_what_was_refitted_are_fitted_to_what_they_read_now_and_those_before_it_stay() -> None:
+    network = nn.Sequential(*(nn.Conv2d(3 if n == 0 else 6, 6, 3, padding=1) for n in range(4)), nn.Flatten())
+    network.append(nn.Linear(6 * IMAGE[1] * IMAGE[2], 5)).eval()
+    structure = summarize(network, IMAGE)
+    second = next(g for g, group in enumerate(structure.members) if structure.trace.layers["1"].outs[0] in group)
+    dropped = structure.members[second][:2]
+    step = plan.channel_step(structure.trace, frozenset(dropped.tolist()))
+    small = cut(network, step)
+    done = reconstruct(small, network, [step], images(64, 1))
+    assert list(done.layers) == ["2", "3", "5"]  # the one that reads fewer, the next, and the head
+    for name in ("0", "1"):
+        kept = small.get_submodule(name).weight
+        assert torch.isin(kept, network.get_submodule(name).weight).all()
+
+
 def test_the_same_images_and_seed_give_the_same_weights(networks: dict[str, tuple[nn.Module, Structure]]) -> None:
     module, structure = networks["residual"]
     step = channels(structure, 0.5)
