@@ -12,9 +12,8 @@ from engine.spec import run as specs
 from engine.spec.flags import FLAGS
 from engine.spec.run import RunSpec
 
-CALIBRATION_IMAGES = 256  # of reconstruction, where the request does not say; a run takes 1,024
-SAMPLES = 4_096  # of what each layer reads, of all these images together; a run takes 20,480
-SCORED_SAMPLES = 4_096  # the same for criteria that read no labels
+CALIBRATION_IMAGES = 256  # of reconstruction, where the request does not say; a run takes 1,024 and more
+SAMPLES = 4_096  # of what each layer reads, of all these images together, for refits and criteria; a run takes more
 VALIDATION_IMAGES = 256
 FEWEST_VALIDATION_IMAGES, MOST_VALIDATION_IMAGES = 16, 1_000_000
 # What only training or a method that goes step by step would heed: a preview has no flags for it.

@@ -13,7 +13,7 @@ from engine.errors import RequestError
 from engine.graph.channel_ids import Trace
 from engine.pipeline.network import Network
 from engine.pipeline.preview.answer import Tally
-from engine.pipeline.preview.request import SAMPLES, SCORED_SAMPLES, PreviewRequest
+from engine.pipeline.preview.request import SAMPLES, PreviewRequest
 from engine.pipeline.reconstruction import Reconstructor, calibration_images
 from engine.pipeline.start import loading
 from engine.pipeline.start.inputs import RunInputs, check_strange_network, load_network
@@ -139,7 +139,7 @@ class Subject:
             inputs.device,
             self.spec.seed,
             lambda: self._reference_of(request.calibration_images).images,
-            SCORED_SAMPLES,
+            SAMPLES,
             self._reference_of(request.calibration_images) if request.spec.recover.reconstruct else None,
         )
 
