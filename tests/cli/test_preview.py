@@ -10,6 +10,7 @@ from engine.cli.main import main
 from engine.preview_server import client
 from engine.zoo.build import build
 from tests.cli.conftest import Said
+from tests.support.previews import without_times
 from tests.support.runtime_folder import runtime_folder
 
 Call = Callable[..., Said]
@@ -44,11 +45,7 @@ def test_it_says_what_each_ratio_comes_to_and_leaves_no_folder(
 def test_the_warm_process_says_the_same_as_often_as_it_is_asked(
     espalier: Call, ask: tuple[str, ...], results: Path, runtime: Path
 ) -> None:
-    here, warm, again = (espalier(*ask, *how, "--json").json() for how in (["--no-warm"], [], []))
-    for document in (here, warm, again):
-        del document["loading"]
-        for part in (document, *document["targets"]):
-            del part["seconds"]
+    here, warm, again = (without_times(espalier(*ask, *how, "--json").json()) for how in (["--no-warm"], [], []))
     assert here == warm == again and len(client._started) == 1
     assert not results.exists() and len(list((runtime / "espalier").iterdir())) == 1
 

@@ -15,6 +15,7 @@ from engine.pipeline.preview.work import Previewer
 from engine.spec.run import parse
 from engine.storage.store import Store
 from engine.zoo.build import build
+from tests.support.previews import without_times
 from tests.support.timing import short_timing
 
 SMALL: dict[str, Any] = {
@@ -49,16 +50,8 @@ def request(weights: str, results: Path, images: int = 32, **changes: Any) -> Pr
 
 def figures(preview: Preview) -> dict[str, Any]:
     """All of an answer that does not depend on the clock."""
-
-    def without_times(value: Any) -> Any:
-        if isinstance(value, list):
-            return [without_times(item) for item in value]
-        if isinstance(value, dict):
-            return {k: without_times(item) for k, item in value.items() if k not in ("seconds", "loading")}
-        return value
-
-    figures: dict[str, Any] = without_times(preview.to_json())
-    return figures
+    document: dict[str, Any] = without_times(preview.to_json())
+    return document
 
 
 def test_a_new_ratio_costs_only_its_cut_and_nothing_is_written(weights: str, tmp_path: Path) -> None:
