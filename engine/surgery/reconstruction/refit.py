@@ -210,21 +210,30 @@ def _solve_into(layer: Any, norm: Any, ids: Layer, inputs: Tensor, outputs: Tens
     solutions = [solve(rows, values, part, ridge, with_bias=with_bias) for rows, values, part in pieces]
     weight = torch.cat([s.weight for s in solutions]).to(layer.weight.dtype)
     bias = torch.cat([s.bias for s in solutions]).to(layer.weight.dtype)
-    layer.weight.copy_(weight.reshape(layer.weight.shape))
     if norm is not None:
-        _put_into_norm(layer, norm, inputs, weight, bias, ids.groups)
-    elif layer.bias is not None:
-        layer.bias.copy_(bias)
+        _put_with_norm(layer, norm, inputs, weight, bias, ids.groups)
+    else:
+        layer.weight.copy_(weight.reshape(layer.weight.shape))
+        if layer.bias is not None:
+            layer.bias.copy_(bias)
     return sum(s.residual for s in solutions) / len(solutions)
 
 
-def _put_into_norm(layer: Any, norm: Any, inputs: Tensor, weight: Tensor, bias: Tensor, groups: int) -> None:
-    """The batch norm passes on what the layer gives, plus the bias: its statistics are those of the samples."""
+def _put_with_norm(layer: Any, norm: Any, inputs: Tensor, weight: Tensor, bias: Tensor, groups: int) -> None:
+    """The layer and its batch norm together give `weight` and `bias`; the norm's statistics are those of the samples.
+
+    Each output's weights keep the length that they had, and the norm the rest: what training does to weights before a
+    batch norm depends on their length (van Laarhoven 2017), and short ones would be thrown far by the first step.
+    """
+    before, after = (w.flatten(1).norm(dim=1) for w in (layer.weight, weight))
+    longer = torch.where((before > 0) & (after > 0), before / after, 1.0)
+    weight = weight * longer[:, None]
+    layer.weight.copy_(weight.reshape(layer.weight.shape))
     if layer.bias is not None:
         layer.bias.zero_()
     given = [rows @ part.T for rows, part in zip(inputs.chunk(groups, 1), weight.chunk(groups), strict=True)]
     variance, mean = torch.var_mean(torch.cat(given, 1), 0)
     norm.running_mean.copy_(mean)
     norm.running_var.copy_(variance)
-    norm.weight.copy_(torch.sqrt(variance + norm.eps))
-    norm.bias.copy_(bias + mean)
+    norm.weight.copy_(torch.sqrt(variance + norm.eps) / longer)
+    norm.bias.copy_(bias + mean / longer)
