@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from engine.graph.channel_ids import Layer
-from engine.surgery.reconstruction.grams import MATRICES, Gram
+from engine.surgery.reconstruction.grams import Gram
 from engine.surgery.reconstruction.removal import Removal
 
+MOST_HELD = 2**29  # bytes of matrices that wait for others; their inverses, twice, come on top
 ROUNDS = 16  # in which all channels of a single layer's input go; of several layers' fewer, as each has its matrix
 FEWEST_ROUNDS = 4
 SEVERAL = 1.5  # times what several readers lose of a channel counts, as their errors meet further on, which none sees
@@ -21,7 +22,7 @@ class ChannelCosts:
     """What channels cost, from the moments of the layers that read them, which come in one after the other.
 
     Channels that the same layers read go one after the other, see `eliminate`. Where a matrix is not whole, or the
-    matrices that wait for others would take more than `MATRICES` bytes, each channel costs what it costs alone.
+    matrices that wait for others would take more than `MOST_HELD` bytes, each channel costs what it costs alone.
     """
 
     def __init__(self, layers: Mapping[str, Layer], identities: Collection[int], ridge: float) -> None:
@@ -42,7 +43,7 @@ class ChannelCosts:
         for group in self._waiting:
             if gram.layer in group.readers:
                 group.take(gram.layer, removal)
-        while self._held() > MATRICES:
+        while self._held() > MOST_HELD:
             max(self._waiting, key=lambda group: sum(r.bytes for r in group.held.values())).part()
         done = [group for group in self._waiting if not group.missing]
         self._waiting = [group for group in self._waiting if group.missing]

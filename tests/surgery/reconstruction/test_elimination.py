@@ -73,7 +73,7 @@ def test_where_matrices_are_too_many_or_not_whole_each_channel_costs_what_it_cos
     identities = sorted(set(traced.layers["stem"].outs.tolist()))
     layers = {name: traced.layers[name] for name in ("grouped", "narrow", "wide")}
     alone = [Removal(found[name], layer, RIDGE).costs() for name, layer in layers.items()]
-    monkeypatch.setattr(elimination, "MATRICES", 0)
+    monkeypatch.setattr(elimination, "MOST_HELD", 0)
     costs = ChannelCosts(layers, identities, RIDGE)
     taken = [costs.take(found[name]) for name in layers]
     assert taken[2] == pytest.approx({i: SEVERAL * sum(each[i] for each in alone) for i in identities})
