@@ -108,6 +108,9 @@ def _reconstructed() -> Iterator[Entry]:
             usual = {"reconstruct": True, "lr": GENTLE_LR, "between_phases": False}
             name = f"{method}, reconstructed{training}"
             yield Entry(name, criterion, distilled, {**spec, "recover": {**usual, **recover}})
+    gentlest = {"reconstruct": True, "lr": 0.001, "epochs": EPOCHS}
+    obs = {"order": "channels", "criterion": "obs", "recover": gentlest}
+    yield Entry("channels, reconstructed, rate 0.001", "obs", distilled=True, settings=obs)
 
 
 def _reconstructed_channels() -> Iterator[Method]:
