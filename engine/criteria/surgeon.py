@@ -7,7 +7,7 @@ from engine.criteria.declare import block_criterion, channel_criterion
 from engine.errors import RequestError
 from engine.graph.summary import Block
 
-SAMPLES = 8_192  # of what a layer reads; those that a refit takes, two and a half times as many, rank no better
+SAMPLES = 8_192  # of what a layer reads; those that a refit takes, twice as many, rank no better
 
 
 @channel_criterion(
@@ -32,6 +32,7 @@ def obs(calibration: Calibration) -> dict[int, float]:
     from engine.surgery.reconstruction.elimination import ChannelCosts
     from engine.surgery.reconstruction.grams import measure_grams
     from engine.surgery.reconstruction.least_squares import RIDGE
+    from engine.surgery.reconstruction.refit import are_alike
 
     trace = calibration.trace
     produced = np.unique(np.concatenate([layer.outs for layer in trace.layers.values()]))
@@ -40,7 +41,7 @@ def obs(calibration: Calibration) -> dict[int, float]:
     readers = [n for n, x in trace.layers.items() if x.kind != "depthwise" and np.isin(x.ins, removable).any()]
     costs = ChannelCosts({name: trace.layers[name] for name in readers}, scores, RIDGE)
     images = calibration.unlabelled_images()
-    if len(images) < 2 or bool((images == images[:1]).all()):
+    if are_alike(images):
         sentence = f"obs compares images and has {len(images):,}, all alike; give it several that differ, or choose l1"
         raise RequestError(sentence, field="criterion")
     count, reference = calibration.samples or SAMPLES, calibration.reference

@@ -43,15 +43,15 @@ class ChannelCosts:
         for group in self._waiting:
             if gram.layer in group.readers:
                 group.take(gram.layer, removal)
-        while self._held() > MOST_HELD:
-            max(self._waiting, key=lambda group: sum(r.bytes for r in group.held.values())).part()
         done = [group for group in self._waiting if not group.missing]
         self._waiting = [group for group in self._waiting if group.missing]
+        while self._held() > MOST_HELD:
+            max(self._waiting, key=lambda group: sum(r.bytes for r in group.held.values())).part()
         return {identity: cost for group in done for identity, cost in group.costs().items()}
 
     def _held(self) -> int:
         """Bytes of the matrices that wait for others."""
-        held = {id(r): r for group in self._waiting for r in group.held.values() if group.missing}
+        held = {id(r): r for group in self._waiting for r in group.held.values()}
         return sum(removal.bytes for removal in held.values())
 
 

@@ -98,7 +98,7 @@ def refit(
 
 def are_enough(images: Tensor) -> bool:
     """Whether something can be fitted on images: there are some, and they differ."""
-    return len(images) >= FEWEST_CALIBRATION_IMAGES and not _are_alike(images)
+    return len(images) >= FEWEST_CALIBRATION_IMAGES and not are_alike(images)
 
 
 def check_count(images: int) -> None:
@@ -112,14 +112,15 @@ def check_count(images: int) -> None:
 def check_images(images: Tensor) -> None:
     """The same, and for images that are all alike."""
     check_count(len(images))
-    if _are_alike(images):
+    if are_alike(images):
         raise _refusal(
             f"the {len(images)} training images that reconstruction looks at are all alike, so nothing can be fitted "
             "on them; bring others"
         )
 
 
-def _are_alike(images: Tensor) -> bool:
+def are_alike(images: Tensor) -> bool:
+    """Whether images say nothing of how values vary: they are one and the same, or there is but one."""
     return bool((images == images[:1]).all())
 
 
