@@ -1,12 +1,19 @@
-"""Arithmetic over points and samples: what is not beaten, how sure a mean is, what a percentile needs. No torch."""
+"""Arithmetic over points and samples: what is not beaten, how sure a mean is, what a percentile needs. No torch.
+
+NumPy comes when it is needed: every command imports this room, and most of them compute nothing.
+"""
+
+from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
 
 # The samples that a percentile of latencies needs; the numbers are MLPerf's.
 MIN_N_P90 = 64
@@ -29,6 +36,8 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
     `cost` (lower is better) and `value` (higher is better) have shape (n,), as has the mask. Equal points stand or fall
     together; a point with a NaN is never on the front. Sorts once, O(n log n).
     """
+    import numpy as np
+
     costs, values = np.asarray(cost, dtype=float), np.asarray(value, dtype=float)
     if costs.ndim != 1 or costs.shape != values.shape:
         raise ValueError(f"cost and value need one shape (n,), not {costs.shape} and {values.shape}")
@@ -47,6 +56,7 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean and Student-t interval of independent repetitions, shape (n,) with n >= 1."""
+    import numpy as np
     from scipy.special import stdtrit  # a third of a second, which most commands do without
 
     x = np.asarray(values, dtype=float)
@@ -103,6 +113,8 @@ def share_interval(count: int, total: int, confidence: float = 0.95) -> tuple[fl
 
 def percentiles(milliseconds: Sequence[float]) -> tuple[float, float | None, float | None]:
     """p50, p90 and p99 of at least one sample; None where there are too few to say (64 for a p90, 662 for a p99)."""
+    import numpy as np
+
     n = len(milliseconds)
     p50, p90, p99 = (round(float(p), 4) for p in np.percentile(milliseconds, (50, 90, 99)))
     return p50, p90 if n >= MIN_N_P90 else None, p99 if n >= MIN_N_P99 else None

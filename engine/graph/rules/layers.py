@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 from torch.func import functional_call
@@ -24,9 +25,28 @@ def convolution(p: Propagation, node: fx.Node, args: tuple[Any, ...], kwargs: di
         parameters = {name: parameter.to("meta") for name, parameter in conv.named_parameters()}
         shape = functional_call(conv, parameters, (on_meta(x), *args[1:]), kwargs).shape
     else:
-        how = (conv.stride, conv.padding, conv.dilation, conv.groups)
-        shape = _FUNCTIONS[conv.weight.dim()](on_meta(x), conv.weight.to("meta"), None, *how).shape
+        shape = _convolved_shape(conv, x.shape)
     return _convolved(p, node, str(node.target), x, conv.weight, shape, conv.groups, conv.bias is not None, transposed)
+
+
+def _convolved_shape(conv: nn.Conv1d | nn.Conv2d | nn.Conv3d, images: Sequence[int]) -> Sequence[int]:
+    """The shape of what a convolution that pads with zeros makes of a batch; torch's own error where it takes none.
+
+    Worked out here, as Conv2d's documentation has it: the first convolution without numbers makes torch import sympy,
+    and every command would wait a third of a second for that.
+    """
+    width, width_in, *kernels = conv.weight.shape
+    sizes: Sequence[int] = images[2:]
+    if conv.padding != "same":
+        padding = [0] * len(kernels) if isinstance(conv.padding, str) else conv.padding
+        ways = zip(sizes, padding, conv.dilation, kernels, conv.stride, strict=False)
+        sizes = [(size + 2 * pad - far * (kernel - 1) - 1) // step + 1 for size, pad, far, kernel, step in ways]
+    if len(images) == conv.weight.dim() and images[1] == width_in * conv.groups and min(sizes) > 0:
+        return images[0], width, *sizes
+    convolve, nothing = _FUNCTIONS[conv.weight.dim()], torch.empty(*images, device="meta")
+    how = (conv.stride, conv.padding, conv.dilation, conv.groups)
+    shape: Sequence[int] = convolve(nothing, conv.weight.to("meta"), None, *how).shape
+    return shape
 
 
 @function_rule(F.conv1d, F.conv2d, F.conv3d, weights=True)

