@@ -132,6 +132,13 @@ def _advanced() -> dict[str, Any]:
                 help="Of ONNX Runtime, on a board without TensorRT.",
             ),
         }  # fmt: skip
+    settings["layers"] = st.toggle(
+        "Time of every layer",
+        _DEFAULT["layers"],
+        key="time_layers",
+        persist_state="session",
+        help="Measured by a profiler in a run of its own, a few seconds for each model. It needs TensorRT.",
+    )
     settings["power_mode"] = st.number_input(
         "Power mode",
         0,

@@ -14,6 +14,7 @@ from typing import Any
 from engine.boards import measurement, runtimes
 from engine.boards.agent import session
 from engine.boards.agent.probe import Probe
+from engine.boards.layers.profile import profile_layers
 from engine.boards.onnx_support import check as fit
 from engine.boards.registry import Registry
 from engine.errors import RequestError, WorkError
@@ -101,6 +102,8 @@ def _measure_networks(
     agent.check_hold()
     _refuse_changed(request.device, before, after)
     occasion = measurement.Occasion(request.device, job.id, time.time(), before, after, len(networks) - 1)
+    if request.layers:
+        _profile(agent, runtime, networks, job)
     settings = runtime.settings()
     return [measurement.merge_rounds(each.model.point, each.rounds, settings, occasion) for each in networks]
 
@@ -242,6 +245,18 @@ def _measure_rounds(
             job.keep_samples(f"{network.model.point}-{number}", result.document)
             n, p50 = len(result.round.samples_ms), measurement.p50(result.round.samples_ms)
             job.append_event(event.TurnEvent(model=str(network.model.point), round=number, n=n, p50_ms=p50))
+
+
+def _profile(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence[NetworkTiming], job: Timing) -> None:
+    """What the layers of each network take; last of all, as the profiler slows every one of them."""
+    for number, network in enumerate(networks):
+        model, progress = network.model, 0.96 + 0.03 * number / len(networks)
+        _phase(job, "profiling", f"timing the layers of {model.point} ({number + 1} of {len(networks)})", progress)
+        profile, seconds = profile_layers(agent, runtime, model.point, model.file, network.path, model.image)
+        network.tool_seconds += seconds
+        job.keep_layers(profile)
+        if profile.why is not None:
+            job.log(f"{model.point}: no layer profile: {profile.why}")
 
 
 def _least(network: NetworkTiming, left: int, limit: float) -> int:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, field_validator
 from engine.spec import messages
 from engine.spec.ids import DEVICE_NAME, RUN_ID, digest_of
 from engine.spec.parts import Part
-from engine.spec.settings import Setting
+from engine.spec.settings import Setting, without_later
 
 Precision = Literal["fp32", "fp16"]
 MOST_POINTS = 8
@@ -59,6 +59,9 @@ class TimingRequest(Part):
     build_limit: Annotated[float, Setting("seconds for building one engine")] = Field(900.0, ge=5, le=7200)
     wait: Annotated[float, Setting("seconds for another timing to leave the board")] = Field(600.0, ge=0, le=86_400)
     max_clocks: Annotated[bool, Setting("jetson_clocks while measuring, undone afterwards; needs sudo there")] = False
+    layers: Annotated[
+        bool, Setting("the time of every layer, too, in a run of its own; needs TensorRT", later=True)
+    ] = True
     power_mode: Annotated[int | None, Setting("nvpmodel's number while measuring, undone afterwards")] = Field(
         None, ge=0, lt=POWER_MODES
     )
@@ -72,7 +75,7 @@ class TimingRequest(Part):
 
     def digest(self) -> str:
         """First 8 hex digits of the SHA-256 of the canonical JSON."""
-        return digest_of(self.model_dump(mode="json"))
+        return digest_of(without_later(self.model_dump(mode="json"), type(self)))
 
 
 def parse(raw: Mapping[str, Any]) -> TimingRequest:

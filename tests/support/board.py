@@ -45,13 +45,15 @@ RAILS = {
 RELEASES = {"7.1": "R32 (release), REVISION: 4.4", "8.0": "R32 (release), REVISION: 6.1"}
 RELEASE = "R32 (release), REVISION: 7.1"
 
-BUILD, MEASURE = "build", "measure"
+BUILD, MEASURE, PROFILE = "build", "measure", "profile"
 WHEN: dict[str, tuple[str, ...]] = {  # in which phase trtexec does what its mode says, if the test does not say
     "fails": (BUILD,),
     "oom": (BUILD,),
     "killed": (BUILD,),
     "silent": (MEASURE,),
     "stalls": (MEASURE,),
+    "uncounted": (PROFILE,),
+    "unprofiled": (PROFILE,),
 }
 MODES_OF_TRTEXEC = ("good", "warns", "nan", "missing", *WHEN)
 
@@ -109,6 +111,7 @@ class Board:
             "mode": trtexec,
             "when": list(WHEN.get(trtexec, ()) if when is None else when),
             "latencies": dict(latencies or {}),
+            "layers": {},
             "operator": operator,
             "slower": slower,
             "build_s": build_s,
@@ -141,6 +144,11 @@ class Board:
         """The GPU compute time of a network in fp32."""
         digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
         self.behave(latencies={**self._settings["latencies"], digest: milliseconds})
+
+    def layers(self, onnx: Path, rows: Sequence[tuple[str, float]]) -> None:
+        """The layers of a network, by their names, and the milliseconds of each."""
+        digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
+        self.behave(layers={**self._settings["layers"], digest: [list(row) for row in rows]})
 
     def runs(self, model: str | None = None) -> list[Run]:
         """All measurements in order, or those of the network whose file has this SHA-256."""

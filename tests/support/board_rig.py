@@ -32,7 +32,9 @@ class Rig:
     points: tuple[board_timing.PointId, ...]
 
     def request(self, *points: board_timing.PointId, **more: Any) -> board_timing.TimingRequest:
-        asked = {"device": NAME, "points": points or self.points[:1], "rounds": 2, "seconds": 0.2, **more}
+        """A short one, without a layer profile unless the test asks for it."""
+        asked: dict[str, Any] = {"device": NAME, "points": points or self.points[:1], "rounds": 2, "seconds": 0.2}
+        asked |= {"layers": False, **more}
         return board_timing.parse({**asked, "points": [point.model_dump() for point in asked["points"]]})
 
     def timed(self, *points: board_timing.PointId, **more: Any) -> Timing:

@@ -790,11 +790,11 @@ def hold(options: argparse.Namespace) -> Optional[Document]:
 
 
 def run(options: argparse.Namespace) -> Document:
-    """Runs a command while the sensors are recorded, and brings back the JSON file that it writes."""
+    """Runs a command while the sensors are recorded, and brings back the file that it writes, JSON or a text."""
     if options.collect:
         forget(options.collect)
     outcome, _, series = execute_recorded(options.argv, options.limit, options.hz)
-    collected, problem = collect(options.collect) if options.collect else (None, None)
+    collected, problem = collect(options.collect, options.as_text) if options.collect else (None, None)
     return {
         "status": outcome.status,
         "timed_out": outcome.timed_out,
@@ -808,8 +808,8 @@ def run(options: argparse.Namespace) -> Document:
     }
 
 
-def collect(path: Path) -> Tuple[Any, Optional[str]]:
-    """(the JSON in a file, None) or (None, why there is none); the file is removed."""
+def collect(path: Path, as_text: bool = False) -> Tuple[Any, Optional[str]]:
+    """(the JSON in a file, or its text, None) or (None, why there is none); the file is removed."""
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"it holds {constant}, which is no number")
@@ -817,6 +817,8 @@ def collect(path: Path) -> Tuple[Any, Optional[str]]:
     try:
         if path.stat().st_size > COLLECTED_BYTES:
             raise ValueError(f"it is larger than {COLLECTED_BYTES >> 20} MiB")
+        if as_text:
+            return path.read_bytes().decode("utf-8", "replace"), None
         return json.loads(path.read_bytes().decode("utf-8"), parse_constant=refuse), None
     except FileNotFoundError:
         return None, f"{path.name} was not written"
@@ -1014,6 +1016,7 @@ def parser() -> Parser:
     hold_parser.add_argument("--silence", type=LIMIT, metavar="S", help="let go when nothing was heard for so long")
     run_parser = command(run)
     run_parser.add_argument("--collect", type=Path, metavar="FILE", help="a JSON file that the command writes")
+    run_parser.add_argument("--as-text", action="store_true", help="which is brought back as it is, JSON or none")
     ort_parser = command(ort)
     for each in (run_parser, ort_parser):
         each.add_argument("--limit", type=LIMIT, required=True, metavar="S")

@@ -158,7 +158,7 @@ def show(
     run = store.job(run_id)
     replace_lost(store)
     if isinstance(run, Timing):
-        answer(_timing(run), as_json, device_tables.timing)
+        answer(timing_document(run), as_json, device_tables.timing)
         return
     if isinstance(run, Landscape):
         answer(landscape.document(run), as_json, landscape_tables.landscape)
@@ -222,7 +222,8 @@ def _notes(folder: Run) -> list[str]:
         return [f"what was decided cannot be read: {error}"]
 
 
-def _timing(folder: Timing) -> dict[str, Any]:
+def timing_document(folder: Timing) -> dict[str, Any]:
+    """How a timing stands: its status, its request and its turns."""
     return {
         "job_id": folder.id,
         "status": folder.observed_status().to_json(),

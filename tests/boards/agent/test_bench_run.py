@@ -24,6 +24,17 @@ def test_a_command_s_status_and_both_its_streams_come_back(python: Path) -> None
     assert (found["collected"], found["collect_error"]) == (None, None)
 
 
+def test_a_file_that_is_no_json_comes_back_as_text_where_that_is_asked_for(oldest: Path, tmp_path: Path) -> None:
+    (tmp_path / "told").write_bytes(b'[ { "name" : "a "b"", nan } \xc3\xa9\xff')
+    copy = ("cp", tmp_path / "told", tmp_path / "layers.json")
+    argv = ("run", "--limit", "120", "--collect", tmp_path / "layers.json")
+    read = bench(oldest, *argv, "--as-text", "--", *copy)
+    assert (read["collected"], read["collect_error"]) == ('[ { "name" : "a "b"", nan } é\ufffd', None)
+    assert "cannot be read" in bench(oldest, *argv, "--", *copy)["collect_error"]
+    missing = bench(oldest, *argv, "--as-text", "--", "true")
+    assert (missing["collected"], missing["collect_error"]) == (None, "layers.json was not written")
+
+
 def test_its_words_reach_it_as_they_are(python: Path, tmp_path: Path) -> None:
     words = ["; rm -rf ~", "a b", "'\"", "line\nbreak", "μ–☃", "-x", "--", "$HOME", "*"]
     show = 'for word in "$@"; do printf "%s\\0" "$word"; done'
