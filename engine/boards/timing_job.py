@@ -170,7 +170,7 @@ def _hold_board(
     end, waits = started + request.wait, [0.0]
 
     def on_wait(holder: Mapping[str, Any]) -> None:
-        who = printable(str(holder.get("owner") or "another timing"), 200)
+        who = _describe_holder(holder)
         if time.monotonic() > end:
             raise WorkError(
                 f"{who} holds {request.device} and did not leave it within {request.wait:.0f} s; "
@@ -187,6 +187,13 @@ def _hold_board(
         broke, restored, changed = (document.get(key) or None for key in ("broke", "restored", "changed"))
         job.append_event(event.HoldEvent(broke=broke, restored=restored, changed=changed))
         yield holding_agent, lambda: waits[0]
+
+
+def _describe_holder(holder: Mapping[str, Any]) -> str:
+    """Who holds a board; the account is there when it is another one than ours."""
+    who = printable(str(holder.get("owner") or "another timing"), 200)
+    account = printable(str(holder.get("account") or ""), 100)
+    return f"{who}, logged in as {account}," if account else who
 
 
 def _send(agent: session.Agent, networks: Sequence[NetworkTiming], job: Timing) -> None:
