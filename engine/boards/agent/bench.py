@@ -294,14 +294,15 @@ def power_rails() -> Iterator[Tuple[Optional[str], Gauge]]:
     for label in glob_sorted("sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"):
         power = "in_power{}_input".format(label.name[len("rail_name_") :])
         yield read_text(label), Gauge((label.parent / power,))
-    places = ("sys/bus/i2c/drivers/ina*/*/hwmon/hwmon*", "sys/class/hwmon/hwmon*")
+    inside = "hwmon/hwmon*"
+    places = (f"sys/bus/i2c/drivers/ina*/*/{inside}", f"sys/bus/i2c/devices/*/{inside}", "sys/class/hwmon/hwmon*")
     for place in without_doubles(glob_sorted(*places)):
-        kind = read_text(place / "name") or place.parent.parent.parent.name
+        kind = read_text(place / "name") or place.parents[2].name
         if kind == "ina3221":
             yield from channels(place)
-        elif kind == "ina238":  # one channel, without a label; it measures the input of the board that has it
-            name = read_text(place / "power1_label") or read_text(place / "in1_label") or read_text(place / "label")
-            yield name or "VIN", Gauge((place / "power1_input",), 1000)  # microwatts
+        elif kind == "ina238":  # one channel, mostly without a label; it measures the input of the board that has it
+            names = (read_text(place / each) for each in ("power1_label", "in1_label", "label"))
+            yield next(filter(None, names), "VIN"), Gauge((place / "power1_input",), 1000)  # microwatts
 
 
 def channels(place: Path) -> Iterator[Tuple[Optional[str], Gauge]]:
