@@ -43,27 +43,20 @@ def hold(root: Path, tmp_path: Path) -> Iterator[Callable[..., Holder]]:
         yield start
 
 
-def test_a_second_account_is_told_which_one_holds_the_board(python: Path, hold: Callable[..., Holder]) -> None:
-    first, second = hold(python, "ann"), hold(python, "bob")
+def test_a_second_account_is_told_which_one_holds_the_board_and_has_it_next(
+    oldest: Path, hold: Callable[..., Holder]
+) -> None:
+    first, second = hold(oldest, "ann"), hold(oldest, "bob")
     told = second.said["holder"]
     assert second.said["held"] is False and second.process.wait(120) == 0
     assert (told["pid"], told["account"], told["owner"]) == (first.process.pid, getpass.getuser(), "timing of ann")
     assert 0 <= told["held_s"] < 120
     assert runs(first.process.pid) and first.ended() == 0
-
-
-def test_a_board_that_was_left_is_free_for_every_account(
-    oldest: Path, hold: Callable[..., Holder], tmp_path: Path
-) -> None:
-    first = hold(oldest, "ann")
-    assert hold(oldest, "bob").said["held"] is False
-    assert first.ended() == 0
     second = hold(oldest, "bob")
     assert second.said["held"] is True
     second.process.kill()
     second.process.wait()
     assert hold(oldest, "ann").said["held"] is True, "no file, and no killed process, is in the way"
-    assert not list((tmp_path / "ann" / "espalier").glob("*.new"))
 
 
 def test_an_account_that_waits_has_it_as_soon_as_it_is_free(
