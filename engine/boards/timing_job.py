@@ -190,9 +190,10 @@ def _hold_board(
 
 
 def _describe_holder(holder: Mapping[str, Any]) -> str:
-    """Who holds a board; the account is there when it is another one than ours."""
-    who = printable(str(holder.get("owner") or "another timing"), 200)
-    account = printable(str(holder.get("account") or ""), 100)
+    """Who holds a board; the account is told where it is perhaps not ours, and its process where that says nothing."""
+    account, process = printable(str(holder.get("account") or ""), 100), holder.get("pid")
+    silent = f"process {process}" if account and isinstance(process, int) else "another timing"
+    who = printable(str(holder.get("owner") or ""), 200) or silent
     return f"{who}, logged in as {account}," if account else who
 
 

@@ -2,6 +2,7 @@
 
 import getpass
 import hashlib
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -66,7 +67,8 @@ def test_a_timing_says_which_account_has_the_board(rig: Callable[..., Rig], tmp_
     with started(here.board.python, *other, root=here.board.root) as holding:
         assert holding.stdout is not None and b'"held": true' in holding.stdout.readline()
         sentence = failed(here.timed(wait=0))
+        holding.send_signal(signal.SIGSTOP)
+        of_a_silent_one = failed(here.timed(wait=0))
         holding.kill()
-    assert sentence.startswith(
-        f"timing of ann, logged in as {getpass.getuser()}, holds tx2 and did not leave it within 0 s"
-    )
+    held = f", logged in as {getpass.getuser()}, holds tx2 and did not leave it within 0 s; try again later, or end it"
+    assert (sentence, of_a_silent_one) == (f"timing of ann{held}", f"process {holding.pid}{held}")

@@ -252,7 +252,8 @@ class Sensors:
     def why_no_power(self) -> Optional[str]:
         """Why the board's power cannot be read now; None where it can."""
         if not self.rails:
-            return "the board has no power monitor that is known here ({})".format(", ".join(POWER_MONITORS).upper())
+            known = ", ".join(POWER_MONITORS).upper()
+            return f"the board has no power monitor that is known here ({known}) and names its rails"
         if self.total_rail is None:
             names = ", ".join(self.rails)
             return f"the rail of the whole board ({TOTAL_RAILS[0]} or {TOTAL_RAILS[1]}) is not among its rails: {names}"
@@ -763,7 +764,7 @@ class Lock:
         try:
             record = json.loads(read_text(self.path) or "")
             return {**record, "pid": int(record["pid"]), "beat": float(record["beat"]), "since": float(record["since"])}
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def _about(self, record: Optional[Document], why: Optional[str] = None) -> Document:
