@@ -69,7 +69,6 @@ def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Ri
         "device", "time", "tx2", larger.run, "--point", str(larger.point), "--rounds", "1", "--seconds", "0.2"
     )
     assert answer.code == 0 and "trtexec 8.2.1" in " ".join(answer.out.split())
-    assert "\npower: VDD_IN\n" in answer.out or "\nno power: its rail VDD_IN gave no reading" in answer.out
     answer = call("show", done["job_id"])
     assert "done: done" in answer.out and str(smaller) in answer.out
     assert [turn["round"] for turn in call("show", done["job_id"], "--json").json()["turns"]] == [1, 1]

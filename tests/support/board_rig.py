@@ -1,7 +1,7 @@
 """A whole setting for timings: a fake board behind a real sshd, a results folder that trusts it, and real networks."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,13 +72,10 @@ class Rig:
 
 
 @contextmanager
-def rigged(folder: Path, key: Path, session: Mapping[str, str] | None = None, **board: Any) -> Iterator[Rig]:
-    """The setting in `folder`; `key` is a private key that the board lets in, and that lies in ~/.ssh here.
-
-    `session` is what sessions on the board have set besides.
-    """
+def rigged(folder: Path, key: Path, **board: Any) -> Iterator[Rig]:
+    """The setting in `folder`; `key` is a private key that the board lets in, and that lies in ~/.ssh here."""
     made = Board(folder, **board)
-    with Sshd(folder / "sshd", environment={**made.environment(), **(session or {})}) as sshd:
+    with Sshd(folder / "sshd", environment=made.environment()) as sshd:
         sshd.authorize(key.with_suffix(".pub"))
         store = Store(folder / "results")
         rig = Rig(made, sshd, store, gallery_points())
