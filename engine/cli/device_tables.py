@@ -116,7 +116,7 @@ def measurements(document: Mapping[str, Any]) -> None:
         table.add_row(
             *(line["run_id"], str(m.point), f"{m.tool} {m.version} {m.precision}"),
             *("" if ms is None else f"{ms:.3f}" for ms in (m.p50_ms, m.p90_ms, m.p99_ms, m.gpu_p50_ms)),
-            *("" if value is None else f"{value:.4g}" for value in (m.power_mw, m.energy_mj)),
+            *("" if m.power_mw is None else f"{m.power_mw:.0f}", "" if m.energy_mj is None else f"{m.energy_mj:.4g}"),
             *(str(m.n), "throttled" if m.throttled else ""),
         )
     write(table)

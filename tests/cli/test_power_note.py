@@ -15,6 +15,11 @@ def lines_below(capsys: pytest.CaptureFixture[str], *measured: dict[str, Any]) -
     return capsys.readouterr().out.splitlines()[1 + len(measured) :]
 
 
+def test_power_above_ten_watts_has_all_its_digits(capsys: pytest.CaptureFixture[str]) -> None:
+    device_tables.measurements({"measurements": [{**timing(1, power_mw=12760.4).to_json(), "run_id": "r"}]})
+    assert " 12760 " in capsys.readouterr().out
+
+
 def test_the_sum_of_rails_is_named_once(capsys: pytest.CaptureFixture[str]) -> None:
     of_rails = {"power_rail": "sum of GPU, CPU, SOC"}
     assert lines_below(capsys, of_rails, of_rails) == ["power: sum of GPU, CPU, SOC"]
