@@ -127,11 +127,13 @@ def describe_measurement(entry: Measurement) -> str:
         for name, value in (("GPU compute", entry.gpu_p50_ms), ("transfers", entry.transfer_ms))
         if value is not None
     ]
-    details += [format.si(entry.power_mw / 1000, "W")] if entry.power_mw else []
+    rail = f" ({entry.power_rail})" if entry.power_rail else ""
+    details += [format.si(entry.power_mw / 1000, "W") + rail] if entry.power_mw else []
     details += [format.millijoules(entry.energy_mj)] if entry.energy_mj else []
-    throttled = f"throttled: {entry.why_throttled or 'the board slowed itself down'}"
+    throttled = f"throttled: {entry.why_throttled or 'the board slowed itself down'}" if entry.throttled else ""
+    no_power = f"no power: {entry.why_no_power}" if entry.why_no_power else ""
     head = f"{board_conditions(entry.conditions)}; {', '.join(samples)}"
-    return "\n".join(line for line in (head, ", ".join(details), throttled if entry.throttled else "") if line)
+    return "\n".join(line for line in (head, ", ".join(details), throttled, no_power) if line)
 
 
 def _provider(conditions: Conditions) -> str:

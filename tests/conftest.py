@@ -10,6 +10,7 @@ from _pytest.nodeid import coerce_node_id
 
 # One thread a process: the tests run side by side, and threads of several processes would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test loads ONNX Runtime before anything of ours
 # Neither what this user has decided is read nor changed.
 os.environ["ESPALIER_CONFIG"] = tempfile.mkdtemp(prefix="espalier-settings-")
 

@@ -173,7 +173,7 @@ def _hold_board(
     end, waits = started + request.wait, [0.0]
 
     def on_wait(holder: Mapping[str, Any]) -> None:
-        who = printable(str(holder.get("owner") or "another timing"), 200)
+        who = _describe_holder(holder)
         if time.monotonic() > end:
             raise WorkError(
                 f"{who} holds {request.device} and did not leave it within {request.wait:.0f} s; "
@@ -190,6 +190,14 @@ def _hold_board(
         broke, restored, changed = (document.get(key) or None for key in ("broke", "restored", "changed"))
         job.append_event(event.HoldEvent(broke=broke, restored=restored, changed=changed))
         yield holding_agent, lambda: waits[0]
+
+
+def _describe_holder(holder: Mapping[str, Any]) -> str:
+    """Who holds a board; the account is told where it is perhaps not ours, and its process where that says nothing."""
+    account, process = printable(str(holder.get("account") or ""), 100), holder.get("pid")
+    silent = f"process {process}" if account and isinstance(process, int) else "another timing"
+    who = printable(str(holder.get("owner") or ""), 200) or silent
+    return f"{who}, logged in as {account}," if account else who
 
 
 def _send(agent: session.Agent, networks: Sequence[NetworkTiming], job: Timing) -> None:

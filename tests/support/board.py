@@ -78,7 +78,8 @@ class Board:
 
     `trtexec` is one of MODES_OF_TRTEXEC, and `when` the phases in which it does what the mode says. `latencies` are the
     milliseconds of GPU compute by the SHA-256 of an ONNX file; a network without one gets its own. `slower` above 1
-    makes the second half of a measurement so much slower, with a GPU clock that falls as much. `power` is "good",
+    makes the second half of a measurement so much slower, with a GPU clock that falls as much. `session` is what
+    sessions have set besides. `power` is "good",
     "refuses" or "missing"; `sudo` is "allows", "refuses" or None for a board without it. `python` is the board's
     python3: a Python 3.6 where this machine has one, without ONNX Runtime unless the test gives one that has it.
     """
@@ -95,6 +96,7 @@ class Board:
         slower: float = 1.0,
         build_s: float = 0.1,
         measure_s: float = 0.2,
+        session: Mapping[str, str] | None = None,
         power: str = "good",
         sudo: str | None = None,
         mode: int = 0,
@@ -103,6 +105,7 @@ class Board:
         assert trtexec in MODES_OF_TRTEXEC, f"trtexec={trtexec!r}; there are {', '.join(MODES_OF_TRTEXEC)}"
         self.root = folder / "board"
         self.cache = folder / "cache"
+        self._session = dict(session or {})
         self.python = python or python36.interpreter() or Path(sys.executable)
         self.tensorrt = tensorrt
         self.trtexec = self.root / "usr/src/tensorrt/bin/trtexec"
@@ -129,7 +132,7 @@ class Board:
     def environment(self) -> dict[str, str]:
         """What a session on the board has to have set."""
         path = f"{self.python.parent}:{self.root}/usr/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-        return {"ESPALIER_ROOT": str(self.root), "XDG_CACHE_HOME": str(self.cache), "PATH": path}
+        return {"ESPALIER_ROOT": str(self.root), "XDG_CACHE_HOME": str(self.cache), "PATH": path, **self._session}
 
     def behave(self, **settings: Any) -> None:
         """Changes how trtexec behaves from its next start on: mode, when, latencies, slower, build_s, measure_s …"""

@@ -25,6 +25,7 @@ MARGIN_SECONDS = 20.0  # for the board's Python to start, and to end what it has
 HEARTBEAT_SECONDS = 10.0  # a board that hears nothing for a minute is let go
 MOST_BYTES = 2_000_000_000  # of models and engines in the board's cache
 OLDER_DAYS = 30
+_PYTHON = ("python3", "-B")  # a Python that lies in the home folder leaves no compiled modules there
 _MEASURING = ("run", "ort")  # the commands whose documents hold samples
 
 
@@ -42,7 +43,7 @@ class Agent:
         WorkError with the board's own sentence when it fails there, or when the board's hold was lost;
         the connection's errors where that is what failed.
         """
-        command_line = ["python3", self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
+        command_line = [*_PYTHON, self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
         with self._stop_on_release() as stop:  # stdin stays open: the leash
             result = self.connection.run(command_line, limit=limit + MARGIN_SECONDS, stdin=None, stop=stop)
         return _parse_document(result.out, result.err, result.status, command)
@@ -105,7 +106,7 @@ class Agent:
         options += [] if power_mode is None else ["--power-mode", str(power_mode)]
         options += ["--max-clocks"] if max_clocks else []
         while True:
-            with self.connection.start(["python3", self.script, "hold", *options], limit=HOLD_SECONDS) as holder:
+            with self.connection.start([*_PYTHON, self.script, "hold", *options], limit=HOLD_SECONDS) as holder:
                 line = holder.readline(PROBE_SECONDS)
                 document = _parse_document(line, holder.err, holder.status or 0, "hold")
                 state = documents.check(documents.Hold, document)

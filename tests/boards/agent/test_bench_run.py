@@ -42,6 +42,14 @@ def test_its_words_reach_it_as_they_are(python: Path, tmp_path: Path) -> None:
     assert found["out"].split("\0")[:-1] == words
 
 
+def test_it_is_told_to_call_nobody_and_to_keep_nothing_in_the_home(python: Path, tmp_path: Path) -> None:
+    show = 'echo "$ORT_DISABLE_TELEMETRY,$PYTHONDONTWRITEBYTECODE,$CUDA_CACHE_PATH"; ulimit -c'
+    words = ("run", "--limit", "120", "--", "sh", "-c", show)
+    own = {"XDG_CACHE_HOME": str(tmp_path), "ORT_DISABLE_TELEMETRY": "0"}
+    assert bench(python, *words, **own)["out"] == f"1,1,{tmp_path}/espalier/cuda\n0\n"
+    assert bench(python, *words, CUDA_CACHE_PATH="/there", **own)["out"] == "1,1,/there\n0\n"
+
+
 def test_three_megabytes_on_each_stream_neither_hang_nor_come_back_whole(python: Path) -> None:
     lines = "yes o | head -c 3000000; yes e | head -c 3000000 >&2; echo end; echo END >&2"
     found = bench(python, "run", "--limit", "120", "--", "sh", "-c", lines)

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import trtexec_report as report
 from trtexec_report import FAKE, SETTINGS, TREE, VERSION, complain, fail, info, number, verdict
@@ -278,6 +279,13 @@ def stall(phase):
     time.sleep(600)
 
 
+def keep_kernels():
+    """What CUDA compiles while a program runs it keeps, unless told where in the home folder."""
+    place = Path(os.environ.get("CUDA_CACHE_PATH") or "~/.nv/ComputeCache").expanduser()
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "index").write_text("kernels")
+
+
 def main():
     with open(str(FAKE / "calls.jsonl"), "a") as file:
         file.write(json.dumps(["trtexec", *sys.argv[1:]]) + "\n")
@@ -292,6 +300,7 @@ def main():
     if loads == ("--onnx" in given):
         fail("Model missing or format not recognized")
     headline(given, shapes(given))
+    keep_kernels()
     engine = load(given) if loads else build(given)
     if "--buildOnly" not in given and "--skipInference" not in given:
         measure(given, engine)
