@@ -76,8 +76,8 @@ def _attempt(folder: Path, tried: Input) -> None:
     tried.write(folder)
     root = folder / "results"
     for host in ("tx2", "192.168.1.20", "a" * 250):
-        look(partial(known_hosts.check_key, root, host, 22, "ssh-ed25519", _BLOB))
-        look(partial(known_hosts.key_types, root, host, 2222))
+        look(partial(known_hosts.check_key, root, known_hosts.place_of(host, 22), "ssh-ed25519", _BLOB))
+        look(partial(known_hosts.key_types, root, known_hosts.place_of(host, 2222)))
     registry = Registry(root)
     boards = look(registry.all)
     for board in [*(boards or ()), Board("tx2", "tx2")]:
@@ -86,7 +86,7 @@ def _attempt(folder: Path, tried: Input) -> None:
         raise RequestError("the device file is refused")
     look(lambda: registry.add(Board("another", "host")))
     look(lambda: registry.remove("tx2"))
-    look(lambda: known_hosts.save(root, "tx2", 22, "ssh-ed25519", _BLOB))
+    look(lambda: known_hosts.save(root, "tx2", "ssh-ed25519", _BLOB))
 
 
 def _text(valid: bytes, hostile: tuple[str, ...]) -> SearchStrategy[bytes]:
