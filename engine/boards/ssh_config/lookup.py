@@ -12,7 +12,7 @@ from pathlib import Path
 from engine.boards.registry import Address
 from engine.boards.ssh_config import canonical
 from engine.boards.ssh_config.jumps import last_jump, parse_jumps
-from engine.boards.ssh_config.options import Options, expand_host_name
+from engine.boards.ssh_config.options import SSH_PORT, Options, expand_host_name
 from engine.boards.ssh_config.reader import Reader
 from engine.boards.ssh_config.tokens import BadToken, client_tokens, expand, expand_home, local_user
 from engine.errors import WorkError
@@ -61,7 +61,10 @@ def look_up(target: Address, jumps: Sequence[Address] = ()) -> HostSettings:
         options.set("proxycommand", ("none",), "the device")
     host = _read(options, target.host)
     settings = _settings(options, target, host, _user(options, target, host))
-    return replace(settings, jumps=tuple(jumps)) if jumps else settings
+    if jumps:
+        return replace(settings, jumps=tuple(jumps))
+    _refuse_loop(options, settings)
+    return settings
 
 
 def _read(options: Options, original: str) -> str:
@@ -151,6 +154,17 @@ def _known_hosts(
         return ()
     expanded = [_with_home(keyword, name) for name in names]
     return tuple(Path(name if tokens is None else _expanded(keyword, name, tokens)) for name in expanded)
+
+
+def _refuse_loop(options: Options, settings: HostSettings) -> None:
+    """Raises WorkError for a host that is to be reached through itself, as a ProxyJump for every host would have it."""
+    for jump in settings.jumps[-1:]:
+        there = (jump.host, jump.port or SSH_PORT, jump.user or settings.user)
+        if there == (settings.host, settings.port, settings.user):
+            raise WorkError(
+                f"{options.places['proxyjump']} leads to {quote(jump.host)} through itself; "
+                f"add before it: Host {jump.host}, and in that block ProxyJump none"
+            )
 
 
 def _command(options: Options) -> str | None:

@@ -118,7 +118,7 @@ def _names_host(line: Line, host: str) -> bool:
 def _take(line: Line, options: Options) -> None:
     """Takes what an active line says, where it says anything that we use."""
     if line.keyword == "identityfile":
-        word = _filled(line)[0]
+        word = _only_word(line)
         if word not in options.identities:
             options.identities.append(word)
         if len(options.identities) > _MOST_IDENTITIES:
@@ -126,7 +126,7 @@ def _take(line: Line, options: Options) -> None:
     elif line.keyword in ("proxyjump", "proxycommand"):
         _take_proxy(line.keyword, line.text.lstrip(" \t="), line.place, options)
     elif line.keyword in _SINGLE:
-        options.set(line.keyword, (_filled(line)[0],), line.place)
+        options.set(line.keyword, (_only_word(line),), line.place)
     elif line.keyword in _LISTS:
         options.set(line.keyword, tuple(_filled(line)), line.place)
 
@@ -137,6 +137,13 @@ def _filled(line: Line) -> list[str]:
     if not all(words):
         raise WorkError(f"{line.place} gives {line.keyword} as nothing; correct it or remove it")
     return words
+
+
+def _only_word(line: Line) -> str:
+    words = _filled(line)
+    if len(words) > 1:
+        raise WorkError(f"{line.place} gives {line.keyword} more than one value; put one with blanks in quotes")
+    return words[0]
 
 
 def _take_proxy(keyword: str, text: str, place: str, options: Options) -> None:
