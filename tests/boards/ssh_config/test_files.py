@@ -76,7 +76,9 @@ def test_the_systems_file_comes_after_the_users(write: Write, tmp_path: Path, mo
 @pytest.mark.parametrize("mode", [0o666, 0o646])
 def test_a_file_that_others_may_write_is_not_followed(write: Write, mode: int) -> None:
     write("User wrong\n").chmod(mode)
-    with pytest.raises(WorkError, match="others may write ~/.ssh/config, so neither ssh nor we follow it; run: chmod"):
+    with pytest.raises(
+        WorkError, match=r"others may write ~/\.ssh/config, so neither ssh nor we follow it; run: chmod"
+    ):
         user()
 
 
