@@ -39,8 +39,12 @@ _CONFIG = b"""Host tx2 nano*
   Port 2222
   ProxyJump gate
   IdentityFile ~/.ssh/id_%h
-Match host "gate"
+Match host "gate" originalhost !tx2,* final
   User other
+  IdentityAgent ~/agent-%n
+  HostKeyAlias ${HOME}
+  UserKnownHostsFile "/known %k" ~/b
+CanonicalizeMaxDots 2
 Include conf.d/*
 """
 _TOML = (
@@ -67,6 +71,7 @@ _PATTERNS = (
     "\0",
     "é" * 99,
 )
+_WORDS = ("Include config", "ProxyCommand x", '"', "%" * 999, "${", "~" * 99, "a\\", "'", "ssh://a;b@[::1]:7", "all")
 
 
 def _attempt(folder: Path, tried: Input) -> None:
@@ -105,7 +110,7 @@ KIND = Kind(
             "results/devices.toml": _text(_DEVICES, _TOML),
             "results/known_hosts": _text(_KNOWN, _PATTERNS),
             "home/.ssh/known_hosts": _text(_KNOWN, _PATTERNS),
-            "home/.ssh/config": _text(_CONFIG, (*_PATTERNS, "Include config", "ProxyCommand x", '"', "%" * 999)),
+            "home/.ssh/config": _text(_CONFIG, (*_PATTERNS, *_WORDS)),
         }
     ),
     _attempt,

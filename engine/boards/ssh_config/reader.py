@@ -45,7 +45,7 @@ class Reader:
                 f"{shown(path)} is included more than {_DEEPEST} levels deep; an Include of ~/.ssh/config leads in a "
                 "circle"
             )
-        for line in read_lines(path, of_user=of_user or depth > 0):
+        for line in read_lines(path, of_user=of_user):
             if line.keyword == "host":
                 active = may_match and _names_host(line, self.host)
             elif line.keyword == "match":
