@@ -82,7 +82,7 @@ def _attempt(folder: Path, tried: Input) -> None:
     root = folder / "results"
     for host in ("tx2", "192.168.1.20", "a" * 250):
         look(partial(known_hosts.check_key, root, known_hosts.place_of(host, 22), "ssh-ed25519", _BLOB))
-        look(partial(known_hosts.key_types, root, known_hosts.place_of(host, 2222)))
+        look(partial(known_hosts.wanted_keys, root, known_hosts.place_of(host, 2222)))
     registry = Registry(root)
     boards = look(registry.all)
     for board in [*(boards or ()), Board("tx2", "tx2")]:

@@ -100,7 +100,7 @@ class Authentication:
         files = [(file, self._load_key(file)) for file in self.hop.identities]
         named = [read_public_key(file) or (key.asbytes() if key else None) for file, key in files]
         yield from self._agent_keys([blob for blob in named if blob is not None])
-        yield from ((str(file), key) for file, key in files if key)
+        yield from ((printable(str(file)), key) for file, key in files if key)
 
     def _agent_keys(self, named: list[bytes]) -> Iterator[tuple[str, Any]]:
         agent = connect_agent(self.hop.agent)
@@ -108,7 +108,7 @@ class Authentication:
             self.hints.append("the SSH agent did not answer")
             return
         if self.hop.agent is not None and not self.hop.agent.exists():
-            self.hints.append(f"no SSH agent is at {self.hop.agent}")
+            self.hints.append(f"no SSH agent is at {printable(str(self.hop.agent))}")
         with closing(agent):
             keys: dict[bytes, Any] = {}
             for key in agent.get_keys():
@@ -120,16 +120,17 @@ class Authentication:
                 yield f"the agent's key {quote(keys[blob].comment or keys[blob].get_name())}", keys[blob]
 
     def _load_key(self, file: Path) -> Any | None:
+        name = printable(str(file))
         try:
             return load_key(file)
         except (FileNotFoundError, NotADirectoryError):
             if self.hop.names_identities and read_public_key(file) is None:
-                self.hints.append(f"{file}, an IdentityFile of ~/.ssh/config, is not there")
+                self.hints.append(f"{name}, an IdentityFile of ~/.ssh/config, is not there")
         except Encrypted:
-            self.hints.append(f"{file} is encrypted: give it to an SSH agent (ssh-add {shlex.quote(str(file))})")
+            self.hints.append(f"{name} is encrypted: give it to an SSH agent (ssh-add {shlex.quote(name)})")
         except (*WIRE_ERRORS, paramiko.UnknownKeyType) as error:
-            if read_public_key(file) is None or file.suffix != ".pub":  # a public key names one of the agent's
-                self.hints.append(f"{file} cannot be used: {reason(error)}")
+            if file.suffix != ".pub" or read_public_key(file) is None:  # a public key names one of the agent's
+                self.hints.append(f"{name} cannot be used: {reason(error)}")
         return None
 
     def _refusal(self, ending: str) -> LoginRefused:

@@ -7,7 +7,7 @@ import hmac
 import io
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from engine.boards.ssh_keys import certificates
 from engine.errors import WorkError
 from engine.storage import files
 from engine.storage.atomic import atomic_write, behind_links
+from engine.texts import printable
 
 _MOST_BYTES = 4 * files.MIB  # of a file: tens of thousands of hosts
 _AUTHORITY = "@cert-authority"
@@ -70,6 +71,14 @@ class KeyStatus:
     remark: str = ""
 
 
+@dataclass(frozen=True)
+class WantedKeys:
+    """The types of the keys trusted for a host, and whether an authority is, so that certificates count."""
+
+    types: tuple[str, ...]
+    certified: bool
+
+
 def name_of(host: str, port: int) -> str:
     """How a known hosts file writes a host: alone on port 22, else `[host]:port`."""
     return host.lower() if port == 22 else f"[{host.lower()}]:{port}"
@@ -107,7 +116,7 @@ def check_key(root: Path, place: KeyPlace, key_type: str, blob: bytes, certifica
         if entry.marker == "@revoked" and key in (blob, signer):
             return KeyStatus("revoked", file=entry.file)
     remark = ""
-    authority = next((entry for entry, key in _authorities(root, place) if key == signer), None)
+    authority = next((entry for entry, key in entries if entry.marker == _AUTHORITY and key == signer), None)
     if authority is not None and certificate is not None and signer is not None:
         remark = certificates.fault(certificate, place.plain)
         if not remark:
@@ -123,14 +132,13 @@ def check_key(root: Path, place: KeyPlace, key_type: str, blob: bytes, certifica
     return KeyStatus("changed", fingerprint(key), other.file, remark)
 
 
-def key_types(root: Path, place: KeyPlace) -> list[str]:
-    """The types of the keys trusted for a host: the ones to ask it for, lest another of its keys look like a change."""
-    return [entry.key_type for entry, _ in _matching_entries(root, place) if not entry.marker]
-
-
-def trusts_authority(root: Path, place: KeyPlace) -> bool:
-    """Whether a file trusts an authority for a host, so that its certificates are to be asked for."""
-    return any(True for _ in _authorities(root, place))
+def wanted_keys(root: Path, place: KeyPlace) -> WantedKeys:
+    """The keys to ask a host for, lest another of its keys look like a change."""
+    entries = [entry for entry, _ in _matching_entries(root, place)]
+    return WantedKeys(
+        types=tuple(entry.key_type for entry in entries if not entry.marker),
+        certified=any(entry.marker == _AUTHORITY for entry in entries),
+    )
 
 
 def save(root: Path, name: str, key_type: str, blob: bytes) -> None:
@@ -145,19 +153,18 @@ def save(root: Path, name: str, key_type: str, blob: bytes) -> None:
 
 
 def _matching_entries(root: Path, place: KeyPlace) -> Iterator[tuple[Entry, bytes]]:
-    """The entries of all files that speak of a host, each with its key."""
+    """The entries of all files that speak of a host, each with its key.
+
+    Authorities for its name alone count on every port, as they do for ssh.
+    """
     for path in (*place.files, own_file(root)):
         for line in _lines(path):
             entry = _entry(path, line)
-            if entry is not None and entry.matches(place.name) and (key := entry.blob()) is not None:
+            if entry is None:
+                continue
+            is_named = entry.matches(place.name) or (entry.marker == _AUTHORITY and entry.matches(place.plain))
+            if is_named and (key := entry.blob()) is not None:
                 yield entry, key
-
-
-def _authorities(root: Path, place: KeyPlace) -> Iterator[tuple[Entry, bytes]]:
-    """The authorities trusted for a host; those for its name alone are so on every port, as ssh has it."""
-    for name in dict.fromkeys((place.name, place.plain)):
-        found = _matching_entries(root, replace(place, name=name))
-        yield from ((entry, key) for entry, key in found if entry.marker == _AUTHORITY)
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -167,7 +174,9 @@ def _lines(path: Path) -> Iterator[str]:
         return
     except OSError as error:
         # Going on without it would make a host whose key is trusted, or changed, look new.
-        raise WorkError(f"cannot read {path}: {error.strerror or error}; make it readable and try again") from None
+        raise WorkError(
+            f"cannot read {printable(str(path))}: {error.strerror or error}; make it readable and try again"
+        ) from None
     for line in io.BytesIO(data):
         yield line.decode(errors="replace").rstrip("\r\n")
 

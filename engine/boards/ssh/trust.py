@@ -76,9 +76,9 @@ def accept(root: Path, host_key: HostKey) -> None:
 def connect_and_check(transport: Transport, hop: Hop, root: Path) -> tuple[Any, KeyStatus]:
     """Connects to the next host of a route as far as its key, and looks that up."""
     place = hop.key_place
-    certified = known_hosts.trusts_authority(root, place)
-    key = transport.connect(hop, known_hosts.key_types(root, place), certified=certified)
-    certificate = key.public_blob.key_blob if certified and key.public_blob else None
+    wanted = known_hosts.wanted_keys(root, place)
+    key = transport.connect(hop, wanted.types, certified=wanted.certified)
+    certificate = key.public_blob.key_blob if wanted.certified and key.public_blob else None
     return key, check_key(root, place, key.get_name(), key.asbytes(), certificate)
 
 

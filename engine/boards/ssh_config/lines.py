@@ -12,6 +12,7 @@ from pathlib import Path
 from engine.errors import WorkError
 from engine.spec.messages import quote
 from engine.storage import files
+from engine.texts import printable
 
 # A keyword, which may stand in quotes; then blanks, with one = among them; then its arguments.
 _LINE = re.compile(r'[ \t\r]*(?:"([^"]*)"|([^ \t\r"=]+))[ \t\r]*=?[ \t\r]*(.*)', re.DOTALL)
@@ -46,7 +47,7 @@ class Line:
 def shown(path: Path) -> str:
     """A path for messages, with ~ for the home folder."""
     home = Path.home()
-    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
+    return printable(f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path))
 
 
 def split_words(text: str) -> list[str]:
@@ -102,7 +103,7 @@ def read_lines(path: Path, *, of_user: bool) -> Iterator[Line]:
     except FileNotFoundError:
         return
     except OSError as error:
-        raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
+        raise WorkError(f"cannot read {shown(path)}: {error.strerror or error}") from None
     for number, line in enumerate(data.decode(errors="surrogateescape").split("\n"), 1):
         found = _LINE.fullmatch(line.partition("\0")[0].rstrip(" \t\r\f"))
         if found is None:
@@ -119,7 +120,9 @@ def _refuse_strangers(path: Path) -> None:
     if facts.st_uid not in (0, os.getuid()):
         raise WorkError(f"{shown(path)} belongs to somebody else, so neither ssh nor we follow it; run: chown")
     if facts.st_mode & stat.S_IWOTH or (facts.st_mode & stat.S_IWGRP and not _is_own_group(facts.st_gid)):
-        raise WorkError(f"others may write {shown(path)}, so neither ssh nor we follow it; run: chmod go-w {path}")
+        raise WorkError(
+            f"others may write {shown(path)}, so neither ssh nor we follow it; run: chmod go-w {shown(path)}"
+        )
 
 
 def _is_own_group(number: int) -> bool:

@@ -5,6 +5,7 @@ as whom, and whom to trust are passed over. Source: ssh_config(5), and main of O
 """
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +24,7 @@ _DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_ed25519_sk", "id_ecdsa_
 _USERS_KNOWN_HOSTS = ("~/.ssh/known_hosts", "~/.ssh/known_hosts2")
 _GLOBAL_KNOWN_HOSTS = ("/etc/ssh/ssh_known_hosts", "/etc/ssh/ssh_known_hosts2")
 _USER_TOKENS = "Ldhijklnpu"
+_ALIAS = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,255}")
 _AGENT_VARIABLE = "SSH_AUTH_SOCK"
 
 
@@ -87,13 +89,12 @@ def _read_files(options: Options, host: str, original: str, *, final: bool) -> R
 
 
 def _tokens(options: Options, target: Address, host: str, user: str) -> dict[str, str]:
-    alias = options.get("hostkeyalias")
     return client_tokens(
         host=host,
         original=target.host,
         port=options.port(),
         user=user,
-        alias=alias and alias.lower(),
+        alias=_alias(options),
         jump=last_jump(options),
     )
 
@@ -118,7 +119,6 @@ def _settings(options: Options, target: Address, host: str, user: str) -> HostSe
         if name.lower() != "none"
     ]
     defaults = [] if options.identities else [Path.home() / ".ssh" / name for name in _DEFAULT_KEYS]
-    alias = options.get("hostkeyalias")
     return HostSettings(
         host=host,
         port=options.port(),
@@ -127,12 +127,23 @@ def _settings(options: Options, target: Address, host: str, user: str) -> HostSe
         names_identities=bool(identities),
         identities_only=options.flag("identitiesonly", False),
         agent=_agent(options, tokens),
-        alias=alias and alias.lower(),
+        alias=_alias(options),
         users_known_hosts=_known_hosts(options, "userknownhostsfile", _USERS_KNOWN_HOSTS, tokens),
         global_known_hosts=_known_hosts(options, "globalknownhostsfile", _GLOBAL_KNOWN_HOSTS, None),
         jumps=() if last_jump(options) is None else parse_jumps(options, tokens),
         has_command=_command(options) is not None,
     )
+
+
+def _alias(options: Options) -> str | None:
+    """The HostKeyAlias. Raises WorkError for one that a known hosts file could not hold as a name."""
+    alias = options.get("hostkeyalias")
+    if alias is not None and not _ALIAS.fullmatch(alias):
+        raise WorkError(
+            f"{options.places['hostkeyalias']} gives the HostKeyAlias {quote(alias)}; "
+            "letters, digits and . _ - : [ ] are allowed, at most 255"
+        )
+    return alias and alias.lower()
 
 
 def _agent(options: Options, tokens: Mapping[str, str]) -> Path | None:
@@ -152,7 +163,7 @@ def _known_hosts(
     names = options.values.get(keyword, default)
     if names[0].lower() == "none":
         return ()
-    expanded = [_with_home(keyword, name) for name in names]
+    expanded = [_with_home(keyword, name) for name in names if name != os.devnull]
     return tuple(Path(name if tokens is None else _expanded(keyword, name, tokens)) for name in expanded)
 
 

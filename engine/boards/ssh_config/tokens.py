@@ -9,6 +9,8 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from engine.texts import printable
+
 _TOKEN = re.compile(r"%(.?)|\$\{([^}]*)(\}?)", re.DOTALL)
 
 
@@ -59,7 +61,10 @@ def expand(text: str, tokens: Mapping[str, str], *, variables: bool = False) -> 
         if letter == "%":
             return "%"
         if letter not in tokens:
-            raise BadToken(f"%{letter} is no token there; {', '.join(f'%{known}' for known in ('%', *tokens))} are")
+            raise BadToken(
+                f"{printable(found.group())} is no token there; "
+                f"{', '.join(f'%{known}' for known in ('%', *tokens))} are"
+            )
         return tokens[letter]
 
     return _TOKEN.sub(replacement, text)
@@ -75,13 +80,13 @@ def expand_home(text: str) -> str:
     try:
         return pwd.getpwnam(user).pw_dir + slash + rest.lstrip("/")
     except (KeyError, ValueError):
-        raise BadToken(f"~{user} names a user whom this machine does not have") from None
+        raise BadToken(f"~{printable(user, 60)} names a user whom this machine does not have") from None
 
 
 def _variable(text: str, name: str, end: str) -> str:
     if not end or not name:
-        raise BadToken(f"{text} is no variable; write ${{NAME}}")
+        raise BadToken(f"{printable(text, 60)} is no variable; write ${{NAME}}")
     value = os.environ.get(name)
     if value is None:
-        raise BadToken(f"the environment variable {name} is not set")
+        raise BadToken(f"the environment variable {printable(name, 60)} is not set")
     return value

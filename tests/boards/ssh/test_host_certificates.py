@@ -9,6 +9,8 @@ import pytest
 from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import trust
+from engine.boards.ssh.route import resolve_route
+from engine.errors import WorkError
 from tests.support.sshd import Sshd, make_key
 
 pytestmark = pytest.mark.xdist_group("ssh-certificates")
@@ -130,7 +132,14 @@ def test_the_files_that_the_config_names_are_read_under_the_hosts_alias(
 
 def test_a_key_is_saved_under_the_alias(sshd: Sshd, home: Path, results: Path) -> None:
     sshd.start()
-    (home / ".ssh" / "config").write_text("HostKeyAlias board-7\n")
+    (home / ".ssh" / "config").write_text("HostKeyAlias board-7\nUserKnownHostsFile /dev/null\n")
     trust.accept(results, trust.fetch_host_key(at(sshd), results))
     assert (results / "known_hosts").read_text() == f"board-7 {' '.join(sshd.public_key)}\n"
     ssh.connect(at(sshd), results).close()
+
+
+@pytest.mark.parametrize("alias", ["'a b'", "a,b", "*", "@revoked", "#x", "|1|x"])
+def test_an_alias_that_is_no_name_is_refused(home: Path, alias: str) -> None:
+    (home / ".ssh" / "config").write_text(f'HostKeyAlias "{alias}"\n')
+    with pytest.raises(WorkError, match=r"line 1 of ~/\.ssh/config gives the HostKeyAlias .* are allowed"):
+        resolve_route(parse("tx2", "lab"))

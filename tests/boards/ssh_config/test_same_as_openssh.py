@@ -34,7 +34,7 @@ VALUES = {
     "ProxyJump": ("gate", "me@gate:2222", "a,b", "ssh://me@gate:22", "ssh://gate", "none", "a,ssh://b:7", "[::1]:22"),
     "ProxyCommand": ("none",),
     "HostKeyAlias": ("tx2", "Alias", "board-1"),
-    "UserKnownHostsFile": ("~/.ssh/known-%h", '"/a b/known" /c/%k', "none", "/dev/null", "${KEY_FOLDER}/%n"),
+    "UserKnownHostsFile": ("~/.ssh/known-%h", '"/a b/known" /c/%k', "none", "${KEY_FOLDER}/%n"),
     "GlobalKnownHostsFile": ("/etc/known", "none", "~/all /b"),
     "CanonicalizeHostname": ("yes", "no", "always"),
     "CanonicalizeMaxDots": ("0",),

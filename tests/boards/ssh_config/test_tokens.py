@@ -121,3 +121,9 @@ def test_of_proxyjump_and_proxycommand_the_first_counts(write: Write) -> None:
 def test_only_the_first_jump_host_has_jump_hosts_of_its_own(write: Write) -> None:
     write("Host lab\n ProxyJump a,b\nHost b\n ProxyJump never\nHost a\n ProxyJump first\n")
     assert [hop.host for hop in resolve_route(parse("tx2", "lab"))] == ["first", "a", "b", "lab"]
+
+
+def test_known_hosts_in_the_null_device_are_none_at_all(write: Write) -> None:
+    write("UserKnownHostsFile /dev/null\nGlobalKnownHostsFile none\n")
+    found = look_up(Address("lab"))
+    assert (found.users_known_hosts, found.global_known_hosts) == ((), ())
