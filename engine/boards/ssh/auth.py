@@ -107,8 +107,8 @@ class Authentication:
         if agent is None:
             self.hints.append("the SSH agent did not answer")
             return
-        if self.hop.agent is not None and not self.hop.agent.exists():
-            self.hints.append(f"no SSH agent is at {printable(str(self.hop.agent))}")
+        if self.hop.agent is not None and not agent.is_there:
+            self.hints.append(f"no SSH agent answers at {printable(str(self.hop.agent))}")
         with closing(agent):
             keys: dict[bytes, Any] = {}
             for key in agent.get_keys():

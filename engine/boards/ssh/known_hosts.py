@@ -50,12 +50,14 @@ class Entry:
 class KeyPlace:
     """Where the keys of a host are looked up: under which `name`, in which files beside our own.
 
-    `plain` is the name of the host without its port, which certificates are for.
+    `plain` is the name of the host without its port, which certificates are for. `revoked` are files of keys that no
+    host may show.
     """
 
     name: str
     plain: str
     files: tuple[Path, ...]
+    revoked: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -99,10 +101,17 @@ def users_file() -> Path:
     return Path.home() / ".ssh" / "known_hosts"
 
 
-def place_of(host: str, port: int, *, alias: str | None = None, files: tuple[Path, ...] | None = None) -> KeyPlace:
+def place_of(
+    host: str,
+    port: int,
+    *,
+    alias: str | None = None,
+    files: tuple[Path, ...] | None = None,
+    revoked: tuple[Path, ...] = (),
+) -> KeyPlace:
     """Where the keys of a host are looked up; `alias` is a HostKeyAlias, `files` are others than the user's own."""
     name = alias or name_of(host, port)
-    return KeyPlace(name, alias or host.lower(), (users_file(),) if files is None else files)
+    return KeyPlace(name, alias or host.lower(), (users_file(),) if files is None else files, revoked)
 
 
 def check_key(root: Path, place: KeyPlace, key_type: str, blob: bytes, certificate: bytes | None = None) -> KeyStatus:
@@ -115,6 +124,9 @@ def check_key(root: Path, place: KeyPlace, key_type: str, blob: bytes, certifica
     for entry, key in entries:
         if entry.marker == "@revoked" and key in (blob, signer):
             return KeyStatus("revoked", file=entry.file)
+    for file in place.revoked:
+        if {blob, signer} & _keys_in(file):
+            return KeyStatus("revoked", file=file)
     remark = ""
     authority = next((entry for entry, key in entries if entry.marker == _AUTHORITY and key == signer), None)
     if authority is not None and certificate is not None and signer is not None:
@@ -165,6 +177,23 @@ def _matching_entries(root: Path, place: KeyPlace) -> Iterator[tuple[Entry, byte
             is_named = entry.matches(place.name) or (entry.marker == _AUTHORITY and entry.matches(place.plain))
             if is_named and (key := entry.blob()) is not None:
                 yield entry, key
+
+
+def _keys_in(path: Path) -> set[bytes | None]:
+    """The keys of a file of RevokedHostKeys, one in each line. Raises WorkError where there is none to read, as ssh."""
+    try:
+        path.stat()
+    except OSError as error:
+        why = f"cannot read {printable(str(path))}, of RevokedHostKeys in ~/.ssh/config"
+        raise WorkError(f"{why}: {error.strerror or error}; correct the line") from None
+    keys: set[bytes | None] = set()
+    for line in _lines(path):
+        if line.startswith("SSHKRL"):
+            raise WorkError(f"{printable(str(path))} is a binary list of revoked keys; write them one in each line")
+        words = line.split(None, 2)
+        if len(words) > 1 and not line.startswith("#") and (key := _decode(words[1])):
+            keys.add(key)
+    return keys
 
 
 def _lines(path: Path) -> Iterator[str]:

@@ -71,5 +71,7 @@ def _hop(label: str, settings: HostSettings) -> Hop:
         names_identities=settings.names_identities,
         identities_only=settings.identities_only,
         agent=settings.agent,
-        key_place=place_of(settings.host, settings.port, alias=settings.alias, files=files),
+        key_place=place_of(
+            settings.host, settings.port, alias=settings.alias, files=files, revoked=settings.revoked_keys
+        ),
     )

@@ -34,7 +34,8 @@ class HostSettings:
 
     `identities` are key files; `names_identities` says that a file names them, which defaults do not. `agent` is the
     socket of the SSH agent, None for no agent. `alias` is what known hosts files call the host, where that is not its
-    name. `jumps` are the hosts on the way, nearest first. `has_command` says that a ProxyCommand leads there.
+    name; `revoked_keys` are files of keys that no host may show. `jumps` are the hosts on the way, nearest first.
+    `has_command` says that a ProxyCommand leads there.
     """
 
     host: str
@@ -47,6 +48,7 @@ class HostSettings:
     alias: str | None
     users_known_hosts: tuple[Path, ...]
     global_known_hosts: tuple[Path, ...]
+    revoked_keys: tuple[Path, ...]
     jumps: tuple[Address, ...]
     has_command: bool
 
@@ -130,6 +132,7 @@ def _settings(options: Options, target: Address, host: str, user: str) -> HostSe
         alias=_alias(options),
         users_known_hosts=_known_hosts(options, "userknownhostsfile", _USERS_KNOWN_HOSTS, tokens),
         global_known_hosts=_known_hosts(options, "globalknownhostsfile", _GLOBAL_KNOWN_HOSTS, None),
+        revoked_keys=_known_hosts(options, "revokedhostkeys", ("none",), tokens),
         jumps=() if last_jump(options) is None else parse_jumps(options, tokens),
         has_command=_command(options) is not None,
     )

@@ -31,7 +31,7 @@ class Circumstances:
     user: str
     tag: str
     final: bool
-    tokens: Mapping[str, str]
+    tokens: Callable[[], Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _is_local_network(argument: str, about: Circumstances, line: Line) -> bool:
 def _is_success(argument: str, about: Circumstances, line: Line) -> bool:
     """Whether a command of the user's own ends with 0, in the user's shell, with its output thrown away."""
     try:
-        command = expand(argument, about.tokens)
+        command = expand(argument, about.tokens())
     except BadToken as error:
         raise _bad(line, f"of its command {quote(argument)} {error}") from None
     shell = os.environ.get("SHELL") or "/bin/sh"

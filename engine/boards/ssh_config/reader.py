@@ -1,6 +1,7 @@
 """Reading ssh_config files for one host: of each option the first value that applies. Source: OpenSSH's readconf.c."""
 
 import glob
+from functools import partial
 from pathlib import Path
 
 from engine.boards.ssh_config import patterns
@@ -19,7 +20,10 @@ _SINGLE = {
     *("hostname", "user", "port", "identityagent", "identitiesonly", "hostkeyalias", "tag"),
     *("canonicalizehostname", "canonicalizemaxdots", "canonicalizefallbacklocal"),
 }
-_LISTS = {"userknownhostsfile", "globalknownhostsfile", "canonicaldomains", "canonicalizepermittedcnames"}
+_LISTS = {
+    *("userknownhostsfile", "globalknownhostsfile", "revokedhostkeys"),
+    *("canonicaldomains", "canonicalizepermittedcnames"),
+}
 
 
 class Reader:
@@ -34,6 +38,7 @@ class Reader:
         self.original = original
         self.final = final
         self.wants_final = False
+        self._local_user = local_user()
 
     def read(self, path: Path, *, of_user: bool) -> None:
         """Reads the user's file, or the system's. Raises WorkError for what ssh refuses, too."""
@@ -68,12 +73,26 @@ class Reader:
         host = self.host
         if (name := options.get("hostname")) is not None:
             host = name if self.final else expand_host_name(options, self.host)
-        user = options.get("user") or local_user()
-        alias, jump = options.get("hostkeyalias"), last_jump(options)
-        tokens = client_tokens(
-            host=host, original=self.original, port=options.port(), user=user, alias=alias or host, jump=jump
+        user = options.get("user") or self._local_user
+        return Circumstances(
+            host=host,
+            original=self.original,
+            user=user,
+            tag=options.get("tag") or "",
+            final=self.final,
+            tokens=partial(self._tokens, host, user),
         )
-        return Circumstances(host, self.original, user, options.get("tag") or "", self.final, tokens)
+
+    def _tokens(self, host: str, user: str) -> dict[str, str]:
+        options = self.options
+        return client_tokens(
+            host=host,
+            original=self.original,
+            port=options.port(),
+            user=user,
+            alias=options.get("hostkeyalias") or host,
+            jump=last_jump(options),
+        )
 
     def _included_files(self, line: Line, of_user: bool) -> list[Path]:
         """The files that an Include names: wildcards, `~`, tokens, and relative to the folder of the user or system."""
@@ -81,7 +100,7 @@ class Reader:
         found: list[Path] = []
         for word in line.words():
             try:
-                pattern = str(folder / expand_home(expand(word, self._circumstances().tokens, variables=True)))
+                pattern = str(folder / expand_home(self._expanded(word)))
                 found += [file for file in _glob(pattern) if not file.is_dir()]
             except BadToken as error:
                 raise WorkError(f"{line.place} includes {quote(word)}, but {error}; correct it") from None
@@ -91,6 +110,11 @@ class Reader:
                     f"{error.args[-1]}; correct it"
                 ) from None
         return found
+
+    def _expanded(self, word: str) -> str:
+        if "%" not in word and "$" not in word:
+            return word
+        return expand(word, self._circumstances().tokens(), variables=True)
 
 
 def _glob(pattern: str) -> list[Path]:

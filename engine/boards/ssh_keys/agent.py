@@ -14,6 +14,7 @@ class _Agent(AgentSSH):  # type: ignore[misc]
 
     def __init__(self, path: Path | None) -> None:
         super().__init__()
+        self.is_there = False
         if path is None:
             return
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -23,6 +24,7 @@ class _Agent(AgentSSH):  # type: ignore[misc]
             connection.close()  # the agent is gone, which is as good as none
             return
         self._connect(connection)
+        self.is_there = True
 
     def close(self) -> None:
         self._close()

@@ -135,7 +135,7 @@ def test_the_agent_that_the_config_names_is_asked_and_no_other(
         with pytest.raises(ssh.LoginRefused, match="tried no key"):
             ssh.connect(stranger, results)
         (home / ".ssh" / "config").write_text("IdentityAgent ~/gone\n")
-        with pytest.raises(ssh.LoginRefused, match=f"no SSH agent is at {home}/gone"):
+        with pytest.raises(ssh.LoginRefused, match=f"no SSH agent answers at {home}/gone"):
             ssh.connect(stranger, results)
 
 

@@ -143,3 +143,21 @@ def test_an_alias_that_is_no_name_is_refused(home: Path, alias: str) -> None:
     (home / ".ssh" / "config").write_text(f'HostKeyAlias "{alias}"\n')
     with pytest.raises(WorkError, match=r"line 1 of ~/\.ssh/config gives the HostKeyAlias .* are allowed"):
         resolve_route(parse("tx2", "lab"))
+
+
+def test_keys_that_the_config_revokes_are_refused(sshd: Sshd, home: Path, results: Path, authority: Path) -> None:
+    sshd.start()
+    trust_authority(home, authority)
+    revoked = home / "revoked"
+    (home / ".ssh" / "config").write_text("RevokedHostKeys ~/revoked\n")
+    with pytest.raises(WorkError, match=r"of RevokedHostKeys in ~/\.ssh/config: No such file"):
+        ssh.connect(at(sshd), results)
+    revoked.write_text("# none yet\n")
+    ssh.connect(at(sshd), results).close()
+    for key in (authority.with_suffix(".pub"), sshd.folder / "host_key.pub"):
+        revoked.write_text(key.read_text())
+        with pytest.raises(ssh.KeyChanged, match=r"marked as revoked in .*/revoked"):
+            ssh.connect(at(sshd), results)
+    revoked.write_bytes(b"SSHKRL\n\0binary")
+    with pytest.raises(WorkError, match="is a binary list of revoked keys"):
+        ssh.connect(at(sshd), results)
