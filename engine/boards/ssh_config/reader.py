@@ -131,7 +131,7 @@ def _glob(pattern: str) -> list[Path]:
 def _names_host(line: Line, host: str) -> bool:
     """Whether a Host line speaks of the host: any pattern of it does, and none with a `!` before it."""
     named = False
-    for word in line.words():
+    for word in _filled(line):
         if patterns.matches(word.removeprefix("!"), host):
             if word.startswith("!"):
                 return False

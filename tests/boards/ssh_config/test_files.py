@@ -10,6 +10,7 @@ from engine.boards.registry import Address
 from engine.boards.ssh_config import lookup
 from engine.boards.ssh_config.lookup import look_up
 from engine.errors import WorkError
+from tests.conftest import NO_USER
 
 Write = Callable[[str], Path]
 
@@ -82,7 +83,7 @@ def test_a_file_that_others_may_write_is_not_followed(write: Write, mode: int) -
         user()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason=NO_USER + "only root can give a file away")
 def test_a_file_of_somebody_else_is_not_followed(write: Write) -> None:
     os.chown(write("User wrong\n"), 65533, 65533)
     with pytest.raises(WorkError, match="belongs to somebody else"):
@@ -108,6 +109,7 @@ def test_a_line_is_read_however_it_is_written(write: Write, text: str) -> None:
 @pytest.mark.parametrize(
     ("line", "why"),
     [
+        *(('Host ""', "gives host as nothing"), ("Host", "says 'host' and nothing after it")),
         *(("User", "says 'user' and nothing after it"), ('User ""', "gives user as nothing")),
         *(('User "x', "opens a quote"), ("User a b", "more than one value"), ("Port 0", "a port that is none: '0'")),
         *(("Port x", "a port that is none: 'x'"), ("IdentitiesOnly perhaps", "yes and no are allowed")),
