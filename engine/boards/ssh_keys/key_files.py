@@ -1,6 +1,7 @@
 """The user's key files, in any format that ssh takes: OpenSSH's own, the older ones by kind of key, and PKCS #8."""
 
 import base64
+import struct
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ _CLASSES = (
     (EllipticCurvePrivateKey, paramiko.ECDSAKey),
     (RSAPrivateKey, paramiko.RSAKey),
 )
+_OPENSSH = b"openssh-key-v1\0"
 
 
 class Encrypted(ValueError):
@@ -72,9 +74,28 @@ def _add_certificate(key: Any, file: Path) -> None:
 
 
 def read_public_key(file: Path) -> bytes | None:
-    """The public key of a key file, from the .pub file beside it, so that an encrypted key can be recognised, too."""
+    """The public key of a key file, so that an encrypted key can be recognised, too; None where it cannot be told.
+
+    It is in the .pub file beside, and in front of a key in OpenSSH's own format (PROTOCOL.key).
+    """
     public = file if file.suffix == ".pub" else file.with_name(file.name + ".pub")
     try:
         return base64.b64decode(files.read_bytes(public, links=True).split(None, 2)[1], validate=True)
     except (OSError, ValueError, IndexError):
+        return _public_part(file)
+
+
+def _public_part(file: Path) -> bytes | None:
+    try:
+        lines = files.read_bytes(file, links=True).splitlines()
+        begin, end = (lines.index(b"-----%s OPENSSH PRIVATE KEY-----" % word) for word in (b"BEGIN", b"END"))
+        data = base64.b64decode(b"".join(lines[begin + 1 : end]), validate=True)
+        if not data.startswith(_OPENSSH):
+            return None
+        place = len(_OPENSSH)
+        for _ in range(3):  # the cipher, how the passphrase becomes its key, and the options of that
+            place += 4 + struct.unpack_from(">I", data, place)[0]
+        size = struct.unpack_from(">I", data, place + 4)[0]  # behind the number of keys
+    except (OSError, ValueError, struct.error):
         return None
+    return data[place + 8 : place + 8 + size]

@@ -77,8 +77,12 @@ def test_the_certificate_beside_a_key_comes_with_it(tmp_path: Path) -> None:
         load_key(key)
 
 
-def test_a_public_key_is_read_from_beside_or_from_the_file_itself(tmp_path: Path) -> None:
+def test_the_public_half_of_an_encrypted_key_is_read_from_beside_it_or_from_itself(tmp_path: Path) -> None:
     key = make_key(tmp_path / "key", passphrase="secret words")
-    assert read_public_key(key) == read_public_key(key.with_suffix(".pub")) is not None
+    public = read_public_key(key)
+    assert public == read_public_key(key.with_suffix(".pub")) is not None
     key.with_suffix(".pub").unlink()
-    assert read_public_key(key) is None
+    assert read_public_key(key) == public
+    for text in ("", "no key", key.read_text()[:60], key.read_text().replace("A", "!")):
+        (tmp_path / "other").write_text(text)
+        assert read_public_key(tmp_path / "other") is None
