@@ -71,7 +71,7 @@ def connect(board: Board, root: Path, *, password: str | None = None) -> "Connec
         hops = resolve_route(board)
         for hop in hops:
             key, status = connect_and_check(transport, hop, root)
-            refuse_untrusted(board, hop, key, status)
+            refuse_untrusted(board, hop, key, status, root)
             Authentication(transport.inner, hop, password if hop is hops[-1] else None).run()
         transport.watch()
     except BaseException:

@@ -1,6 +1,7 @@
 """How long each thing on the way to a board may take, in seconds. Read when used, so that tests can shorten them."""
 
 CONNECT_S = 10.0  # each of: TCP, the server's greeting, keys, one login attempt, opening a channel
+MATCH_S = 10.0  # for a command that a Match exec of ~/.ssh/config asks
 KEEPALIVE_S = 15.0  # a board that says nothing for so long is asked whether it is there
 SILENCE_S = 30.0  # one that does not answer for so long is gone
 POLL_S = 0.1  # how often a stop, a limit and the connection are looked at

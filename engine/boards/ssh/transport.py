@@ -12,6 +12,7 @@ from typing import Any
 import paramiko
 
 from engine.boards.ssh import limits
+from engine.boards.ssh.algorithms import Peer, nothing_in_common
 from engine.boards.ssh.errors import ConnectionCut, TimedOut, Unreachable
 from engine.boards.ssh.route import Hop
 from engine.errors import WorkError
@@ -28,7 +29,6 @@ WIRE_ERRORS = (
 # Whatever fails is raised as a sentence of ours; paramiko's own log would add tracebacks on stderr.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-_RSA = ("rsa-sha2-512", "rsa-sha2-256")  # the algorithms of a key whose type is ssh-rsa
 _TICK = 10  # looks at the silence, per silence that is allowed
 
 
@@ -64,24 +64,21 @@ class Transport:
         """The paramiko transport to the host connected to last."""
         return self._transports[-1]
 
-    def connect(self, hop: Hop, prefer: Sequence[str]) -> Any:
+    def connect(self, hop: Hop, prefer: Sequence[str], *, certified: bool = False) -> Any:
         """Connects to the next host, through the one before, as far as its key, and returns it; nobody is trusted yet.
 
-        `prefer` are the key types to ask for first. Raises Unreachable.
+        `prefer` are the key types to ask for first; `certified` asks for keys with a certificate. Raises Unreachable.
         """
         sock = self._socket = _ActivitySocket(self._open_socket(hop))
-        transport = paramiko.Transport(sock)
+        transport = Peer(sock, prefer, certified=certified)
         self._transports.append(transport)
         transport.banner_timeout = transport.auth_timeout = self.timeout
         transport.handshake_timeout = transport.channel_timeout = self.timeout
-        options = transport.get_security_options()
-        algorithms = [kind for key_type in prefer for kind in (_RSA if key_type == "ssh-rsa" else (key_type,))]
-        options.key_types = sorted(options.key_types, key=lambda kind: kind not in algorithms)
         try:
             transport.start_client(timeout=self.timeout)
             return transport.get_remote_server_key()  # raises when start_client returned because its time was over
         except WIRE_ERRORS as error:
-            raise Unreachable(_no_ssh(hop, error, self.timeout)) from error
+            raise Unreachable(_no_ssh(hop, error, self.timeout, transport)) from error
 
     def _open_socket(self, hop: Hop) -> Any:
         if not self._transports:
@@ -217,14 +214,16 @@ def _no_tcp(hop: Hop, error: Exception, timeout: float) -> str:
     return f"{hop.label} cannot be reached at {hop.place}: {reason(error)}; check its address and the network"
 
 
-def _no_ssh(hop: Hop, error: Exception, timeout: float) -> str:
+def _no_ssh(hop: Hop, error: Exception, timeout: float, peer: Peer) -> str:
     text = str(error)
     if "Indecipherable" in text or "Invalid SSH banner" in text:
         return f"{hop.label}: what listens at {hop.place} is no SSH server; check the port"
     if isinstance(error, paramiko.IncompatiblePeer):
-        return (
-            f"{hop.label} at {hop.place} has no method in common with us ({reason(error)}); its SSH server is too old"
+        missing = nothing_in_common(peer)
+        why = (
+            missing or f"speaks another SSH than ours ({reason(error)}): its SSH server is too old; bring it up to date"
         )
+        return f"{hop.label} at {hop.place} {why}"
     if "banner" in text or isinstance(error, EOFError) or "No existing session" in text:
         return (
             f"{hop.label}: {hop.place} took the connection, but did not introduce itself as an SSH server "
