@@ -13,7 +13,7 @@ from engine.data.images import sizing
 from engine.data.images.reading import find_broken, fit_split, refuse_broken
 from engine.data.images.words import count
 from engine.data.outline import Outline, Wishes
-from engine.data.split import Data, Parts, Split
+from engine.data.split import Data, Parts, Split, Target
 from engine.errors import RequestError, concerns
 from engine.spec import catalog
 from engine.spec.images import label_rules
@@ -21,7 +21,7 @@ from engine.spec.images.made_for import MadeFor
 from engine.spec.run import DataSpec
 from engine.units import dimensions
 
-__all__ = ["Data", "Outline", "Split", "check_images", "classes_and_image", "load", "outline"]
+__all__ = ["Data", "Outline", "Split", "Target", "check_images", "classes_and_image", "load", "outline"]
 
 TEST_FRACTION = 0.2  # of the images of a source without a test split
 

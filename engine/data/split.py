@@ -72,8 +72,21 @@ class Parts:
 
 
 @dataclass(frozen=True, eq=False)
+class Target:
+    """The domain that a network is carried over to: images without labels, and a test split.
+
+    `train` has 0 in place of every label; `answers` (int64 N) are the true ones, for a count after the end alone.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    answers: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Data:
-    """A dataset ready for training and measuring."""
+    """A dataset ready for training and measuring; of a pair SOURCE>TARGET the source, and `target` is the other."""
 
     name: str
     train: Split
@@ -89,6 +102,7 @@ class Data:
     # Height and width that an image of another size is resized to cover, before the centre of the size of `image` is
     # cut out; None: of `image` itself.
     cover: tuple[int, int] | None = None
+    target: Target | None = None
 
 
 def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:

@@ -83,6 +83,7 @@ def test_the_documented_spec_is_the_default_written_out() -> None:
         assert written.pop(part) == {**DOCUMENTED[part], **more}
     assert (written.pop("attempt"), written.pop("int8")) == ({"measure": None, "race": False}, False)
     assert written.pop("keep_layers") is None
+    assert written.pop("transfer")["adversarial"]
     assert written == {key: value for key, value in DOCUMENTED.items() if key not in beyond}
 
 
