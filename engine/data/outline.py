@@ -78,11 +78,9 @@ def _path_in(name: str) -> Path:
     (text,) = catalog.paths_of(name)
     path = Path(text).expanduser()
     if ">" in text and not path.exists():
-        first, _, second = text.partition(">")
-        raise RequestError(
-            f"there is no {as_text(path)}, and no dataset is called {as_text(second)!r}; "
-            f"if {as_text(first)} and another dataset are meant, write {pairs.FORM}"
-        )
+        second = as_text(text.rpartition(">")[2])
+        lacks = f"no dataset is called {second!r}" if second else "nothing stands behind its >"
+        raise RequestError(f"there is no {as_text(path)}; {lacks}, where a pair has its target: {pairs.FORM}")
     return path
 
 

@@ -160,6 +160,8 @@ def test_paths_are_absolute_whatever_the_folder(tmp_path: Path, monkeypatch: pyt
     spec = run_spec.parse({"weights": "w.pth", "data": {"name": "npz:d.npz", "root": "here"}})
     assert spec.weights == str(tmp_path / "w.pth")
     assert (spec.data.name, spec.data.root) == (f"npz:{tmp_path / 'd.npz'}", str(tmp_path / "here"))
+    pair = run_spec.parse({"data": {"name": "npz:d.npz>folder:e"}})
+    assert pair.data.name == f"npz:{tmp_path / 'd.npz'}>folder:{tmp_path / 'e'}"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run_spec.parse({"weights": "~/w.pth"}) == run_spec.parse({"weights": "w.pth"})
 

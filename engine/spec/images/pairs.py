@@ -25,8 +25,8 @@ class Pair:
 def parse(name: str, names: Collection[str], prefixes: Collection[str]) -> Pair | None:
     """The halves of a pair's name; None where it names one dataset. RequestError for other than two halves.
 
-    A > separates wherever a path cannot go on with it: behind a dataset's name, and behind a path where a dataset's
-    name or a prefix follows, or nothing at all. Any other > is part of the path, as in `npz:a>b.npz`.
+    A > separates behind a dataset's name, and behind a path where a dataset's name or a prefix follows. Any other > is
+    part of the path, as in `npz:a>b.npz`.
     """
     place = next(_separators(name, names, prefixes), None)
     if place is None:
@@ -52,5 +52,5 @@ def _separators(name: str, names: Collection[str], prefixes: Collection[str]) ->
     for place in (index for index, character in enumerate(name) if character == ">"):
         rest = name[place + 1 :].lstrip()
         following = rest.split(">")[0].rstrip()
-        if not is_path or not following or following in names or rest.startswith(tuple(prefixes)):
+        if not is_path or following in names or rest.startswith(tuple(prefixes)):
             yield place

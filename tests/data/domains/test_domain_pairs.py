@@ -224,4 +224,5 @@ def test_one_place_by_two_paths_is_no_pair(tmp_path: Path) -> None:
 def test_a_path_that_is_not_there_may_be_meant_for_a_pair(tmp_path: Path) -> None:
     sentence = refusal(f"{save(tmp_path / 'a.npz')}>mnist6k")
     assert "no dataset is called 'mnist6k'" in sentence and "SOURCE>TARGET" in sentence
+    assert "nothing stands behind its >" in refusal(f"npz:{tmp_path / 'a.npz'}>")
     assert load(DataSpec(name=save(tmp_path / "a>mnist6k.npz")), 0).target is None
