@@ -229,16 +229,19 @@ def _downloaded(title: str, url: str, root: Path | None, read: Callable[[Path], 
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WorkError(f"cannot download {title} from {url} ({reason}); is this machine online?") from None
-    except RuntimeError as error:  # torchvision's word for a wrong checksum, and for several mirrors that are gone
-        reason = " ".join(str(error).split())
-        if _MIRRORS in reason and _DAMAGED not in reason:
-            raise WorkError(f"cannot download {title} from {url} ({reason}); is this machine online?") from None
-        raise WorkError(f"the download of {title} from {url} came damaged; try again") from None
-    except (AssertionError, EOFError, ValueError) as error:
-        reason = " ".join(str(error).split()) or "it ends too early"
-        raise WorkError(f"a file of {title} in {where} is damaged ({reason}); remove it and try again") from None
+    except (RuntimeError, AssertionError, EOFError, ValueError) as error:
+        raise _failure(title, url, where, " ".join(str(error).split())) from None
     except OSError as error:
         raise WorkError(f"cannot read or write {where}: {error.strerror or error}") from None
+
+
+def _failure(title: str, url: str, where: Path, reason: str) -> WorkError:
+    """What torchvision says of a wrong checksum, of mirrors that are gone, or of a file that it cannot read."""
+    if _DAMAGED in reason:
+        return WorkError(f"the download of {title} from {url} came damaged; try again")
+    if _MIRRORS in reason:
+        return WorkError(f"cannot download {title} from {url} ({reason}); is this machine online?")
+    return WorkError(f"a file of {title} in {where} is damaged ({reason or 'it ends too early'}); remove it, try again")
 
 
 @contextmanager
