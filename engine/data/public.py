@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _DAMAGED, _MIRRORS = "corrupted", "Tried"  # in torchvision's words
 _TIMEOUT = 30.0  # seconds without a byte
+_THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _FOLDERS = "the folder with ImageNet's train/ and val/"
 _IMAGENET = f"{_FOLDERS}, one folder a class in each"
 
@@ -41,6 +42,7 @@ _IMAGENET = f"{_FOLDERS}, one folder a class in each"
     summary="60,000 colour images of 10 kinds of things; downloaded",
     root=Root(),
     normalize=((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    names=_THINGS,
 )
 def cifar10(root: Path | None) -> Parts:
     """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32×32 px."""

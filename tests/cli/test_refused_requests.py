@@ -110,6 +110,7 @@ def test_a_flag_that_says_nothing_possible(
         (("--data", "digits>imagenet"), "imagenet needs data.root"),
         (("--data", "digits>clutter", "--data-root", "."), "takes no data.root"),
         (("--data", "cifar10>cifar100"), "cifar10 has 10 classes, and cifar100 has 100 classes"),
+        (("--data", "cifar10>mnist5k"), "class 'airplane' of cifar10 is not in mnist5k"),
         (("--data", "imagenet", "--data-root", "/nowhere"), "/nowhere"),
         (("--data", "digits", "--weights", "hub", "--model", "vgg16_bn"), "there are no hub weights for vgg16_bn"),
     ],

@@ -48,9 +48,11 @@ def refuse_equal(name: str) -> NoReturn:
 
 def _separators(name: str, names: Collection[str], prefixes: Collection[str]) -> Iterator[int]:
     """Where a > stands that is no part of a path."""
-    is_path = name.lstrip().startswith(tuple(prefixes))
-    for place in (index for index, character in enumerate(name) if character == ">"):
-        rest = name[place + 1 :].lstrip()
-        following = rest.split(">")[0].rstrip()
-        if not is_path or following in names or rest.startswith(tuple(prefixes)):
+    first, *others = name.split(">")
+    is_path = first.lstrip().startswith(tuple(prefixes))
+    place = len(first)
+    for piece in others:
+        following = piece.strip()
+        if not is_path or following in names or following.startswith(tuple(prefixes)):
             yield place
+        place += 1 + len(piece)
