@@ -45,7 +45,9 @@ def match(source: Classes, target: Classes) -> Match:
     if not by_number:
         raise _refusal(source, target)
     if source.count != target.count:
-        first, second = (f"{known.dataset} has {count(known.count, 'class', 'classes')}" for known in (source, target))
+        first, second = (
+            f"{as_text(known.dataset)} has {count(known.count, 'class', 'classes')}" for known in (source, target)
+        )
         raise RequestError(f"source and target must have the same classes: {first}, and {second}")
     if not source.names or not target.names:
         return in_order
@@ -71,7 +73,7 @@ def _refusal(source: Classes, target: Classes) -> RequestError:
             alike = next((name for name in there.names if name.lower() == unknown.lower()), None)
             hint = f", where it is called {as_text(alike)!r}" if alike else ""
             return RequestError(
-                f"source and target must have the same classes: class {as_text(unknown)!r} of {here.dataset} is not "
-                f"in {there.dataset}{hint}"
+                f"source and target must have the same classes: class {as_text(unknown)!r} of {as_text(here.dataset)} "
+                f"is not in {as_text(there.dataset)}{hint}"
             )
     raise AssertionError("two classes of one dataset have one name")

@@ -1,7 +1,7 @@
 """Two domains of a pair, SOURCE>TARGET: at one image size, of the same classes, the target's without labels. No torch.
 
-What is trained on of the target must not depend on its labels: a test split that it lacks is cut by chance alone, and
-so are the images that a limit leaves.
+What is trained on of the target must not depend on its labels: a test split that it lacks is cut by chance alone, so
+are the images that a limit leaves, and their order, as that of files and arrays is often the order of their classes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from engine.data.split import LIMIT_SEED, Split, Target, join, relabel
 from engine.errors import RequestError
 from engine.spec import catalog
 from engine.spec.images.pairs import Pair, refuse_equal
+from engine.spec.messages import as_text
 from engine.units import dimensions
 
 if TYPE_CHECKING:
@@ -58,13 +59,16 @@ def outline_both(spec: DataSpec, pair: Pair, network: MadeFor | None) -> Both:
     _refuse_same_path(pair)
     source, target = (_half(_alone(spec, name), network) for name in (pair.source, pair.target))
     classes.match(source.classes, target.classes)
+    counts = target.outline.counts
+    if counts and "test" not in counts:
+        _cut_size(target, counts["train"])
     sizes = source.outline.image, target.outline.image
     size = max(sizes, key=lambda image: image[0] * image[1])
     source, target = (_at_size(half, size, network) for half in (source, target))
     if sizes[0] == sizes[1]:
         return Both(source, target, ())
     named = zip(sizes, (pair.source, pair.target), strict=True)
-    own = " and ".join(f"{dimensions(image)} ({name})" for image, name in named)
+    own = " and ".join(f"{dimensions(image)} ({as_text(name)})" for image, name in named)
     note = f"images of source and target are {dimensions(size)} px, the larger of {own}"
     return Both(source, target, (note,))
 
@@ -104,10 +108,11 @@ def read_target(both: Both, source_classes: tuple[str, ...], seed: int) -> tuple
         size = _cut_size(both.target, len(train))
         train, test = train.take(chance[size:]), train.take(chance[:size])
         notes.append(cut.cut_note("test", cut.TEST_FRACTION, size, seed))
+        absent = len(parts.classes) - len(test.labels.unique())
+        notes += [f"test is cut without an image of {absent:,} of {len(parts.classes):,} classes"] if absent else []
     if parts.val is not None:
         train = join(train, parts.val)
-    if spec.limit is not None and spec.limit < len(train):
-        train = train.take(_shuffled(len(train), LIMIT_SEED)[: spec.limit])
+    train = train.take(_shuffled(len(train), LIMIT_SEED)[: spec.limit])
     test = test.limit_to(spec.limit)
     notes += _last_notes(spec, {"val": 0} if parts.val is not None else {}, {"train": len(train), "test": len(test)})
     numbers = torch.tensor(match.numbers)
@@ -146,7 +151,7 @@ def _refuse_same_path(pair: Pair) -> None:
 def _cut_size(target: Half, images: int) -> int:
     """How many images of the target become its test split."""
     if images < 2 * target.outline.classes:
-        name, number = target.spec.name, count(target.outline.classes, "class", "classes")
+        name, number = as_text(target.spec.name), count(target.outline.classes, "class", "classes")
         raise RequestError(
             f"target {name} has {count(images, 'image')} of {number} and no test split, which is too few to cut one "
             "from; give it at least two images a class, or a test split"
