@@ -108,7 +108,7 @@ def read_target(both: Both, source_classes: tuple[str, ...], seed: int) -> tuple
         size = _cut_size(both.target, len(train))
         train, test = train.take(chance[size:]), train.take(chance[:size])
         notes.append(cut.cut_note("test", cut.TEST_FRACTION, size, seed))
-        absent = len(parts.classes) - len(test.labels.unique())
+        absent = len(parts.classes) - len(set(test.labels.tolist()))
         notes += [f"test is cut without an image of {absent:,} of {len(parts.classes):,} classes"] if absent else []
     if parts.val is not None:
         train = join(train, parts.val)
