@@ -6,7 +6,6 @@ everything at once from the baseline (Sadaqa & Liu 2025); iterative ones take a 
 al. 2023, Guo et al. 2020).
 """
 
-import copy
 import itertools
 import shutil
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
-from engine.pipeline import recovery, select
+from engine.pipeline import recovery, select, transfer
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor, reconstruction_images, usual_images
 from engine.pipeline.recorder import Before, Recorder
@@ -76,7 +75,9 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     usual = usual_images((inputs.untouched or inputs.network).structure.summary.macs)
     images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note, usual)
 
-    baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
+    initial = transfer.accompany(spec, inputs.data, inputs.network)
+    baseline = _name(recorder, BASELINE, _obtain_baseline(recorder, initial, inputs.zoo_model))
+    recorder.keep_adaptation(0, baseline)
     untouched = inputs.untouched or baseline
     reconstructor = None
     if images is not None:
@@ -98,6 +99,8 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
         if not trajectory.open and len(spec.phases()) == 1:
             recorder.note("the floor ended removal, so smaller targets are left out")
             break
+    for answer in transfer.answers(recorder.data, folder):
+        folder.append_event(answer)
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     folder.append_event(event.EndEvent())
 
@@ -134,6 +137,8 @@ def _obtain_baseline(recorder: Recorder, initial: Network, zoo_model: ZooModel) 
 
     def work(number: int) -> Network:
         if zoo_model.pretrained:
+            if initial.adaptation is not None and recorder.spec.transfer.adversarial:
+                recovery.adapt_weights(recorder, BASELINE, initial, number)
             return initial
         if match := find_same_baseline(recorder.folder, recorder.spec):
             run_id, network = match
@@ -196,9 +201,12 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
 
     def work(number: int) -> Network:
         recorder.report(key, "attempting")
-        choice = select.select_step(recorder, network, context.baseline, target)
+        named = _name(recorder, key, network)
+        choice = select.select_step(recorder, named, context.baseline, target)
         recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
-        smaller = _reconstruct(context, key, _cut(recorder, key, network, choice.step))
+        smaller = _reconstruct(context, key, _cut(recorder, key, named, choice.step))
+        if smaller.adaptation is not None:
+            smaller.adaptation.age += 1
         recovery.fine_tune_step(recorder, key, smaller, number, context.teacher)
         return smaller
 
@@ -248,6 +256,14 @@ def _falls_below_floor(context: RunContext, target: PhaseTarget, val_top1: float
     return context.floor is not None and target.phase == "layers" and val_top1 < context.floor
 
 
+def _name(recorder: Recorder, key: StepKey, network: Network) -> Network:
+    """The network with pseudo-labels for the target's images, made anew where that is due; in a transfer alone."""
+    named = transfer.named(recorder.spec, recorder.data, recorder.device, network)
+    if named is not network:
+        recorder.folder.append_event(transfer.event_of(key.stage, key.phase, key.keep, key.step, named))
+    return named
+
+
 def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) -> Network:
     """The network after `step`, proven equal to the masked network on real images."""
     if not step.removes_something():
@@ -279,8 +295,7 @@ def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Netw
     key = StepKey("recovered", target.phase, target.keep)
 
     def work(number: int) -> Network:
-        # A copy: the next target may go on from the network as it is now.
-        copied = Network(copy.deepcopy(network.module), network.plan)
+        copied = network.copied()  # the next target may go on from the network as it is now
         recovery.fine_tune_phase(context.recorder, key, copied, number, context.teacher)
         return copied
 
