@@ -61,7 +61,7 @@ class Split:
         if self.images is not None and other.images is not None:
             return Split(torch.cat([self.images, other.images]), labels)
         sources: list[Any] = [split.disk if split.images is None else _Held(split) for split in (self, other)]
-        return Split(None, labels, ConcatDataset(sources))  # type: ignore[arg-type]  # an ImageSource all the same
+        return Split(None, labels, ConcatDataset(sources))
 
     def representative(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Indices of a seeded choice of `size` images with the classes in proportion, and of all the others."""

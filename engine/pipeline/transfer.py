@@ -103,7 +103,7 @@ def event_of(stage: str, phase: str, keep: float, step: int | None, network: Net
     assert network.adaptation is not None
     labels = network.adaptation.labels
     taken = labels[labels != NOBODY]
-    classes = len(taken.unique())
+    classes = len(set(taken.tolist()))
     return event.PseudoLabels(
         stage=stage, phase=phase, keep=keep, step=step, taken=len(taken), of=len(labels), classes=classes
     )
