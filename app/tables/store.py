@@ -21,6 +21,7 @@ from engine.errors import RequestError, WorkError
 from engine.graph.summary import ModelSummary
 from engine.jobs import worker
 from engine.jobs.queue import Queue
+from engine.spec import catalog
 from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
@@ -177,9 +178,9 @@ def _code_of(model: str) -> str:
 
 def stamps(spec: RunSpec) -> Stamps:
     """What changes when the code, the weights or the data of a request do."""
-    data = spec.data.root or spec.data.name.partition(":")[2]
+    data = [*([spec.data.root] if spec.data.root else []), *catalog.paths_of(spec.data.name)]
     weights = str(source.parse_file(spec.weights).path)
-    return _stamp(_code_of(spec.model)), _stamp(weights), _stamp(data)
+    return _stamp(_code_of(spec.model)), _stamp(weights), *map(_stamp, data)
 
 
 @st.cache_data(max_entries=64, ttl="15s", show_spinner=False)

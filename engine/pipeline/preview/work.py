@@ -12,6 +12,7 @@ from engine.pipeline.preview.request import PreviewRequest
 from engine.pipeline.preview.subject import Listener, Subject
 from engine.pipeline.preview.target import Target
 from engine.prune.forecast import forecast
+from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.zoo import makers, source
 
@@ -70,7 +71,7 @@ class Previewer:
 def _key(request: PreviewRequest) -> object:
     """What must be equal for two requests to be of the same network and images, files as they are now."""
     spec = request.spec
-    paths = (str(source.parse_file(spec.weights).path), spec.data.name.partition(":")[2], spec.data.root or "")
+    paths = (str(source.parse_file(spec.weights).path), spec.data.root or "", *catalog.paths_of(spec.data.name))
     state = (makers.state_of(spec.model), *map(_stamp, paths))
     return spec.model, spec.weights, spec.data, spec.train, spec.seed, spec.device, request.results, state
 

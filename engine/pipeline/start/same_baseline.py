@@ -31,7 +31,7 @@ def find_trained(results: Path, spec: RunSpec) -> tuple[str, Network] | None:
 
 
 def _find(results: Path, spec: RunSpec, is_meant: Callable[[Run | Landscape], bool]) -> tuple[str, Network] | None:
-    if spec.weights not in ("none", "hub") or spec.data.name not in catalog.DATASETS:
+    if spec.weights not in ("none", "hub") or catalog.paths_of(spec.data.name):
         return None
     for candidate in _jobs_in(results):
         models = candidate.path / "models"
