@@ -75,9 +75,7 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     usual = usual_images((inputs.untouched or inputs.network).structure.summary.macs)
     images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note, usual)
 
-    initial = transfer.accompany(spec, inputs.data, inputs.network)
-    baseline = _name(recorder, BASELINE, _obtain_baseline(recorder, initial, inputs.zoo_model))
-    recorder.keep_adaptation(0, baseline)
+    baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
     untouched = inputs.untouched or baseline
     reconstructor = None
     if images is not None:
@@ -132,29 +130,37 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     return Metric("latency", Predictor(table))
 
 
-def _obtain_baseline(recorder: Recorder, initial: Network, zoo_model: ZooModel) -> Network:
-    """The network that everything is compared with: as its weights are, or trained from scratch."""
+def _obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel) -> Network:
+    """The network that everything is compared with: as its weights are, or trained from scratch.
+
+    In a transfer weights that are given are adapted first, and the target's images are named.
+    """
+    spec, data = recorder.spec, recorder.data
+    initial = transfer.accompany(spec, data, untrained)
 
     def work(number: int) -> Network:
         if zoo_model.pretrained:
-            if initial.adaptation is not None and recorder.spec.transfer.adversarial:
+            if transfer.needs_adapting(spec, initial):
                 recovery.adapt_weights(recorder, BASELINE, initial, number)
             return initial
-        if match := find_same_baseline(recorder.folder, recorder.spec):
+        if match := find_same_baseline(recorder.folder, spec):
             run_id, network = match
             recorder.note(f"baseline taken from run {run_id}, which trained the same one")
             return network
         recovery.train_baseline(recorder, BASELINE, initial, number)
         return initial
 
-    network = recorder.step(BASELINE, 1 + (0 if zoo_model.pretrained else recorder.spec.train.epochs), work)
-    floor, accuracy = recorder.spec.depth.floor, recorder.point(BASELINE).val_top1
+    network = recorder.step(BASELINE, 1 + _baseline_epochs(spec, zoo_model), work)
+    floor, accuracy = spec.depth.floor, recorder.point(BASELINE).val_top1
     if floor is not None and floor >= accuracy:
         raise RequestError(
             f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {accuracy:.4f}",
             field="depth.floor",
         )
-    return network
+    named = _name(recorder, BASELINE, transfer.accompany(spec, data, network))
+    if named is not network:
+        recorder.keep_adaptation(0, named)
+    return named
 
 
 def _prune_one_shot(context: RunContext, network: Network, target: PhaseTarget) -> Network:
@@ -313,11 +319,18 @@ def _no_work(network: Network) -> Callable[[int], Network]:
     return lambda _: network
 
 
+def _baseline_epochs(spec: RunSpec, zoo_model: ZooModel) -> int:
+    """In which the baseline is trained, or its given weights adapted, at most."""
+    if not zoo_model.pretrained:
+        return spec.train.epochs
+    return spec.transfer.adapt_epochs if transfer.asked(spec) and spec.transfer.adversarial else 0
+
+
 def _units(spec: RunSpec, zoo_model: ZooModel) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
     recovery_epochs = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
     selection_units = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    baseline = 1 + (0 if zoo_model.pretrained else spec.train.epochs)
+    baseline = 1 + _baseline_epochs(spec, zoo_model)
     if spec.target.asks_accuracy:
         return baseline + SEARCH_UNITS + 1 + spec.recover.epochs + spec.int8
     return baseline + len(spec.target.keep) * (recovery_epochs + selection_units + spec.int8)

@@ -17,12 +17,16 @@ from torch import Tensor
 from engine.data.load import Data, Split
 from engine.errors import WorkError
 from engine.pipeline.network import Network
+from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.storage.atomic import atomic_write
 from engine.storage.job_folder import Run
 from engine.storage.records import event
+from engine.storage.store import Store
 from engine.train.adversarial import Adaptation, Adversary
 from engine.train.pseudo_labels import NOBODY, Rules, name_confidently
+from engine.zoo import source
+from engine.zoo.source import RunPoint
 
 SUFFIX = "adaptation.safetensors"  # of the file beside a point's weights
 
@@ -43,6 +47,27 @@ def accompany(spec: RunSpec, data: Data, network: Network) -> Network:
         return network
     features = len(network.structure.trace.layers[_head(network)].ins)
     return dataclasses.replace(network, adaptation=Adaptation(features, len(data.target.train), spec.seed))
+
+
+def asked(spec: RunSpec) -> bool:
+    """Whether a run carries a network from one dataset over to another."""
+    return catalog.pair_of(spec.data.name) is not None
+
+
+def needs_adapting(spec: RunSpec, network: Network) -> bool:
+    """Whether weights that were given know nothing of the target yet, and are to."""
+    adaptation = network.adaptation
+    return spec.transfer.adversarial and adaptation is not None and not bool(adaptation.trained)
+
+
+def inherited(spec: RunSpec, data: Data, results: Path) -> Adaptation | None:
+    """What goes along with the network of a run's point that `spec` starts from, where the data are the same."""
+    start = source.parse(spec.weights)
+    if data.target is None or not isinstance(start, RunPoint):
+        return None
+    run = Store(results).run(start.run_id)
+    found = read(run.path / "models" / f"p{start.point}.{SUFFIX}") if run.spec().data == spec.data else None
+    return None if found is None else found.unnamed()
 
 
 def adversary(spec: RunSpec, data: Data, network: Network, *, named: bool) -> Adversary | None:

@@ -66,6 +66,13 @@ class Adaptation(nn.Module):
         adaptation.load_state_dict(state)
         return adaptation
 
+    def unnamed(self) -> "Adaptation":
+        """One whose target images have no names yet."""
+        other = self.copied()
+        other.labels.fill_(NOBODY)
+        other.age.zero_()
+        return other
+
     def copied(self) -> "Adaptation":
         """One that is trained without this one."""
         return self._with(self.places)
