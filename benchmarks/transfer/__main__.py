@@ -10,6 +10,7 @@ table goes to the screen and to DIR/transfer.md, a chart to DIR/transfer.svg. Ex
 
 import argparse
 import os
+import resource
 import subprocess
 import sys
 import time
@@ -37,7 +38,11 @@ def main(arguments: list[str]) -> int:
         started = time.monotonic()
         with ThreadPoolExecutor(options.jobs) as pool:
             failed = sum(pool.map(lambda task: _work(options.dir, task), tasks))
-        print(f"{(time.monotonic() - started) / 60:.0f} min with {options.jobs} jobs")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        print(
+            f"{(time.monotonic() - started) / 60:.1f} min with {options.jobs} jobs, of one thread each; "
+            f"{(used.ru_utime + used.ru_stime) / 60:.1f} min of processor time"
+        )
     results = table.results(options.dir, tasks)
     text = table.render(results)
     print(text)
