@@ -14,8 +14,9 @@ from engine.data.load import Data, Target
 from engine.errors import WorkError
 from engine.train import adversarial
 from engine.train.adversarial import Adaptation, Adversary, named_loss, reversal_strength, tapped
-from engine.train.fit import Recipe, fit
+from engine.train.fit import fit
 from engine.train.pseudo_labels import NOBODY, Rules
+from engine.train.recipe import Recipe
 from tests.support import tiny
 
 FEATURES, HEAD = 64, "9"  # of the tiny network
