@@ -103,6 +103,8 @@ def _notes(request: PreviewRequest, subject: Subject) -> list[str]:
     data, spec = subject.inputs.data, request.spec
     looked_at = min(request.validation_images, len(data.val))
     notes = [f"accuracies are of {looked_at:,} validation images; no test image was looked at, and nothing trained"]
+    if data.target is not None:
+        notes.append(f"they are of the source; what a cut costs on {data.target.name}, a run says in the end")
     if spec.weights not in ("none", "hub"):
         notes.append(
             "validation images are cut out of the training data where there are no others; weights that were trained "
