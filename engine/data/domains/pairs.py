@@ -16,7 +16,7 @@ from engine.data.domains import classes
 from engine.data.domains.classes import Classes
 from engine.data.images.words import count
 from engine.data.outline import Outline, outline_of
-from engine.data.split import LIMIT_SEED, Split, Target, join, relabel
+from engine.data.split import LIMIT_SEED, Target
 from engine.errors import RequestError
 from engine.spec import catalog
 from engine.spec.images.pairs import Pair, refuse_equal
@@ -111,13 +111,13 @@ def read_target(both: Both, source_classes: tuple[str, ...], seed: int) -> tuple
         absent = len(parts.classes) - len(set(test.labels.tolist()))
         notes += [f"test is cut without an image of {absent:,} of {len(parts.classes):,} classes"] if absent else []
     if parts.val is not None:
-        train = join(train, parts.val)
+        train = train.joined(parts.val)
     train = train.take(_shuffled(len(train), LIMIT_SEED)[: spec.limit])
     test = test.limit_to(spec.limit)
     notes += _last_notes(spec, {"val": 0} if parts.val is not None else {}, {"train": len(train), "test": len(test)})
     numbers = torch.tensor(match.numbers)
-    train, test = (relabel(split, numbers[split.labels]) for split in (train, test))
-    target = Target(spec.name, _without_labels(train), test, train.labels)
+    train, test = (split.with_labels(numbers[split.labels]) for split in (train, test))
+    target = Target(spec.name, train.with_labels(torch.zeros_like(train.labels)), test, train.labels)
     return target, (*both.notes, *(f"target: {note}" for note in notes))
 
 
@@ -177,9 +177,3 @@ def _last_notes(spec: DataSpec, own: Mapping[str, int], counts: Mapping[str, int
         yield cut.limit_note(spec.limit, counts)
     cut.check_enough(spec.name, counts["train"])
     yield f"{count(counts['train'], 'training image')} without labels, {count(counts['test'], 'test image')}"
-
-
-def _without_labels(split: Split) -> Split:
-    import torch
-
-    return relabel(split, torch.zeros_like(split.labels))
