@@ -114,8 +114,9 @@ def check_images(data: Data) -> None:
     Images in memory were decoded when they were loaded. RequestError where the images are no files.
     """
     target = [] if data.target is None else [data.target]
-    if not any(source_of(name).files for name in (data.name, *(each.name for each in target))):
-        raise RequestError(f"--check-images decodes image files, and {data.name} has none; leave it out")
+    names = [data.name, *(each.name for each in target)]
+    if not any(source_of(name).files for name in names):
+        raise RequestError(f"--check-images decodes image files, and {'>'.join(names)} has none; leave it out")
     splits = [data.train, data.val, data.test, *(split for each in target for split in (each.train, each.test))]
     refuse_broken([text for split in splits if split.disk is not None for text in find_broken(split.disk)])
 

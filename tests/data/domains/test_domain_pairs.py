@@ -128,6 +128,13 @@ def test_class_folders_alone_are_a_pair_as_they_are(tmp_path: Path) -> None:
     assert target.answers.tolist() == [grey // 40 for grey in greys(target.train.images)]
 
 
+def test_the_folder_around_class_folders_says_which_is_meant(tmp_path: Path) -> None:
+    inside = photos(tmp_path / "amazon" / "images", "mug", "pen")
+    assert f"; did you mean {inside}?" in refusal(f"folder:{tmp_path / 'amazon'}")
+    photos(tmp_path / "amazon" / "more", "mug", "pen")
+    assert "did you mean" not in refusal(f"folder:{tmp_path / 'amazon'}")
+
+
 def test_images_on_disk_keep_no_label_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = f"{photos(tmp_path / 'a', 'mug', 'pen')}>{photos(tmp_path / 'b', 'mug', 'pen')}"
     monkeypatch.setattr(folder, "IN_MEMORY_BYTES", 1)
