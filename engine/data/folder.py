@@ -75,7 +75,7 @@ def outline(root: Path, wishes: Wishes = NO_WISHES) -> Outline:
         return Parts(splits["train"], splits.get("val"), splits.get("test"), classes, choice.size, (*notes, *more))
 
     counts = {name: len(files.files) for name, files in listings.items()}
-    return Outline(len(classes), choice.size, read, counts, notes)
+    return Outline(len(classes), choice.size, read, counts, notes, classes)
 
 
 def _find_layout(root: Path, left_out: LeftOut) -> _Layout:

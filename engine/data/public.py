@@ -127,7 +127,7 @@ def imagenet(root: Path | None, wishes: Wishes) -> Outline:
         return Parts(train, None, test, classes, size, notes, shape.cover)
 
     counts = {name: len(listing.files) for name, listing in listings.items()}
-    return Outline(len(classes), size, read, counts, notes)
+    return Outline(len(classes), size, read, counts, notes, classes)
 
 
 def _cifar(kind: type[datasets.CIFAR10], root: Path | None) -> Parts:

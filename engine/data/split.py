@@ -105,6 +105,36 @@ class Data:
     target: Target | None = None
 
 
+def join(first: Split, second: Split) -> Split:
+    """The images of two splits of one source, those of the first before the others."""
+    import torch
+    from torch.utils.data import ConcatDataset
+
+    labels = torch.cat([first.labels, second.labels])
+    if first.images is not None and second.images is not None:
+        return Split(torch.cat([first.images, second.images]), labels)
+    disk: ImageSource = ConcatDataset([first.disk, second.disk])  # type: ignore[list-item]  # it has no base of torch's
+    return Split(None, labels, disk)
+
+
+def relabel(split: Split, labels: Tensor) -> Split:
+    """The same images with other labels (int64 N), those that are read when they are needed, too."""
+    return Split(split.images, labels, None if split.disk is None else _Relabelled(split.disk, labels))
+
+
+class _Relabelled:
+    """Images of another source with labels of their own."""
+
+    def __init__(self, source: ImageSource, labels: Tensor) -> None:
+        self.source, self.labels = source, labels
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.source[index][0], int(self.labels[index])
+
+
 def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:
     """A split of uint8 N×H×W, N×1×H×W or N×3×H×W images; grey is repeated to three channels."""
     import torch

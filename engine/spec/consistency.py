@@ -45,7 +45,7 @@ def _unused(spec: "RunSpec") -> Iterator[Problem]:
     if spec.target.latency_table is not None and spec.target.metric != "latency":
         sentence = "target.latency_table is read for the metric latency only; give it with target.metric latency"
         yield "target.latency_table", sentence
-    if spec.data.labels is not None and not spec.data.name.startswith("npz:"):
+    if spec.data.labels is not None and not any(half.startswith("npz:") for half in catalog.halves(spec.data.name)):
         sentence = f"data.labels is of the numbers in an npz file, and {spec.data.name} has none; leave it out"
         yield "data.labels", sentence
     if spec.depth.floor is not None and spec.depth.method != "direct":
