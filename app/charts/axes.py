@@ -68,8 +68,10 @@ def with_domain(axis: Axis, domains: Iterable[Domains]) -> Axis:
     Runs of one target (of one source, for what is measured there) share that name; of others the words say the rule.
     """
     kinds = set(domains)
-    if not any(each.target for each in kinds):
+    carried_over = {each for each in kinds if each.target is not None}
+    if not carried_over:
         return axis
+    kinds = carried_over if axis.column == "source_top1" else kinds  # of others it is not known
     of_source = axis.column in _OF_SOURCE
     role = "source" if of_source else "target"
     names = {each.source if of_source else each.target for each in kinds}

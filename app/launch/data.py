@@ -6,7 +6,7 @@ from typing import Any
 import streamlit as st
 
 from engine.spec import run as specs
-from engine.spec.catalog import DATASETS
+from engine.spec.catalog import DATASETS, Dataset
 
 _DEFAULT = specs.RunSpec()
 _FOLDER, _NPZ = "folder:", "npz:"
@@ -58,8 +58,14 @@ def _targets(source: str) -> list[str]:
     """What may have the same classes as the source, as far as names say."""
     if source not in DATASETS:
         return [*DATASETS, *_LABELS]
-    classes = DATASETS[source].classes
-    return [name for name in DATASETS if name != source and DATASETS[name].classes == classes] + list(_LABELS)
+    own = DATASETS[source]
+    return [*(name for name, other in DATASETS.items() if name != source and _may_match(own, other)), *_LABELS]
+
+
+def _may_match(one: Dataset, other: Dataset) -> bool:
+    if one.names and other.names:
+        return sorted(one.names) == sorted(other.names)
+    return one.classes == other.classes
 
 
 def _path(label: str, name: str, key: str) -> str:

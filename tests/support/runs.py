@@ -99,12 +99,8 @@ def carried_over(store: Store, spec: RunSpec, *, end: bool = True) -> Run:
         run.append_event(PseudoLabels.from_json({**made, "taken": 80 + 10 * number, "of": 120, "classes": 9}))
     for number, keep in enumerate((1.0, *spec.target.keep)):
         on_target = 0.7 - 0.1 * (1 - keep)
-        domains = {
-            "source_top1": 0.9 - 0.05 * (1 - keep),
-            "target_top1": on_target,
-            "phase": "" if not number else "channels",
-        }
-        run.append_point(point(number, "recovered" if number else "baseline", keep, on_target, **domains))
+        both = {"source_top1": 0.9 - 0.05 * (1 - keep), "target_top1": on_target}
+        run.append_point(point(number, "recovered" if number else "baseline", keep, on_target, **both))
     if end:
         for number in range(1, 1 + len(spec.target.keep)):
             run.append_event(PseudoLabelAnswers(point=number, taken=100, correct=90 - number))
