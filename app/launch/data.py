@@ -16,8 +16,11 @@ _NO_TARGET = "none"
 _TARGET_KEY = "launch_target"
 
 
-def draw(head: Any) -> dict[str, Any]:
-    """The keys `data` and, where there is a target, `transfer` of the request; the popovers in `head` hold the rest."""
+def draw(head: Any, given: bool) -> dict[str, Any]:
+    """The keys `data` and, where there is a target, `transfer` of the request; the popovers in `head` hold the rest.
+
+    `given`: there are weights to start from.
+    """
     names = st.container(horizontal=True, gap="small")
     with names:
         source = _dataset("Images", [*DATASETS, *_LABELS], "launch_data")
@@ -29,7 +32,7 @@ def draw(head: Any) -> dict[str, Any]:
         return {"data": settings | _of_kinds([source]) | _sizes(head)}
     settings["name"] += f">{target}{_path('Target path', target, 'launch_target_path')}"
     st.caption("Learns from the labels of the images and from the target's without labels; points are tested on both.")
-    transfer = _transfer(head)
+    transfer = _transfer(head, given)
     return {"data": settings | _of_kinds([source, target]) | _sizes(head), "transfer": transfer}
 
 
@@ -91,8 +94,8 @@ def _of_kinds(names: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def _transfer(head: Any) -> dict[str, Any]:
-    """How the network is carried over; the popover holds what concerns pseudo-labels alone."""
+def _transfer(head: Any, given: bool) -> dict[str, Any]:
+    """How the network is carried over; the popover in `head` holds numbers that few change."""
     default = _DEFAULT.transfer
     with st.container(horizontal=True, gap="small"):
         adversarial = st.toggle(
@@ -110,26 +113,38 @@ def _transfer(head: Any) -> dict[str, Any]:
             help="Judge and recover by target images that the network itself names with confidence, too.",
         )
     settings: dict[str, Any] = {"adversarial": adversarial, "pseudo_labels": pseudo_labels}
-    return settings | _confidence(head) if pseudo_labels else settings
+    adapts = given and adversarial
+    if adapts or pseudo_labels:
+        with head.popover("Transfer", icon=":material/tune:", type="tertiary"):
+            settings |= _adaptation() if adapts else {}
+            settings |= _confidence() if pseudo_labels else {}
+    return settings
 
 
-def _confidence(head: Any) -> dict[str, Any]:
+def _adaptation() -> dict[str, Any]:
+    epochs = st.number_input(
+        "Epochs of adapting", 0, 1000, _DEFAULT.transfer.adapt_epochs, key="launch_adapt", persist_state="session",
+        help="Before pruning, in which weights that know nothing of the target are carried over to it.",
+    )  # fmt: skip
+    return {"adapt_epochs": epochs}
+
+
+def _confidence() -> dict[str, Any]:
     default = _DEFAULT.transfer
-    with head.popover("Pseudo-labels", icon=":material/tune:", type="tertiary"):
-        return {
-            "confidence": st.number_input(
-                "Least confidence", 0.0, 0.9999, default.confidence, 0.05, format="%g", key="launch_confidence",
-                persist_state="session", help="Images that the network names with less get no pseudo-label.",
-            ),
-            "refresh": st.number_input(
-                "Made anew every", 1, 100_000, default.refresh, key="launch_refresh", persist_state="session",
-                help="Epochs, or steps of an iterative method.",
-            ),
-            "balance": st.toggle(
-                "Balance the classes", default.balance, key="launch_balance", persist_state="session",
-                help="No class has more pseudo-labels than the mean of all classes; the most confident ones stay.",
-            ),
-        }  # fmt: skip
+    return {
+        "confidence": st.number_input(
+            "Least confidence", 0.0, 0.9999, default.confidence, 0.05, format="%g", key="launch_confidence",
+            persist_state="session", help="Images that the network names with less get no pseudo-label.",
+        ),
+        "refresh": st.number_input(
+            "Made anew every", 1, 100_000, default.refresh, key="launch_refresh", persist_state="session",
+            help="Epochs, or steps of an iterative method.",
+        ),
+        "balance": st.toggle(
+            "Balance the classes", default.balance, key="launch_balance", persist_state="session",
+            help="No class has more pseudo-labels than the mean of all classes; the most confident ones stay.",
+        ),
+    }  # fmt: skip
 
 
 def _sizes(head: Any) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def draw() -> FormState:
         base |= _network(section.head)
     section = _section(grid, "2 · Data", "data", error_places)
     with section.fields:
-        base |= data.draw(section.head)
+        base |= data.draw(section.head, given=base["weights"] != "none")
     section = _section(grid, "3 · What to remove", "remove", error_places)
     with section.fields:
         removal = methods.removal(section.head)

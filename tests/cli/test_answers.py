@@ -98,7 +98,7 @@ def test_models_say_their_cost_and_for_each_block_why_it_may_go(espalier: Espali
 
 def test_datasets_and_criteria_list_the_catalogue(espalier: Espalier) -> None:
     datasets = [entry["name"] for entry in espalier("datasets", "--json").json()]
-    assert datasets == [*catalog.DATASETS, "folder:PATH", "npz:PATH"]
+    assert datasets == [*catalog.DATASETS, "folder:PATH", "npz:PATH", "SOURCE>TARGET"]
     assert [entry["name"] for entry in espalier("criteria", "--json").json()] == list(catalog.CRITERIA)
 
 

@@ -21,6 +21,16 @@ class TransferSpec(Part):
             later=True,
         ),
     ] = True
+    adapt_epochs: Annotated[
+        Whole,
+        Setting(
+            "epochs in which weights that are given are carried over before pruning (of SOURCE>TARGET)",
+            heading="epochs of adapting",
+            label="the number of epochs of adapting",
+            costs_time=True,
+            later=True,
+        ),
+    ] = Field(5, ge=0, le=100_000)
     pseudo_labels: Annotated[
         Flag,
         Setting(

@@ -19,7 +19,7 @@ COLUMNS = """
     between_steps_batches distil temperature distil_weight reestimate_bn val_fraction int8
     normalize data_root latency_table run_on image_size labels rank
     reconstruct calibration_images ridge lose at_least also_criteria also_depth_shares
-    adversarial pseudo_labels confidence refresh balance
+    adversarial adapt_epochs pseudo_labels confidence refresh balance
     stage phase keep step final top1 top5 val_top1 loss params macs bytes source_top1 target_top1
     flops latency_p50_ms created latency_conditions blocks_removed at_chance
 """

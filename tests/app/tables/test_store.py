@@ -17,6 +17,7 @@ PAST = {
     "order": "layers-channels", "depth_method": "one-shot", "width_method": "one-shot", "measure": None, "race": False,
     "distil": False, "between_steps_batches": 0, "int8": False, "run_on": "auto", "image_size": None,
     "also_criteria": [], "also_depth_shares": [], "reconstruct": True, "calibration_images": None, "adversarial": True,
+    "adapt_epochs": 5,
 }  # fmt: skip
 
 
