@@ -79,8 +79,9 @@ def with_domain(axis: Axis, domains: Iterable[Domains]) -> Axis:
         rule = "" if axis.column == "source_top1" else f", the {role}'s where there are two domains"
         return replace(axis, title=axis.title + rule)
     (name,) = names
-    what = axis.title.partition(" on the ")[0]
-    return replace(axis, label=f"{axis.label} on {name}", title=f"{what} on {name}, the {role}")
+    what = "Top-1" if axis.column == "source_top1" else axis.label
+    quantity = axis.title.partition(" on the ")[0]
+    return replace(axis, label=f"{what} on {name}", title=f"{quantity} on {name}, the {role}")
 
 
 def board_axes(board: str) -> tuple[Axis, Axis]:

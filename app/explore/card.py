@@ -112,7 +112,12 @@ def _accuracies(point: Mapping[str, Any]) -> list[tuple[str, str, str | None, st
     columns += [] if pd.isna(point["source_top1"]) else ["source_top1"]
     worded = [axes.with_domain(axes.Y_AXES[column], [point["domains"]]) for column in columns]
     return [
-        (escape.markdown(axis.label), format.percent(point[axis.column]), _share_delta(point, axis.column), None)
+        (
+            escape.markdown(axis.label),
+            format.percent(point[axis.column]),
+            _share_delta(point, axis.column),
+            escape.markdown(axis.title) if point["domains"].target is not None else None,
+        )
         for axis in worded
     ]
 

@@ -31,8 +31,8 @@ def draw(head: Any, given: bool) -> dict[str, Any]:
             st.caption(DATASETS[source].summary)
         return {"data": settings | _of_kinds([source]) | _sizes(head)}
     settings["name"] += f">{target}{_path('Target path', target, 'launch_target_path')}"
-    st.caption("Learns from the labels of the images and from the target's without labels; points are tested on both.")
-    transfer = _transfer(head, given)
+    st.caption("Learns from labelled images and from unlabelled ones of the target; every point is tested on both.")
+    transfer = _transfer(given)
     return {"data": settings | _of_kinds([source, target]) | _sizes(head), "transfer": transfer}
 
 
@@ -94,28 +94,28 @@ def _of_kinds(names: Sequence[str]) -> dict[str, Any]:
     return settings
 
 
-def _transfer(head: Any, given: bool) -> dict[str, Any]:
-    """How the network is carried over; the popover in `head` holds numbers that few change."""
+def _transfer(given: bool) -> dict[str, Any]:
+    """How the network is carried over; the popover holds numbers that few change."""
     default = _DEFAULT.transfer
-    with st.container(horizontal=True, gap="small"):
-        adversarial = st.toggle(
-            "Adversarial",
-            default.adversarial,
-            key="launch_adversarial",
-            persist_state="session",
-            help="Train the baseline, and recover, so that features do not tell the domains apart.",
-        )
-        pseudo_labels = st.toggle(
-            "Pseudo-labels",
-            default.pseudo_labels,
-            key="launch_pseudo_labels",
-            persist_state="session",
-            help="Judge and recover by target images that the network itself names with confidence, too.",
-        )
+    row = st.container(horizontal=True, gap="small", vertical_alignment="center")
+    adversarial = row.toggle(
+        "Adversarial",
+        default.adversarial,
+        key="launch_adversarial",
+        persist_state="session",
+        help="Train the baseline, and recover, so that features do not tell the domains apart.",
+    )
+    pseudo_labels = row.toggle(
+        "Pseudo-labels",
+        default.pseudo_labels,
+        key="launch_pseudo_labels",
+        persist_state="session",
+        help="Judge and recover by target images that the network itself names with confidence, too.",
+    )
     settings: dict[str, Any] = {"adversarial": adversarial, "pseudo_labels": pseudo_labels}
     adapts = given and adversarial
     if adapts or pseudo_labels:
-        with head.popover("Transfer", icon=":material/tune:", type="tertiary"):
+        with row.popover("Transfer", icon=":material/tune:", type="tertiary"):
             settings |= _adaptation() if adapts else {}
             settings |= _confidence() if pseudo_labels else {}
     return settings

@@ -46,7 +46,7 @@ def test_the_card_has_both_accuracies_beside_those_of_the_baseline(results: Stor
     run = runs.carried_over(results, runs.spec(**PAIR))
     metrics = {metric.label: (metric.value, metric.delta) for metric in app(point=f"{run.id}.2").metric}
     assert metrics["Top-1 on digits"] == ("63.0 %", "−7.0 points")
-    assert metrics["Source top-1 on mnist5k"] == ("86.5 %", "−3.5 points")
+    assert metrics["Top-1 on mnist5k"] == ("86.5 %", "−3.5 points")
 
 
 def test_hover_table_and_csv_have_both_accuracies(results: Store) -> None:

@@ -123,7 +123,7 @@ def test_a_target_is_a_second_field_and_offers_what_may_have_the_same_classes(su
     assert options[0] == "none" and "digits" in options
     assert not {"mnist5k", "cifar100", "imagenet"} & set(options)
     at.selectbox(key="launch_target").set_value("digits").run()
-    assert not errors(at) and "points are tested on both" in captions(at)
+    assert not errors(at) and "every point is tested on both" in captions(at)
     assert "--data 'mnist5k>digits'" in at.code[0].value and "adversarial" not in at.code[0].value
     at.toggle(key="launch_adversarial").set_value(False).run()
     at.number_input(key="launch_confidence").set_value(0.8).run()
