@@ -13,7 +13,8 @@ _FOLDER, _NPZ = "folder:", "npz:"
 _LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 _HINTS = {_FOLDER: "/path/with/train and test", _NPZ: "/path/to/data.npz"}
 _NO_TARGET = "none"
-_TARGET_KEY = "launch_target"
+_TARGET_KEY, _LIMIT_KEY = "launch_target", "launch_limit"
+_FEW = 200  # images of a quick trial
 
 
 def draw(head: Any, given: bool) -> dict[str, Any]:
@@ -169,11 +170,12 @@ def _fewer_images(head: Any) -> dict[str, Any]:
             1,
             None,
             None,
-            key="launch_limit",
+            key=_LIMIT_KEY,
             persist_state="session",
             placeholder="all",
             help="Images of each split, for a quick trial.",
         )
+        st.button(f"The first {_FEW}", icon=":material/speed:", type="tertiary", on_click=_use_few)
         settings["val_fraction"] = st.number_input(
             "Validation share of train",
             0.01,
@@ -184,6 +186,10 @@ def _fewer_images(head: Any) -> dict[str, Any]:
             persist_state="session",
         )
     return settings
+
+
+def _use_few() -> None:
+    st.session_state[_LIMIT_KEY] = _FEW
 
 
 def _text(label: str, key: str, placeholder: str, help: str) -> str | None:
