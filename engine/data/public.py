@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from PIL import Image
     from torchvision import datasets
 
-_DAMAGED = "corrupted"  # in torchvision's word for a wrong checksum
+_DAMAGED, _MIRRORS = "corrupted", "Tried"  # in torchvision's words
 _TIMEOUT = 30.0  # seconds without a byte
 _FOLDERS = "the folder with ImageNet's train/ and val/"
 _IMAGENET = f"{_FOLDERS}, one folder a class in each"
@@ -205,12 +205,12 @@ def imagenet(root: Path | None, wishes: Wishes) -> Outline:
 
 
 def _cifar(kind: type[datasets.CIFAR10], root: Path | None) -> Parts:
+    import torch
+
     def read(where: Path) -> Parts:
         train, test = (kind(where, train=train, download=True) for train in (True, False))
         splits = [in_memory(torch.from_numpy(part.data).permute(0, 3, 1, 2), part.targets) for part in (train, test)]
         return Parts(splits[0], None, splits[1], tuple(train.classes), (32, 32))
-
-    import torch
 
     return _downloaded(kind.__name__, kind.url, root, read)
 
@@ -229,11 +229,9 @@ def _downloaded(title: str, url: str, root: Path | None, read: Callable[[Path], 
     except (URLError, TimeoutError, ConnectionError) as error:
         reason = getattr(error, "reason", error)
         raise WorkError(f"cannot download {title} from {url} ({reason}); is this machine online?") from None
-    except (
-        RuntimeError
-    ) as error:  # torchvision's word for a file whose checksum is wrong, and for mirrors that are gone
-        if "Tried" in str(error) and _DAMAGED not in str(error):
-            reason = " ".join(str(error).split())
+    except RuntimeError as error:  # torchvision's word for a wrong checksum, and for several mirrors that are gone
+        reason = " ".join(str(error).split())
+        if _MIRRORS in reason and _DAMAGED not in reason:
             raise WorkError(f"cannot download {title} from {url} ({reason}); is this machine online?") from None
         raise WorkError(f"the download of {title} from {url} came damaged; try again") from None
     except (AssertionError, EOFError, ValueError) as error:

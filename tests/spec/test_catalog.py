@@ -28,7 +28,17 @@ def test_lists_keep_their_order_whichever_file_was_imported_first() -> None:
         *("feature_taylor", "gate_taylor", "activation", "feature_rank", "obs"),
         *("accuracy", "loss", "divergence", "cka"),
     ]
-    assert list(catalog.DATASETS) == ["clutter", "digits", "mnist5k", "cifar10", "cifar100", "mnist", "usps", "svhn", "imagenet"]
+    assert list(catalog.DATASETS) == [
+        "clutter",
+        "digits",
+        "mnist5k",
+        "cifar10",
+        "cifar100",
+        "mnist",
+        "usps",
+        "svhn",
+        "imagenet",
+    ]
     assert list(catalog.DATASET_PREFIXES) == ["folder:", "npz:"]
     assert catalog.CIFAR_MODELS[:6] == ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet20-a")
     assert list(catalog.MODELS) == [*catalog.CIFAR_MODELS, *(f"torchvision/{n}" for n in catalog.TORCHVISION_MODELS)]
