@@ -15,7 +15,8 @@ from engine.spec.run import RunSpec
 from engine.storage.records.point import Stage
 from engine.train.distil import Teacher
 from engine.train.evaluate import reestimate_bn
-from engine.train.fit import Recipe, fit, fit_batches
+from engine.train.fit import fit, fit_batches
+from engine.train.recipe import Recipe
 
 
 def stage_of_cuts(spec: RunSpec) -> Stage:

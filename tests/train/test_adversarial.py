@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -14,8 +14,9 @@ from engine.data.load import Data, Target
 from engine.errors import WorkError
 from engine.train import adversarial
 from engine.train.adversarial import Adaptation, Adversary, named_loss, reversal_strength, tapped
-from engine.train.fit import Recipe, fit
+from engine.train.fit import fit
 from engine.train.pseudo_labels import NOBODY, Rules
+from engine.train.recipe import Recipe
 from tests.support import tiny
 
 FEATURES, HEAD = 64, "9"  # of the tiny network
@@ -35,6 +36,7 @@ def adversary(data: Data, *, rules: Rules | None = None, adversarial: bool = Tru
     return Adversary(adaptation, data.target, data, HEAD, rules, adversarial=adversarial, fresh=True)
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.floats(0, 1))
 def test_the_strength_is_the_papers_schedule(progress: float) -> None:
     assert math.isclose(reversal_strength(progress), 2 / (1 + math.exp(-10 * progress)) - 1)
@@ -55,6 +57,7 @@ def test_the_discriminator_learns_what_the_network_unlearns() -> None:
     assert all(torch.allclose(a, p.grad) for a, p in zip(weights, learner.adaptation.parameters(), strict=True))
 
 
+@settings(deadline=None, max_examples=25)
 @given(st.lists(st.booleans(), min_size=FEATURES, max_size=FEATURES))
 def test_features_that_are_gone_read_as_zeros(stays: list[bool]) -> None:
     whole, features = Adaptation(FEATURES, 3, seed=1), torch.randn(5, FEATURES)
