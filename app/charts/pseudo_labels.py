@@ -9,11 +9,12 @@ from app import escape, format, theme
 from engine.storage.records.event import PseudoLabels
 
 _COLOUR = "#0072B2"
+_MOST_LINES = 40  # between stages; iterative methods have one at every step
 _TICKS = 8  # at most; among fewer times than that, Plotly alone would put ticks between two of them
 
 
 def figure(events: Sequence[PseudoLabels], *, height: int = 150) -> go.Figure:
-    """The share of the target images with a pseudo-label, with a thin line where another stage or target begins.
+    """The share of the target images with a pseudo-label, and a line where each stage or target begins, if few do.
 
     `events` are in order; of those without any target images nothing is drawn.
     """
@@ -29,11 +30,9 @@ def figure(events: Sequence[PseudoLabels], *, height: int = 150) -> go.Figure:
         hovertemplate="%{customdata[1]:,} of %{customdata[2]:,}, of %{customdata[3]} classes · %{customdata[0]}"
         "<extra></extra>",
     )
-    for before, (left, right) in enumerate(pairwise(stages), start=1):
-        if left != right:
-            fig.add_vline(
-                x=before + 0.5, line={"width": 1, "dash": "dot", "color": theme.translucent(theme.NEUTRAL, 0.6)}
-            )
+    starts = [before for before, (left, right) in enumerate(pairwise(stages), start=1) if left != right]
+    for before in starts if len(starts) <= _MOST_LINES else ():
+        fig.add_vline(x=before + 0.5, line={"width": 1, "dash": "dot", "color": theme.translucent(theme.NEUTRAL, 0.6)})
     ticks = {"dtick": 1} if len(count) <= _TICKS else {"nticks": _TICKS}
     fig.update_layout(
         height=height,

@@ -93,6 +93,7 @@ def run(document: Mapping[str, Any]) -> None:
     accuracies = (">target top-1", ">source top-1") if carried_over else (">top-1",)
     columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", *accuracies, ">p50 ms", ">blocks out", "")
     table = table_of(*columns)
+    table.columns[1].min_width = len("baseline")  # in one piece, however much stands beside it
     for point in points:
         at_chance = remarks.is_at_chance(point)
         table.add_row(

@@ -23,7 +23,7 @@ class Domains:
 
 def shorten(names: Iterable[str]) -> dict[str, Domains]:
     """For each name of data its domains by the shortest names that tell them from all others."""
-    halves = {name: _halves(name) for name in names}
+    halves = {name: _halves(name) for name in dict.fromkeys(names)}
     short = short_names(half for pair in halves.values() for half in pair)
     return {name: Domains(*(short[half] for half in pair)) for name, pair in halves.items()}
 
