@@ -41,7 +41,7 @@ def figure(events: Sequence[PseudoLabels], *, height: int = 150) -> go.Figure:
         uirevision="keep",
         showlegend=False,
         xaxis={"title": "times they were made", "tickformat": "d", "fixedrange": True} | ticks,
-        yaxis={"title": "with a pseudo-label", "ticksuffix": " %", "range": [0, 105], "fixedrange": True, "nticks": 5},
+        yaxis={"title": "pseudo-labels", "ticksuffix": " %", "range": [0, 105], "fixedrange": True, "nticks": 5},
     )
     return fig
 

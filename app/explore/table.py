@@ -31,7 +31,7 @@ def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | 
         column_config={
             "point": None,
             "skyline": st.column_config.ImageColumn("skyline", width="medium"),
-            "top-1": st.column_config.NumberColumn(format="%.1f %%", help=_of_target(frame)),
+            "top-1": _top1_column(frame),
             "source top-1": st.column_config.NumberColumn(
                 format="%.1f %%", help="On the source's test split; the other top-1 is of the target's."
             ),
@@ -133,11 +133,14 @@ def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | N
     return document.encode(errors="replace")
 
 
-def _of_target(frame: pd.DataFrame) -> str | None:
-    """What to know of the accuracies where networks are carried over to another domain."""
-    if frame["source_top1"].isna().all():
-        return None
-    return "Of data SOURCE>TARGET on the target's test split."
+def _top1_column(frame: pd.DataFrame) -> Any:
+    """The accuracy that is drawn, which says that it is of the target where networks are carried over to one."""
+    carried_over = [each.target is not None for each in frame["domains"]]
+    return st.column_config.NumberColumn(
+        "target top-1" if all(carried_over) else "top-1",
+        format="%.1f %%",
+        help="Of data SOURCE>TARGET on the target's test split." if any(carried_over) else None,
+    )
 
 
 def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
