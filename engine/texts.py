@@ -1,10 +1,8 @@
 """What somebody else wrote, a board, a server or whoever made a results folder, made fit for a screen."""
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 
-_SECOND_NAME = r">(?=[a-z0-9_]+:|[a-z0-9_-]+$)"  # the > of a pair, before a kind and a path, or before a word
 _MOST_LAST = 1 << 16  # characters at the end of an output among which its last line is looked for
 
 
@@ -28,8 +26,6 @@ def one_line(text: str, most: int) -> str:
 def short_names(names: Iterable[str]) -> dict[str, str]:
     """For each name the shortest that tells it from the others: of `folder:PATH` as much of the path's end as it takes.
 
-    Of a pair SOURCE>TARGET that is so of both paths.
-
     A name without a path is its own short name.
     """
     whole = dict.fromkeys(names)
@@ -46,11 +42,7 @@ def short_names(names: Iterable[str]) -> dict[str, str]:
 
 
 def _end_of_path(name: str, parts: int) -> str:
-    """The last so many parts of each path in a name, after its kind; the name where it has no more, or no path."""
-    return ">".join(_end_of_one(half, parts) for half in re.split(_SECOND_NAME, name))
-
-
-def _end_of_one(name: str, parts: int) -> str:
+    """The last so many parts of the path in a name, after its kind; the name where it has no more, or no path."""
     kind, colon, path = name.partition(":")
     pieces = path.rstrip("/").split("/")
     if not colon or parts >= len(pieces):

@@ -22,13 +22,13 @@ from engine.graph.summary import ModelSummary
 from engine.jobs import worker
 from engine.jobs.queue import Queue
 from engine.spec import catalog
+from engine.spec.images import domains
 from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
-from engine.texts import short_names
 from engine.zoo import source
 from engine.zoo.own import listing
 
@@ -81,8 +81,8 @@ def _points(root: str, token: str) -> pd.DataFrame:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _runs(root: str, token: str) -> list[dict[str, Any]]:
     runs = Store(Path(root)).runs()
-    labels = short_names(run["data"] for run in runs if run["data"])
-    return [{**run, "data_label": labels.get(run["data"])} for run in runs]
+    names = domains.shorten(run["data"] for run in runs if run["data"])
+    return [{**run, "data_label": names[run["data"]].label if run["data"] else None} for run in runs]
 
 
 def timings(token: str) -> list[dict[str, Any]]:

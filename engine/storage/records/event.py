@@ -193,6 +193,11 @@ class PseudoLabelAnswers(Event):
     taken: Whole
     correct: Whole
 
+    @property
+    def share(self) -> float | None:
+        """The share that was right; None without any."""
+        return _share(self.correct, self.taken)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Cut(Event):
