@@ -27,7 +27,7 @@ from engine.spec.flags import Requests, with_spec_flags
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import remarks
-from engine.storage.records.event import Attempts, Event, TurnEvent
+from engine.storage.records.event import Attempts, Event, PseudoLabelAnswers, PseudoLabels, TurnEvent
 from engine.storage.store import Store
 from engine.storage.timings.job import Timing
 from engine.zoo.own import listing
@@ -217,7 +217,8 @@ def _notes(folder: Run) -> list[str]:
     """What was decided for the run; that it cannot be read, where its files are damaged: the points are there."""
     try:
         change = listing.change_since(folder.env())
-        return [*([change] if change else []), *remarks.notes(folder.event_lines())]
+        pseudo_labels = remarks.of_pseudo_labels(folder.events(PseudoLabels), folder.events(PseudoLabelAnswers))
+        return [*([change] if change else []), *remarks.notes(folder.event_lines()), *pseudo_labels]
     except WorkError as error:
         return [f"what was decided cannot be read: {error}"]
 
