@@ -1,7 +1,7 @@
 """A whole setting for timings: a fake board behind a real sshd, a results folder that trusts it, and real networks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,10 +74,13 @@ class Rig:
 
 
 @contextmanager
-def rigged(folder: Path, key: Path, **board: Any) -> Iterator[Rig]:
-    """The setting in `folder`; `key` is a private key that the board lets in, and that lies in ~/.ssh here."""
+def rigged(folder: Path, key: Path, config: Sequence[str] = (), **board: Any) -> Iterator[Rig]:
+    """The setting in `folder`; `key` is a private key that the board lets in, and that lies in ~/.ssh here.
+
+    `config` are lines for its sshd.
+    """
     made = Board(folder, **board)
-    with Sshd(folder / "sshd", environment=made.environment()) as sshd:
+    with Sshd(folder / "sshd", environment=made.environment(), config=config) as sshd:
         sshd.authorize(key.with_suffix(".pub"))
         store = Store(folder / "results")
         rig = Rig(made, sshd, store, gallery_points())

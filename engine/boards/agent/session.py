@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.boards.agent import documents
+from engine.boards.agent import documents, interpreter
 from engine.boards.agent import probe as probes
 from engine.boards.agent.documents import Document
 from engine.boards.registry import Board
@@ -46,7 +46,8 @@ class Agent:
         command_line = [*_PYTHON, self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
         with self._stop_on_release() as stop:  # stdin stays open: the leash
             result = self.connection.run(command_line, limit=limit + MARGIN_SECONDS, stdin=None, stop=stop)
-        return _parse_document(result.out, result.err, result.status, command)
+        with _python_objections(self.connection):
+            return _parse_document(result.out, result.err, result.status, command)
 
     def send(self, file: Path, remote: str, *, sha256: str, on_progress: Callable[[int, int], None]) -> bool:
         """Brings a file to the board; False when it was there already. Raises what `call` and `upload` raise."""
@@ -108,7 +109,8 @@ class Agent:
         while True:
             with self.connection.start([*_PYTHON, self.script, "hold", *options], limit=HOLD_SECONDS) as holder:
                 line = holder.readline(PROBE_SECONDS)
-                document = _parse_document(line, holder.err, holder.status or 0, "hold")
+                with _python_objections(self.connection):
+                    document = _parse_document(line, holder.err, holder.status or 0, "hold")
                 state = documents.check(documents.Hold, document)
                 if state.held:
                     with _release(holder, on_restore_failure), _heartbeat(holder):
@@ -175,6 +177,22 @@ def _heartbeat(holder: ssh.RemoteProcess) -> Iterator[None]:
         thread.join()
 
 
+class _NoAnswer(WorkError):
+    """The script did not answer."""
+
+
+@contextmanager
+def _python_objections(connection: ssh.Connection) -> Iterator[None]:
+    """Where the script does not answer, says that the board's Python is none that it runs on, if that is so."""
+    try:
+        yield
+    except _NoAnswer:
+        objection = interpreter.objection(connection)
+        if objection is None:
+            raise
+        raise WorkError(objection) from None
+
+
 def _parse_document(out: str, err: str, status: int, command: str) -> Document:
     """The JSON object in what a command printed; WorkError with its sentence, or with its last line."""
     document = documents.parse(out, most=limits.OUTPUT_BYTES if command in _MEASURING else documents.MOST_SMALL)
@@ -183,6 +201,4 @@ def _parse_document(out: str, err: str, status: int, command: str) -> Document:
     if document is not None and status == 0:
         return document
     reason = last_line(err) or last_line(out) or "it printed nothing"
-    if status == 127 or "not found" in reason:
-        raise WorkError(f"the board has no python3 that can be started ({reason}); Python 3.6 or later is needed there")
-    raise WorkError(f"`{command}` on the board ended with status {status} and no answer: {reason}")
+    raise _NoAnswer(f"`{command}` on the board ended with status {status} and no answer: {reason}")

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import paramiko
@@ -58,6 +59,9 @@ class Transport:
         self._socket: _ActivitySocket | None = None
         self._closed = threading.Event()
         self._loss_reason = ""
+        self._opening = threading.Lock()
+        self._further: list[Transport] = []
+        self.log_in_again: Callable[[], Transport] | None = None  # to the same board, as the same account
 
     @property
     def inner(self) -> Any:
@@ -96,6 +100,28 @@ class Transport:
                 "check the address as the jump host knows it, and that it may forward"
             ) from error
 
+    def open_session(self) -> Any:
+        """A channel for one command; on a further connection where the board allows no more on those that there are."""
+        with self._opening:
+            for transport in (self, *self._further):
+                try:
+                    return transport.inner.open_session(timeout=self.timeout)
+                except paramiko.ChannelException as error:
+                    refusal = error
+            if self.log_in_again is None:
+                raise refusal
+            further = self.log_in_again()
+            self._further.append(further)
+            if self._closed.is_set():
+                further.close()
+            try:
+                return further.inner.open_session(timeout=self.timeout)
+            except paramiko.ChannelException as error:
+                raise WorkError(
+                    f"{self.label} opens no session for a command, not even as the first of a connection "
+                    f"({printable(error.text, 200)}); its sshd_config needs MaxSessions 1 or more"
+                ) from error
+
     # -- whether it still lives
 
     def watch(self) -> None:
@@ -128,7 +154,13 @@ class Transport:
             return self._loss_reason
         if not all(transport.is_active() for transport in self._transports):
             return f"the connection to {self.label} was closed from the other side"
-        return None
+        return next((why for further in self._further if (why := further.lost())), None)
+
+    def confirm(self, what: str) -> None:
+        """Raises ConnectionCut when the board does not answer at all."""
+        question = partial(self.inner.global_request, "keepalive@openssh.com", wait=True)
+        self.run_within(what, question, limits.CONFIRM_S)
+        self.check()
 
     def check(self) -> None:
         """Raises ConnectionCut when the transport is lost."""
@@ -147,7 +179,7 @@ class Transport:
         self._closed.set()
         self._loss_reason = self._loss_reason or f"the connection to {self.label} is closed"
         # From our end on: so no farewell can wait for a host on the way that takes no bytes any more.
-        for transport in self._transports:
+        for transport in (*self._further, *self._transports):
             transport.close()
         if self._socket is not None:
             self._socket.close()
