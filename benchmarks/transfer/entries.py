@@ -7,6 +7,7 @@ from engine.spec.run import RunSpec, parse
 
 KEEPS = (0.8, 0.65, 0.5, 0.35)
 CONFIDENCE = 0.9
+BATCH = 32  # images of each domain: the digits are few, and make more steps so
 _PROGRESSIVE = {"method": "progressive", "attempt_fraction": 0.3, "layers_per_step": 0.5, "least_share": 0.1}
 _ALONE = {"adversarial": False, "pseudo_labels": False}
 
@@ -20,7 +21,7 @@ class Task:
     model: str = "resnet20"
     weights: str = "none"
     image_size: int | None = None
-    train_epochs: int = 20
+    train_epochs: int = 15
     recover_epochs: int = 2
 
 
@@ -42,7 +43,7 @@ class Entry:
             "model": task.model,
             "weights": f"{adapted_run}:0" if self.alone and self.adapted else task.weights,
             "data": {"name": task.pair, "image_size": task.image_size},
-            "train": {"epochs": task.train_epochs},
+            "train": {"epochs": task.train_epochs, "batch_size": BATCH},
             "transfer": _ALONE if self.alone else {"confidence": CONFIDENCE},
             "order": "channels",
             "criterion": "l1",
