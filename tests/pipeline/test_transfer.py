@@ -94,8 +94,17 @@ def test_what_goes_along_with_a_network_is_no_part_of_it(finished: Run) -> None:
     adaptation = transfer.read(finished.model_file(last, transfer.SUFFIX))
     assert adaptation is not None
     assert adaptation.reading.weight.shape[1] == 64
-    assert len(adaptation.places) < 64
+    assert len(adaptation.places) == finished.points()[-1].widths["layer3.2.conv2"][1]
     assert (adaptation.labels != NOBODY).any()
+
+
+def test_what_goes_along_reads_the_features_that_a_cut_left(pair: str, tmp_path: Path) -> None:
+    cut = {"order": "channels", "width": {"scope": "uniform"}, "target": {"keep": [0.5]}, "recover": {"epochs": 1}}
+    folder = run(tmp_path, pair, train={"epochs": 1, "batch_size": 32}, transfer={"pseudo_labels": False}, **cut)
+    last = folder.points()[-1]
+    adaptation = transfer.read(folder.model_file(last.point, transfer.SUFFIX))
+    assert adaptation is not None and adaptation.reading.weight.shape[1] == 64
+    assert len(adaptation.places) == last.widths["layer3.2.conv2"][1] < 64
 
 
 def test_shuffled_labels_of_the_target_change_no_decision(finished: Run, pair: str, tmp_path: Path) -> None:
