@@ -17,7 +17,7 @@ _ORIGIN = re.compile(
     r"^(?:\[TRT\] |Error\[\d+\]: |\d{1,3}: |ERROR: |(?:INVALID_\w+|INTERNAL_ERROR): |\[[\w.:/~<> ]+::\d+\] "
     r"|[\w./]+\.(?:cpp|h|cu)(?::\d+: | \(\d+\) - )|Error Code:? \d+: (?=Skipping))"
 )
-_WRAPPED = re.compile(r"Error Code:? \d+: (?:Internal Error|Miscellaneous|API Usage Error|[A-Z]\w*) \((.+)\)\W*$")
+_WRAPPED = re.compile(r"Error Code:? \d+: [A-Z][\w ]{2,30}\((.+)$")
 # What follows from a failure and is none, what only names a node, and what is said of kernels that were passed over.
 _AFTERMATH = re.compile(
     r"(?i)^(?:Failed to parse (?:the )?onnx|Parsing model failed|Building (?:engine|serialized network) failed"
@@ -72,8 +72,8 @@ class Complaints:
 def read_complaints(out: str, err: str, version: str) -> Complaints:
     """From both streams of a run."""
     messages = [*read_messages(out), *read_messages(err)]
-    command = next((each.text for each in messages if each.text.startswith("&&&&") and "#" in each.text), "")
-    said = [each for each in messages if not each.text.startswith("&&&&")]
+    command = next((each.text for each in messages if each.text.lstrip().startswith("&&&&") and "#" in each.text), "")
+    said = [each for each in messages if not each.text.lstrip().startswith("&&&&")]
     errors = tuple(each for each in said if each.level in (*_ERRORS, None))
     asides = tuple(each for each in said if each.level not in (*_ERRORS, None))
     return Complaints(version, errors, asides, command)
@@ -90,7 +90,12 @@ def plain(text: str) -> str:
 def unwrap(text: str) -> str:
     """What is in the parentheses of "Error Code 4: Internal Error (…)"; any other text as it is."""
     wrapped = _WRAPPED.search(text)
-    return wrapped.group(1).strip() if wrapped else text
+    return strip_end(wrapped.group(1)) if wrapped else text
+
+
+def strip_end(text: str) -> str:
+    """What stood in parentheses, without the last of them and the full stop behind it."""
+    return text.rstrip(" .,;").removesuffix(")").strip()
 
 
 def quote(text: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.boards.trtexec.commands import Version
-from engine.boards.trtexec.complaints import Complaints, quote, read_complaints
+from engine.boards.trtexec.complaints import Complaints, quote, read_complaints, strip_end
 from engine.boards.trtexec.crash import describe_crash, describe_reason, find_end_from_outside
 from engine.boards.trtexec.log import Message, read_messages
 from engine.boards.trtexec.refusal import find_operator, find_refusal
@@ -48,9 +48,11 @@ _UNSUPPORTED_GPU = re.compile(
     r"(Target GPU SM \d+ is not supported|Unsupported SM\b[^\n]{0,60}|no kernel image is available[^)\n]{0,60})"
 )
 _CUDA = re.compile(r"Cuda failure(?: at [^:\n]{1,300}:\d{1,9})?: (.+)|CUDA initialization failure with error:? (\d+)")
-_CUDA_RUNTIME = re.compile(r"Cuda Runtime \((.+?)\)\W*$|Cuda Error in .+?: \d+ \((.+?)\)\W*$")
+_CUDA_RUNTIME = re.compile(r"Cuda Runtime \((.+)$|Cuda Error in [\w:~]{1,200}: \d+ \((.+)$")
 _GPU_FAULT = re.compile(r"(?i)illegal|launch|misaligned|unspecified|timed out|uncorrectable|assert")
-_MISSING_LIBRARY = re.compile(r"error while loading shared libraries: (.+)|Unable to open library: (.+)")
+_MISSING_LIBRARY = re.compile(
+    r"error while loading shared libraries: (.+)|(?:Unable to (?:open|load)|Could not load) library:? (.+)"
+)
 _SYMBOL = re.compile(r"symbol lookup error: (.+)")
 _OWN_WORDS = re.compile(r"^[\w./+-]+: \S")  # a program's own, which begin with its name
 
@@ -104,10 +106,12 @@ def _find_foreign_engine(said: Complaints) -> str | None:
         return "the engine was built for another GPU: it must be built on this board"
     if _OTHER_PLATFORM.search(text):
         return "the engine was built on another platform: it must be built on this board"
-    for pattern, what in ((_LIBRARY, "TensorRT"), (_SERIALIZATION, "serialization version")):
-        if versions := pattern.search(text):
-            here, there = versions.groups()
-            return f"the engine was not built by TensorRT {said.version} ({what} {there}, here {here})"
+    if library := _LIBRARY.search(text):
+        here, there = library.groups()
+        return f"the engine was built by another version of TensorRT ({there}, here {here})"
+    if serialization := _SERIALIZATION.search(text):
+        here, there = serialization.groups()
+        return f"the engine was not built by TensorRT {said.version} (serialization version {there}, here {here})"
     if _OTHER_VERSION.search(text):
         return f"the engine was not built by TensorRT {said.version}"
     if _NO_PLUGIN.search(text):
@@ -138,15 +142,14 @@ def _find_setting(said: Complaints) -> str | None:
 
 
 def _find_cuda(said: Complaints) -> str | None:
-    cuda = _CUDA.search(said.text)
-    runtime = _CUDA_RUNTIME.search(said.first_error or "")
-    if cuda is None and runtime is None:
+    if cuda := _CUDA.search(said.text):
+        reason = (cuda.group(1) or f"error {cuda.group(2)}").strip()
+    elif runtime := _CUDA_RUNTIME.search(said.first_error or ""):
+        reason = strip_end(next(filter(None, runtime.groups())))
+    else:
         return None
-    found = cuda or runtime
-    assert found is not None
-    reason = (found.group(1) or f"error {found.group(2)}" if cuda else found.group(1) or found.group(2)).strip()
     if _GPU_FAULT.search(reason):
-        return f"a kernel failed on the GPU of the board ({quote(reason)}): time it again, in the other precision"
+        return f"a kernel failed on the GPU of the board ({quote(reason)}): time it again, or in the other precision"
     return f"CUDA does not work on the board ({quote(reason)})"
 
 

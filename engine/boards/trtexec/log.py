@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from engine.texts import printable
 
-_STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] ?)+")
+_STAMP = re.compile(r"^ *(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] *)+")
 _LEVEL = re.compile(r"^(?:\[TRT\] )?\[([FEWIV])\] ?")
 _LONGEST = 4096  # characters of a line; trtexec's own are shorter
 

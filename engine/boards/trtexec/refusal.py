@@ -97,15 +97,15 @@ def _operator_of(function: str | None) -> str | None:
 def _reason(said: Complaints) -> tuple[str | None, str | None, str | None]:
     """The function that refused a node, why, and the node's name, each None where it is not told."""
     lines = [each.text.strip() for each in said.errors]
+    coded = next((text for text in lines if _ASSERTION.match(_CODE.sub("", text)) and _CODE.match(text)), None)
     for place, line in enumerate(lines):
         if function := _FUNCTION.search(line):
             reasons = _reasons(function.group(2), lines[place + 1 : place + 1 + _LINES_OF_REASON])
             reason = next(reasons, None)
             invalid = _INVALID.search(reason or "")
             if invalid is None:
-                return function.group(1), _explanation(reason), None
+                return function.group(1), _explanation(reason or coded), None
             return function.group(1), _cause_of_invalid(said, next(reasons, None)), invalid.group(1).strip() or None
-    coded = next((text for text in lines if _ASSERTION.match(_CODE.sub("", text)) and _CODE.match(text)), None)
     return None, _explanation(coded), None
 
 

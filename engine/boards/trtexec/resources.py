@@ -6,7 +6,7 @@ option; a kernel that needs more is passed over, and a layer for which none is l
 
 import re
 
-from engine.boards.trtexec.complaints import Complaints, plain, quote, shorten
+from engine.boards.trtexec.complaints import Complaints, plain, quote, shorten, strip_end
 
 _MEMORY = re.compile(
     r"(?i)out ?of ?memory|bad_alloc|NvMap\w{0,60}:? [^\n]{0,60}error 12\b|cannot allocate memory"
@@ -28,12 +28,11 @@ _NO_WORKSPACE = re.compile(r"(?i)insuff?icient workspace")
 _MORE_WORKSPACE = re.compile(r"(?i)increas\w+ (?:the )?workspace|insuff?icient memory on requested size")
 _REQUESTED = re.compile(r"(?i)insuff?icient memory on requested size of (\d{1,18})")
 _MYELIN = re.compile(r"(?i)^[^\n]*myelin[^\n]*$", re.MULTILINE)
-_MYELIN_SAYS = re.compile(
-    r"Error Code:? \d+: Myelin \((.+)\)\W*$|Myelin Error in .+?: \d+ \((.+?)\)?\W*$|Exception: (.+)$"
-)
+_MYELIN_SAYS = re.compile(r"Error Code:? \d+: Myelin \((.+)$|Myelin Error in \w{1,100}: \d+ \((.+)$|Exception: (.+)$")
 _TACTIC = re.compile(r"(?i)Skipping tactic \S+ due to (?:Myelin error:|exception) (.+)$", re.MULTILINE)
 _INTERNAL = re.compile(
-    r"Error Code:? \d+: Internal Error \((.+)\)\W*$|Assertion Error in .+?: \d+ \((.+)\)\W*$|^Internal [Ee]rror: (.+)$"
+    r"Error Code:? \d+: Internal Error \((.+)$|Assertion Error in [\w:~()]{1,100}: \d+ \((.+)$"
+    r"|^Internal [Ee]rror: (.+)$"
 )
 _LEAST_BYTES = 1 << 17  # a workspace in MiB is a smaller number, one in bytes a greater
 _OTHERWISE = "take the other precision, or a newer TensorRT"
@@ -72,7 +71,7 @@ def find_myelin(said: Complaints) -> str | None:
     if line is None:
         return None
     says = _MYELIN_SAYS.search(line.group())
-    text = next(filter(None, says.groups())) if says else plain(line.group())
+    text = strip_end(next(filter(None, says.groups()))) if says else plain(line.group())
     return _of_myelin(said.version, text)
 
 
@@ -81,7 +80,7 @@ def find_internal(said: Complaints) -> str | None:
     internal = _INTERNAL.search(said.first_error or "")
     if internal is None:
         return None
-    reason = quote(next(filter(None, internal.groups())))
+    reason = quote(strip_end(next(filter(None, internal.groups()))))
     return f"TensorRT {said.version} broke off with an internal error ({reason}): {_OTHERWISE}"
 
 
