@@ -94,8 +94,9 @@ def unwrap(text: str) -> str:
 
 
 def strip_end(text: str) -> str:
-    """What stood in parentheses, without the last of them and the full stop behind it."""
-    return text.rstrip(" .,;").removesuffix(")").strip()
+    """What stood in parentheses, without the one that closes them and the full stop behind it."""
+    text = text.rstrip(" .,;")
+    return (text.removesuffix(")") if text.count(")") > text.count("(") else text).strip()
 
 
 def quote(text: str) -> str:

@@ -48,7 +48,7 @@ def find_no_kernel(said: Complaints) -> str | None:
     kernel = _NO_KERNEL.search(said.text)
     if kernel is None:
         return None
-    layer, everything = shorten(kernel.group(1)), f"{said.text}\n{said.remarks}"
+    layer, everything = shorten(strip_end(kernel.group(1))), f"{said.text}\n{said.remarks}"
     needed = next((_mib(size) for size in _REQUESTED.findall(said.remarks)[-1:]), None)
     short = _NO_WORKSPACE.search(kernel.string, kernel.start()) is not None
     fits = needed is not None and said.workspace_mib is not None and needed <= said.workspace_mib
