@@ -7,6 +7,7 @@ option; a kernel that needs more is passed over, and a layer for which none is l
 import re
 
 from engine.boards.trtexec.complaints import Complaints, plain, quote, shorten, strip_end
+from engine.spec.board_timing import MOST_WORKSPACE
 
 _MEMORY = re.compile(
     r"(?i)out ?of ?memory|bad_alloc|NvMap\w{0,60}:? [^\n]{0,60}error 12\b|cannot allocate memory"
@@ -108,6 +109,8 @@ def _of_workspace(said: Complaints, layer: str, needed: int | None) -> str:
     if now is None:
         return f"{refusal}: raise it with --workspace MIB"
     more = 1 << (max(2 * now, needed or 0) - 1).bit_length()
+    if more > MOST_WORKSPACE:
+        return f"{refusal} of {now} MiB, and no more than {MOST_WORKSPACE} MiB can be given: take a smaller network"
     return f"{refusal} of {now} MiB: raise it, such as with --workspace {more}"
 
 

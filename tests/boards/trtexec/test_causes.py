@@ -233,7 +233,13 @@ class TestResources:
             "TensorRT 8.2.1 found no way to run {ForeignNode[a.0...b]} within the workspace of 1024 MiB: "
             f"raise it, such as with --workspace {more}"
         )
-        assert "workspace of 2048 MiB" in cause(err, NEW) or more == 4096
+
+    def test_the_workspace_is_not_to_be_raised_beyond_what_can_be_asked_for(self):
+        least = f"{BUILD.partition('--work')[0]}--workspace=65536"
+        assert cause(f"{E} Could not find any implementation for node a due to insufficient workspace.\n", least) == (
+            "TensorRT 8.2.1 found no way to run a within the workspace of 65536 MiB, and no more than 65536 MiB can be "
+            "given: take a smaller network"
+        )
 
     @pytest.mark.parametrize("end", [".)", ". In computeCosts at /_src/optimizer.cpp:4265)", ")"])
     def test_a_kernel_that_is_missing(self, end: str):
