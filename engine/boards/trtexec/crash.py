@@ -29,7 +29,7 @@ _WORDS = (  # of the shell, the C library and C++, the surest first
     ),
 )
 _THROWN = re.compile(r"^terminate called after throwing an instance of '(.+)'", re.MULTILINE)
-_WHAT = re.compile(r"^\s*what\(\):\s+(.+)$", re.MULTILINE)
+_WHAT = re.compile(r"^ {0,9}what\(\): {1,9}(.+)$", re.MULTILINE)
 _ASSERTION = re.compile(r": (Assertion [`'].+' failed)")
 _EMPTY = ("std::exception", "")
 
