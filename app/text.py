@@ -8,6 +8,7 @@ import pandas as pd
 
 from app import escape, format
 from engine.spec.catalog import CRITERIA
+from engine.spec.images.domains import Domains
 from engine.spec.run import RunSpec, phases_of
 from engine.spec.settings import columns_of
 from engine.storage.records.measurement import Conditions, Latency, Measurement, Timed
@@ -127,11 +128,13 @@ def describe_measurement(entry: Measurement) -> str:
         for name, value in (("GPU compute", entry.gpu_p50_ms), ("transfers", entry.transfer_ms))
         if value is not None
     ]
-    details += [format.si(entry.power_mw / 1000, "W")] if entry.power_mw else []
+    rail = f" ({entry.power_rail})" if entry.power_rail else ""
+    details += [format.si(entry.power_mw / 1000, "W") + rail] if entry.power_mw else []
     details += [format.millijoules(entry.energy_mj)] if entry.energy_mj else []
-    throttled = f"throttled: {entry.why_throttled or 'the board slowed itself down'}"
+    throttled = f"throttled: {entry.why_throttled or 'the board slowed itself down'}" if entry.throttled else ""
+    no_power = f"no power: {entry.why_no_power}" if entry.why_no_power else ""
     head = f"{board_conditions(entry.conditions)}; {', '.join(samples)}"
-    return "\n".join(line for line in (head, ", ".join(details), throttled if entry.throttled else "") if line)
+    return "\n".join(line for line in (head, ", ".join(details), throttled, no_power) if line)
 
 
 def _provider(conditions: Conditions) -> str:
@@ -158,8 +161,7 @@ def hover(row: Mapping[str, Any]) -> str:
         f"{row['model']} on {row['data_label']}, {method(row)}, seed {row['seed']}",
         "" if row["baseline"] else stage_label(row),
         NEAR_CHANCE if row["at_chance"] else "",
-        f"top-1 {format.percent(row['top1'])}{_difference(row)} · top-5 {format.percent(row['top5'])} "
-        f"· validation {format.percent(row['val_top1'])}",
+        *_accuracy_lines(row),
         f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {format.si(row['bytes'], 'B')}",
         *(line for entry in row["latencies"][:_MOST_TIMINGS] for line in _timing_lines(entry)),
         "" if pd.isna(row["predicted_ms"]) else f"predicted {format.milliseconds(row['predicted_ms'])}",
@@ -210,10 +212,22 @@ def _file_name(weights: str) -> str:
     return weights.rsplit("/", 1)[-1]
 
 
-def _difference(row: Mapping[str, Any]) -> str:
-    if row["baseline"] or pd.isna(row["base_top1"]) or pd.isna(row["top1"]):
+def _accuracy_lines(row: Mapping[str, Any]) -> list[str]:
+    """A line, or one for each domain where the network is carried over from one to another."""
+    domains: Domains = row["domains"]
+    tested = f"top-1 {format.percent(row['top1'])}{_difference(row, 'top1')} · top-5 {format.percent(row['top5'])}"
+    validated = f"validation {format.percent(row['val_top1'])}"
+    if domains.target is None:
+        return [f"{tested} · {validated}"]
+    source = f"top-1 {format.percent(row['source_top1'])}{_difference(row, 'source_top1')}"
+    return [f"on {domains.target}, the target: {tested}", f"on {domains.source}, the source: {source} · {validated}"]
+
+
+def _difference(row: Mapping[str, Any], column: str) -> str:
+    base = row[f"base_{column}"]
+    if row["baseline"] or pd.isna(base) or pd.isna(row[column]):
         return ""
-    return f" ({format.percentage_points(row['top1'], row['base_top1'])})"
+    return f" ({format.percentage_points(row[column], base)})"
 
 
 def _with_ratio(row: Mapping[str, Any], key: str) -> str:

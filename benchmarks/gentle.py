@@ -36,7 +36,8 @@ from engine.surgery import plan
 from engine.surgery.reconstruction.refit import reconstruct
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
-from engine.train.fit import Recipe, fit
+from engine.train.fit import fit
+from engine.train.recipe import Recipe
 
 RATES = (0.01, 0.003, 0.001)
 PARTS = (0.0, 0.9, 1.0)  # of the teacher in the loss

@@ -8,9 +8,11 @@ plan_of  that plan: which network, for which images and classes, and what was cu
 export   a network as an ONNX file that old runtimes read
 runs     every measured point of a results folder as a table
 
-Each is loaded when it is first used: importing this package loads no torch.
+Each is loaded when it is first used: importing this package loads no torch. It tells ONNX Runtime and the hub's client,
+in this process and those that it starts, to send nothing to their makers.
 """
 
+import os
 import sys
 from importlib import import_module
 from types import ModuleType
@@ -22,6 +24,10 @@ if TYPE_CHECKING:
     from engine.interface.pruned import PrunedModel
     from engine.interface.runs import runs
     from engine.interface.saved import load, plan_of
+
+# Read when the libraries are loaded, which every module of ours does later than this. ONNX Runtime from 1.31 on keeps a
+# data base and a number of the device in ~/.cache to send them; any value but 1 or true leaves that on.
+os.environ.update(ORT_DISABLE_TELEMETRY="1", HF_HUB_DISABLE_TELEMETRY="1")
 
 __all__ = ["PrunedModel", "apply", "export", "load", "plan_of", "prune", "runs", "sheet"]
 

@@ -35,7 +35,7 @@ news.show(token)
 left, right = st.columns([7, 3], gap="medium")
 with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     x, log = controls.select_x_axis(view)
-    y = controls.select_y_axis()
+    y = controls.select_y_axis(view)
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
     steps = st.toggle(
         "All steps",
@@ -59,8 +59,8 @@ with left:
 selected = controls.selected_point(view, plot_rows)
 with canvas:
     if plot_rows.empty:
-        cost = escape.markdown(x.label)
-        st.info(f"None of the chosen runs has both {y.label} and {cost} yet.", icon=":material/scatter_plot:")
+        quality, cost = escape.markdown(y.label), escape.markdown(x.label)
+        st.info(f"None of the chosen runs has both {quality} and {cost} yet.", icon=":material/scatter_plot:")
     else:
         marks = tradeoff.Marks(
             front=points.front(plot_rows, x.column, y.column, y_better=y.better),

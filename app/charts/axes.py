@@ -1,10 +1,11 @@
 """The quantities that can stand on an axis: what they cost, and what they are good for."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from app import format
+from engine.spec.images.domains import Domains
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,11 @@ Y_AXES: dict[str, Axis] = {
         "val_top1", "Validation top-1", "top-1 accuracy on the validation split", "high", ".1f", " %", 100
     ),
     "loss": Axis("loss", "Loss", "cross-entropy on the test split", "low", ".3~f"),
+    "source_top1": Axis(
+        "source_top1", "Source top-1", "top-1 accuracy on the source's test split", "high", ".1f", " %", 100
+    ),
 }
+_OF_SOURCE = ("val_top1", "source_top1")  # where a network is carried over; all else is measured on the target
 
 
 def x_axes(boards: Mapping[str, bool]) -> list[Axis]:
@@ -49,6 +54,34 @@ def x_axes(boards: Mapping[str, bool]) -> list[Axis]:
         *X_AXES.values(),
         *(axis for board, energy in boards.items() for axis in board_axes(board) if energy or axis.suffix == " ms"),
     ]
+
+
+def y_axes(domains: Iterable[Domains]) -> list[Axis]:
+    """Every quality there is; that on the source where any of these runs carries a network over to another domain."""
+    carried_over = any(each.target is not None for each in domains)
+    return [axis for axis in Y_AXES.values() if carried_over or axis.column != "source_top1"]
+
+
+def with_domain(axis: Axis, domains: Iterable[Domains]) -> Axis:
+    """The quality with the name of what it is measured on in its words, where the runs carry networks over.
+
+    Runs of one target (of one source, for what is measured there) share that name; of others the words say the rule.
+    """
+    kinds = set(domains)
+    carried_over = {each for each in kinds if each.target is not None}
+    if not carried_over:
+        return axis
+    kinds = carried_over if axis.column == "source_top1" else kinds  # of others it is not known
+    of_source = axis.column in _OF_SOURCE
+    role = "source" if of_source else "target"
+    names = {each.source if of_source else each.target for each in kinds}
+    if len(names) > 1:
+        rule = "" if axis.column == "source_top1" else f", the {role}'s where there are two domains"
+        return replace(axis, title=axis.title + rule)
+    (name,) = names
+    what = "Top-1" if axis.column == "source_top1" else axis.label
+    quantity = axis.title.partition(" on the ")[0]
+    return replace(axis, label=f"{what} on {name}", title=f"{quantity} on {name}, the {role}")
 
 
 def board_axes(board: str) -> tuple[Axis, Axis]:

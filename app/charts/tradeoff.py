@@ -301,7 +301,7 @@ def _lay_out(c: _Canvas, log: bool, note: str) -> None:
         legend=legend.ABOVE | {"itemdoubleclick": "toggleothers"},
         legend2=legend.BELOW,
         xaxis={"title": title, "type": "log" if log else "linear", "tickformat": c.x.tick, "ticksuffix": c.x.suffix},
-        yaxis={"title": c.y.title, "ticksuffix": c.y.suffix, "nticks": 8},
+        yaxis={"title": escape.html(c.y.title), "ticksuffix": c.y.suffix, "nticks": 8},
     )
     if not log:
         c.fig.update_xaxes(rangemode="tozero")

@@ -167,6 +167,8 @@ def _show_probe(result: ProbeResult, columns: int) -> None:
             st.table({key: values[key] for key in part}, border="horizontal", alt=f"What {result.board.name} is")
     for problem in probe.problems:
         st.caption(f":material/warning: {text.sentence(problem)}")
+    if probe.why_no_power:
+        st.caption(f":material/power_off: {text.sentence(f'timings come without power: {probe.why_no_power}')}")
 
 
 def _board_label(probe: "Probe") -> str:

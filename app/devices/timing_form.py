@@ -133,14 +133,16 @@ def _advanced() -> dict[str, Any]:
             ),
         }  # fmt: skip
     settings["workspace"] = st.number_input(
-        "Workspace in MiB",
-        LEAST_WORKSPACE,
-        MOST_WORKSPACE,
-        None,
-        key="time_workspace",
-        persist_state="session",
+        "Workspace in MiB", LEAST_WORKSPACE, MOST_WORKSPACE, None, key="time_workspace", persist_state="session",
         placeholder="by the board's memory",
         help="Scratch memory that TensorRT may give one layer: more lets it choose among more kernels.",
+    )  # fmt: skip
+    settings["layers"] = st.toggle(
+        "Time of every layer",
+        _DEFAULT["layers"],
+        key="time_layers",
+        persist_state="session",
+        help="Measured by a profiler in a run of its own, a few seconds for each model. It needs TensorRT.",
     )
     settings["power_mode"] = st.number_input(
         "Power mode",

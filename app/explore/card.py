@@ -91,9 +91,8 @@ def _title(point: Mapping[str, Any]) -> str:
 def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None) -> None:
     base = not point["baseline"]
     note = None if latency_note is None else escape.markdown(latency_note)
-    top1 = "val_top1" if text.is_try(point) else "top1"
     numbers = [
-        (axes.Y_AXES[top1].label, format.percent(point[top1]), _share_delta(point, top1), None),
+        *_accuracies(point),
         ("MACs", format.si(point["macs"]), _ratio_delta(point, "macs"), None),
         ("Latency p50", format.milliseconds(point["latency"]), _ratio_delta(point, "latency"), note),
         ("Parameters", format.si(point["params"]), _ratio_delta(point, "params"), None),
@@ -105,6 +104,22 @@ def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: B
     for where, ratio in _slowdowns(point, board_result):
         reason = escape.message(remarks.reason(point["widths"]))
         st.caption(f":orange[:material/warning: {ratio:.2f}× the baseline's time{where}{reason}]")
+
+
+def _accuracies(point: Mapping[str, Any]) -> list[tuple[str, str, str | None, str | None]]:
+    """What is drawn of a point, and its accuracy on the source beside it where it is of the target."""
+    columns = ["val_top1" if text.is_try(point) else "top1"]
+    columns += [] if pd.isna(point["source_top1"]) else ["source_top1"]
+    worded = [axes.with_domain(axes.Y_AXES[column], [point["domains"]]) for column in columns]
+    return [
+        (
+            escape.markdown(axis.label),
+            format.percent(point[axis.column]),
+            _share_delta(point, axis.column),
+            escape.markdown(axis.title) if point["domains"].target is not None else None,
+        )
+        for axis in worded
+    ]
 
 
 def _slowdowns(point: Mapping[str, Any], board_result: BoardResult | None) -> list[tuple[str, float]]:

@@ -67,9 +67,12 @@ def select_x_axis(frame: pd.DataFrame) -> tuple[axes.Axis, bool]:
     return labels[label], log
 
 
-def select_y_axis() -> axes.Axis:
-    labels = {axis.label: axis for axis in axes.Y_AXES.values()}
-    return labels[st.selectbox("Quality", list(labels), key="y", bind="query-params", width=170)]
+def select_y_axis(frame: pd.DataFrame) -> axes.Axis:
+    """The quality, worded with the domain that it is of where the points have two; the options' words stay the same."""
+    labels = {axis.label: axis for axis in axes.y_axes(frame["domains"])}
+    return axes.with_domain(
+        labels[st.selectbox("Quality", list(labels), key="y", bind="query-params", width=170)], frame["domains"]
+    )
 
 
 def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:

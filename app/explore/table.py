@@ -31,7 +31,10 @@ def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | 
         column_config={
             "point": None,
             "skyline": st.column_config.ImageColumn("skyline", width="medium"),
-            "top-1": st.column_config.NumberColumn(format="%.1f %%"),
+            "top-1": _top1_column(frame),
+            "source top-1": st.column_config.NumberColumn(
+                format="%.1f %%", help="On the source's test split; the other top-1 is of the target's."
+            ),
             "validation": st.column_config.NumberColumn(
                 format="%.1f %%", help="On the validation split, which is all that tries of a search are measured on."
             ),
@@ -66,6 +69,8 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
     table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
+    if frame["source_top1"].notna().any():
+        table["source top-1"] = 100 * frame["source_top1"]
     if frame["top1"].isna().any():
         table["validation"] = 100 * frame["val_top1"]
     table["MACs"] = frame["macs"]
@@ -126,6 +131,16 @@ def csv(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | N
     table["at_chance"] = frame["at_chance"]
     document: str = escape.cells(table).to_csv(index=False)
     return document.encode(errors="replace")
+
+
+def _top1_column(frame: pd.DataFrame) -> Any:
+    """The accuracy that is drawn, which says that it is of the target where networks are carried over to one."""
+    carried_over = [each.target is not None for each in frame["domains"]]
+    return st.column_config.NumberColumn(
+        "target top-1" if all(carried_over) else "top-1",
+        format="%.1f %%",
+        help="Of data SOURCE>TARGET on the target's test split." if any(carried_over) else None,
+    )
 
 
 def _device_columns(board: BoardConditions | None) -> dict[str, Any]:

@@ -6,17 +6,15 @@ from typing import Any
 import streamlit as st
 
 from app import escape
-from app.launch import methods, target
+from app.launch import data, methods, target
 from app.launch import request as forms
 from engine.errors import RequestError, WorkError
 from engine.spec import run as specs
-from engine.spec.catalog import DATASETS, MODELS, TIMM_MODELS
+from engine.spec.catalog import MODELS, TIMM_MODELS
 from engine.spec.settings import Section
 from engine.zoo.own import listing
 
 _DEFAULT = specs.parse({})
-_FOLDER, _NPZ = "folder:", "npz:"
-_DATA_LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 HEAD_EPOCHS_KEY = "launch_epochs_False"  # of the epochs before pruning where weights are given
 
 
@@ -44,7 +42,7 @@ def draw() -> FormState:
         base |= _network(section.head)
     section = _section(grid, "2 · Data", "data", error_places)
     with section.fields:
-        base["data"] = _data(section.head)
+        base |= data.draw(section.head, given=base["weights"] != "none")
     section = _section(grid, "3 · What to remove", "remove", error_places)
     with section.fields:
         removal = methods.removal(section.head)
@@ -135,77 +133,6 @@ def _models() -> list[str]:
     if st.session_state.get("launch_model") not in (None, *models):  # taken off the list meanwhile
         del st.session_state["launch_model"]
     return models
-
-
-def _data(head: Any) -> dict[str, Any]:
-    name = st.selectbox(
-        "Images",
-        [*DATASETS, *_DATA_LABELS],
-        format_func=lambda n: _DATA_LABELS.get(n, n),
-        key="launch_data",
-        persist_state="session",
-    )
-    settings: dict[str, Any] = {"name": name}
-    if name in _DATA_LABELS:
-        hint = "/path/with/train and test" if name == _FOLDER else "/path/to/data.npz"
-        settings["name"] = (
-            name + st.text_input("Path", placeholder=hint, key=f"launch_path_{name}", persist_state="session").strip()
-        )
-    else:
-        st.caption(DATASETS[name].summary)
-    if name == _NPZ:
-        settings["labels"] = _text(
-            "Labels",
-            "launch_labels",
-            "numbers from 0 without a gap",
-            "What other numbers mean: from-1, ignore-255, compact or as-is, several joined by +.",
-        )
-    if name in DATASETS and DATASETS[name].root is not None:
-        settings["root"] = (
-            st.text_input("Folder of the data", key="launch_root", persist_state="session").strip() or None
-        )
-    settings["image_size"] = _image_size(head)
-    return settings | _fewer_images(head)
-
-
-def _image_size(head: Any) -> str | None:
-    with head.popover("Size", icon=":material/tune:", type="tertiary"):
-        return _text(
-            "Image size",
-            "launch_size",
-            "the data's or the network's own",
-            "Pixels: 224, or 160x224 (height × width). Images keep their aspect and are cut at the centre.",
-        )
-
-
-def _fewer_images(head: Any) -> dict[str, Any]:
-    settings: dict[str, Any] = {}
-    with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
-        settings["limit"] = st.number_input(
-            "Use only the first",
-            1,
-            None,
-            None,
-            key="launch_limit",
-            persist_state="session",
-            placeholder="all",
-            help="Images of each split, for a quick trial.",
-        )
-        settings["val_fraction"] = st.number_input(
-            "Validation share of train",
-            0.01,
-            0.9,
-            _DEFAULT.data.val_fraction,
-            0.05,
-            key="launch_val",
-            persist_state="session",
-        )
-    return settings
-
-
-def _text(label: str, key: str, placeholder: str, help: str) -> str | None:
-    text = st.text_input(label, placeholder=placeholder, key=key, persist_state="session", help=help)
-    return text.strip() or None
 
 
 def _seeds() -> tuple[list[int | str], str]:

@@ -12,6 +12,7 @@ from engine.errors import RequestError, WorkError
 from engine.pipeline.preview.answer import Preview, TargetPreview
 from engine.pipeline.preview.request import PreviewRequest, make_request
 from engine.preview_server.client import Ask, Start
+from engine.spec import catalog
 from engine.spec.run import RunSpec
 
 _KEY = "measured"  # in the session: the preview on its way, or its outcome
@@ -64,7 +65,7 @@ def draw(spec: RunSpec) -> None:
         return
     current.look()
     if current.answer is not None:
-        _show(current.answer)
+        _show(current.answer, carried_over=catalog.pair_of(spec.data.name) is not None)
     elif current.failure is not None:
         st.warning(escape.message(text.sentence(current.failure)), icon=":material/error:")
         if current.can_be_asked_again:
@@ -107,12 +108,12 @@ def _wait() -> None:
     st.caption(f":material/hourglass_empty: {escape.markdown(text.sentence(current.ask.stage))}")
 
 
-def _show(preview: Preview) -> None:
+def _show(preview: Preview, *, carried_over: bool) -> None:
     for target in preview.targets:
         with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
             st.markdown(f"**{format.ratio(target.keep)}**", width=48)
             st.caption(_sentence(target, preview))
-    images = f"{preview.untouched.total:,} validation images"
+    images = f"{preview.untouched.total:,} validation images" + " of the source" * carried_over
     refit = f", reconstructed from {preview.calibration_images:,} training images" if preview.calibration_images else ""
     st.caption(f"Untouched {format.percent(preview.untouched.top1)}. Of {images}{refit}; {preview.seconds:.0f} s.")
     decided.show([f"{target.keep:g}×: {note}" for target in preview.targets for note in target.notes])

@@ -8,7 +8,7 @@ import streamlit as st
 from app import escape, text, theme
 from app.charts import learning_curves
 from app.components import notes
-from app.runs import attempts, tries
+from app.runs import attempts, domains, tries
 from engine.errors import WorkError
 from engine.storage.job_folder import Run
 from engine.storage.records import remarks
@@ -31,12 +31,12 @@ def title(run: Mapping[str, Any]) -> str:
 
 
 def show_events(run: Mapping[str, Any], folder: Run) -> None:
-    """What was decided for a run and what to doubt, its tries, learning curves and attempts where there are any.
+    """What was decided for a run and what to doubt, its tries, domains, learning curves and attempts, if there are any.
 
     What of it cannot be read is said once, in the place of that part.
     """
     said = run["error"] or ""
-    for show in (_show_remarks, _show_notes, tries.show, _show_epochs, _show_attempts):
+    for show in (_show_remarks, _show_notes, tries.show, domains.show, _show_epochs, _show_attempts):
         try:
             show(folder)
         except WorkError as error:

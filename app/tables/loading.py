@@ -10,7 +10,7 @@ from app.tables.store import Stamps, SummaryFailure, ask_engine, results_root, s
 from engine.errors import RequestError, WorkError
 from engine.graph.summary import ModelSummary
 from engine.spec import run as specs
-from engine.spec.catalog import DATASETS, FAMILIES
+from engine.spec.catalog import FAMILIES, paths_of
 from engine.spec.networks import own_names
 from engine.spec.parts import USUAL_HEAD_EPOCHS
 from engine.spec.run import RunSpec
@@ -34,7 +34,7 @@ class Loaded:
 def reads_files(spec: RunSpec) -> bool:
     """Whether a request names files of the user's own, about which something is to be decided."""
     own = spec.weights not in ("none", "hub") or own_names.is_own(spec.model)
-    return own or spec.data.name not in DATASETS or spec.data.root is not None
+    return own or bool(paths_of(spec.data.name)) or spec.data.root is not None
 
 
 def key(spec: RunSpec) -> str:

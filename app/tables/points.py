@@ -12,13 +12,13 @@ from pydantic import BaseModel
 
 from app import text
 from engine import stats
+from engine.spec.images import domains
 from engine.spec.run import RunSpec
 from engine.spec.settings import arrange, settings_of
 from engine.storage.records import remarks
 from engine.storage.records.measurement import Conditions, Latency, Timed, read_timed
-from engine.texts import short_names
 
-METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes")
+METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes", "source_top1", "target_top1")
 
 # As the table shows them; a setting that is not named follows the one that it is declared after.
 _ORDER = """
@@ -31,6 +31,8 @@ _ORDER = """
     data.normalize data.root target.latency_table device data.image_size data.labels width.rank
     recover.reconstruct recover.calibration_images recover.ridge
     target.lose target.at_least target.also_criteria target.also_depth_shares
+    transfer.adversarial transfer.adapt_epochs transfer.pseudo_labels transfer.confidence transfer.refresh
+    transfer.balance
 """
 
 
@@ -54,7 +56,8 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
     `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trajectory` tells its
     steps from those of others; `at_chance` says that its accuracy is within noise of guessing. `data_label` tells its
-    data from all others in few words. Metrics are as stored, shares in 0..1, counts, bytes; `base_*` the baseline's.
+    data from all others in few words, `domains` has the same of its source and its target. Metrics are as stored,
+    shares in 0..1, counts, bytes; `base_*` the baseline's.
     `latencies` are the timings of hosts and boards (`engine.storage.records.measurement.Timed`).
     """
     frame = pd.DataFrame([_record(row) for row in rows])
@@ -64,7 +67,8 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     frame["flops"] = 2 * frame["macs"]
     frame["baseline"] = frame["stage"].eq("baseline")
     frame["int8"] = frame["stage"].eq("quantized")
-    frame["data_label"] = frame["data"].map(short_names(frame["data"]))
+    frame["domains"] = frame["data"].map(domains.shorten(frame["data"]))
+    frame["data_label"] = [each.label for each in frame["domains"]]
     frame["at_chance"] = [
         remarks.may_be_guessed(row.get("correct"), row.get("total"), row.get("chance")) for row in rows
     ]

@@ -21,13 +21,14 @@ from engine.errors import RequestError, WorkError
 from engine.graph.summary import ModelSummary
 from engine.jobs import worker
 from engine.jobs.queue import Queue
+from engine.spec import catalog
+from engine.spec.images import domains
 from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
-from engine.texts import short_names
 from engine.zoo import source
 from engine.zoo.own import listing
 
@@ -80,8 +81,8 @@ def _points(root: str, token: str) -> pd.DataFrame:
 @st.cache_data(max_entries=4, show_spinner=False)
 def _runs(root: str, token: str) -> list[dict[str, Any]]:
     runs = Store(Path(root)).runs()
-    labels = short_names(run["data"] for run in runs if run["data"])
-    return [{**run, "data_label": labels.get(run["data"])} for run in runs]
+    names = domains.shorten(run["data"] for run in runs if run["data"])
+    return [{**run, "data_label": names[run["data"]].label if run["data"] else None} for run in runs]
 
 
 def timings(token: str) -> list[dict[str, Any]]:
@@ -177,9 +178,9 @@ def _code_of(model: str) -> str:
 
 def stamps(spec: RunSpec) -> Stamps:
     """What changes when the code, the weights or the data of a request do."""
-    data = spec.data.root or spec.data.name.partition(":")[2]
+    data = [*([spec.data.root] if spec.data.root else []), *catalog.paths_of(spec.data.name)]
     weights = str(source.parse_file(spec.weights).path)
-    return _stamp(_code_of(spec.model)), _stamp(weights), _stamp(data)
+    return _stamp(_code_of(spec.model)), _stamp(weights), *map(_stamp, data)
 
 
 @st.cache_data(max_entries=64, ttl="15s", show_spinner=False)

@@ -28,7 +28,8 @@ from engine.spec.catalog import CRITERIA, Criterion
 from engine.storage.store import Store
 from engine.surgery import plan
 from engine.surgery.reconstruction.refit import reconstruct
-from engine.train.fit import Recipe, fit
+from engine.train.fit import fit
+from engine.train.recipe import Recipe
 
 MODEL = "resnet20"
 IMAGES = 512  # of the reconstruction

@@ -25,7 +25,8 @@ from engine.measure.counters import count
 from engine.spec.catalog import IMAGENET
 from engine.surgery import plan
 from engine.surgery.reconstruction.refit import reconstruct
-from engine.train.fit import EpochResult, Recipe, fit, sgd
+from engine.train.fit import EpochResult, fit
+from engine.train.recipe import Recipe, sgd
 from engine.zoo.build import construct
 
 IMAGE = (3, 32, 32)

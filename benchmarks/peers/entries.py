@@ -75,6 +75,7 @@ def entries() -> list[Entry]:
 
 
 Method = tuple[str, str, dict[str, Any]]
+Training = tuple[str, bool, dict[str, Any]]  # what a name says of it, whether it is distilled, settings of recovery
 
 
 def _channels() -> Iterator[Entry]:
@@ -97,14 +98,18 @@ def _theirs() -> Iterator[Entry]:
 
 
 def _reconstructed() -> Iterator[Entry]:
-    """Without training; trained on the labels; taught, with the labels' part in the loss and without."""
+    """Without training, and taught; by obs also trained on the labels, and taught without the labels' part."""
+    untrained_and_taught: tuple[Training, ...] = (
+        (", no training", False, {"epochs": 0}),
+        ("", True, {"epochs": EPOCHS}),
+    )
+    others: tuple[Training, ...] = (
+        ("", False, {"epochs": EPOCHS}),
+        (", teacher alone", True, {"epochs": EPOCHS, "distil_weight": 1.0}),
+    )
     for method, criterion, spec in (*_reconstructed_channels(), *_reconstructed_blocks()):
-        for training, distilled, recover in (
-            (", no training", False, {"epochs": 0}),
-            ("", False, {"epochs": EPOCHS}),
-            ("", True, {"epochs": EPOCHS}),
-            (", teacher alone", True, {"epochs": EPOCHS, "distil_weight": 1.0}),
-        ):
+        everything = (method, criterion) == ("channels", "obs")
+        for training, distilled, recover in (*untrained_and_taught, *(others if everything else ())):
             usual = {"reconstruct": True, "lr": GENTLE_LR, "between_phases": False}
             name = f"{method}, reconstructed{training}"
             yield Entry(name, criterion, distilled, {**spec, "recover": {**usual, **recover}})
@@ -124,6 +129,10 @@ def _reconstructed_blocks() -> Iterator[Method]:
     both: dict[str, Any] = {"order": "layers-channels", "criterion": "obs", "target": {"depth_share": 0.3}}
     yield "layers-channels, depth share 0.3", "obs", both
     yield "layers-channels, widths in 8s, depth share 0.3", "obs", {**both, "width": {"round_to": 8}}
+    for share in (0.5, 0.7):
+        target = {"keep": [0.42], "depth_share": share}
+        name = f"layers-channels, widths in 8s, depth share {share:g}, 0.42× MACs"
+        yield name, "obs", {**both, "width": {"round_to": 8}, "target": target}
 
 
 def _progressive() -> Iterator[Method]:

@@ -28,7 +28,8 @@ from engine.spec.run import RunSpec
 from engine.storage.atomic import write_json
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate, reestimate_bn
-from engine.train.fit import Recipe, fit
+from engine.train.fit import fit
+from engine.train.recipe import Recipe
 
 MICRO_STEPS = 400  # for the whole network, as in its own benchmark
 RECOVERED = 2  # the number of the recovered point in a one-shot run of ours: its training's seed comes from it

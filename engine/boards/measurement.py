@@ -142,6 +142,8 @@ def _with_sensors(times: Measurement, rounds: Sequence[TimingRound], before: Pro
         times,
         power_mw=power,
         energy_mj=energy,
+        power_rail=None if power is None else sensors.power_rail(series),
+        why_no_power=sensors.why_no_power(series, before, after) if power is None else None,
         temperatures_c=sensors.temperatures(series, before.temperatures, after.temperatures),
         gpu_hz=sensors.clock_range(series),
         clocks_locked=before.clocks.locked,

@@ -23,6 +23,7 @@ from engine.spec.board_timing import TimingRequest
 WARMUP_MS = 500.0
 HZ = 5.0  # how often the board's sensors are read
 FILE_SECONDS = 60.0
+LEAST_PROFILED = 10  # inferences, of a layer profile
 START_SECONDS = 30.0  # for a tool to start, load, warm up and end, beside the seconds that it measures
 
 
@@ -61,6 +62,12 @@ class Runtime(Protocol):
         """One round of at least `least` queries within `limit` seconds.
 
         Raises EngineRefused where what is timed was made for another board or version, or is damaged; it is gone then.
+        """
+
+    def export_layers(self, agent: Agent, path: str, image: Sequence[int]) -> tuple[str, float]:
+        """What the tool writes of the time of every layer, and the seconds that it took for it.
+
+        WorkError when it fails, or times no layers at all.
         """
 
     def settings(self) -> ToolSettings:
@@ -109,6 +116,9 @@ class OnnxRuntime:
         document = agent.call("ort", *argv, limit=limit)
         answer = documents.check(documents.RuntimeRound, document)
         return RoundResult(onnxruntime_round(document), document, answer.to_s)
+
+    def export_layers(self, agent: Agent, path: str, image: Sequence[int]) -> tuple[str, float]:
+        raise WorkError("ONNX Runtime times a network as a whole here; layers are timed where the board has TensorRT")
 
     def settings(self) -> ToolSettings:
         settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS}
@@ -189,6 +199,30 @@ class TensorRT:
             _remove(agent, path)
             raise
         return RoundResult(trtexec_round(timing, document), document, ended.seconds)
+
+    def export_layers(self, agent: Agent, path: str, image: Sequence[int]) -> tuple[str, float]:
+        profile = f"{agent.connection.folder}/layers.json"
+        argv = trtexec.profile_command(
+            self.tensorrt,
+            self.trtexec,
+            path,
+            image,
+            profile=profile,
+            warmup_ms=WARMUP_MS,
+            seconds=min(self.request.seconds, self.request.limit),
+            least=LEAST_PROFILED,
+        )
+        most = self.request.limit + START_SECONDS
+        options = ("--limit", str(most), "--hz", str(HZ), "--collect", profile, "--as-text")
+        ended = documents.check(documents.ToolRun, agent.call("run", *options, limit=most, argv=argv))
+        _refuse_unfinished(ended, "timing the layers", most)
+        outcome = output.read_outcome(ended.out, ended.err, version=self.tensorrt, code=ended.status)
+        outcome.or_fail("timing the layers")
+        if not isinstance(ended.collected, str):
+            raise WorkError(
+                f"trtexec passed but exported no layer profile ({ended.collect_error or 'nothing was read'})"
+            )
+        return ended.collected, ended.seconds
 
     def settings(self) -> ToolSettings:
         settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": self.workspace_mib}

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.boards.agent.probe import Clocks
+from engine.boards.agent.probe import Clocks, Probe
+from engine.texts import printable
 
 GPU, CPU = "gpu_hz", "cpu_hz"
 
@@ -18,6 +19,7 @@ _CLOCK_FALL = 0.95  # of a clock: jitter of the reading is smaller, the smallest
 _LATENCY_RISE = 1.03
 _LOW_SHARE, _FEWEST_LOW = 0.1, 2
 _FEWEST_TO_JUDGE, _FEWEST_IN_STRETCH, _MOST_STRETCHES = 2, 3, 6
+_LONGEST_NAME = 300  # of a rail, characters
 _STEPS = 600  # of the time that the queries took, at which latency is looked at
 
 Numbers = NDArray[np.float64]
@@ -66,6 +68,20 @@ def power(
             time += duration
             count += inferences_made
     return (round(energy / time, 1), round(energy / count, 4)) if count else (None, None)
+
+
+def power_rail(rounds: Sequence[Series]) -> str | None:
+    """What the power is of: the rail of the whole board, or a sum of rails; None for a board that reports no power."""
+    names = (each.readings.get("total_rail") for each in rounds)
+    return next((printable(name, _LONGEST_NAME) for name in names if name), None)
+
+
+def why_no_power(rounds: Sequence[Series], before: Probe, after: Probe) -> str:
+    """Why a timing comes without power, where `power` found none."""
+    rail, reason = power_rail(rounds), before.why_no_power or after.why_no_power
+    if reason or rail is None:
+        return reason or "the board reports no power"
+    return f"its rail {rail} gave no reading while the queries ran; measure for more seconds, or look at its sensors"
 
 
 def temperatures(

@@ -14,6 +14,7 @@ from typing import Any
 from engine.boards import measurement, runtimes
 from engine.boards.agent import session
 from engine.boards.agent.probe import Probe
+from engine.boards.layers.profile import profile_layers
 from engine.boards.onnx_support import check as fit
 from engine.boards.registry import Registry
 from engine.boards.trtexec.failure import EngineRefused
@@ -102,6 +103,8 @@ def _measure_networks(
     agent.check_hold()
     _refuse_changed(request.device, before, after)
     occasion = measurement.Occasion(request.device, job.id, time.time(), before, after, len(networks) - 1)
+    if request.layers:
+        _profile(agent, runtime, networks, job)
     settings = runtime.settings()
     return [measurement.merge_rounds(each.model.point, each.rounds, settings, occasion) for each in networks]
 
@@ -171,7 +174,7 @@ def _hold_board(
     end, waits = started + request.wait, [0.0]
 
     def on_wait(holder: Mapping[str, Any]) -> None:
-        who = printable(str(holder.get("owner") or "another timing"), 200)
+        who = _describe_holder(holder)
         if time.monotonic() > end:
             raise WorkError(
                 f"{who} holds {request.device} and did not leave it within {request.wait:.0f} s; "
@@ -188,6 +191,14 @@ def _hold_board(
         broke, restored, changed = (document.get(key) or None for key in ("broke", "restored", "changed"))
         job.append_event(event.HoldEvent(broke=broke, restored=restored, changed=changed))
         yield holding_agent, lambda: waits[0]
+
+
+def _describe_holder(holder: Mapping[str, Any]) -> str:
+    """Who holds a board; the account is told where it is perhaps not ours, and its process where that says nothing."""
+    account, process = printable(str(holder.get("account") or ""), 100), holder.get("pid")
+    silent = f"process {process}" if account and isinstance(process, int) else "another timing"
+    who = printable(str(holder.get("owner") or ""), 200) or silent
+    return f"{who}, logged in as {account}," if account else who
 
 
 def _send(agent: session.Agent, networks: Sequence[NetworkTiming], job: Timing) -> None:
@@ -269,6 +280,18 @@ def _measure_round(
         raise WorkError(
             f"{refusal}, and it was built anew just now: is TensorRT on the board installed whole?"
         ) from None
+
+
+def _profile(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence[NetworkTiming], job: Timing) -> None:
+    """What the layers of each network take; last of all, as the profiler slows every one of them."""
+    for number, network in enumerate(networks):
+        model, progress = network.model, 0.96 + 0.03 * number / len(networks)
+        _phase(job, "profiling", f"timing the layers of {model.point} ({number + 1} of {len(networks)})", progress)
+        profile, seconds = profile_layers(agent, runtime, model.point, model.file, network.path, model.image)
+        network.tool_seconds += seconds
+        job.keep_layers(profile)
+        if profile.why is not None:
+            job.log(f"{model.point}: no layer profile: {profile.why}")
 
 
 def _least(network: NetworkTiming, left: int, limit: float) -> int:

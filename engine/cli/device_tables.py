@@ -111,12 +111,21 @@ def timing_queued(document: Mapping[str, Any]) -> None:
 
 def measurements(document: Mapping[str, Any]) -> None:
     table = table_of("run", ">#", "by", ">p50 ms", ">p90 ms", ">p99 ms", ">GPU ms", ">mW", ">mJ", ">n", "")
-    for line in document["measurements"]:
-        m = Measurement.from_json(line)
+    records = [Measurement.from_json(line) for line in document["measurements"]]
+    for line, m in zip(document["measurements"], records, strict=True):
         table.add_row(
             *(line["run_id"], str(m.point), f"{m.tool} {m.version} {m.precision}"),
             *("" if ms is None else f"{ms:.3f}" for ms in (m.p50_ms, m.p90_ms, m.p99_ms, m.gpu_p50_ms)),
-            *("" if value is None else f"{value:.4g}" for value in (m.power_mw, m.energy_mj)),
+            *("" if m.power_mw is None else f"{m.power_mw:.0f}", "" if m.energy_mj is None else f"{m.energy_mj:.4g}"),
             *(str(m.n), "throttled" if m.throttled else ""),
         )
     write(table)
+    for note in dict.fromkeys(note for each in records if (note := _power_note(each))):
+        write(note)
+
+
+def _power_note(measurement: Measurement) -> str:
+    """What the power is of, or why there is none; nothing for a timing of a version that did not note it."""
+    if measurement.why_no_power:
+        return f"no power: {measurement.why_no_power}"
+    return f"power: {measurement.power_rail}" if measurement.power_rail else ""

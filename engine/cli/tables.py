@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.cli.printing import table_of, write, write_notes
+from engine.spec.images import domains
 from engine.storage.records import remarks
 from engine.storage.records.event import Attempts
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point
 from engine.storage.records.status import Status
-from engine.texts import short_names
 from engine.units import si
 
 
@@ -88,9 +88,12 @@ def run(document: Mapping[str, Any]) -> None:
     write_notes(document.get("notes", ()))
     if not document["points"]:
         return
-    columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", ">top-1", ">p50 ms", ">blocks out", "")
-    table = table_of(*columns)
     points = [Point.from_json(point) for point in document["points"]]
+    carried_over = any(point.source_top1 is not None for point in points)
+    accuracies = (">target top-1", ">source top-1") if carried_over else (">top-1",)
+    columns = (">#", "after", ">asked", ">MACs", ">", ">params", ">", *accuracies, ">p50 ms", ">blocks out", "")
+    table = table_of(*columns)
+    table.columns[1].min_width = len("baseline")  # in one piece, however much stands beside it
     for point in points:
         at_chance = remarks.is_at_chance(point)
         table.add_row(
@@ -101,7 +104,7 @@ def run(document: Mapping[str, Any]) -> None:
             f"{point.got.macs:.3f}×",
             si(point.params),
             f"{point.got.params:.3f}×",
-            f"{point.val_top1:.1%} val." if point.top1 is None else f"{point.top1:.1%}",
+            *_accuracies(point, carried_over),
             _p50(point, points[0]),
             str(len(point.blocks_removed)),
             " ".join(
@@ -113,6 +116,13 @@ def run(document: Mapping[str, Any]) -> None:
     write_notes([point.note for point in points if point.answer is not None and point.note])
     for record in map(Attempts.from_json, document.get("attempts", ())):
         _attempts(record)
+
+
+def _accuracies(point: Point, carried_over: bool) -> list[str]:
+    """The top-1 that a point is drawn with, and that on the source where networks are carried over from one."""
+    own = f"{point.val_top1:.1%} val." if point.top1 is None else f"{point.top1:.1%}"
+    source = "" if point.source_top1 is None else f"{point.source_top1:.1%}"
+    return [own, source] if carried_over else [own]
 
 
 def _note(point: Point) -> str | None:
@@ -167,10 +177,11 @@ def runs(entries: Sequence[Mapping[str, Any]]) -> None:
         write("no runs yet; `espalier submit` starts one")
         return
     table = table_of("run", "state", ">%", "model", "data", "criterion", "order", ">seed")
-    names = short_names(r["data"] for r in entries if r["data"])
+    names = domains.shorten(r["data"] for r in entries if r["data"])
     for r in entries:
         order = f"{r['order']}, {r['grid']} × {r['grid']}" if r.get("kind") == "landscape" else r["order"]
-        settings = (r["model"], names.get(r["data"], ""), r["criterion"], order, r["seed"])
+        data = names[r["data"]].label if r["data"] else ""
+        settings = (r["model"], data, r["criterion"], order, r["seed"])
         table.add_row(r["run_id"], r["state"], f"{100 * r['progress']:.0f}", *settings)
     write(table)
 

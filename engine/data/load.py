@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
-from functools import partial
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from engine.data.declare import SOURCES, Source
+from engine.data import cut
+from engine.data.domains import pairs
 from engine.data.images import sizing
-from engine.data.images.reading import find_broken, fit_split, refuse_broken
-from engine.data.images.words import count
-from engine.data.outline import Outline, Wishes
-from engine.data.split import Data, Parts, Split
+from engine.data.images.reading import find_broken, refuse_broken
+from engine.data.outline import Outline, declared_size, outline_of, source_of
+from engine.data.split import Data, Parts, Split, Target
 from engine.errors import RequestError, concerns
 from engine.spec import catalog
-from engine.spec.images import label_rules
 from engine.spec.images.made_for import MadeFor
 from engine.spec.run import DataSpec
-from engine.units import dimensions
 
-__all__ = ["Data", "Outline", "Split", "check_images", "classes_and_image", "load", "outline"]
-
-TEST_FRACTION = 0.2  # of the images of a source without a test split
+__all__ = ["Data", "Outline", "Split", "Target", "check_images", "classes_and_image", "load", "outline"]
 
 
 @concerns("data.name")
 def load(spec: DataSpec, seed: int, network: MadeFor | None = None) -> Data:
-    """The dataset that `spec` asks for, at the size that suits the network.
+    """The dataset that `spec` asks for, at the size that suits the network; of a pair the source, with the target.
 
     A test split that the source lacks is cut from train, a fifth of it, and then a val split, `val_fraction` of what is
     left: classes in proportion, by `seed`. `limit` then cuts every split, to the same images whatever the seed.
+    `engine.data.domains.pairs` says what becomes of a target's.
     RequestError: an unknown name, or files that are missing or wrong. WorkError: a download that failed.
     """
-    source, _ = _source(spec)
-    parts = _outline(spec, network).read()
+    catalog.check_dataset(spec.name)
+    pair = catalog.pair_of(spec.name)
+    if pair is None:
+        return _read(spec, outline_of(spec, network), seed)
+    both = pairs.outline_both(spec, pair, network)
+    data = _read(both.source.spec, both.source.outline, seed)
+    target, notes = pairs.read_target(both, data.classes, seed)
+    flip = data.flip and source_of(pair.target).flip
+    return replace(data, target=target, flip=flip, notes=(*data.notes, *notes))
+
+
+def _read(spec: DataSpec, known: Outline, seed: int) -> Data:
+    """One dataset with all of its splits."""
+    parts = known.read()
     train, val, test = parts.train, parts.val, parts.test
     notes = list(parts.notes)
     if test is None:
-        train, test = _cut(spec, train, TEST_FRACTION, seed, "test")
-        notes.append(_cut_note("test", TEST_FRACTION, len(test), seed))
+        train, test = cut.split_off(spec.name, train, cut.TEST_FRACTION, seed, "test")
+        notes.append(cut.cut_note("test", cut.TEST_FRACTION, len(test), seed))
     if val is None:
-        train, val = _cut(spec, train, spec.val_fraction, seed, "val")
-        notes.append(_cut_note("val", spec.val_fraction, len(val), seed))
+        train, val = cut.split_off(spec.name, train, spec.val_fraction, seed, "val")
+        notes.append(cut.cut_note("val", spec.val_fraction, len(val), seed))
     notes += _absences({"train": train, "val": val, "test": test}, parts)
     train, val, test = (split.limit_to(spec.limit) for split in (train, val, test))
     if spec.limit is not None:
-        notes.append(_limit_note(spec.limit, len(train), len(val), len(test)))
-    _check_enough(spec, len(train))
+        notes.append(cut.limit_note(spec.limit, {"train": len(train), "val": len(val), "test": len(test)}))
+    cut.check_enough(spec.name, len(train))
     mean, std = normalization_of(spec)
     height, width = parts.image
+    source = source_of(spec.name)
     crop = min(height, width) // 8 if source.crop is None else source.crop
     image = (3, height, width)
     shown = tuple(notes)
@@ -62,21 +69,32 @@ def outline(spec: DataSpec, seed: int, network: MadeFor | None = None) -> Outlin
     """The same by its headers: number of classes, image size and notes, before any image is decoded. No torch.
 
     What only the pixels say is in no note yet, and of a dataset that a name alone stands for only what is declared.
+    Counts of a pair are the source's.
     """
-    known = _outline(spec, network)
+    catalog.check_dataset(spec.name)
+    pair = catalog.pair_of(spec.name)
+    if pair is None:
+        return _with_cuts(spec, outline_of(spec, network), seed)
+    both = pairs.outline_both(spec, pair, network)
+    known = _with_cuts(both.source.spec, both.source.outline, seed)
+    return replace(known, notes=(*known.notes, *pairs.outline_notes(both, seed)))
+
+
+def _with_cuts(spec: DataSpec, known: Outline, seed: int) -> Outline:
+    """An outline with the splits that will be cut."""
     notes = list(known.notes)
     counts = dict(known.counts or {})
     if counts:
-        for name, fraction in (("test", TEST_FRACTION), ("val", spec.val_fraction)):
+        for name, fraction in (("test", cut.TEST_FRACTION), ("val", spec.val_fraction)):
             if name not in counts:
-                counts[name] = _cut_size(spec, counts["train"], fraction, name)
+                counts[name] = cut.cut_size(spec.name, counts["train"], fraction, name)
                 counts["train"] -= counts[name]
-                notes.append(_cut_note(name, fraction, counts[name], seed))
+                notes.append(cut.cut_note(name, fraction, counts[name], seed))
         if spec.limit is not None:
-            counts = {name: min(spec.limit, images) for name, images in counts.items()}
-            notes.append(_limit_note(spec.limit, counts["train"], counts["val"], counts["test"]))
-        _check_enough(spec, counts["train"])
-    return Outline(known.classes, known.image, known.read, counts or None, tuple(notes))
+            counts = {name: min(spec.limit, counts[name]) for name in ("train", "val", "test")}
+            notes.append(cut.limit_note(spec.limit, counts))
+        cut.check_enough(spec.name, counts["train"])
+    return replace(known, counts=counts or None, notes=tuple(notes))
 
 
 @concerns("data.name")
@@ -85,124 +103,41 @@ def classes_and_image(spec: DataSpec, network: MadeFor | None) -> tuple[int, tup
     catalog.check_dataset(spec.name)
     if spec.name in catalog.DATASETS:
         dataset = catalog.DATASETS[spec.name]
-        return dataset.classes, (3, *_declared_size(dataset, Wishes(sizing.Sizing(spec.size_asked, network))))
+        return dataset.classes, (3, *declared_size(dataset, sizing.Sizing(spec.size_asked, network)))
     known = outline(spec, 0, network)
     return known.classes, (3, *known.image)
 
 
 def check_images(data: Data) -> None:
-    """Decode every image that is read when it is needed; RequestError that names those that cannot be read.
+    """Decode every image that is read when it is needed, of both halves of a pair; RequestError that names broken ones.
 
     Images in memory were decoded when they were loaded. RequestError where the images are no files.
     """
-    source = SOURCES[_prefix(data.name) or data.name]
-    if not source.files:
-        raise RequestError(f"--check-images decodes image files, and {data.name} has none; leave it out")
-    splits = (data.train, data.val, data.test)
+    target = [] if data.target is None else [data.target]
+    names = [data.name, *(each.name for each in target)]
+    if not any(source_of(name).files for name in names):
+        raise RequestError(f"--check-images decodes image files, and {'>'.join(names)} has none; leave it out")
+    splits = [data.train, data.val, data.test, *(split for each in target for split in (each.train, each.test))]
     refuse_broken([text for split in splits if split.disk is not None for text in find_broken(split.disk)])
 
 
 def normalization_of(spec: DataSpec) -> catalog.Normalization:
-    """Means and deviations of values in 0..1: what the spec says, or those of the dataset that it names, or its own."""
+    """Means and deviations of values in 0..1: what the spec says, or those of the dataset that it names, or its own.
+
+    Both halves of a pair have the source's.
+    """
     if spec.normalize is not None and not isinstance(spec.normalize, str):
         (m0, m1, m2), (s0, s1, s2) = spec.normalize
         return (m0, m1, m2), (s0, s1, s2)
-    dataset = catalog.DATASETS.get(spec.normalize or spec.name)
+    dataset = catalog.DATASETS.get(spec.normalize or catalog.halves(spec.name)[0])
     return (dataset and dataset.normalize) or catalog.IMAGENET
-
-
-def _prefix(name: str) -> str:
-    return next((prefix for prefix in catalog.DATASET_PREFIXES if name.startswith(prefix)), "")
-
-
-def _source(spec: DataSpec) -> tuple[Source, str]:
-    """What reads the dataset, and the prefix of its name, if any."""
-    catalog.check_dataset(spec.name)
-    prefix = _prefix(spec.name)
-    return SOURCES[prefix or spec.name], prefix
-
-
-def _outline(spec: DataSpec, network: MadeFor | None) -> Outline:
-    source, prefix = _source(spec)
-    if spec.root is not None:
-        catalog.check_takes_root(spec.name)
-    wishes = Wishes(
-        sizing.Sizing(spec.size_asked, network), None if spec.labels is None else label_rules.parse(spec.labels)
-    )
-    arguments: list[Any] = []
-    if prefix:
-        arguments = [Path(spec.name.removeprefix(prefix)).expanduser()]
-    elif catalog.DATASETS[spec.name].root is not None:
-        arguments = [None if spec.root is None else Path(spec.root).expanduser()]
-    if source.outlines:
-        found = source.read(*arguments, wishes)
-        assert isinstance(found, Outline)
-        return found
-    return _outline_of_parts(spec, partial(source.read, *arguments), wishes)
-
-
-def _outline_of_parts(spec: DataSpec, read: partial[Any], wishes: Wishes) -> Outline:
-    """For a source that gives its images at one size."""
-    if spec.name in catalog.DATASETS:
-        dataset = catalog.DATASETS[spec.name]
-        size = _declared_size(dataset, wishes)
-        return Outline(dataset.classes, size, lambda: _resized(read(), size))
-    parts: Parts = read()
-    size = sizing.choose(Counter({parts.image: 1}), wishes.sizing).size
-    resized = _resized(parts, size)
-    return Outline(len(parts.classes), size, lambda: resized, notes=resized.notes)
-
-
-def _declared_size(dataset: catalog.Dataset, wishes: Wishes) -> sizing.Size:
-    return sizing.choose(Counter({dataset.image[1:]: 1}), wishes.sizing).size
-
-
-def _resized(parts: Parts, size: sizing.Size) -> Parts:
-    """The same images at another size, and a note of it."""
-    if parts.image == size:
-        return parts
-    shape = sizing.Fit(*size)
-    train, val, test = (split and fit_split(split, shape) for split in (parts.train, parts.val, parts.test))
-    assert train is not None
-    note = f"images are resized from {dimensions(parts.image)} to {dimensions(size)} px"
-    return Parts(train, val, test, parts.classes, size, (*parts.notes, note))
-
-
-def _check_enough(spec: DataSpec, images: int) -> None:
-    if images < 2:
-        raise RequestError(f"dataset {spec.name} is left with {images} training image; training needs at least 2")
-
-
-def _cut_size(spec: DataSpec, images: int, fraction: float, name: str) -> int:
-    """How many images a split takes off train; RequestError where too few would be left."""
-    size = max(1, round(fraction * images))
-    if images - size < 2:
-        sentence = (
-            f"{spec.name} has {count(images, 'training image')}, too few to cut {fraction:.0%} of them off for {name}"
-        )
-        raise RequestError(sentence, field="data.val_fraction" if name == "val" else "data.name")
-    return size
-
-
-def _cut(spec: DataSpec, train: Split, fraction: float, seed: int, name: str) -> tuple[Split, Split]:
-    """What is left of train, and what is cut off."""
-    cut, rest = train.representative(_cut_size(spec, len(train), fraction, name), seed)
-    return train.take(rest), train.take(cut)
-
-
-def _cut_note(name: str, fraction: float, images: int, seed: int) -> str:
-    return f"{name} split: {fraction:.0%} of train ({count(images, 'image')}), seed {seed}"
-
-
-def _limit_note(limit: int, train: int, val: int, test: int) -> str:
-    return f"limit {limit:,}: {train:,} train, {val:,} val and {test:,} test images"
 
 
 def _absences(splits: dict[str, Split], parts: Parts) -> Iterator[str]:
     """What cutting left without a class that train had."""
     has = set(parts.train.labels.tolist())
-    cut = [name for name in ("test", "val") if getattr(parts, name) is None]
-    for name in ["train", *cut] if cut else []:
+    made = [name for name in ("test", "val") if getattr(parts, name) is None]
+    for name in ["train", *made] if made else []:
         absent = len(has - set(splits[name].labels.tolist()))
         if absent:
             yield f"{name} is cut without an image of {absent:,} of {len(parts.classes):,} classes"

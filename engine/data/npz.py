@@ -72,7 +72,7 @@ def outline(path: Path, wishes: Wishes = NO_WISHES) -> Outline:
             splits = {name: fit_split(split, shape) for name, split in splits.items()}
         return Parts(splits["train"], splits.get("val"), splits.get("test"), labels.classes, choice.size, notes)
 
-    return Outline(len(labels.classes), choice.size, read, counts, notes)
+    return Outline(len(labels.classes), choice.size, read, counts, notes, labels.classes)
 
 
 def read(path: Path, wishes: Wishes = NO_WISHES) -> Parts:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,21 @@ class Split:
             disk = Subset(self.disk, indices.tolist())  # type: ignore[arg-type]  # it has no base class of torch's
         return Split(images, self.labels[indices], disk)
 
+    def with_labels(self, labels: Tensor) -> Split:
+        """The same images under other labels, int64 N."""
+        return Split(self.images, labels, None if self.disk is None else _Labelled(self.disk, labels))
+
+    def joined(self, other: Split) -> Split:
+        """These images, and those of a split of the same size of image behind them."""
+        import torch
+        from torch.utils.data import ConcatDataset
+
+        labels = torch.cat([self.labels, other.labels])
+        if self.images is not None and other.images is not None:
+            return Split(torch.cat([self.images, other.images]), labels)
+        sources: list[Any] = [split.disk if split.images is None else _Held(split) for split in (self, other)]
+        return Split(None, labels, ConcatDataset(sources))
+
     def representative(self, size: int, seed: int) -> tuple[Tensor, Tensor]:
         """Indices of a seeded choice of `size` images with the classes in proportion, and of all the others."""
         order = _stratified_order(self.labels, seed)
@@ -56,6 +71,34 @@ class Split:
     def limit_to(self, size: int | None) -> Split:
         """At most `size` images, the same ones for every run."""
         return self if size is None or size >= len(self) else self.take(self.representative(size, LIMIT_SEED)[0])
+
+
+@dataclass(frozen=True)
+class _Labelled:
+    """Images on disk under other labels."""
+
+    images: ImageSource
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Item:
+        return self.images[index][0], int(self.labels[index])
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """Images in memory beside others that are on disk."""
+
+    split: Split
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def __getitem__(self, index: int) -> Item:
+        assert self.split.images is not None
+        return self.split.images[index], int(self.split.labels[index])
 
 
 @dataclass(frozen=True)
@@ -72,8 +115,21 @@ class Parts:
 
 
 @dataclass(frozen=True, eq=False)
+class Target:
+    """The domain that a network is carried over to: images without labels, and a test split.
+
+    `train` has 0 in place of every label; `answers` (int64 N) are the true ones, for a count after the end alone.
+    """
+
+    name: str
+    train: Split
+    test: Split
+    answers: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class Data:
-    """A dataset ready for training and measuring."""
+    """A dataset ready for training and measuring; of a pair SOURCE>TARGET the source, and `target` is the other."""
 
     name: str
     train: Split
@@ -89,6 +145,17 @@ class Data:
     # Height and width that an image of another size is resized to cover, before the centre of the size of `image` is
     # cut out; None: of `image` itself.
     cover: tuple[int, int] | None = None
+    target: Target | None = None
+
+    @property
+    def reported(self) -> Split:
+        """The test images whose accuracy a network is known by: the target's where there is one."""
+        return self.test if self.target is None else self.target.test
+
+    @property
+    def unlabelled(self) -> Split:
+        """The training images for what reads no labels: those of both domains where there are two."""
+        return self.train if self.target is None else self.train.joined(self.target.train)
 
 
 def in_memory(images: Tensor, labels: Sequence[int] | Tensor) -> Split:

@@ -44,7 +44,8 @@ def quantize_on_data(source: Path, target: Path, data: Data) -> None:
 
     The images are the same ones each time, with the classes in proportion. Raises WorkError as `quantize` does.
     """
-    sample = data.train.take(data.train.representative(CALIBRATION_IMAGES, _SEED)[0])
+    images = data.unlabelled
+    sample = images.take(images.representative(CALIBRATION_IMAGES, _SEED)[0])
     quantize(source, target, (images.numpy() for images, _ in batches(sample, data, _BATCH, "cpu")))
 
 

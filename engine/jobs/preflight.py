@@ -46,15 +46,16 @@ def check_request(spec: RunSpec) -> None:
 @concerns("data.root")
 def _check_root(data: DataSpec) -> None:
     if data.root is None:
-        dataset = catalog.DATASETS.get(data.name)
-        if dataset is not None and dataset.root is not None and dataset.root.requirement:
-            raise RequestError(f"{data.name} needs data.root, {dataset.root.requirement}")
+        for name, taken in catalog.roots_of(data.name).items():
+            if taken.requirement:
+                raise RequestError(f"{name} needs data.root, {taken.requirement}")
         return
-    dataset_root = catalog.check_takes_root(data.name)
+    roots = catalog.check_takes_root(data.name)
     root = Path(data.root)
     if root.exists() and not root.is_dir():
         raise RequestError(f"data.root {root} is not a folder")
-    missing = [name for name in dataset_root.folders if not (root / name).is_dir()]
-    if missing:
-        required = " and ".join(f"{name}/" for name in dataset_root.folders)
-        raise RequestError(f"data.root {root} has no {missing[0]}/ in it; {data.name} needs {required}")
+    for name, taken in roots.items():
+        missing = [folder for folder in taken.folders if not (root / folder).is_dir()]
+        if missing:
+            required = " and ".join(f"{folder}/" for folder in taken.folders)
+            raise RequestError(f"data.root {root} has no {missing[0]}/ in it; {name} needs {required}")

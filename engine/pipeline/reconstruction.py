@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from engine.data.load import Data
+from engine.data.load import Data, Split
 from engine.data.loader import batches
 from engine.pipeline.network import Network
 from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, RecoverSpec
@@ -92,6 +92,15 @@ def usual_images(macs: int) -> int:
     return max(FEWEST_USUAL, min(MOST_USUAL, int(USUAL_MACS / max(macs, 1))))
 
 
+def _chosen(data: Data, count: int, seed: int) -> Split:
+    """Training images, the classes in proportion; of a pair of datasets half from each."""
+    if data.target is None:
+        return data.train.take(data.train.representative(min(len(data.train), count), seed)[0])
+    halves = [data.train, data.target.train]
+    source, target = (half.take(half.representative(min(len(half), count // 2), seed)[0]) for half in halves)
+    return source.joined(target)
+
+
 def calibration_images(data: Data, count: int | None, device: str, seed: int, usual: int = FEWEST_USUAL) -> Tensor:
     """Training images as networks read them, drawn by the seed, the classes in proportion: N×C×H×W on `device`.
 
@@ -99,6 +108,5 @@ def calibration_images(data: Data, count: int | None, device: str, seed: int, us
     """
     height, width = data.image[1:]
     fewer = max(FEWEST_CALIBRATION_IMAGES, min(usual, MOST_PIXELS // (height * width)))
-    chosen, _ = data.train.representative(min(len(data.train), count or fewer), seed)
-    images = torch.cat([images for images, _ in batches(data.train.take(chosen), data, 256, device)])
+    images = torch.cat([images for images, _ in batches(_chosen(data, count or fewer, seed), data, 256, device)])
     return images.contiguous(memory_format=torch.channels_last)  # convolutions, and samples of pixels, are faster so

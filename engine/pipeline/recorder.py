@@ -19,6 +19,7 @@ from engine.graph.cost import Cost, CostModel, kept_widths
 from engine.graph.metric import Metric
 from engine.latency import host_timing
 from engine.measure.counters import Counts, count
+from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.pipeline.step import ON_THE_WAY, Standing, StandingRule, StepKey, epoch_event
 from engine.spec.run import RunSpec
@@ -82,7 +83,10 @@ class Recorder:
             network = work(number)
             self._record(key, number, network, standing)
         else:
-            network = Network(*serialization.read(self.folder.model_file(number, "plan.json"), self._weights(number)))
+            network = Network(
+                *serialization.read(self.folder.model_file(number, "plan.json"), self._weights(number)),
+                transfer.read(self.folder.model_file(number, transfer.SUFFIX)),
+            )
         if key.stage == "baseline":
             self._baseline_cost = CostModel(network.structure.summary)()
         self._units_done += units if isinstance(units, int | float) else units(network)
@@ -148,6 +152,7 @@ class Recorder:
         card = self.card(number)
         plan_file = self.folder.model_file(number, "plan.json")
         serialization.write(network.module, network.plan, card, plan_file, self._weights(number))
+        self.keep_adaptation(number, network)
         file = self.folder.model_file(number, "onnx")
         if key.stage == "quantized":
             exact = next(point.point for point in self._points if point.final and point.keep == key.keep)
@@ -162,6 +167,10 @@ class Recorder:
             event.PointEvent(point=number, stage=key.stage, phase=key.phase, keep=key.keep, top1=point.top1)
         )
 
+    def keep_adaptation(self, number: int, network: Network) -> None:
+        """Write what goes along with the network of a point in a transfer."""
+        transfer.write(network, self.folder.model_file(number, transfer.SUFFIX))
+
     def card(self, number: int) -> ModelCard:
         """What the files of a point say of their network."""
         data = self.data
@@ -170,7 +179,8 @@ class Recorder:
     def _measure(self, key: StepKey, number: int, network: Network, standing: Standing | StandingRule) -> Point:
         file = self.folder.model_file(number, "onnx")
         timed = host_timing.time_onnx(file, self.data.image)
-        test, val = (self._accuracy(key, file, network, split) for split in (self.data.test, self.data.val))
+        test, val = (self._accuracy(key, file, network, split) for split in (self.data.reported, self.data.val))
+        source = None if self.data.target is None else self._accuracy(key, file, network, self.data.test).top1
         place = standing(network, val.top1) if callable(standing) else standing
         described = self.describe(key, network, timed)
         if key.stage == "quantized":
@@ -198,6 +208,8 @@ class Recorder:
             criterion=place.criterion,
             depth_share=place.depth_share,
             answer=place.answer,
+            source_top1=source,
+            target_top1=None if source is None else test.top1,
             **described,
         )
 
@@ -231,7 +243,7 @@ class Recorder:
     @cached_property
     def _chance(self) -> float:
         """The share of the test images that are of their commonest class."""
-        labels = self.data.test.labels
+        labels = self.data.reported.labels
         return int(torch.bincount(labels).max()) / len(labels)
 
     def _counts(self, network: Network) -> Counts:

@@ -5,15 +5,18 @@ import dataclasses
 import hashlib
 
 from engine.data.load import Data
+from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.pipeline.recorder import Recorder
 from engine.pipeline.step import StepKey
 from engine.spec import phases
+from engine.spec.parts import PLAIN_LR
 from engine.spec.run import RunSpec
 from engine.storage.records.point import Stage
 from engine.train.distil import Teacher
 from engine.train.evaluate import reestimate_bn
-from engine.train.fit import Recipe, fit, fit_batches
+from engine.train.fit import fit, fit_batches
+from engine.train.recipe import Recipe
 
 
 def stage_of_cuts(spec: RunSpec) -> Stage:
@@ -37,15 +40,24 @@ def make_teacher(spec: RunSpec, baseline: Network, device: str) -> Teacher | Non
 
 
 def train_baseline(recorder: Recorder, key: StepKey, network: Network, number: int) -> None:
-    """Train the baseline in place."""
-    _fit(recorder, key, network, recorder.data, Recipe(**recorder.spec.train.model_dump()), number, "training", None)
+    """Train the baseline in place; of a pair of datasets so that its features do not tell one from the other."""
+    recipe = Recipe(**recorder.spec.train.model_dump())
+    _fit(recorder, key, network, recorder.data, recipe, number, "training", None, named=False)
+
+
+def adapt_weights(recorder: Recorder, key: StepKey, network: Network, number: int) -> None:
+    """Train a network whose weights were given, in place, so that its features do not tell the domains apart."""
+    spec = recorder.spec
+    recipe = Recipe(spec.transfer.adapt_epochs, PLAIN_LR, spec.train.batch_size, spec.train.weight_decay)
+    _fit(recorder, key, network, _without_crops(recorder.data), recipe, number, "adapting", None, named=False)
 
 
 def fine_tune_phase(recorder: Recorder, key: StepKey, network: Network, number: int, teacher: Teacher | None) -> None:
     """Fine-tune in place after a phase, for the epochs of the request."""
     if recorder.spec.recover.reestimate_bn:
-        reestimate_bn(network.module, recorder.data.train, recorder.data, recorder.device)
-    _fit(recorder, key, network, _without_crops(recorder.data), _recipe(recorder.spec), number, "recovering", teacher)
+        reestimate_bn(network.module, recorder.data.unlabelled, recorder.data, recorder.device)
+    data, recipe = _without_crops(recorder.data), _recipe(recorder.spec)
+    _fit(recorder, key, network, data, recipe, number, "recovering", teacher, named=True)
 
 
 def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: int, teacher: Teacher | None) -> None:
@@ -57,7 +69,14 @@ def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: i
         recorder.report(key, f"recovering, {settings.between_steps_batches} batches")
         data, seed = _without_crops(recorder.data), _seed(recorder, number)
         fit_batches(
-            network.module, data, recipe, recorder.device, seed, batches=settings.between_steps_batches, teacher=teacher
+            network.module,
+            data,
+            recipe,
+            recorder.device,
+            seed,
+            batches=settings.between_steps_batches,
+            teacher=teacher,
+            adversary=transfer.adversary(recorder.spec, data, network, named=True),
         )
 
 
@@ -90,8 +109,11 @@ def _fit(
     number: int,
     message: str,
     teacher: Teacher | None,
+    *,
+    named: bool,
 ) -> None:
     recorder.report(key, message)
+    adversary = transfer.adversary(recorder.spec, data, network, named=named)
     fit(
         network.module,
         data,
@@ -101,4 +123,7 @@ def _fit(
         on_epoch=recorder.epochs(key, message, recipe.epochs),
         checkpoint=recorder.checkpoint(number),
         teacher=teacher,
+        adversary=adversary,
     )
+    if adversary is not None and adversary.adversarial and recipe.epochs:
+        adversary.adaptation.trained.fill_(True)

@@ -6,7 +6,6 @@ everything at once from the baseline (Sadaqa & Liu 2025); iterative ones take a 
 al. 2023, Guo et al. 2020).
 """
 
-import copy
 import itertools
 import shutil
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
-from engine.pipeline import recovery, select
+from engine.pipeline import recovery, select, transfer
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor, reconstruction_images, usual_images
 from engine.pipeline.recorder import Before, Recorder
@@ -98,6 +97,8 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
         if not trajectory.open and len(spec.phases()) == 1:
             recorder.note("the floor ended removal, so smaller targets are left out")
             break
+    for answer in transfer.answers(recorder.data, folder):
+        folder.append_event(answer)
     shutil.rmtree(folder.checkpoint, ignore_errors=True)
     folder.append_event(event.EndEvent())
 
@@ -129,27 +130,37 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     return Metric("latency", Predictor(table))
 
 
-def _obtain_baseline(recorder: Recorder, initial: Network, zoo_model: ZooModel) -> Network:
-    """The network that everything is compared with: as its weights are, or trained from scratch."""
+def _obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel) -> Network:
+    """The network that everything is compared with: as its weights are, or trained from scratch.
+
+    In a transfer weights that are given are adapted first, and the target's images are named.
+    """
+    spec, data = recorder.spec, recorder.data
+    initial = transfer.accompany(spec, data, untrained)
 
     def work(number: int) -> Network:
         if zoo_model.pretrained:
+            if transfer.needs_adapting(spec, initial):
+                recovery.adapt_weights(recorder, BASELINE, initial, number)
             return initial
-        if match := find_same_baseline(recorder.folder, recorder.spec):
+        if match := find_same_baseline(recorder.folder, spec):
             run_id, network = match
             recorder.note(f"baseline taken from run {run_id}, which trained the same one")
             return network
         recovery.train_baseline(recorder, BASELINE, initial, number)
         return initial
 
-    network = recorder.step(BASELINE, 1 + (0 if zoo_model.pretrained else recorder.spec.train.epochs), work)
-    floor, accuracy = recorder.spec.depth.floor, recorder.point(BASELINE).val_top1
+    network = recorder.step(BASELINE, 1 + _baseline_epochs(spec, zoo_model), work)
+    floor, accuracy = spec.depth.floor, recorder.point(BASELINE).val_top1
     if floor is not None and floor >= accuracy:
         raise RequestError(
             f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {accuracy:.4f}",
             field="depth.floor",
         )
-    return network
+    named = _name(recorder, BASELINE, transfer.accompany(spec, data, network))
+    if named is not network:
+        recorder.keep_adaptation(0, named)
+    return named
 
 
 def _prune_one_shot(context: RunContext, network: Network, target: PhaseTarget) -> Network:
@@ -196,9 +207,12 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
 
     def work(number: int) -> Network:
         recorder.report(key, "attempting")
-        choice = select.select_step(recorder, network, context.baseline, target)
+        named = _name(recorder, key, network)
+        choice = select.select_step(recorder, named, context.baseline, target)
         recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
-        smaller = _reconstruct(context, key, _cut(recorder, key, network, choice.step))
+        smaller = _reconstruct(context, key, _cut(recorder, key, named, choice.step))
+        if smaller.adaptation is not None:
+            smaller.adaptation.age += 1
         recovery.fine_tune_step(recorder, key, smaller, number, context.teacher)
         return smaller
 
@@ -248,6 +262,14 @@ def _falls_below_floor(context: RunContext, target: PhaseTarget, val_top1: float
     return context.floor is not None and target.phase == "layers" and val_top1 < context.floor
 
 
+def _name(recorder: Recorder, key: StepKey, network: Network) -> Network:
+    """The network with pseudo-labels for the target's images, made anew where that is due; in a transfer alone."""
+    named = transfer.named(recorder.spec, recorder.data, recorder.device, network)
+    if named is not network:
+        recorder.folder.append_event(transfer.event_of(key.stage, key.phase, key.keep, key.step, named))
+    return named
+
+
 def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) -> Network:
     """The network after `step`, proven equal to the masked network on real images."""
     if not step.removes_something():
@@ -279,8 +301,7 @@ def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Netw
     key = StepKey("recovered", target.phase, target.keep)
 
     def work(number: int) -> Network:
-        # A copy: the next target may go on from the network as it is now.
-        copied = Network(copy.deepcopy(network.module), network.plan)
+        copied = network.copied()  # the next target may go on from the network as it is now
         recovery.fine_tune_phase(context.recorder, key, copied, number, context.teacher)
         return copied
 
@@ -298,11 +319,18 @@ def _no_work(network: Network) -> Callable[[int], Network]:
     return lambda _: network
 
 
+def _baseline_epochs(spec: RunSpec, zoo_model: ZooModel) -> int:
+    """In which the baseline is trained, or its given weights adapted, at most."""
+    if not zoo_model.pretrained:
+        return spec.train.epochs
+    return spec.transfer.adapt_epochs if transfer.asked(spec) and spec.transfer.adversarial else 0
+
+
 def _units(spec: RunSpec, zoo_model: ZooModel) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
     recovery_epochs = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
     selection_units = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    baseline = 1 + (0 if zoo_model.pretrained else spec.train.epochs)
+    baseline = 1 + _baseline_epochs(spec, zoo_model)
     if spec.target.asks_accuracy:
         return baseline + SEARCH_UNITS + 1 + spec.recover.epochs + spec.int8
     return baseline + len(spec.target.keep) * (recovery_epochs + selection_units + spec.int8)

@@ -11,6 +11,7 @@ from engine.criteria.reconstruction.leftover import MOST_IMAGES, Leftover
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.cost import CostModel
+from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
 from engine.pipeline.recorder import Recorder
@@ -157,7 +158,7 @@ def select_step(recorder: Recorder, network: Network, baseline: Baseline, target
         floor,
         spec.measure(target.phase),
         spec.attempt.race,
-        baseline.logits,
+        _reference(recorder, network, baseline),
         _protection(recorder, network, baseline),
         baseline.leftover,
         network.plan.steps[baseline.steps :],
@@ -191,13 +192,21 @@ def _calibration(recorder: Recorder, network: Network, baseline: Baseline) -> Ca
     return prepare_calibration(
         network.module,
         network.structure.trace,
-        data.val,
+        transfer.judged(data, network).split,
         data,
         recorder.device,
         spec.seed,
         lambda: _training_images(recorder, baseline.usual_images),
         reference=baseline.reference,
     )
+
+
+def _reference(recorder: Recorder, network: Network, baseline: Baseline) -> Tensor | None:
+    """The baseline's logits on the images that the network is judged by."""
+    if baseline.logits is None or recorder.data.target is None:
+        return baseline.logits
+    places = transfer.judged(recorder.data, network).places
+    return baseline.logits[: len(recorder.data.val)] if places is None else baseline.logits[places]
 
 
 def _as_request_error(
@@ -219,8 +228,9 @@ def _training_images(recorder: Recorder, usual: int) -> Tensor:
 
 
 def _logits(recorder: Recorder, network: Network) -> Tensor:
-    """Images × classes on the validation split, in its order."""
-    module = network.module.to(recorder.device).eval()
+    """Images × classes on the validation split, in its order, and on the target's training images behind it."""
+    module, data = network.module.to(recorder.device).eval(), recorder.data
+    split = data.val if data.target is None else data.val.joined(data.target.train)
     with torch.inference_mode():
-        images = Images(recorder.data.val, recorder.data, torch.device(recorder.device)).batches()
+        images = Images(split, data, torch.device(recorder.device)).batches()
         return torch.cat([module(x.contiguous(memory_format=torch.channels_last)).float() for x, _ in images])

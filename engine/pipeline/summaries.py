@@ -33,10 +33,10 @@ def summary_of(model: str, weights: str, data: DataSpec, results: Path) -> Model
         with concerns("weights"):
             Store(results).run(named.run_id)
     classes, image = classes_and_image(data, made_for(model))
-    if isinstance(named, WeightsFile) or data.name not in catalog.DATASETS:
+    if isinstance(named, WeightsFile) or catalog.paths_of(data.name):
         return _compute(model, weights, classes, image, results)
     name = f"{_file_name(model)}-{weights}-{data.name}"
-    if image != catalog.DATASETS[data.name].image:
+    if data.name not in catalog.DATASETS or image != catalog.DATASETS[data.name].image:
         name += f"-{dimensions(image[1:])}"
     return _load_or_compute(name, results, lambda: _compute(model, weights, classes, image, results))
 

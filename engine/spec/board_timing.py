@@ -64,6 +64,9 @@ class TimingRequest(Part):
         None, ge=LEAST_WORKSPACE, le=MOST_WORKSPACE
     )
     max_clocks: Annotated[bool, Setting("jetson_clocks while measuring, undone afterwards; needs sudo there")] = False
+    layers: Annotated[
+        bool, Setting("the time of every layer, too, in a run of its own; needs TensorRT", later=True)
+    ] = True
     power_mode: Annotated[int | None, Setting("nvpmodel's number while measuring, undone afterwards")] = Field(
         None, ge=0, lt=POWER_MODES
     )

@@ -10,6 +10,8 @@ from difflib import get_close_matches
 from typing import Literal, get_args
 
 from engine.errors import RequestError
+from engine.spec.images import pairs
+from engine.spec.images.pairs import Pair
 from engine.spec.messages import quote
 from engine.spec.networks import own_names, timm_names
 from engine.spec.registry import Names, Registry
@@ -61,6 +63,7 @@ class Dataset:
     summary: str
     root: Root | None = None  # None: it takes no data.root
     normalize: Normalization | None = None  # its own; None: ImageNet's
+    names: tuple[str, ...] = ()  # of its classes, where they are known before it is read
 
 
 @dataclass(frozen=True)
@@ -112,13 +115,45 @@ def check_model(name: str) -> str:
     return _check_name("model", name, MODELS)
 
 
+def pair_of(name: str) -> Pair | None:
+    """The halves of a dataset's name SOURCE>TARGET; None for one dataset, RequestError for other than two halves."""
+    return pairs.parse(name, DATASETS, DATASET_PREFIXES)
+
+
+def halves(name: str) -> tuple[str, ...]:
+    """The names of the datasets that a name stands for: itself, or source and target."""
+    pair = pair_of(name)
+    return (name,) if pair is None else (pair.source, pair.target)
+
+
+def prefix_of(name: str) -> str:
+    """The prefix of one dataset's name, such as `npz:`; "" where it has none."""
+    return next((prefix for prefix in DATASET_PREFIXES if name.startswith(prefix)), "")
+
+
+def paths_of(name: str) -> tuple[str, ...]:
+    """The paths that a dataset's name has: one for `npz:PATH`, two for a pair of such, none for names alone."""
+    return tuple(half.removeprefix(prefix_of(half)) for half in halves(name) if prefix_of(half))
+
+
 def check_dataset(name: str) -> str:
-    """`name`, or a RequestError that names the nearest datasets and the prefixes that take a path."""
-    for prefix, form in DATASET_PREFIXES.items():
-        if name.startswith(prefix):
-            if name == prefix:
-                raise RequestError(f"dataset {name!r} has no path; write {form}")
-            return name
+    """`name`, of one dataset or a pair; or a RequestError that names the nearest datasets and what takes a path."""
+    pair = pair_of(name)
+    if pair is None:
+        return _check_single(name)
+    for half in (pair.source, pair.target):
+        _check_single(half)
+    if pair.source == pair.target:
+        pairs.refuse_equal(pair.source)
+    return name
+
+
+def _check_single(name: str) -> str:
+    prefix = prefix_of(name)
+    if prefix and name == prefix:
+        raise RequestError(f"dataset {name!r} has no path; write {DATASET_PREFIXES[prefix]}")
+    if prefix:
+        return name
     return _check_name("dataset", name, DATASETS, prefixes=", ".join(p + "PATH" for p in DATASET_PREFIXES))
 
 
@@ -142,13 +177,19 @@ def rank_of(criterion: str, asked: Rank | None) -> Rank:
     return asked or ("per-saving" if is_comparable(criterion) else "score")
 
 
-def check_takes_root(name: str) -> Root:
-    """What the dataset `name` expects of data.root; RequestError when it takes none."""
-    root = DATASETS[name].root if name in DATASETS else None
-    if root is None:
+def roots_of(name: str) -> dict[str, Root]:
+    """What those datasets of a name that take data.root expect of it, by their names."""
+    roots = {half: DATASETS[half].root for half in halves(name) if half in DATASETS}
+    return {half: root for half, root in roots.items() if root is not None}
+
+
+def check_takes_root(name: str) -> dict[str, Root]:
+    """What a dataset, or either half of a pair, expects of data.root, by its name; RequestError when none takes it."""
+    roots = roots_of(name)
+    if not roots:
         names = [dataset.name for dataset in DATASETS.values() if dataset.root is not None]
         raise RequestError(f"dataset {name} takes no data.root; only {', '.join(names)} do", field="data.root")
-    return root
+    return roots
 
 
 def _of_torchvision(names: Iterable[str]) -> Sequence[str]:

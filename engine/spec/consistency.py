@@ -45,13 +45,28 @@ def _unused(spec: "RunSpec") -> Iterator[Problem]:
     if spec.target.latency_table is not None and spec.target.metric != "latency":
         sentence = "target.latency_table is read for the metric latency only; give it with target.metric latency"
         yield "target.latency_table", sentence
-    if spec.data.labels is not None and not spec.data.name.startswith("npz:"):
+    if spec.data.labels is not None and not any(half.startswith("npz:") for half in catalog.halves(spec.data.name)):
         sentence = f"data.labels is of the numbers in an npz file, and {spec.data.name} has none; leave it out"
         yield "data.labels", sentence
     if spec.depth.floor is not None and spec.depth.method != "direct":
         yield "depth.floor", "depth.floor ends direct removal; give it with depth.method direct"
     yield from _unused_of_width(spec)
     yield from _unused_of_steps(spec)
+    yield from _unused_of_transfer(spec)
+
+
+def _unused_of_transfer(spec: "RunSpec") -> Iterator[Problem]:
+    """What is said of a target where there is none, or of pseudo-labels where there are none."""
+    with_defaults = {name: field.default for name, field in type(spec.transfer).model_fields.items()}
+    changed = [name for name, default in with_defaults.items() if getattr(spec.transfer, name) != default]
+    if changed and catalog.pair_of(spec.data.name) is None:
+        sentence = f"transfer.{changed[0]} is of a pair of datasets, and {spec.data.name} is one; name it SOURCE>TARGET"
+        yield f"transfer.{changed[0]}", sentence
+    for name in changed:
+        if name in ("confidence", "refresh", "balance") and not spec.transfer.pseudo_labels:
+            yield f"transfer.{name}", f"transfer.{name} is of pseudo-labels; give it with transfer.pseudo_labels"
+        if name == "adapt_epochs" and not spec.transfer.adversarial:
+            yield f"transfer.{name}", f"transfer.{name} is of domain-adversarial training; give it with that"
 
 
 def _unused_of_width(spec: "RunSpec") -> Iterator[Problem]:
@@ -137,6 +152,12 @@ def _of_accuracy(spec: "RunSpec") -> Iterator[Problem]:
         return
     if target.lose is not None and target.at_least is not None:
         yield field, "target.lose and target.at_least each say what accuracy to keep; give one of them"
+    if catalog.pair_of(spec.data.name):
+        sentence = (
+            f"{field} needs labelled validation images, which the target of {spec.data.name} has not; "
+            "give target.keep in its place"
+        )
+        yield field, sentence
     if target.keep:
         yield field, f"{field} looks for the ratio by itself; give it in place of target.keep, not with it"
     if any(map(spec.iterates, spec.phases())):

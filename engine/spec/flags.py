@@ -212,7 +212,8 @@ def _spec_annotation(flag: Flag) -> Any:
 
 def _timing_annotation(flag: Flag) -> Any:
     kind: Any = flag.kind if flag.field.default is not None else flag.kind | None
-    return Annotated[kind, typer.Option(flag.name, help=flag.field.setting.help)]
+    name = f"{flag.name}/{flag.negative}" if flag.kind is bool else flag.name
+    return Annotated[kind, typer.Option(name, help=flag.field.setting.help)]
 
 
 def _put(request: dict[str, Any], place: tuple[str, ...], value: Any) -> None:

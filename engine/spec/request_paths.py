@@ -25,9 +25,10 @@ def absolute(raw: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
         out["weights"] = _absolute("weights", weights)
     data = out.get("data")
     name = data.get("name") if isinstance(data, Mapping) else None
-    for prefix in catalog.DATASET_PREFIXES:
-        if isinstance(name, str) and name.startswith(prefix) and name != prefix:
-            out["data"] = {**out["data"], "name": prefix + _absolute("data.name", name[len(prefix) :])}
+    if isinstance(name, str):
+        with concerns("data.name"):
+            halves = catalog.halves(name)
+        out["data"] = {**out["data"], "name": ">".join(map(_absolute_dataset, halves))}
     for field in settings_of(model):
         if field.setting.path:
             out = _with_absolute(out, field.place, field.name)
@@ -40,6 +41,13 @@ def _absolute_network(model: Any) -> dict[str, str]:
         return {}
     own = own_names.parse(model)
     return {"model": own_names.OwnFile(own_names.whole(Path(_absolute("model", own.path))), own.function).text}
+
+
+def _absolute_dataset(name: str) -> str:
+    """The name of one dataset, whose path is made absolute, if it has one."""
+    prefix = catalog.prefix_of(name)
+    path = name.removeprefix(prefix)
+    return prefix + _absolute("data.name", path) if prefix and path else name
 
 
 def _with_absolute(raw: Mapping[str, Any], place: tuple[str, ...], field: str) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from engine.spec.parts import (
     TargetSpec,
     Text,
     TrainSpec,
+    TransferSpec,
     Whole,
     WidthSpec,
     Words,
@@ -68,6 +69,7 @@ class RunSpec(Part):
     )
     data: Annotated[DataSpec, Setting(section="data")] = DataSpec()
     train: Annotated[TrainSpec, Setting(section="network")] = TrainSpec()
+    transfer: Annotated[TransferSpec, Setting(section="data")] = TransferSpec()
     order: Annotated[Order, Setting(" | ".join(ORDERS), section="remove")] = "layers-channels"
     criterion: Annotated[Words, Setting("a name from `criteria`, or several joined by +", section="remove")] = (
         "bn_scale"

@@ -13,7 +13,7 @@ _FILES = (
     *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", "log.txt"),
     *("measured.json", "landscape.json", LOCK, ".cancel"),
 )
-_FOLDERS = ("models", "checkpoint", "samples")
+_FOLDERS = ("models", "checkpoint", "samples", "layers")
 
 
 def odd_files(folder: Path) -> Iterator[tuple[Path, str]]:

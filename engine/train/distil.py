@@ -38,6 +38,10 @@ class Teacher:
         T² keeps the soft part's gradient as large as the labels' whatever the temperature (section 2.1).
         """
         hard = F.cross_entropy(student_logits, labels, label_smoothing=label_smoothing)
+        return self.mixed(hard, student_logits, images)
+
+    def mixed(self, hard: Tensor, student_logits: Tensor, images: Tensor) -> Tensor:
+        """The same with the loss that labels give, in nats, known."""
         soft = divergence(student_logits, self.logits(images), self.temperature).mean()
         return (1 - self.weight) * hard + self.weight * self.temperature**2 * soft
 

@@ -1,14 +1,12 @@
 """Training, fine-tuning, recovering: one loop, repeatable on the CPU for a seed and a number of threads."""
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
-from itertools import count, islice
+from itertools import count, islice, repeat
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,43 +16,13 @@ from engine.data.load import Data
 from engine.data.loader import batches as split_batches
 from engine.errors import WorkError
 from engine.train import checkpoint as checkpoints
+from engine.train.adversarial import Adversary, named_loss, tapped
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
+from engine.train.recipe import Recipe, sgd
 
 CHECKPOINT_SECONDS = 2.0  # at most one checkpoint in this time: tiny networks would spend theirs waiting for the disk
 _FINITE_CHECK_STEPS = 20  # reading the loss waits for the GPU, so not after every step
-
-_DECAYED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """SGD with Nesterov momentum. `step` divides the rate by 10 after 1/2 and after 3/4 of the epochs.
-
-    `weight_decay` acts on the weights of convolutions and linear layers only, never on norms and biases.
-    """
-
-    epochs: int
-    lr: float
-    batch_size: int = 128
-    weight_decay: float = 5e-4
-    schedule: Literal["cosine", "step"] = "cosine"
-    label_smoothing: float = 0.0
-    momentum: float = 0.9
-
-    @property
-    def warmup_epochs(self) -> int:
-        """A linear warm-up of one epoch, when there are five or more."""
-        return 1 if self.epochs >= 5 else 0
-
-    def lr_at(self, epoch: float) -> float:
-        """The learning rate at a moment counted in epochs, 0 ≤ `epoch` ≤ `epochs`, fractions of epochs included."""
-        if epoch < self.warmup_epochs:
-            return self.lr * epoch / self.warmup_epochs
-        done = (epoch - self.warmup_epochs) / (self.epochs - self.warmup_epochs)
-        if self.schedule == "step":
-            return self.lr * (0.01 if done >= 0.75 else 0.1 if done >= 0.5 else 1.0)
-        return self.lr * 0.5 * (1 + math.cos(math.pi * done))
 
 
 @dataclass(frozen=True)
@@ -83,10 +51,13 @@ def fit(
     on_epoch: Callable[[EpochResult], None],
     checkpoint: Path | None = None,
     teacher: Teacher | None = None,
+    adversary: Adversary | None = None,
 ) -> None:
     """Trains `module` in place on `data.train`; it ends on `device`, in evaluation mode.
 
-    The loss is the cross-entropy or, with a `teacher` (whose network is moved to `device`), the teacher's.
+    The loss is the cross-entropy or, with a `teacher` (whose network is moved to `device`), the teacher's; with an
+    `adversary` each batch has as many images of a target domain beside, and what goes along with the network is
+    trained, too.
 
     On the CPU the result depends on the weights, the data, the recipe, the teacher, `seed` and the number of threads
     only: each epoch's order, augmentation and dropout come from (`seed`, epoch). With `checkpoint` a training that was
@@ -100,14 +71,16 @@ def fit(
     identity = {"recipe": asdict(recipe), "seed": seed, "data": data.name, "images": len(data.train)}
     if teacher:
         identity["distil"] = teacher.settings
-    with _training(module, data, recipe, device, seed, recipe.lr_at, teacher) as training:
-        start = checkpoints.restore(checkpoint, module, training.optimizer, identity) if checkpoint else 0
+    if adversary:
+        identity["transfer"] = adversary.settings
+    with _training(module, data, recipe, device, seed, recipe.lr_at, teacher, adversary) as training:
+        start = checkpoints.restore(checkpoint, training.trained, training.optimizer, identity) if checkpoint else 0
         written = time.monotonic()
         for epoch in range(start, recipe.epochs):
             on_epoch(training.run_epoch(epoch))
             due = time.monotonic() - written >= CHECKPOINT_SECONDS and epoch + 1 < recipe.epochs
             if checkpoint and due:
-                checkpoints.save(checkpoint, module, training.optimizer, epoch + 1, identity)
+                checkpoints.save(checkpoint, training.trained, training.optimizer, epoch + 1, identity)
                 written = time.monotonic()
 
 
@@ -120,6 +93,7 @@ def fit_batches(
     *,
     batches: int,
     teacher: Teacher | None = None,
+    adversary: Adversary | None = None,
 ) -> float:
     """Trains `module` in place on exactly `batches` ≥ 1 batches of `data.train`, at `recipe.lr` throughout, from rest.
 
@@ -131,7 +105,7 @@ def fit_batches(
     if batches < 1:
         raise ValueError("a recovery takes at least one batch")
     remaining, loss_sum, images = batches, 0.0, 0
-    with _training(module, data, recipe, device, seed, lambda _: recipe.lr, teacher) as training:
+    with _training(module, data, recipe, device, seed, lambda _: recipe.lr, teacher, adversary) as training:
         for epoch in count():
             result = training.run_pass(epoch, most=remaining)
             remaining -= result.batches
@@ -140,17 +114,6 @@ def fit_batches(
             if not remaining:
                 break
     return loss_sum / images
-
-
-def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """The optimizer of a recipe: weight decay on convolution and linear weights, none on the rest."""
-    decayed = {id(m.weight) for m in module.modules() if isinstance(m, _DECAYED)}
-    trainable = [p for p in module.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in trainable if id(p) in decayed], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in trainable if id(p) not in decayed], "weight_decay": 0.0},
-    ]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -167,6 +130,7 @@ def _training(
     seed: int,
     rate: Callable[[float], float],
     teacher: Teacher | None,
+    adversary: Adversary | None,
 ) -> Iterator["_Training"]:
     """Lays `module` out for training, and puts it into plain memory and evaluation mode at the end."""
     if len(data.train) < 2:
@@ -175,11 +139,20 @@ def _training(
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     if teacher:
         teacher.module.to(device)
-    try:
-        yield _Training(module, sgd(module, recipe), data, recipe, device, seed, rate, teacher)
-    finally:
-        module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-        module.eval()
+    trained, features = module, None
+    with ExitStack() as stack:
+        if adversary:
+            trained = nn.ModuleDict({"network": module, "adaptation": adversary.adaptation.to(device)})
+            features = stack.enter_context(tapped(module, adversary.head))
+        try:
+            yield _Training(
+                module, trained, sgd(trained, recipe), data, recipe, device, seed, rate, teacher, adversary, features
+            )
+        finally:
+            module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+            module.eval()
+            if adversary:
+                adversary.adaptation.cpu()
 
 
 @dataclass(frozen=True)
@@ -195,9 +168,13 @@ class _Pass:
 
 @dataclass(frozen=True)
 class _Training:
-    """What stays the same from epoch to epoch. `rate` is the learning rate at a moment counted in epochs."""
+    """What stays the same from epoch to epoch. `rate` is the learning rate at a moment counted in epochs.
+
+    `trained` is the network with what is trained beside it; `features` is what its classifier was given last.
+    """
 
     module: nn.Module
+    trained: nn.Module
     optimizer: torch.optim.SGD
     data: Data
     recipe: Recipe
@@ -205,10 +182,14 @@ class _Training:
     seed: int
     rate: Callable[[float], float]
     teacher: Teacher | None
+    adversary: Adversary | None
+    features: Callable[[], Tensor] | None
 
     def run_epoch(self, epoch: int) -> EpochResult:
         """Trains for the epoch with this index, from 0, and evaluates on the validation split."""
         started = time.perf_counter()
+        if self.adversary:
+            self.adversary.start_epoch(self.module, epoch, self.device)
         result = self.run_pass(epoch)
         val = evaluate(self.module, self.data.val, self.data, self.device)
         return EpochResult(
@@ -236,11 +217,13 @@ class _Training:
         step, images_done, lr = 0, 0, recipe.lr
         self.module.train()
         loader = split_batches(train, self.data, recipe.batch_size, device, augment=True, seed=order)
-        for step, (images, labels) in enumerate(islice(loader, most), start=1):
+        others = self.adversary.batches(recipe.batch_size, device, order) if self.adversary else repeat(None)
+        for step, ((images, labels), other) in enumerate(zip(islice(loader, most), others, strict=False), start=1):
             size = len(labels)
             # The middle of the batch: neither a warm-up's first step nor a cosine's last is lost to a rate of 0.
-            lr = self.rate(epoch + (images_done + size / 2) / len(train))
-            loss, logits = self._step(images, labels, lr)
+            moment = epoch + (images_done + size / 2) / len(train)
+            lr = self.rate(moment)
+            loss, logits = self._step(images, labels, other, lr, moment)
             loss_sum += loss * size
             correct += (logits.argmax(dim=1) == labels).sum()
             images_done += size
@@ -249,14 +232,19 @@ class _Training:
         _require_finite(loss_sum, epoch, lr)
         return _Pass(batches=step, images=images_done, loss_sum=float(loss_sum), correct=int(correct), lr=lr)
 
-    def _step(self, images: Tensor, labels: Tensor, lr: float) -> tuple[Tensor, Tensor]:
+    def _step(
+        self, images: Tensor, labels: Tensor, other: tuple[Tensor, Tensor] | None, lr: float, moment: float
+    ) -> tuple[Tensor, Tensor]:
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
         images = images.contiguous(memory_format=torch.channels_last)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
-            logits = self.module(images)
-            loss = self._loss(logits, images, labels)
+            if other is None:
+                logits = self.module(images)
+                loss = self._loss(logits, images, labels)
+            else:
+                loss, logits = self._transfer_loss(images, labels, other, moment)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -267,6 +255,22 @@ class _Training:
         if self.teacher:
             return self.teacher.loss(logits, images, labels, smoothing)
         return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+
+    def _transfer_loss(
+        self, images: Tensor, labels: Tensor, other: tuple[Tensor, Tensor], moment: float
+    ) -> tuple[Tensor, Tensor]:
+        """The loss of a batch of each domain, and the source's logits: labels, pseudo-labels, and the adversary's."""
+        assert self.adversary is not None and self.features is not None
+        size, (targets, named) = len(images), other
+        logits = self.module(torch.cat([images, targets]).contiguous(memory_format=torch.channels_last))
+        features = self.features()
+        loss = self._loss(logits[:size], images, labels)
+        certain = named_loss(logits[size:], named)
+        loss = loss + (self.teacher.mixed(certain, logits[size:], targets) if self.teacher else certain)
+        if self.adversary.adversarial:
+            strength = self.adversary.strength(moment / max(self.recipe.epochs, 1))
+            loss = loss + self.adversary.domain_loss(features, size, strength)
+        return loss, logits[:size]
 
 
 def _require_finite(loss_sum: Tensor, epoch: int, lr: float) -> None:

@@ -278,7 +278,23 @@ class TestLine:
             "throughput_qps": 2.0, "power_mw": None, "energy_mj": None, "rounds": 1, "interleaved_with": 2,
             "temperatures_c": {}, "gpu_hz": None, "power_mode": "MAXN", "clocks_locked": True, "throttled": None,
             "why_throttled": None, "board": "Jetson TX2, L4T 32.7.1", "settings": {"warmup_ms": 200},
+            "why_no_power": "its rail VDD_IN gave no reading while the queries ran; "
+            "measure for more seconds, or look at its sensors",
         }  # fmt: skip
+
+    def test_it_says_what_the_power_is_of(self):
+        rail = "sum of GPU, CPU"
+        turn = TimingRound([1.0, 2.0], 1.0, series((0, 2), rail=rail, power=[1000, 2000, 3000]))
+        got = measure(turn)
+        assert (got["power_mw"], got["power_rail"]) == (2000.0, rail) and "why_no_power" not in got
+
+    def test_it_says_why_there_is_no_power(self):
+        reason = "its rail CV could not be read (Permission denied), and a sum without it would be too small"
+        turn = TimingRound([1.0, 2.0], 1.0, series(rail="sum of GPU, CV", power=[None, None]))
+        got = measure(turn, before=replace(board(), why_no_power=reason))
+        assert got["why_no_power"] == reason and "power_rail" not in got
+        got = measure(TimingRound([1.0, 2.0], 1.0, series(rail=None)))
+        assert got["why_no_power"] == "the board reports no power"
 
     def test_what_trtexec_said_makes_a_turn(self):
         timing = output.parse(

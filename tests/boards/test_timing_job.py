@@ -1,5 +1,6 @@
 """A whole timing over a real sshd: what is sent, built and measured, and every number against the board's samples."""
 
+import shutil
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -51,6 +52,15 @@ def test_every_number_comes_from_the_samples_of_each_version(rig: Callable[..., 
     assert found["job"] == made.id and found["device"] == "tx2"
     if found["power_mw"] is not None:
         assert found["energy_mj"] == pytest.approx(found["power_mw"] * seconds / len(latency), **near)
+    assert here.leftovers() == []
+
+
+def test_an_account_of_tcsh_that_talks_and_has_one_session_is_timed_like_any_other(rig: Callable[..., Rig]) -> None:
+    if shutil.which("tcsh") is None:
+        pytest.skip("tcsh is not installed (apt-get install tcsh)")
+    here = rig(config=["MaxSessions 1", 'ForceCommand echo Welcome; tcsh -c "$SSH_ORIGINAL_COMMAND"; exit'])
+    assert state(here.timed()) == ("done", "done")
+    assert len(here.measured()) == 1
     assert here.leftovers() == []
 
 

@@ -98,7 +98,7 @@ def test_models_say_their_cost_and_for_each_block_why_it_may_go(espalier: Espali
 
 def test_datasets_and_criteria_list_the_catalogue(espalier: Espalier) -> None:
     datasets = [entry["name"] for entry in espalier("datasets", "--json").json()]
-    assert datasets == [*catalog.DATASETS, "folder:PATH", "npz:PATH"]
+    assert datasets == [*catalog.DATASETS, "folder:PATH", "npz:PATH", "SOURCE>TARGET"]
     assert [entry["name"] for entry in espalier("criteria", "--json").json()] == list(catalog.CRITERIA)
 
 
@@ -268,3 +268,17 @@ def test_show_lists_the_tries_of_a_search_and_says_its_answer_below(espalier: Es
     assert "- the smallest of some tries" in shown
     tries = espalier("show", run.id, "--json", results=tmp_path).json()["points"][1:-1]
     assert [(point["step"], point["top1"]) for point in tries] == [(1, None), (2, None), (3, None)]
+
+
+def test_show_has_both_accuracies_and_the_pseudo_labels_of_a_run_on_two_domains(
+    espalier: Espalier, tmp_path: Path
+) -> None:
+    run = runs.carried_over(Store(tmp_path), parse({"data": {"name": "mnist5k>digits"}, "target": {"keep": [0.6]}}))
+    shown = espalier("show", run.id, results=tmp_path).out
+    assert re.search(r"target +source", shown) and re.search(r"baseline .*70\.0% +90\.0%", shown)
+    assert re.search(r"66\.0% +88\.0%", shown) and max(map(len, shown.splitlines())) <= 100
+    assert "- pseudo-labels: 100 of 120 target images" in shown and "89 of 100 (89.0%) of point 1" in shown
+    assert " mnist5k>digits " in espalier("runs", results=tmp_path).out
+    points = espalier("show", run.id, "--json", results=tmp_path).json()["points"]
+    both = [share for point in points for share in (point["target_top1"], point["source_top1"])]
+    assert both == pytest.approx([0.7, 0.9, 0.66, 0.88])

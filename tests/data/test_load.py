@@ -33,7 +33,9 @@ def test_every_dataset_of_the_catalogue_has_a_source() -> None:
 
 @pytest.mark.parametrize("name", ["clutter", "npz:some.npz"])
 def test_a_root_is_refused_where_it_would_do_nothing(name: str) -> None:
-    with pytest.raises(RequestError, match=f"dataset {name} takes no data.root; only cifar10, cifar100, imagenet do"):
+    with pytest.raises(
+        RequestError, match=f"dataset {name} takes no data.root; only cifar10, cifar100, mnist, usps, svhn, imagenet do"
+    ):
         load(DataSpec(name=name, root="."), 0)
 
 

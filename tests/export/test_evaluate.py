@@ -12,7 +12,8 @@ from engine.export.onnx import export
 from engine.export.quantize import quantize_on_data
 from engine.spec.run import DataSpec
 from engine.train.evaluate import evaluate
-from engine.train.fit import Recipe, fit
+from engine.train.fit import fit
+from engine.train.recipe import Recipe
 from tests.support import tiny
 
 

@@ -184,4 +184,6 @@ def test_one_foreign_or_damaged_neighbour_does_not_fail_a_run(tmp_path: Path) ->
 def test_the_baseline_of_a_file_that_may_have_changed_is_trained_again(tmp_path: Path, finished: Run) -> None:
     spec = parse({**SMALL, "data": {"name": "npz:" + str(tmp_path / "x.npz")}})
     assert find_same_baseline(finished, spec) is None
+    pair = parse({**SMALL, "data": {"name": f"clutter>npz:{tmp_path / 'x.npz'}"}})
+    assert find_same_baseline(finished, pair) is None
     assert find_same_baseline(finished, parse({**SMALL, "seed": 1})) is None

@@ -1,5 +1,6 @@
 """Names that can be picked, and what is said about those that cannot."""
 
+import re
 import subprocess
 import sys
 
@@ -28,7 +29,17 @@ def test_lists_keep_their_order_whichever_file_was_imported_first() -> None:
         *("feature_taylor", "gate_taylor", "activation", "feature_rank", "obs"),
         *("accuracy", "loss", "divergence", "cka"),
     ]
-    assert list(catalog.DATASETS) == ["clutter", "digits", "cifar10", "cifar100", "imagenet"]
+    assert list(catalog.DATASETS) == [
+        "clutter",
+        "digits",
+        "mnist5k",
+        "cifar10",
+        "cifar100",
+        "mnist",
+        "usps",
+        "svhn",
+        "imagenet",
+    ]
     assert list(catalog.DATASET_PREFIXES) == ["folder:", "npz:"]
     assert catalog.CIFAR_MODELS[:6] == ("resnet20", "resnet32", "resnet44", "resnet56", "resnet110", "resnet20-a")
     assert list(catalog.MODELS) == [*catalog.CIFAR_MODELS, *(f"torchvision/{n}" for n in catalog.TORCHVISION_MODELS)]
@@ -101,6 +112,66 @@ def test_a_dataset_by_path_needs_its_path() -> None:
     for prefix in catalog.DATASET_PREFIXES:
         with pytest.raises(RequestError, match="has no path"):
             catalog.check_dataset(prefix)
+
+
+@pytest.mark.parametrize(
+    ("name", "halves"),
+    [
+        ("mnist5k>digits", ("mnist5k", "digits")),
+        ("npz:/a.npz>npz:/b.npz", ("npz:/a.npz", "npz:/b.npz")),
+        ("folder:/a>b>digits", ("folder:/a>b", "digits")),
+        ("digits>folder:/a>b", ("digits", "folder:/a>b")),
+        ("npz:/a>b>folder:/c>d", ("npz:/a>b", "folder:/c>d")),
+    ],
+)
+def test_a_pair_is_two_datasets(name: str, halves: tuple[str, str]) -> None:
+    assert catalog.check_dataset(name) == name
+    assert catalog.halves(name) == halves
+    assert catalog.paths_of(name) == tuple(half.partition(":")[2] for half in halves if ":" in half)
+    pair = catalog.pair_of(name)
+    assert pair is not None and pair.name == name
+
+
+@pytest.mark.parametrize("name", ["digits", "npz:/a>b.npz", "folder:/data/x>", "npz:/digits>/digits"])
+def test_a_path_may_have_the_sign_of_a_pair(name: str) -> None:
+    assert catalog.check_dataset(name) == name
+    assert catalog.pair_of(name) is None
+    assert catalog.halves(name) == (name,)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("mnist5k>digit", "did you mean digits"),
+        ("mnist>>digits", "names more than two datasets"),
+        ("mnist5k>digits>clutter", "names more than two datasets"),
+        ("npz:/a>digits>npz:/b", "names more than two datasets"),
+        ("mnist5k>", "has no target; write SOURCE>TARGET"),
+        (">digits", "has no source; write SOURCE>TARGET"),
+        (">", "has no source; write SOURCE>TARGET"),
+        ("mnist5k > digits", "has a space beside its >; write SOURCE>TARGET"),
+        ("npz:/a.npz > npz:/b.npz", "has a space beside its >"),
+        ("digits>digits", "'digits' is both source and target"),
+        ("npz:/a>npz:/a", "'npz:/a' is both source and target"),
+        ("npz:>digits", "dataset 'npz:' has no path"),
+        ("digits>folder:", "dataset 'folder:' has no path"),
+    ],
+)
+def test_a_pair_of_other_than_two_different_datasets_is_refused(name: str, sentence: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(sentence)) as caught:
+        catalog.check_dataset(name)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.lists(st.sampled_from(["digits", "npz:", "/a", ">", " ", "x"]), max_size=8).map("".join))
+def test_halves_are_the_name_again_or_it_is_refused(name: str) -> None:
+    try:
+        catalog.check_dataset(name)
+    except RequestError as error:
+        assert "\n" not in str(error)
+    else:
+        assert ">".join(catalog.halves(name)) == name
+        assert all(catalog.check_dataset(half) == half for half in catalog.halves(name))
 
 
 def test_an_ensemble_joins_different_criteria() -> None:

@@ -54,7 +54,9 @@ def specs(draw: st.DrawFn) -> run_spec.RunSpec:
             "model": pick(*catalog.MODELS),
             "weights": draw(st.sampled_from(["none", "hub"]) | PATHS),
             "data": {
-                "name": draw(st.sampled_from(list(catalog.DATASETS)) | PATHS.map(lambda path: f"npz:{path}")),
+                "name": draw(
+                    st.sampled_from([*catalog.DATASETS, "mnist5k>digits"]) | PATHS.map(lambda path: f"npz:{path}")
+                ),
                 "root": draw(st.none() | PATHS),
                 "limit": draw(st.none() | st.integers(1, 10**9)),
                 "val_fraction": draw(st.floats(1e-6, 0.9)),

@@ -83,6 +83,7 @@ def test_the_documented_spec_is_the_default_written_out() -> None:
         assert written.pop(part) == {**DOCUMENTED[part], **more}
     assert (written.pop("attempt"), written.pop("int8")) == ({"measure": None, "race": False}, False)
     assert written.pop("keep_layers") is None
+    assert written.pop("transfer")["adversarial"]
     assert written == {key: value for key, value in DOCUMENTED.items() if key not in beyond}
 
 
@@ -159,6 +160,8 @@ def test_paths_are_absolute_whatever_the_folder(tmp_path: Path, monkeypatch: pyt
     spec = run_spec.parse({"weights": "w.pth", "data": {"name": "npz:d.npz", "root": "here"}})
     assert spec.weights == str(tmp_path / "w.pth")
     assert (spec.data.name, spec.data.root) == (f"npz:{tmp_path / 'd.npz'}", str(tmp_path / "here"))
+    pair = run_spec.parse({"data": {"name": "npz:d.npz>folder:e"}})
+    assert pair.data.name == f"npz:{tmp_path / 'd.npz'}>folder:{tmp_path / 'e'}"
     monkeypatch.setenv("HOME", str(tmp_path))
     assert run_spec.parse({"weights": "~/w.pth"}) == run_spec.parse({"weights": "w.pth"})
 

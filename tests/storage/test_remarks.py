@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engine.storage.records import remarks
+from engine.storage.records.event import PseudoLabelAnswers, PseudoLabels
 from engine.storage.records.point import Point
 from tests.support import runs
 
@@ -63,3 +64,19 @@ def test_times_under_other_conditions_are_not_compared(more: dict[str, Any]) -> 
 @pytest.mark.parametrize(("milliseconds", "base"), [(1.01, 1.0), (0.5, 1.0), (1.0, 0.0), (float("nan"), 1.0)])
 def test_noise_and_what_was_not_measured_is_not_slower(milliseconds: float, base: float) -> None:
     assert remarks.times_slower(milliseconds, base) is None
+
+
+def test_pseudo_labels_are_told_as_they_were_made_last_and_counted_last() -> None:
+    made = [
+        PseudoLabels(stage="recover", phase="channels", keep=0.5, step=step, taken=taken, of=1500, classes=classes)
+        for step, taken, classes in ((None, 1200, 9), (1, 7, 1))
+    ]
+    counts = [PseudoLabelAnswers(point=point, taken=7, correct=right) for point, right in ((1, 3), (2, 7), (1, 4))]
+    assert remarks.of_pseudo_labels(made, counts) == [
+        "pseudo-labels: 7 of 1,500 target images, of 1 class, the last of the 2 times they were made",
+        "pseudo-labels that were right, counted after the end: 4 of 7 (57.1%) of point 1, 7 of 7 (100.0%) of point 2",
+    ]
+    assert remarks.of_pseudo_labels(made[:1], [])[0].endswith("1,200 of 1,500 target images, of 9 classes, made once")
+    none = [PseudoLabelAnswers(point=0, taken=0, correct=0)]
+    assert remarks.of_pseudo_labels([], none)[0].endswith(": 0 of 0 of point 0"), "of none no share"
+    assert remarks.of_pseudo_labels([], []) == []

@@ -2,11 +2,12 @@
 
 import pytest
 
-from engine.errors import RequestError
+from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import board_timing
 from engine.storage.store import Store
 from engine.storage.timings.job import Timing
+from engine.storage.timings.layers import LayerProfile
 from tests.support.runs import finished, timing
 from tests.support.standin import make_spec
 
@@ -97,3 +98,20 @@ def test_what_may_not_be_asked_for_is_refused_in_one_sentence(settings: dict[str
     with pytest.raises(RequestError) as refused:
         board_timing.parse({"device": "tx2", "points": [{"run": "20260131-095959-0a1b2c3d", "point": 1}], **settings})
     assert "\n" not in str(refused.value) and len(str(refused.value)) < 400
+
+
+def test_the_layers_of_a_timing_lie_in_its_folder_by_their_point_and_are_checked(store: Store) -> None:
+    job = store.create_timing(request())
+    assert job.layers() == []
+    made = LayerProfile(run=request().points[0].run, point=1, tool="trtexec", precision="fp32", why="out of memory")
+    job.keep_layers(made)
+    assert job.layers() == [made]
+    file = job.path / "layers" / f"{request().points[0]}.json"
+    file.write_text(file.read_text().replace('"trtexec"', "7"))
+    with pytest.raises(WorkError, match="tool is 7"):
+        job.layers()
+
+
+def test_a_request_with_the_layers_has_the_digest_that_it_had_before_there_were_any() -> None:
+    assert (request().digest(), request(precision="fp16", rounds=5).digest()) == ("bd2fc67b", "54c5c9e4")
+    assert request(layers=False).digest() not in ("bd2fc67b", request(layers=False, rounds=5).digest())

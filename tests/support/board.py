@@ -45,7 +45,7 @@ RAILS = {
 RELEASES = {"7.1": "R32 (release), REVISION: 4.4", "8.0": "R32 (release), REVISION: 6.1"}
 RELEASE = "R32 (release), REVISION: 7.1"
 
-BUILD, MEASURE = "build", "measure"
+BUILD, MEASURE, PROFILE = "build", "measure", "profile"
 WHEN: dict[str, tuple[str, ...]] = {  # in which phase trtexec does what its mode says, if the test does not say
     "fails": (BUILD,),
     "oom": (BUILD,),
@@ -53,6 +53,8 @@ WHEN: dict[str, tuple[str, ...]] = {  # in which phase trtexec does what its mod
     "crashes": (BUILD,),
     "silent": (MEASURE,),
     "stalls": (MEASURE,),
+    "uncounted": (PROFILE,),
+    "unprofiled": (PROFILE,),
 }
 MODES_OF_TRTEXEC = ("good", "warns", "nan", "missing", *WHEN)
 
@@ -77,7 +79,8 @@ class Board:
 
     `trtexec` is one of MODES_OF_TRTEXEC, and `when` the phases in which it does what the mode says. `latencies` are the
     milliseconds of GPU compute by the SHA-256 of an ONNX file; a network without one gets its own. `slower` above 1
-    makes the second half of a measurement so much slower, with a GPU clock that falls as much. `power` is "good",
+    makes the second half of a measurement so much slower, with a GPU clock that falls as much. `session` is what
+    sessions have set besides. `power` is "good",
     "refuses" or "missing"; `sudo` is "allows", "refuses" or None for a board without it. `python` is the board's
     python3: a Python 3.6 where this machine has one, without ONNX Runtime unless the test gives one that has it.
     """
@@ -94,6 +97,7 @@ class Board:
         slower: float = 1.0,
         build_s: float = 0.1,
         measure_s: float = 0.2,
+        session: Mapping[str, str] | None = None,
         power: str = "good",
         sudo: str | None = None,
         mode: int = 0,
@@ -102,6 +106,7 @@ class Board:
         assert trtexec in MODES_OF_TRTEXEC, f"trtexec={trtexec!r}; there are {', '.join(MODES_OF_TRTEXEC)}"
         self.root = folder / "board"
         self.cache = folder / "cache"
+        self._session = dict(session or {})
         self.python = python or python36.interpreter() or Path(sys.executable)
         self.tensorrt = tensorrt
         self.trtexec = self.root / "usr/src/tensorrt/bin/trtexec"
@@ -110,6 +115,7 @@ class Board:
             "mode": trtexec,
             "when": list(WHEN.get(trtexec, ()) if when is None else when),
             "latencies": dict(latencies or {}),
+            "layers": {},
             "operator": operator,
             "slower": slower,
             "build_s": build_s,
@@ -128,7 +134,7 @@ class Board:
     def environment(self) -> dict[str, str]:
         """What a session on the board has to have set."""
         path = f"{self.python.parent}:{self.root}/usr/bin:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
-        return {"ESPALIER_ROOT": str(self.root), "XDG_CACHE_HOME": str(self.cache), "PATH": path}
+        return {"ESPALIER_ROOT": str(self.root), "XDG_CACHE_HOME": str(self.cache), "PATH": path, **self._session}
 
     def behave(self, **settings: Any) -> None:
         """Changes how trtexec behaves from its next start on: mode, when, slower, needs_workspace in MiB …"""
@@ -143,6 +149,11 @@ class Board:
         """The GPU compute time of a network in fp32."""
         digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
         self.behave(latencies={**self._settings["latencies"], digest: milliseconds})
+
+    def layers(self, onnx: Path, rows: Sequence[tuple[str, float]]) -> None:
+        """The layers of a network, by their names, and the milliseconds of each."""
+        digest = hashlib.sha256(onnx.read_bytes()).hexdigest()
+        self.behave(layers={**self._settings["layers"], digest: [list(row) for row in rows]})
 
     def runs(self, model: str | None = None) -> list[Run]:
         """All measurements in order, or those of the network whose file has this SHA-256."""

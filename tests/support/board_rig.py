@@ -1,7 +1,7 @@
 """A whole setting for timings: a fake board behind a real sshd, a results folder that trusts it, and real networks."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,9 @@ class Rig:
     points: tuple[board_timing.PointId, ...]
 
     def request(self, *points: board_timing.PointId, **more: Any) -> board_timing.TimingRequest:
-        asked = {"device": NAME, "points": points or self.points[:1], "rounds": 2, "seconds": 0.2, **more}
+        """A short one, without a layer profile unless the test asks for it."""
+        asked: dict[str, Any] = {"device": NAME, "points": points or self.points[:1], "rounds": 2, "seconds": 0.2}
+        asked |= {"layers": False, **more}
         return board_timing.parse({**asked, "points": [point.model_dump() for point in asked["points"]]})
 
     def timed(self, *points: board_timing.PointId, **more: Any) -> Timing:
@@ -72,10 +74,13 @@ class Rig:
 
 
 @contextmanager
-def rigged(folder: Path, key: Path, **board: Any) -> Iterator[Rig]:
-    """The setting in `folder`; `key` is a private key that the board lets in, and that lies in ~/.ssh here."""
+def rigged(folder: Path, key: Path, config: Sequence[str] = (), **board: Any) -> Iterator[Rig]:
+    """The setting in `folder`; `key` is a private key that the board lets in, and that lies in ~/.ssh here.
+
+    `config` are lines for its sshd.
+    """
     made = Board(folder, **board)
-    with Sshd(folder / "sshd", environment=made.environment()) as sshd:
+    with Sshd(folder / "sshd", environment=made.environment(), config=config) as sshd:
         sshd.authorize(key.with_suffix(".pub"))
         store = Store(folder / "results")
         rig = Rig(made, sshd, store, gallery_points())

@@ -1,6 +1,8 @@
 """A page of the dashboard in a real browser: typed, chosen and pressed only when it has taken what came before."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from playwright.sync_api import Page, expect
 
@@ -50,3 +52,27 @@ def press(page: Page, button: str) -> None:
     """Presses the button of this name once the page is at rest."""
     settle(page)
     page.get_by_role("button", name=button, exact=True).click()
+
+
+@contextmanager
+def popover(page: Page, button: str) -> Iterator[None]:
+    """What is done while a popover is open."""
+    settle(page)
+    opener = page.get_by_test_id("stPopoverButton").filter(has_text=button)
+    opener.click()
+    yield
+    opener.click()
+    settle(page)
+
+
+def step(page: Page, label: str, value: float, size: float = 1) -> None:
+    """Brings a number to a value by presses of its plus or minus, with no key."""
+    field = page.get_by_label(label, exact=True)
+    number = page.get_by_test_id("stNumberInput").filter(has=field)
+    for _ in range(_TRIES):
+        settle(page)
+        presses = round((value - float(field.input_value())) / size)
+        if presses == 0:
+            return
+        number.get_by_test_id(f"stNumberInputStep{'Up' if presses > 0 else 'Down'}").click(click_count=abs(presses))
+    raise AssertionError(f"{label} shows {field.input_value()!r}, and was to be brought to {value} {_TRIES} times")

@@ -45,6 +45,19 @@ def fill(disk: Path, leave: int = 0) -> None:
             assert error.errno == errno.ENOSPC
 
 
+def use_inodes(disk: Path) -> list[Path]:
+    """Makes files until a disk takes no more; those that it made."""
+    made: list[Path] = []
+    try:
+        for number in range(100_000):
+            path = disk / f"{FILLER}-{number}"
+            path.touch()
+            made.append(path)
+    except OSError as error:
+        assert error.errno == errno.ENOSPC
+    return made
+
+
 def make_space(disk: Path) -> None:
     (disk / FILLER).unlink()
 

@@ -6,7 +6,7 @@ from typing import Any
 from engine.boards.agent.probe import Probe, parse
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
-from engine.storage.records.event import Attempts, Epoch
+from engine.storage.records.event import Attempts, Epoch, PseudoLabelAnswers, PseudoLabels
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
 from engine.storage.store import Store
@@ -86,6 +86,25 @@ def finished(store: Store, spec: RunSpec, *, loss: float = 0.06, files: bool = T
             run.model_file(2 * index + 2, "onnx").write_bytes(b"onnx " + run.id.encode())
             run.model_file(2 * index + 2, "plan.json").write_text(json.dumps({"blocks": ["layer2.1"]}))
     run.update(state="done", progress=1.0, message="done", times={"started": 1000.0, "finished": 1090.0})
+    return run
+
+
+def carried_over(store: Store, spec: RunSpec, *, end: bool = True) -> Run:
+    """A run on two domains: a baseline and a point for each target of pruning, 0.9 and 0.7 right on the source and on
+    the target at first; pseudo-labels were made three times, for 80, 90 and 100 of 120 target images.
+    """
+    run = store.create(spec)
+    for number in range(3):
+        made = {"keep": 1.0, "stage": "train" if number < 2 else "recover", "phase": "train"}
+        run.append_event(PseudoLabels.from_json({**made, "taken": 80 + 10 * number, "of": 120, "classes": 9}))
+    for number, keep in enumerate((1.0, *spec.target.keep)):
+        on_target = 0.7 - 0.1 * (1 - keep)
+        both = {"source_top1": 0.9 - 0.05 * (1 - keep), "target_top1": on_target}
+        run.append_point(point(number, "recovered" if number else "baseline", keep, on_target, **both))
+    if end:
+        for number in range(1, 1 + len(spec.target.keep)):
+            run.append_event(PseudoLabelAnswers(point=number, taken=100, correct=90 - number))
+        run.update(state="done", progress=1.0, message="done", times={"started": 1000.0, "finished": 1090.0})
     return run
 
 

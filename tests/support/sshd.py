@@ -24,7 +24,10 @@ SSHD = Path("/usr/sbin/sshd")
 
 
 class Sshd:
-    """One server. `environment` is set in its sessions; by default their home and cache lie in `folder`."""
+    """One server. `environment` is set in its sessions; by default their home and cache lie in `folder`.
+
+    With `real_homes` each account has its own, and everybody may read who is let in. `config` may end in Match blocks.
+    """
 
     def __init__(
         self,
@@ -33,6 +36,7 @@ class Sshd:
         environment: Mapping[str, str] | None = None,
         password: bool = False,
         config: Sequence[str] = (),
+        real_homes: bool = False,
     ) -> None:
         if not SSHD.exists():
             pytest.skip(f"{SSHD} is not installed (apt-get install openssh-server)")
@@ -40,13 +44,14 @@ class Sshd:
         self.folder = folder
         self.home = folder / "home"
         self.home.mkdir(exist_ok=True)
-        self.environment = {"HOME": str(self.home), "XDG_CACHE_HOME": str(folder / "cache"), **(environment or {})}
+        places = {} if real_homes else {"HOME": str(self.home), "XDG_CACHE_HOME": str(folder / "cache")}
+        self.environment = {**places, **(environment or {})}
         self.password = password
         self.config = list(config)
         self.user = getpass.getuser()
         self.port = 0
         self._authorized = folder / "authorized_keys"
-        self._authorized.touch(mode=0o600)
+        self._authorized.touch(mode=0o644 if real_homes else 0o600)
         self._process: subprocess.Popen[bytes] | None = None
 
     # -- what a client needs
@@ -160,9 +165,9 @@ class Sshd:
             "PrintMotd no",
             "MaxStartups 100",
             "LogLevel VERBOSE",
-            *self.config,
             "" if any(line.startswith("Subsystem") for line in self.config) else "Subsystem sftp internal-sftp",
-            f"SetEnv {setenv}",
+            f"SetEnv {setenv}" if setenv else "",
+            *self.config,
         ]
         path = self.folder / "sshd_config"
         path.write_text("\n".join(lines) + "\n")

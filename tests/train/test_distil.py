@@ -14,7 +14,8 @@ from engine.data.load import Data
 from engine.data.loader import batches
 from engine.errors import WorkError
 from engine.train.distil import Teacher, divergence
-from engine.train.fit import EpochResult, Recipe, fit, fit_batches
+from engine.train.fit import EpochResult, fit, fit_batches
+from engine.train.recipe import Recipe
 from tests.support import tiny
 
 RECIPE = Recipe(epochs=6, lr=0.05, batch_size=32)

@@ -8,7 +8,8 @@ from torch import nn
 
 from engine.errors import WorkError
 from engine.train import fit as loop
-from engine.train.fit import EpochResult, Recipe, fit, sgd
+from engine.train.fit import EpochResult, fit
+from engine.train.recipe import Recipe, sgd
 from tests.support import tiny
 
 RECIPE = Recipe(epochs=6, lr=0.05, batch_size=32)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from engine.errors import WorkError
 from engine.train.evaluate import evaluate
-from engine.train.fit import EpochResult, Recipe, fit, fit_batches
+from engine.train.fit import EpochResult, fit, fit_batches
+from engine.train.recipe import Recipe
 from tests.support import tiny
 
 RECIPE = Recipe(epochs=6, lr=0.05, batch_size=32)

@@ -39,8 +39,12 @@ _CONFIG = b"""Host tx2 nano*
   Port 2222
   ProxyJump gate
   IdentityFile ~/.ssh/id_%h
-Match host "gate"
+Match host "gate" originalhost !tx2,* final
   User other
+  IdentityAgent ~/agent-%n
+  HostKeyAlias ${HOME}
+  UserKnownHostsFile "/known %k" ~/b
+CanonicalizeMaxDots 2
 Include conf.d/*
 """
 _TOML = (
@@ -67,6 +71,7 @@ _PATTERNS = (
     "\0",
     "é" * 99,
 )
+_WORDS = ("Include config", "ProxyCommand x", '"', "%" * 999, "${", "~" * 99, "a\\", "'", "ssh://a;b@[::1]:7", "all")
 
 
 def _attempt(folder: Path, tried: Input) -> None:
@@ -76,8 +81,8 @@ def _attempt(folder: Path, tried: Input) -> None:
     tried.write(folder)
     root = folder / "results"
     for host in ("tx2", "192.168.1.20", "a" * 250):
-        look(partial(known_hosts.check_key, root, host, 22, "ssh-ed25519", _BLOB))
-        look(partial(known_hosts.key_types, root, host, 2222))
+        look(partial(known_hosts.check_key, root, known_hosts.place_of(host, 22), "ssh-ed25519", _BLOB))
+        look(partial(known_hosts.wanted_keys, root, known_hosts.place_of(host, 2222)))
     registry = Registry(root)
     boards = look(registry.all)
     for board in [*(boards or ()), Board("tx2", "tx2")]:
@@ -86,7 +91,7 @@ def _attempt(folder: Path, tried: Input) -> None:
         raise RequestError("the device file is refused")
     look(lambda: registry.add(Board("another", "host")))
     look(lambda: registry.remove("tx2"))
-    look(lambda: known_hosts.save(root, "tx2", 22, "ssh-ed25519", _BLOB))
+    look(lambda: known_hosts.save(root, "tx2", "ssh-ed25519", _BLOB))
 
 
 def _text(valid: bytes, hostile: tuple[str, ...]) -> SearchStrategy[bytes]:
@@ -105,7 +110,7 @@ KIND = Kind(
             "results/devices.toml": _text(_DEVICES, _TOML),
             "results/known_hosts": _text(_KNOWN, _PATTERNS),
             "home/.ssh/known_hosts": _text(_KNOWN, _PATTERNS),
-            "home/.ssh/config": _text(_CONFIG, (*_PATTERNS, "Include config", "ProxyCommand x", '"', "%" * 999)),
+            "home/.ssh/config": _text(_CONFIG, (*_PATTERNS, *_WORDS)),
         }
     ),
     _attempt,

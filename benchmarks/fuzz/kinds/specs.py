@@ -20,6 +20,7 @@ _DEFAULTS = run_spec.parse({}).model_dump(mode="json")
 _VALID: tuple[dict[str, Any], ...] = (
     _DEFAULTS,
     {"model": "resnet56", "criterion": "l1", "order": "layers", "depth": {"method": "direct", "floor": 0.8}},
+    {"data": {"name": "mnist5k>npz:x.npz"}, "transfer": {"confidence": 0.8}},
     {"data": {"name": "npz:x.npz", "limit": 100}, "weights": "w.pth", "target": {"metric": "params", "keep": 0.5}},
     {
         "width": {"method": "progressive", "select": "accuracy"},

@@ -6,7 +6,8 @@
 
 Each command prints one JSON document on standard output and nothing else there. An error is {"error": "one sentence"},
 with exit code 1, or 2 when the request was wrong. SIGTERM, SIGHUP, SIGINT, and with --leash the end of standard input,
-end a command and all that it started. ESPALIER_ROOT stands in for / where /proc, /sys, /etc and /usr are read.
+end a command and all that it started. ESPALIER_ROOT stands in for / where /proc, /sys, /etc and /usr are read, and its
+board is another one than that of /.
 
 Waits are sleeps and selects, never locks with a timeout: those follow the wall clock in old Pythons, and the clock of a
 board without a battery jumps by years when the network sets it.
@@ -17,15 +18,21 @@ board without a battery jumps by years when the network sets it.
 import argparse
 import contextlib
 import ctypes
+import errno
 import fcntl
+import hashlib
 import importlib.util
 import json
 import os
 import platform
+import pwd
 import re
+import resource
 import select
 import shutil
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -37,6 +44,7 @@ from typing import Any, Callable, Dict, Iterator, List, NamedTuple, NoReturn, Op
 Document = Dict[str, Any]
 
 KEPT_BYTES = 1 << 20  # of each stream of a command
+CUDA_CACHE_BYTES = 256 << 20
 COLLECTED_BYTES = 128 << 20  # the largest file that is read back from a command
 POLL_S, TOOL_LIMIT_S, QUESTION_LIMIT_S = 0.02, 30.0, 10.0
 BEAT_S, STALE_S, SILENCE_S = 5.0, 120.0, 60.0
@@ -45,15 +53,26 @@ NO_RUNTIME = "the Python of this board has no ONNX Runtime"
 ROOT_GRACE_S = 5.0  # a tool that sudo runs cannot be killed
 ORT_GRACE_S = 5.0  # a query that is under way at the limit may end
 OUT_OF_MEMORY = re.compile(r"out ?of ?memory|bad_alloc", re.IGNORECASE)
-TOTAL_RAILS = ("VDD_IN", "POM_5V_IN")  # TX2 and Xavier NX; Nano
-CHIPS = (("tegra186", "tx2"), ("tegra194", "xavier"), ("tegra234", "orin"), ("tegra210", "nano"), ("tegra124", "tk1"))
+TOTAL_RAILS = ("VDD_IN", "POM_5V_IN", "VIN")  # TX2, Xavier NX, Orin NX and Nano; Nano; Thor
+ALWAYS_TOTAL = ("tx2", "nano")  # their other rails are parts of parts, and are no total when added up
+POWER_MONITORS = ("ina3221", "ina238")
+OFF_C = -200.0  # a zone without power reads -256 °C, or less
+CHIPS = (
+    ("tegra186", "tx2"),
+    ("tegra194", "xavier"),
+    ("tegra234", "orin"),
+    ("tegra264", "thor"),
+    ("tegra210", "nano"),
+    ("tegra124", "tk1"),
+)
 # fmt: off
 JETPACKS = {  # by L4T
     "32.1.0": "4.2", "32.2.0": "4.2.1", "32.2.1": "4.2.2", "32.2.3": "4.2.3", "32.3.1": "4.3", "32.4.3": "4.4",
     "32.4.4": "4.4.1", "32.5.0": "4.5", "32.5.1": "4.5.1", "32.5.2": "4.5.1", "32.6.1": "4.6", "32.7.1": "4.6.1",
     "32.7.2": "4.6.2", "32.7.3": "4.6.3", "32.7.4": "4.6.4", "32.7.5": "4.6.5", "32.7.6": "4.6.6", "35.1.0": "5.0.2",
-    "35.2.1": "5.1", "35.3.1": "5.1.1", "35.4.1": "5.1.2", "35.5.0": "5.1.3", "35.6.0": "5.1.4", "36.3.0": "6.0",
-    "36.4.0": "6.1", "36.4.3": "6.2",
+    "35.2.1": "5.1", "35.3.1": "5.1.1", "35.4.1": "5.1.2", "35.5.0": "5.1.3", "35.6.0": "5.1.4", "35.6.1": "5.1.5",
+    "35.6.4": "5.1.6", "36.3.0": "6.0", "36.4.0": "6.1", "36.4.3": "6.2", "36.4.4": "6.2.1", "36.4.7": "6.2.1",
+    "36.5.0": "6.2.2", "38.2.0": "7.0", "38.2.1": "7.0", "38.2.2": "7.0", "38.4.0": "7.1", "39.2.0": "7.2",
 }
 # fmt: on
 
@@ -166,11 +185,20 @@ def glob_sorted(*patterns: str) -> List[Path]:
     return sorted(paths, key=lambda path: [int(p) if p.isdigit() else p for p in re.split(r"(\d+)", str(path))])
 
 
+def without_doubles(paths: List[Path]) -> List[Path]:
+    """The first of each, for /sys has several names for one place."""
+    places: Dict[str, Path] = {}
+    for path in paths:
+        places.setdefault(os.path.realpath(str(path)), path)
+    return list(places.values())
+
+
 class Gauge(NamedTuple):
-    """A value in files: the product of their whole numbers over a divisor."""
+    """A value in files: the product of their whole numbers over a divisor; what is not above `floor` is none."""
 
     files: Tuple[Path, ...]
     divisor: int = 1
+    floor: float = -float("inf")
 
     def read(self) -> Optional[float]:
         """The value; None when a file cannot be read now."""
@@ -180,15 +208,31 @@ class Gauge(NamedTuple):
             if number is None:
                 return None
             product *= number
-        return product / self.divisor
+        value = product / self.divisor
+        return value if value > self.floor else None
+
+    def why_unread(self) -> str:
+        """Why there is no value now."""
+        for file in self.files:
+            try:
+                file.read_bytes()
+            except OSError as error:
+                return os.strerror(error.errno or 0)
+        return "what it says is no number"
 
 
 class Sensors:
-    """What can be read on this board while it works: files found once, values read often; None for a failed read."""
+    """What can be read on this board while it works: files found once, values read often; None for a failed read.
+
+    `total_rail` is the rail of the whole board. On a board that has none it is the sum of those with a name.
+    """
 
     def __init__(self) -> None:
         self.zones, self.rails = number_names(thermal_zones()), number_names(power_rails())
         self.total_rail = next((name for name in TOTAL_RAILS if name in self.rails), None)
+        self.summands = () if self.total_rail or jetson() in ALWAYS_TOTAL else tuple(self.rails)
+        if self.summands:
+            self.total_rail = "sum of {}".format(", ".join(self.summands))
         self.gpu = next((path for path in gpus() if (path / "cur_freq").exists()), None)
         self.cores = glob_sorted("sys/devices/system/cpu/cpu[0-9]*/cpufreq")
 
@@ -197,8 +241,27 @@ class Sensors:
         return {name: gauge.read() for name, gauge in self.zones.items()}
 
     def power_mw(self) -> Document:
-        """Milliwatts by rail; `total_rail` is the one that all others are part of."""
-        return {name: gauge.read() for name, gauge in self.rails.items()}
+        """Milliwatts by rail, the sum of them included where that stands for the total."""
+        values = {name: gauge.read() for name, gauge in self.rails.items()}
+        if self.summands and self.total_rail:
+            parts = [values[name] for name in self.summands]
+            known = [part for part in parts if part is not None]
+            values[self.total_rail] = sum(known) if len(known) == len(parts) else None
+        return values
+
+    def why_no_power(self) -> Optional[str]:
+        """Why the board's power cannot be read now; None where it can."""
+        if not self.rails:
+            known = ", ".join(POWER_MONITORS).upper()
+            return f"the board has no power monitor that is known here ({known}) and names its rails"
+        if self.total_rail is None:
+            names = ", ".join(self.rails)
+            return f"the rail of the whole board ({TOTAL_RAILS[0]} or {TOTAL_RAILS[1]}) is not among its rails: {names}"
+        for name in self.summands or (self.total_rail,):
+            if self.rails[name].read() is None:
+                short = ", and a sum without it would be too small" if self.summands else ""
+                return f"its rail {name} could not be read ({self.rails[name].why_unread()}){short}"
+        return None
 
     def gpu_hz(self, which: str = "cur_freq") -> Optional[int]:
         return None if self.gpu is None else read_number(self.gpu / which)
@@ -222,24 +285,40 @@ class Sensors:
 
 
 def thermal_zones() -> Iterator[Tuple[Optional[str], Gauge]]:
-    for zone in glob_sorted("sys/devices/virtual/thermal/thermal_zone*"):
-        yield read_text(zone / "type"), Gauge((zone / "temp",), 1000)
+    places = ("sys/class/thermal/thermal_zone*", "sys/devices/virtual/thermal/thermal_zone*")
+    for zone in without_doubles(glob_sorted(*places)):
+        yield read_text(zone / "type"), Gauge((zone / "temp",), 1000, OFF_C)
 
 
 def power_rails() -> Iterator[Tuple[Optional[str], Gauge]]:
-    """Of the driver up to L4T 32, with milliwatts in one file, and of hwmon since, with millivolts and milliamperes."""
+    """Of the driver up to L4T 32, with milliwatts in one file, and of hwmon since."""
     for label in glob_sorted("sys/bus/i2c/drivers/ina3221x/*/iio:device*/rail_name_*"):
         power = "in_power{}_input".format(label.name[len("rail_name_") :])
         yield read_text(label), Gauge((label.parent / power,))
-    for label in glob_sorted("sys/bus/i2c/drivers/ina3221/*/hwmon/hwmon*/in[1-3]_label"):
-        files = (label.parent / f"{kind}{label.name[2]}_input" for kind in ("in", "curr"))
-        yield read_text(label), Gauge(tuple(files), 1000)
+    inside = "hwmon/hwmon*"
+    places = (f"sys/bus/i2c/drivers/ina*/*/{inside}", f"sys/bus/i2c/devices/*/{inside}", "sys/class/hwmon/hwmon*")
+    for place in without_doubles(glob_sorted(*places)):
+        kind = read_text(place / "name") or place.parents[2].name
+        if kind == "ina3221":
+            yield from channels(place)
+        elif kind == "ina238":  # one channel, mostly without a label; it measures the input of the board that has it
+            names = (read_text(place / each) for each in ("power1_label", "in1_label", "label"))
+            yield next(filter(None, names), "VIN"), Gauge((place / "power1_input",), 1000)  # microwatts
+
+
+def channels(place: Path) -> Iterator[Tuple[Optional[str], Gauge]]:
+    """Of an INA3221: millivolts and milliamperes of the three that are on; in4 to in7 are voltages of its shunts."""
+    for number in "123":
+        if read_text(place / f"in{number}_enable") != "0":
+            files = (place / f"in{number}_input", place / f"curr{number}_input")
+            yield read_text(place / f"in{number}_label"), Gauge(files, 1000)
 
 
 def gpus() -> List[Path]:
     names = ("gp10b", "gv11b", "ga10b", "gpu")  # TX2, Xavier, Orin, and what newer kernels call all of them
     inside = [f"sys/devices/*.{name}/devfreq/*.{name}" for name in names]
-    return glob_sorted(*inside, "sys/devices/gpu.0/devfreq/*", *(f"sys/class/devfreq/*.{name}" for name in names))
+    outside = [f"sys/class/devfreq/{name}" for name in (*(f"*.{name}" for name in names), "gpu-gpc-*")]  # Thor's
+    return glob_sorted(*inside, "sys/devices/gpu.0/devfreq/*", *outside)
 
 
 def number_names(gauges: Iterator[Tuple[Optional[str], Gauge]]) -> Dict[str, Gauge]:
@@ -276,12 +355,13 @@ class Recorder(threading.Thread):
         os.close(self.stop)
         self.join()
         rows, sensors = self.rows, self.sensors
+        rails = rows[0]["power_mw"] if rows else {}
         return {
             "t": self.times,
             "temperatures": {name: [row["temperatures"][name] for row in rows] for name in sensors.zones},
             "gpu_hz": [row["gpu_hz"] for row in rows],
             "cpu_hz": [row["cpu_hz"] for row in rows],
-            "power_mw": {name: [row["power_mw"][name] for row in rows] for name in sensors.rails},
+            "power_mw": {name: [row["power_mw"][name] for row in rows] for name in rails},
             "total_rail": sensors.total_rail,
         }
 
@@ -291,6 +371,23 @@ class Recorder(threading.Thread):
 
 
 # --- child processes
+
+
+def quiet_environment() -> Dict[str, str]:
+    """That nothing which is started here calls its maker, or writes outside our folder.
+
+    ONNX Runtime from 1.31 on keeps a data base and a number of the device in the home folder, to send them; CUDA keeps
+    what it compiles there; Python keeps what it compiles beside packages, which may lie there, too.
+    """
+    cuda = {"CUDA_CACHE_PATH": str(cache_folder() / "cuda"), "CUDA_CACHE_MAXSIZE": str(CUDA_CACHE_BYTES)}
+    own = {} if "CUDA_CACHE_PATH" in os.environ else cuda
+    return {"ORT_DISABLE_TELEMETRY": "1", "PYTHONDONTWRITEBYTECODE": "1", **own}
+
+
+def cache_folder() -> Path:
+    """Ours, on this board; a relative XDG_CACHE_HOME does not count (XDG Base Directory Specification)."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return Path(named if named.startswith("/") else os.path.expanduser("~/.cache")) / "espalier"
 
 
 class Outcome(NamedTuple):
@@ -379,7 +476,7 @@ def start_process(
             stderr=subprocess.PIPE,
             start_new_session=True,
             preexec_fn=lambda: LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL),  # noqa: PLW1509 - calls into C only
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, **quiet_environment(), **(environment or {})},
             cwd=None if folder is None else str(folder),
         )
     except OSError as error:  # the words of old Pythons repeat the name
@@ -414,13 +511,12 @@ def probe(options: argparse.Namespace) -> Document:
     """What this board is and how it is set; null for what it does not say."""
     sensors = Sensors()
     problems: List[str] = []
-    compatible = [name for name in (read_text(board_path("proc/device-tree/compatible")) or "").split("\0") if name]
     l4t, trtexec = l4t_version(), tool("usr/src/tensorrt/bin/trtexec", "usr/bin/trtexec")
     runtime = ort_version(problems)
     return {
         "model": read_text(board_path("proc/device-tree/model")),
-        "compatible": compatible,
-        "jetson": next((name for chip, name in CHIPS if any(chip in each for each in compatible)), None),
+        "compatible": compatible(),
+        "jetson": jetson(),
         "l4t": l4t,
         "jetpack": jetpack_of(l4t),
         "tensorrt": tensorrt_version(trtexec, problems),
@@ -440,11 +536,22 @@ def probe(options: argparse.Namespace) -> Document:
         "temperatures": sensors.temperatures(),
         "power_mw": sensors.power_mw(),
         "total_rail": sensors.total_rail,
+        "why_no_power": sensors.why_no_power(),
         "uptime_s": uptime(),
         "time": time.time(),
         "sudo": may_be_root(),
         "problems": problems,
     }
+
+
+def compatible() -> List[str]:
+    """What the board calls itself, the closest name first; empty where it is no board of a device tree."""
+    return [name for name in (read_text(board_path("proc/device-tree/compatible")) or "").split("\0") if name]
+
+
+def jetson() -> Optional[str]:
+    """Which Jetson it is; None for other boards."""
+    return next((name for chip, name in CHIPS if any(chip in each for each in compatible())), None)
 
 
 def l4t_version() -> Optional[str]:
@@ -454,7 +561,14 @@ def l4t_version() -> Optional[str]:
 
 
 def jetpack_of(l4t: Optional[str]) -> Optional[str]:
-    return JETPACKS.get(l4t or "") or JETPACKS.get(f"{l4t}.0")
+    """The JetPack that an L4T came with; of a patch that is not known, the one before it, or later."""
+    exact = JETPACKS.get(l4t or "") or JETPACKS.get(f"{l4t}.0")
+    line, _, patch = (l4t or "").rpartition(".")
+    if exact or not line:
+        return exact
+    patches = [name.rpartition(".") for name in JETPACKS]
+    before = [int(known) for start, _, known in patches if start == line and int(known) < int(patch)]
+    return f"{JETPACKS[f'{line}.{max(before)}']} or later" if before else None
 
 
 def tensorrt_version(trtexec: Optional[str], problems: List[str]) -> Optional[str]:
@@ -532,8 +646,21 @@ def may_be_root() -> bool:
     nvpmodel = tool("usr/sbin/nvpmodel", "usr/bin/nvpmodel")
     tries = [["true"]] + ([[nvpmodel, "-q"]] if nvpmodel else [])
     with contextlib.suppress(Failed):  # it waits for something that nobody will type
-        return any(run_tool(["sudo", "-n", *argv], QUESTION_LIMIT_S)[0] == 0 for argv in tries)
+        return any(run_sudo(argv, QUESTION_LIMIT_S)[0] == 0 for argv in tries)
     return False
+
+
+def run_sudo(argv: List[str], limit: float = TOOL_LIMIT_S, **how: Any) -> Tuple[int, str]:
+    """`run_tool` as root, without a password; Ubuntu's sudo leaves a mark in the home folder at its first success."""
+    try:
+        home = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:  # an account of a directory that is out of reach, say
+        home = os.path.expanduser("~")
+    mark = Path(home) / ".sudo_as_admin_successful"
+    with contextlib.ExitStack() as stack:
+        if not os.path.lexists(str(mark)):
+            stack.callback(forget, mark)
+        return run_tool(["sudo", "-n", *argv], limit, **how)
 
 
 def system_name() -> Optional[str]:
@@ -554,7 +681,7 @@ def uptime() -> Optional[float]:
 
 def disk_free() -> Optional[int]:
     """Bytes for this user where the cache folder is or will be."""
-    place = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "espalier"
+    place = cache_folder()
     existing = next((path for path in (place, *place.parents) if path.exists()), Path("/"))
     disk = os.statvfs(str(existing))
     return disk.f_bavail * disk.f_frsize
@@ -568,7 +695,10 @@ def boot_id() -> Optional[str]:
 
 
 class Lock:
-    """An flock on a file that says who holds it, in seconds of the clock that starts with the board and never jumps."""
+    """An account's own lock: an flock on a file that says who holds it.
+
+    Its times are seconds of the clock that starts with the board and never jumps.
+    """
 
     def __init__(self, folder: Path, owner: str) -> None:
         self.path, now = folder / "lock", time.monotonic()
@@ -634,7 +764,7 @@ class Lock:
         try:
             record = json.loads(read_text(self.path) or "")
             return {**record, "pid": int(record["pid"]), "beat": float(record["beat"]), "since": float(record["since"])}
-        except (ValueError, KeyError, TypeError, OverflowError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
     def _about(self, record: Optional[Document], why: Optional[str] = None) -> Document:
@@ -663,6 +793,88 @@ class Lock:
 
 
 AGES = (("age_s", "beat"), ("held_s", "since"))
+
+
+class BoardLock:
+    """The board itself, for all its accounts: the one process that has a socket of a certain name holds it.
+
+    The name is of Linux's abstract namespace (unix(7)): it lies in no folder, needs no account's leave, and goes when
+    its process does. Who connects is told for whom it is held, and by the kernel by which account and process.
+    """
+
+    ANSWER_S, MOST_BYTES = 1.0, 4096
+
+    def __init__(self, owner: str) -> None:
+        self.owner, self.since = os.fsencode(owner).decode("utf-8", "replace")[:200], time.monotonic()
+        self.socket: Optional[socket.socket] = None
+        root = os.environ.get("ESPALIER_ROOT")  # names another board
+        suffix = "-" + hashlib.sha256(os.fsencode(os.path.realpath(root))).hexdigest()[:16] if root else ""
+        self.name = b"\0espalier-board" + suffix.encode()
+
+    def take(self, wait: float) -> Optional[Document]:
+        """Holds the board; after `wait` seconds without success, who does."""
+        end = time.monotonic() + max(wait, 0.3)
+        while not self._try():
+            if time.monotonic() >= end:
+                return self._holder()
+            time.sleep(0.05)
+        self.since = time.monotonic()
+        threading.Thread(target=self._answer, args=(self.socket,), daemon=True).start()
+        return None
+
+    def release(self) -> None:
+        """Lets go; holding nothing is fine."""
+        if self.socket is not None:
+            self.socket.shutdown(socket.SHUT_RDWR)  # else a thread that waits in accept keeps it open
+            self.socket.close()
+        self.socket = None
+
+    def _try(self) -> bool:
+        with SIGNALS.deferring():
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            try:
+                server.bind(self.name)
+                server.listen(16)
+            except OSError as error:
+                server.close()
+                if error.errno != errno.EADDRINUSE:
+                    raise
+                return False
+            self.socket = server
+        return True
+
+    def _answer(self, server: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # that is how `release` ends it
+            while True:
+                client, _ = server.accept()
+                with client, contextlib.suppress(OSError):
+                    client.setblocking(False)
+                    told = {"owner": self.owner, "held_s": round(time.monotonic() - self.since, 1)}
+                    client.sendall(json.dumps(told).encode())
+
+    def _holder(self) -> Document:
+        """Who holds it: the process and the account are the kernel's word, the rest its own, if it says anything."""
+        about: Document = {"pid": None, "account": None, "owner": None, "age_s": None, "held_s": None}
+        nothing = contextlib.suppress(OSError, ValueError, RecursionError)
+        with nothing, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.setblocking(False)
+            client.connect(self.name)
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            about["pid"], user, _ = struct.unpack("3i", credentials)
+            about["account"] = account_name(user)
+            if select.select([client], [], [], self.ANSWER_S)[0]:
+                told = json.loads(client.recv(self.MOST_BYTES).decode("utf-8"))
+                owner, seconds = (told.get(key) for key in ("owner", "held_s")) if isinstance(told, dict) else ("", "")
+                about["owner"] = owner[:200] if owner and isinstance(owner, str) else None
+                about["held_s"] = seconds if isinstance(seconds, float) and 0 <= seconds < 1e9 else None
+        return about
+
+
+def account_name(user: int) -> str:
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"number {user}"
 
 
 class Settings:
@@ -726,8 +938,8 @@ class Settings:
         path = tool(f"usr/sbin/{name}", f"usr/bin/{name}")
         if path is None:
             raise Failed(f"this board has no {name}: leave power mode and clocks as they are")
-        sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
-        status, output = run_tool([*sudo, path, *arguments], folder=self.folder)
+        as_root = run_tool if os.geteuid() == 0 else run_sudo
+        status, output = as_root([path, *arguments], folder=self.folder)
         complaint = re.search(r"^(?:NVPM ERROR|Error).*", output, re.MULTILINE)
         if status != 0 or (strict and complaint):
             line = complaint.group() if complaint else (output.splitlines() or [f"status {status}"])[-1]
@@ -758,11 +970,15 @@ def write_whole(path: Path, document: Document) -> None:
 def hold(options: argparse.Namespace) -> Optional[Document]:
     """Takes the board and keeps it until the leash or a signal ends that; prints its document itself, in between."""
     options.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    lock, settings, reported = Lock(options.folder, options.owner), Settings(options.folder), False
+    lock, board = Lock(options.folder, options.owner), BoardLock(options.owner)
+    settings, reported = Settings(options.folder), False
     try:
         held, holder_or_broken = lock.take(options.wait)
         if not held:
             return {"held": False, "holder": holder_or_broken}
+        holder = board.take(options.wait)
+        if holder is not None:
+            return {"held": False, "holder": holder}
         restored = settings.undo()
         try:
             changed = settings.change(options.power_mode, options.max_clocks)
@@ -783,6 +999,7 @@ def hold(options: argparse.Namespace) -> Optional[Document]:
             raise
         sys.exit(str(error))  # on standard error, and with 1: the document is out
     finally:
+        board.release()
         lock.release()
 
 
@@ -790,11 +1007,11 @@ def hold(options: argparse.Namespace) -> Optional[Document]:
 
 
 def run(options: argparse.Namespace) -> Document:
-    """Runs a command while the sensors are recorded, and brings back the JSON file that it writes."""
+    """Runs a command while the sensors are recorded, and brings back the file that it writes, JSON or a text."""
     if options.collect:
         forget(options.collect)
     outcome, _, series = execute_recorded(options.argv, options.limit, options.hz)
-    collected, problem = collect(options.collect) if options.collect else (None, None)
+    collected, problem = collect(options.collect, options.as_text) if options.collect else (None, None)
     return {
         "status": outcome.status,
         "timed_out": outcome.timed_out,
@@ -808,8 +1025,8 @@ def run(options: argparse.Namespace) -> Document:
     }
 
 
-def collect(path: Path) -> Tuple[Any, Optional[str]]:
-    """(the JSON in a file, None) or (None, why there is none); the file is removed."""
+def collect(path: Path, as_text: bool = False) -> Tuple[Any, Optional[str]]:
+    """(the JSON in a file, or its text, None) or (None, why there is none); the file is removed."""
 
     def refuse(constant: str) -> NoReturn:
         raise ValueError(f"it holds {constant}, which is no number")
@@ -817,6 +1034,8 @@ def collect(path: Path) -> Tuple[Any, Optional[str]]:
     try:
         if path.stat().st_size > COLLECTED_BYTES:
             raise ValueError(f"it is larger than {COLLECTED_BYTES >> 20} MiB")
+        if as_text:
+            return path.read_bytes().decode("utf-8", "replace"), None
         return json.loads(path.read_bytes().decode("utf-8"), parse_constant=refuse), None
     except FileNotFoundError:
         return None, f"{path.name} was not written"
@@ -1014,6 +1233,7 @@ def parser() -> Parser:
     hold_parser.add_argument("--silence", type=LIMIT, metavar="S", help="let go when nothing was heard for so long")
     run_parser = command(run)
     run_parser.add_argument("--collect", type=Path, metavar="FILE", help="a JSON file that the command writes")
+    run_parser.add_argument("--as-text", action="store_true", help="which is brought back as it is, JSON or none")
     ort_parser = command(ort)
     for each in (run_parser, ort_parser):
         each.add_argument("--limit", type=LIMIT, required=True, metavar="S")
@@ -1051,6 +1271,7 @@ def main(arguments: List[str]) -> int:
     try:
         options = parse_arguments(arguments)
         SIGNALS.listen()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if options.leash:
             leash(options.silence)
         document = options.work(options)

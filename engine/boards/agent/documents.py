@@ -71,14 +71,19 @@ class Hold:
 
 
 def parse(text: str, *, most: int) -> Document | None:
-    """The JSON object in a text; None where it is none. WorkError when it is larger than what a board has to say."""
+    """The JSON object in a text, or in its first line: a login shell may print more when it ends; None for none.
+
+    WorkError when it is larger than what a board has to say.
+    """
     if len(text) > most or text.count("{") + text.count("[") > _MOST_PARTS:
         raise WorkError("the board's answer is larger than any that it has to give; look at what its Python prints")
-    try:
-        document = from_json(text, allow_inf_nan=False)  # nested 200 deep at most
-    except ValueError:
-        return None
-    return document if isinstance(document, dict) else None
+    for candidate in (text, text.partition("\n")[0]):
+        try:
+            document = from_json(candidate, allow_inf_nan=False)  # nested 200 deep at most
+        except ValueError:
+            continue
+        return document if isinstance(document, dict) else None
+    return None
 
 
 def check(kind: type[D], document: Mapping[str, Any]) -> D:

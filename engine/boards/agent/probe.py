@@ -12,7 +12,7 @@ from pydantic.dataclasses import dataclass as checked
 from engine.errors import WorkError
 from engine.texts import printable
 
-_JETSONS = {"tx2": "TX2", "xavier": "Xavier", "orin": "Orin", "nano": "Nano", "tk1": "TK1"}
+_JETSONS = {"tx2": "TX2", "xavier": "Xavier", "orin": "Orin", "thor": "Thor", "nano": "Nano", "tk1": "TK1"}
 _RULES = ConfigDict(strict=True, allow_inf_nan=False)
 
 
@@ -43,7 +43,11 @@ class Clocks:
 
 @checked(frozen=True, config=_RULES)
 class Probe:
-    """A board as it is now; None for what it does not say. Degrees Celsius, milliwatts, bytes, Unix seconds."""
+    """A board as it is now; None for what it does not say. Degrees Celsius, milliwatts, bytes, Unix seconds.
+
+    `total_rail` is the rail of the whole board, or the sum of rails that stands for it; `why_no_power` says why its
+    power cannot be read, and is None where it can.
+    """
 
     model: Text | None
     compatible: tuple[Text, ...]
@@ -71,6 +75,7 @@ class Probe:
     time: Annotated[float, Field(gt=-1e12, lt=1e12)]
     sudo: bool
     problems: tuple[Text, ...]
+    why_no_power: Text | None = None
 
     @property
     def tensorrt_version(self) -> tuple[int, ...] | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from engine.boards.agent import documents
+from engine.boards.agent import documents, interpreter
 from engine.boards.agent import probe as probes
 from engine.boards.agent.documents import Document
 from engine.boards.registry import Board
@@ -25,6 +25,7 @@ MARGIN_SECONDS = 20.0  # for the board's Python to start, and to end what it has
 HEARTBEAT_SECONDS = 10.0  # a board that hears nothing for a minute is let go
 MOST_BYTES = 2_000_000_000  # of models and engines in the board's cache
 OLDER_DAYS = 30
+_PYTHON = ("python3", "-B")  # a Python that lies in the home folder leaves no compiled modules there
 _MEASURING = ("run", "ort")  # the commands whose documents hold samples
 
 
@@ -42,10 +43,11 @@ class Agent:
         WorkError with the board's own sentence when it fails there, or when the board's hold was lost;
         the connection's errors where that is what failed.
         """
-        command_line = ["python3", self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
+        command_line = [*_PYTHON, self.script, command, "--leash", *options, *(["--", *argv] if argv else [])]
         with self._stop_on_release() as stop:  # stdin stays open: the leash
             result = self.connection.run(command_line, limit=limit + MARGIN_SECONDS, stdin=None, stop=stop)
-        return _parse_document(result.out, result.err, result.status, command)
+        with _python_objections(self.connection):
+            return _parse_document(result.out, result.err, result.status, command)
 
     def send(self, file: Path, remote: str, *, sha256: str, on_progress: Callable[[int, int], None]) -> bool:
         """Brings a file to the board; False when it was there already. Raises what `call` and `upload` raise."""
@@ -105,9 +107,10 @@ class Agent:
         options += [] if power_mode is None else ["--power-mode", str(power_mode)]
         options += ["--max-clocks"] if max_clocks else []
         while True:
-            with self.connection.start(["python3", self.script, "hold", *options], limit=HOLD_SECONDS) as holder:
+            with self.connection.start([*_PYTHON, self.script, "hold", *options], limit=HOLD_SECONDS) as holder:
                 line = holder.readline(PROBE_SECONDS)
-                document = _parse_document(line, holder.err, holder.status or 0, "hold")
+                with _python_objections(self.connection):
+                    document = _parse_document(line, holder.err, holder.status or 0, "hold")
                 state = documents.check(documents.Hold, document)
                 if state.held:
                     with _release(holder, on_restore_failure), _heartbeat(holder):
@@ -174,6 +177,22 @@ def _heartbeat(holder: ssh.RemoteProcess) -> Iterator[None]:
         thread.join()
 
 
+class _NoAnswer(WorkError):
+    """The script did not answer."""
+
+
+@contextmanager
+def _python_objections(connection: ssh.Connection) -> Iterator[None]:
+    """Where the script does not answer, says that the board's Python is none that it runs on, if that is so."""
+    try:
+        yield
+    except _NoAnswer:
+        objection = interpreter.objection(connection)
+        if objection is None:
+            raise
+        raise WorkError(objection) from None
+
+
 def _parse_document(out: str, err: str, status: int, command: str) -> Document:
     """The JSON object in what a command printed; WorkError with its sentence, or with its last line."""
     document = documents.parse(out, most=limits.OUTPUT_BYTES if command in _MEASURING else documents.MOST_SMALL)
@@ -182,6 +201,4 @@ def _parse_document(out: str, err: str, status: int, command: str) -> Document:
     if document is not None and status == 0:
         return document
     reason = last_line(err) or last_line(out) or "it printed nothing"
-    if status == 127 or "not found" in reason:
-        raise WorkError(f"the board has no python3 that can be started ({reason}); Python 3.6 or later is needed there")
-    raise WorkError(f"`{command}` on the board ended with status {status} and no answer: {reason}")
+    raise _NoAnswer(f"`{command}` on the board ended with status {status} and no answer: {reason}")

@@ -1,8 +1,6 @@
 """Logging in: the keys of the agent, then key files, then a password if the caller has one. Nothing is stored."""
 
-import base64
 import shlex
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from functools import partial
@@ -15,8 +13,9 @@ import paramiko
 from engine.boards.ssh.errors import LoginRefused, TimedOut
 from engine.boards.ssh.route import Hop
 from engine.boards.ssh.transport import WIRE_ERRORS, reason
+from engine.boards.ssh_keys.agent import connect_agent
+from engine.boards.ssh_keys.key_files import Encrypted, load_key, read_public_key
 from engine.spec.messages import quote
-from engine.storage import files
 from engine.texts import printable
 
 _MOST_METHODS = 8  # to log in that a sentence names
@@ -94,29 +93,44 @@ class Authentication:
     # -- keys
 
     def _candidates(self) -> Iterator[tuple[str, Any]]:
-        """Keys and what to call them: the agent's first; with IdentitiesOnly only those that a key file names."""
+        """Keys and what to call them: the agent's, those that a key file names first, then key files, as ssh does.
+
+        With IdentitiesOnly the agent's others are left out.
+        """
         files = [(file, self._load_key(file)) for file in self.hop.identities]
-        named = {_read_public_key(file) for file in self.hop.identities} | {key.asbytes() for _, key in files if key}
-        agent = _connect_agent()
+        named = [read_public_key(file) or (key.asbytes() if key else None) for file, key in files]
+        yield from self._agent_keys([blob for blob in named if blob is not None])
+        yield from ((printable(str(file)), key) for file, key in files if key)
+
+    def _agent_keys(self, named: list[bytes]) -> Iterator[tuple[str, Any]]:
+        agent = connect_agent(self.hop.agent)
         if agent is None:
             self.hints.append("the SSH agent did not answer")
-        else:
-            with closing(agent):
-                for key in agent.get_keys():
-                    if not self.hop.identities_only or key.asbytes() in named:
-                        yield f"the agent's key {quote(key.comment or key.get_name())}", key
-        yield from ((str(file), key) for file, key in files if key)
+            return
+        if self.hop.agent is not None and not agent.is_there:
+            self.hints.append(f"no SSH agent answers at {printable(str(self.hop.agent))}")
+        with closing(agent):
+            keys: dict[bytes, Any] = {}
+            for key in agent.get_keys():
+                keys.setdefault(key.asbytes(), key)
+            chosen = [blob for blob in named if blob in keys]
+            if not self.hop.identities_only:
+                chosen += keys
+            for blob in dict.fromkeys(chosen):
+                yield f"the agent's key {quote(keys[blob].comment or keys[blob].get_name())}", keys[blob]
 
     def _load_key(self, file: Path) -> Any | None:
+        name = printable(str(file))
         try:
-            with files.opened(file, links=True):  # paramiko would wait for the other end of a named pipe
-                return paramiko.PKey.from_path(file)
-        except FileNotFoundError:
-            return None
-        except (TypeError, paramiko.PasswordRequiredException):
-            self.hints.append(f"{file} is encrypted: give it to an SSH agent (ssh-add {file})")
-        except (OSError, ValueError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
-            self.hints.append(f"{file} cannot be used: {reason(error)}")
+            return load_key(file)
+        except (FileNotFoundError, NotADirectoryError):
+            if self.hop.names_identities and read_public_key(file) is None:
+                self.hints.append(f"{name}, an IdentityFile of ~/.ssh/config, is not there")
+        except Encrypted:
+            self.hints.append(f"{name} is encrypted: give it to an SSH agent (ssh-add {shlex.quote(name)})")
+        except (*WIRE_ERRORS, paramiko.UnknownKeyType) as error:
+            if file.suffix != ".pub" or read_public_key(file) is None:  # a public key names one of the agent's
+                self.hints.append(f"{name} cannot be used: {reason(error)}")
         return None
 
     def _refusal(self, ending: str) -> LoginRefused:
@@ -131,31 +145,6 @@ class Authentication:
             attempts=tuple(self.attempts),
             allowed_methods=self.allowed_methods,
         )
-
-
-def _connect_agent(seconds: float = 5.0) -> Any | None:
-    """The SSH agent with its keys, none of them when there is no agent; None when there is one that does not answer."""
-    agents: list[Any] = []
-
-    def connect() -> None:
-        try:
-            agents.append(paramiko.Agent())
-        except (paramiko.SSHException, OSError):
-            return  # `agents` stays empty, which says it
-
-    thread = threading.Thread(target=connect, daemon=True, name="ssh-agent")
-    thread.start()
-    thread.join(seconds)
-    return agents[0] if agents else None
-
-
-def _read_public_key(file: Path) -> bytes | None:
-    """The public key of a key file, from the .pub file beside it, so that an encrypted key can be recognised, too."""
-    public = file if file.suffix == ".pub" else file.with_name(file.name + ".pub")
-    try:
-        return base64.b64decode(files.read_bytes(public, links=True).split(None, 2)[1], validate=True)
-    except (OSError, ValueError, IndexError):
-        return None
 
 
 def _join(methods: Iterable[str], between: str) -> str:

@@ -7,11 +7,12 @@ A host whose key is not trusted is refused before anything is sent to it: see `t
 """
 
 from collections.abc import Callable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 
 from engine.boards.registry import Board
+from engine.boards.shell.room import MEASURE
 from engine.boards.ssh import limits, remote_process, transfer
 from engine.boards.ssh.auth import Authentication
 from engine.boards.ssh.errors import (
@@ -19,6 +20,7 @@ from engine.boards.ssh.errors import (
     ConnectionCut,
     KeyChanged,
     LoginRefused,
+    ShellRefusal,
     Stopped,
     TimedOut,
     Unreachable,
@@ -39,6 +41,7 @@ __all__ = [
     "KeyChanged",
     "LoginRefused",
     "RemoteProcess",
+    "ShellRefusal",
     "Stopped",
     "TimedOut",
     "Unreachable",
@@ -49,15 +52,18 @@ __all__ = [
 _LONGEST_PATH = 4000  # characters; Linux takes 4,096 bytes
 CACHE_FOLDERS = ("models", "engines", "scripts")
 
-_MAKE_CACHE = """
+_MAKE_CACHE = (
+    MEASURE
+    + """
 umask 077
 case "$XDG_CACHE_HOME" in /*) cache=$XDG_CACHE_HOME ;; *) cache=$HOME/.cache ;; esac
 for folder in "$cache/espalier" "$@"; do
   case "$folder" in /*) ;; *) folder=$cache/espalier/$folder ;; esac
-  mkdir -p -- "$folder" && chmod 700 -- "$folder" || exit 1
+  mkdir -p -- "$folder" && chmod 700 -- "$folder" || { room "$folder"; exit 1; }
 done
 printf '%s\\0' "$cache/espalier"
 """
+)
 
 
 def connect(board: Board, root: Path, *, password: str | None = None) -> "Connection":
@@ -66,18 +72,25 @@ def connect(board: Board, root: Path, *, password: str | None = None) -> "Connec
     The agent, key files and the password are tried in this order; the password goes to the board only, never to a
     jump host. Raises Unreachable, Untrusted, KeyChanged, LoginRefused, TimedOut.
     """
+    log_in = partial(_log_in, board, root, password)
+    transport = log_in()
+    transport.log_in_again = log_in
+    return Connection(board, transport)
+
+
+def _log_in(board: Board, root: Path, password: str | None) -> Transport:
     transport = Transport(board.name, limits.CONNECT_S)
     try:
         hops = resolve_route(board)
         for hop in hops:
             key, status = connect_and_check(transport, hop, root)
-            refuse_untrusted(board, hop, key, status)
+            refuse_untrusted(board, hop, key, status, root)
             Authentication(transport.inner, hop, password if hop is hops[-1] else None).run()
         transport.watch()
     except BaseException:
         transport.close()
         raise
-    return Connection(board, transport)
+    return transport
 
 
 class Connection:
@@ -101,7 +114,7 @@ class Connection:
         `stdin` is sent and then ended; None sends nothing and holds it open, for commands that live as long as it.
         `stop` is called every 0.1 s; `on_line` gets each line of either stream; both in the caller's thread. However
         this ends, nothing of the command is left running, unless the connection was lost first. Raises TimedOut,
-        Stopped, ConnectionCut; WorkError for more than 64 MiB of output.
+        Stopped, ConnectionCut, ShellRefusal; WorkError for more than 64 MiB of output.
         """
         return remote_process.run(self._transport, argv, limit=limit, stdin=stdin, stop=stop, on_line=on_line)
 
@@ -134,7 +147,7 @@ class Connection:
             self._transport, argv, limit=limits.ASK_S, stdin=b"", name="making the cache folder"
         )
         if result.status != 0:
-            raise transfer.folder_error(self._transport, "the cache folder", result.err or result.out)
+            raise transfer.folder_error(self._transport, "the cache folder", result.out, result.err)
         folder = result.out.partition("\0")[0]
         if not folder.isprintable() or "\ufffd" in folder or not 0 < len(folder) <= _LONGEST_PATH:
             raise WorkError(

@@ -37,6 +37,10 @@ class ConnectionCut(WorkError):
     """The connection was there, and is gone."""
 
 
+class ShellRefusal(WorkError):
+    """The login shell of the account did not run a command: what it printed is its own, and no answer."""
+
+
 class TimedOut(WorkError):
     """Something took longer than its limit and was ended; `out` and `err` are what a command had printed by then."""
 

@@ -1,24 +1,25 @@
-"""Which host keys are trusted: the user's ~/.ssh/known_hosts, only read, and our own beside it. No paramiko."""
+"""Which host keys are trusted: the user's files and the system's, only read, and our own beside them. No paramiko."""
 
 import base64
 import binascii
 import hashlib
 import hmac
 import io
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from engine.boards.ssh import wildcards
+from engine.boards.ssh_config import patterns
+from engine.boards.ssh_keys import certificates
 from engine.errors import WorkError
 from engine.storage import files
 from engine.storage.atomic import atomic_write, behind_links
+from engine.texts import printable
 
 _MOST_BYTES = 4 * files.MIB  # of a file: tens of thousands of hosts
-_PATTERN = re.compile("[^,]+")
+_AUTHORITY = "@cert-authority"
 _HASHED, _HASH_BYTES = "|1|", 20  # SHA-1 under a salt
 
 State = Literal["new", "known", "changed", "revoked"]
@@ -29,7 +30,7 @@ class Entry:
     """One line of a known hosts file: who (patterns between commas, or the hash of a name), and the key in base64."""
 
     file: Path
-    marker: str  # "", "@revoked" or "@cert-authority"
+    marker: str  # "", "@revoked" or _AUTHORITY
     hosts: str
     key_type: str
     key: str
@@ -38,14 +39,7 @@ class Entry:
         """Whether the line speaks of `name`, with the wildcards, negations and hashes of sshd(8)."""
         if self.hosts.startswith(_HASHED):
             return _is_hash_of(self.hosts, name)
-        matched = False
-        for found in _PATTERN.finditer(self.hosts):
-            pattern = found.group().lower()
-            if wildcards.matches(pattern.removeprefix("!"), name):
-                if pattern.startswith("!"):
-                    return False
-                matched = True
-        return matched
+        return patterns.list_matches(self.hosts.lower(), name)
 
     def blob(self) -> bytes | None:
         """The key; None where that is no base64, which sshd(8) would not read either."""
@@ -53,12 +47,38 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class KeyPlace:
+    """Where the keys of a host are looked up: under which `name`, in which files beside our own.
+
+    `plain` is the name of the host without its port, which certificates are for. `revoked` are files of keys that no
+    host may show.
+    """
+
+    name: str
+    plain: str
+    files: tuple[Path, ...]
+    revoked: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
 class KeyStatus:
-    """What the files say about a key: `trusted` is the fingerprint trusted until now, `file` where that is written."""
+    """What the files say about a key: `trusted` is the fingerprint trusted until now, `file` where that is written.
+
+    `remark` says what is wrong with a certificate that a trusted authority signed.
+    """
 
     state: State
     trusted: str | None = None
     file: Path | None = None
+    remark: str = ""
+
+
+@dataclass(frozen=True)
+class WantedKeys:
+    """The types of the keys trusted for a host, and whether an authority is, so that certificates count."""
+
+    types: tuple[str, ...]
+    certified: bool
 
 
 def name_of(host: str, port: int) -> str:
@@ -81,31 +101,61 @@ def users_file() -> Path:
     return Path.home() / ".ssh" / "known_hosts"
 
 
-def check_key(root: Path, host: str, port: int, key_type: str, blob: bytes) -> KeyStatus:
-    """Known when either file holds this very key for the host; changed when they hold only others; else new."""
-    entries = list(_matching_entries(root, name_of(host, port)))
+def place_of(
+    host: str,
+    port: int,
+    *,
+    alias: str | None = None,
+    files: tuple[Path, ...] | None = None,
+    revoked: tuple[Path, ...] = (),
+) -> KeyPlace:
+    """Where the keys of a host are looked up; `alias` is a HostKeyAlias, `files` are others than the user's own."""
+    name = alias or name_of(host, port)
+    return KeyPlace(name, alias or host.lower(), (users_file(),) if files is None else files, revoked)
+
+
+def check_key(root: Path, place: KeyPlace, key_type: str, blob: bytes, certificate: bytes | None = None) -> KeyStatus:
+    """Known when a file holds this very key for the host; changed when they hold only others; else new.
+
+    A key with a `certificate` is known, too, when an authority signed that which a file trusts for the host.
+    """
+    entries = list(_matching_entries(root, place))
+    signer = None if certificate is None else certificates.signer(certificate)
     for entry, key in entries:
-        if entry.marker == "@revoked" and key == blob:
+        if entry.marker == "@revoked" and key in (blob, signer):
             return KeyStatus("revoked", file=entry.file)
+    for file in place.revoked:
+        if {blob, signer} & _keys_in(file):
+            return KeyStatus("revoked", file=file)
+    remark = ""
+    authority = next((entry for entry, key in entries if entry.marker == _AUTHORITY and key == signer), None)
+    if authority is not None and certificate is not None and signer is not None:
+        remark = certificates.fault(certificate, place.plain)
+        if not remark:
+            return KeyStatus("known", fingerprint(signer), authority.file)
     trusted = [(entry, key) for entry, key in entries if not entry.marker]
-    if not trusted:
-        return KeyStatus("new")
     for entry, key in trusted:
         if key == blob:
             return KeyStatus("known", fingerprint(blob), entry.file)
-    # Of what is trusted, show the line that stands in the way: the user's file first, there we change nothing.
-    other, key = min(trusted, key=lambda pair: (pair[0].file != users_file(), pair[0].key_type != key_type))
-    return KeyStatus("changed", fingerprint(key), other.file)
+    if not trusted:
+        return KeyStatus("new", remark=remark)
+    # Of what is trusted, show the line that stands in the way: a file of the user first, there we change nothing.
+    other, key = min(trusted, key=lambda pair: (pair[0].file == own_file(root), pair[0].key_type != key_type))
+    return KeyStatus("changed", fingerprint(key), other.file, remark)
 
 
-def key_types(root: Path, host: str, port: int) -> list[str]:
-    """The types of the keys trusted for a host: the ones to ask it for, lest another of its keys look like a change."""
-    return [entry.key_type for entry, _ in _matching_entries(root, name_of(host, port)) if not entry.marker]
+def wanted_keys(root: Path, place: KeyPlace) -> WantedKeys:
+    """The keys to ask a host for, lest another of its keys look like a change."""
+    entries = [entry for entry, _ in _matching_entries(root, place)]
+    return WantedKeys(
+        types=tuple(entry.key_type for entry in entries if not entry.marker),
+        certified=any(entry.marker == _AUTHORITY for entry in entries),
+    )
 
 
-def save(root: Path, host: str, port: int, key_type: str, blob: bytes) -> None:
+def save(root: Path, name: str, key_type: str, blob: bytes) -> None:
     """Writes the key into our file, in the place of any other of that host; others read it if they share the folder."""
-    name, path = name_of(host, port), own_file(root)
+    path = own_file(root)
     lines = [line for line in _lines(path) if not ((entry := _entry(path, line)) and entry.hosts == name)]
     lines.append(f"{name} {key_type} {base64.b64encode(blob).decode()}")
     is_shared = root.stat().st_mode & stat.S_IWGRP
@@ -114,13 +164,36 @@ def save(root: Path, host: str, port: int, key_type: str, blob: bytes) -> None:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _matching_entries(root: Path, name: str) -> Iterator[tuple[Entry, bytes]]:
-    """The entries of both files that speak of `name`, each with its key."""
-    for path in (users_file(), own_file(root)):
+def _matching_entries(root: Path, place: KeyPlace) -> Iterator[tuple[Entry, bytes]]:
+    """The entries of all files that speak of a host, each with its key.
+
+    Authorities for its name alone count on every port, as they do for ssh.
+    """
+    for path in (*place.files, own_file(root)):
         for line in _lines(path):
             entry = _entry(path, line)
-            if entry is not None and entry.matches(name) and (key := entry.blob()) is not None:
+            if entry is None:
+                continue
+            is_named = entry.matches(place.name) or (entry.marker == _AUTHORITY and entry.matches(place.plain))
+            if is_named and (key := entry.blob()) is not None:
                 yield entry, key
+
+
+def _keys_in(path: Path) -> set[bytes | None]:
+    """The keys of a file of RevokedHostKeys, one in each line. Raises WorkError where there is none to read, as ssh."""
+    try:
+        path.stat()
+    except OSError as error:
+        why = f"cannot read {printable(str(path))}, of RevokedHostKeys in ~/.ssh/config"
+        raise WorkError(f"{why}: {error.strerror or error}; correct the line") from None
+    keys: set[bytes | None] = set()
+    for line in _lines(path):
+        if line.startswith("SSHKRL"):
+            raise WorkError(f"{printable(str(path))} is a binary list of revoked keys; write them one in each line")
+        words = line.split(None, 2)
+        if len(words) > 1 and not line.startswith("#") and (key := _decode(words[1])):
+            keys.add(key)
+    return keys
 
 
 def _lines(path: Path) -> Iterator[str]:
@@ -130,7 +203,9 @@ def _lines(path: Path) -> Iterator[str]:
         return
     except OSError as error:
         # Going on without it would make a host whose key is trusted, or changed, look new.
-        raise WorkError(f"cannot read {path}: {error.strerror or error}; make it readable and try again") from None
+        raise WorkError(
+            f"cannot read {printable(str(path))}: {error.strerror or error}; make it readable and try again"
+        ) from None
     for line in io.BytesIO(data):
         yield line.decode(errors="replace").rstrip("\r\n")
 

@@ -1,10 +1,10 @@
 """One process on a board: started with a limit, both its streams read as they come, and ended for sure.
 
-Every command runs under `timeout` in a process group of its own, whose number it prints first. Ending it is another
-command that signals that group: closing a channel alone leaves a silent process running.
+Every command runs under `timeout` in a process group of its own, whose number it prints first: nothing is taken for an
+answer before that line. Ending it is another command that signals that group: closing a channel alone leaves a silent
+process running.
 """
 
-import re
 import secrets
 import shlex
 import threading
@@ -14,14 +14,14 @@ from typing import Any
 
 import paramiko
 
+from engine.boards.shell import answers, command_line
+from engine.boards.shell.stream import Stream
 from engine.boards.ssh import limits
-from engine.boards.ssh.errors import TimedOut
+from engine.boards.ssh.errors import ShellRefusal, TimedOut
 from engine.boards.ssh.transport import WIRE_ERRORS, Transport
 from engine.errors import RequestError, WorkError
 
-# timeout becomes the leader of a group with this number, or is one already where sshd made it one.
 # Signals are sent as POSIX writes it: dash takes `kill -TERM -- -PID` for something else.
-_START = 'printf "%s %s\\n" "$0" "$$"; exec timeout -k 5 "$@"'
 # Zombies count as ended: their new parent may take its time to collect them.
 _END = r"""
 runs() { cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | grep -q "^[^ZX] [0-9]* $1 "; }
@@ -29,9 +29,10 @@ kill -s TERM -- "-$1" 2>/dev/null || kill -s TERM "$1" 2>/dev/null
 tries=0
 while runs "$1" && [ "$tries" -lt "$2" ]; do sleep 0.1; tries=$((tries + 1)); done
 if runs "$1"; then kill -s KILL -- "-$1" 2>/dev/null; fi
-exit 0
+printf '%s\n' "$3"
 """
-_TIMED_OUT = (124, 137, -1)  # timeout's own status; its child, or it itself, killed after the grace
+# timeout's own status; its child, or it itself, killed after the grace; the last two as a shell above it says it.
+_TIMED_OUT = (124, -1, 137, 143)
 
 
 class Process:
@@ -48,15 +49,15 @@ class Process:
         self.command = shlex.join(argv)
         self.name = name or f"`{_short(self.command)}`"
         self.limit = limit
-        self.out, self.err = Stream(), Stream()
-        self.pid: int | None = None
+        token = f"espalier-{secrets.token_hex(8)}"
+        self._line = command_line.limited(argv, limit, token)
+        self.out, self.err = Stream(token, f"{command_line.NO_TIMEOUT.decode()}|[1-9][0-9]*"), Stream(token, "0")
         self.started = time.monotonic()
-        self._token = f"espalier-{secrets.token_hex(8)}"
-        self._line = shlex.join(["sh", "-c", _START, self._token, f"{limit:.3f}", *argv])
-        self._greeting = bytearray()
+        self._token = token
         self._activity = threading.Event()
-        self._requested = False
-        self._ready = threading.Event()
+        self._requested: float | None = None
+        self._given_up = False
+        self._begun = threading.Event()  # its start line has come, or it is clear that none will
         self._channel: Any = None
         self._error: Exception | None = None
         self._last_activity = self.started
@@ -65,6 +66,12 @@ class Process:
         self._start_thread(self._start_command, stdin)
 
     # -- its state
+
+    @property
+    def pid(self) -> int | None:
+        """Its number there, which is that of its group; None until it has started."""
+        mark = self.out.mark
+        return None if mark in (None, command_line.NO_TIMEOUT) else int(mark)
 
     @property
     def status(self) -> int | None:
@@ -78,16 +85,23 @@ class Process:
         return time.monotonic() - self.started
 
     def check(self) -> None:
-        """Raises what went wrong: ConnectionCut, TimedOut, or a WorkError for too much output or no start."""
+        """Raises what went wrong: ConnectionCut, TimedOut, ShellRefusal, or a WorkError for too much output."""
         if self._error is not None:
             with self.transport.translated_errors(f"run {self.name}"):
                 raise self._error
         if self.out.overflowed or self.err.overflowed:
+            if self.pid is None:
+                raise ShellRefusal(answers.talks_on(self.transport.label))
             raise WorkError(f"{self.name} printed more than {limits.OUTPUT_BYTES >> 20} MiB and was stopped")
         if self.status == -1:
             self.transport.wait_until_closed()
         if self.status in (None, -1):
             self.transport.check()
+        if self.pid is None:
+            self._check_start()
+            return
+        if self.status in answers.REFUSED and answers.lacks_kill_after(self.err.text):
+            raise WorkError(answers.old_timeout(self.transport.label))
         # While it runs, `timeout` there has the first word, and this is for a board that does not keep its time.
         over = self.limit if self.status in _TIMED_OUT else self.limit + 2 * limits.GRACE_S
         if self.status in (None, *_TIMED_OUT) and self.seconds > over:
@@ -96,6 +110,26 @@ class Process:
                 out=self.out.text,
                 err=self.err.text,
             )
+
+    def _check_start(self) -> None:
+        """Raises why it has not started, once that is clear: what a login script ran by itself is no answer."""
+        label = self.transport.label
+        if self.out.mark == command_line.NO_TIMEOUT:
+            raise WorkError(answers.without_timeout(label))
+        if self._requested is None:
+            return
+        waited = time.monotonic() - self._requested
+        ended = self.over()
+        if not ended and waited <= limits.START_S:
+            return
+        if ended:
+            self.transport.wait_until_closed(0.1)
+            self.transport.check()
+        else:
+            self.transport.confirm(f"run {self.name}")  # a board that does not answer at all is another cause
+        if self.pid is None:  # it may have started by now
+            self._given_up = True
+            raise ShellRefusal(answers.not_run(label, self.out, self.err, self.status, waited))
 
     def over(self) -> bool:
         """Whether it has ended and all its output is here.
@@ -118,13 +152,18 @@ class Process:
         self._activity.wait(seconds)
         self._activity.clear()
 
+    def wait_for_start(self) -> None:
+        """Waits for its start line; raises what `check` raises when that does not come."""
+        while self.pid is None and self._error is None:
+            self.check()
+            self.wait(limits.POLL_S)
+        self.check()
+
     # -- actions on it
 
     def write(self, data: bytes) -> None:
         """Sends to its stdin, which is held open; raises what `check` raises when that cannot be."""
-        while not self._ready.is_set():
-            self.check()
-            self._ready.wait(limits.POLL_S)
+        self.wait_for_start()
         if self.status is not None:
             self.check()
             raise WorkError(f"{self.name} has ended with status {self.status} and reads nothing any more")
@@ -133,7 +172,7 @@ class Process:
 
     def close_stdin(self) -> None:
         """The process reads the end of its stdin; nothing happens where it has ended, or could not start."""
-        if self._ready.is_set() and self.status is None and not self.transport.lost():
+        if self._requested is not None and self.status is None and not self.transport.lost():
             self.transport.run_within(f"close the input of {self.name}", self._channel.shutdown_write, limits.CLEANUP_S)
 
     def end(self) -> bool:
@@ -153,7 +192,7 @@ class Process:
     def _run_guarded(self, work: Callable[..., None], *args: Any) -> None:
         try:
             work(*args)
-        except WIRE_ERRORS as error:
+        except (*WIRE_ERRORS, WorkError) as error:
             if self.status is None:  # a process may end without having read its stdin
                 self._error = error
         self._notify()
@@ -163,92 +202,55 @@ class Process:
         self._activity.set()
 
     def _start_command(self, stdin: bytes | None) -> None:
-        channel = self._channel = self.transport.inner.open_session(timeout=self.transport.timeout)
-        self._requested = True
+        channel = self._channel = self.transport.open_session()
         channel.exec_command(self._line)
-        self._ready.set()
-        self._start_thread(self._drain, channel.recv, self._read_stdout, self.out)
-        self._start_thread(self._drain, channel.recv_stderr, self.err.add, self.err)
+        self._requested = time.monotonic()
+        self._start_thread(self._drain, channel.recv, self.out)
+        self._start_thread(self._drain, channel.recv_stderr, self.err)
         if stdin is not None:
-            channel.sendall(stdin)
-            channel.shutdown_write()
+            self._begun.wait()  # before that a login script would read it
+            if self.pid is not None:
+                channel.sendall(stdin)
+                channel.shutdown_write()
         channel.status_event.wait()
 
-    def _drain(self, receive: Callable[[int], bytes], add: Callable[[bytes], None], stream: "Stream") -> None:
+    def _drain(self, receive: Callable[[int], bytes], stream: Stream) -> None:
         try:
             while data := receive(1 << 16):
-                add(data)
+                stream.add(data)
+                if self.out.mark is not None:
+                    self._begun.set()
                 self._notify()
         finally:
-            if stream is self.out and self.pid is None:
-                stream.add(bytes(self._greeting))  # our first line is missing: this may say why
             stream.over = True
-
-    def _read_stdout(self, data: bytes) -> None:
-        """The first line of ours tells the pid; what a login script of the board prints before it is dropped."""
-        if self.pid is not None:
-            self.out.add(data)
-            return
-        self._greeting += data
-        match = re.search(rb"%s (\d+)\n" % self._token.encode(), self._greeting)
-        if match:
-            self.out.add(bytes(self._greeting[match.end() :]))
-            self.pid = int(match[1])
-        elif len(self._greeting) > limits.GREETING_BYTES:
-            self.out.overflowed = True
-            self._greeting.clear()
+            if stream is self.out:
+                self._begun.set()
 
     def _end(self) -> None:
-        end = time.monotonic() + limits.GRACE_S
+        end = time.monotonic() + (0.0 if self._given_up else limits.GRACE_S)
         while self.pid is None and self.status is None and self._error is None and time.monotonic() < end:
             time.sleep(0.02)
         try:
             if self.pid is not None:
                 self._signal_group(self.pid)
-            elif self._requested and self.status is None:
+            elif self._requested is not None and self.status is None:
                 raise paramiko.SSHException("the process has not told its number")
         finally:
             if self._channel is not None:
                 self._channel.close()
 
     def _signal_group(self, pid: int) -> None:
-        channel = self.transport.inner.open_session(timeout=self.transport.timeout)
-        channel.exec_command(shlex.join(["sh", "-c", _END, "sh", str(pid), f"{limits.GRACE_S * 10:.0f}"]))
+        channel = self.transport.open_session()
+        token = f"{self._token}-ended"
+        channel.exec_command(command_line.unlimited(_END, str(pid), f"{limits.GRACE_S * 10:.0f}", token))
+        ended, said = False, b""
+        while data := channel.recv(1 << 16):
+            said = said[-len(token) :] + data
+            ended = ended or token.encode() in said
         channel.status_event.wait()
-        if channel.exit_status != 0:
-            raise paramiko.SSHException("the process could not be ended")
         channel.close()
-
-
-class Stream:
-    """What one stream has brought so far, and how much of it was given out as lines."""
-
-    def __init__(self) -> None:
-        self.over = False
-        self.overflowed = False
-        self._data = bytearray()
-        self._read_position = 0
-
-    def add(self, data: bytes) -> None:
-        if len(self._data) + len(data) > limits.OUTPUT_BYTES:
-            self.overflowed = True
-        else:
-            self._data += data
-
-    @property
-    def text(self) -> str:
-        """All of it; bytes that are no UTF-8 become U+FFFD."""
-        return bytes(self._data).decode(errors="replace")
-
-    def line(self) -> str | None:
-        """The next line with its newline, if it has one; None when none is there yet, "" after the last."""
-        over = self.over  # before looking: what comes in between is for the next call
-        end = self._data.find(b"\n", self._read_position) + 1
-        if end == 0 and not over:
-            return None
-        line = bytes(self._data[self._read_position : end or len(self._data)])
-        self._read_position += len(line)
-        return line.decode(errors="replace")
+        if not ended:
+            raise paramiko.SSHException("the process could not be ended")
 
 
 def _encodable(text: str) -> bool:

@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
+from engine.boards.shell.stream import Stream
 from engine.boards.ssh import limits
 from engine.boards.ssh.errors import Stopped, TimedOut
-from engine.boards.ssh.process import Process, Stream
+from engine.boards.ssh.process import Process
 from engine.boards.ssh.transport import Transport
 
 
@@ -34,6 +35,7 @@ def run(
 ) -> CommandResult:
     """Runs a command to its end. On `stop`, the limit or any exception its whole process group is ended first.
 
+    What the login shell of the account prints by itself is no part of it: ShellRefusal where that did not run it.
     `stop` and `on_line` (a line of either stream, without its newline) are called in the caller's thread.
     """
     process = Process(transport, argv, limit=limit, stdin=stdin, name=name)
@@ -74,7 +76,7 @@ class RemoteProcess:
     def readline(self, timeout: float) -> str:
         """The next line of its stdout with its newline; "" when it has ended and printed no more.
 
-        Raises TimedOut when there is none for `timeout` seconds, ConnectionCut.
+        Raises TimedOut when there is none for `timeout` seconds, ConnectionCut, ShellRefusal.
         """
         end = time.monotonic() + timeout
         while True:
@@ -103,7 +105,9 @@ class RemoteProcess:
         process = self._process
         process.close_stdin()
         end = time.monotonic() + limits.CLOSE_S
-        while not process.over() and not process.transport.lost() and time.monotonic() < end:
+        while (
+            process.pid is not None and not process.over() and time.monotonic() < end and not process.transport.lost()
+        ):
             process.wait(limits.POLL_S)
         if not process.over():
             process.end()

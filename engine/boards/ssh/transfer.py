@@ -1,4 +1,8 @@
-"""Files to a board: sent beside their place, compared by SHA-256, then renamed; a file that is there is not sent."""
+"""Files to a board: written beside their place, compared by SHA-256, then renamed; a file that is there is not sent.
+
+They go through the standard input of a command: so they arrive where there is no SFTP, or where a login script that
+prints would break it.
+"""
 
 import hashlib
 import io
@@ -7,37 +11,53 @@ import posixpath
 import re
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-import paramiko
-
+from engine.boards.shell.room import MEASURE, Room, full, is_full, read, refuse_full
 from engine.boards.ssh import limits
-from engine.boards.ssh.errors import BoardFull, Stopped
+from engine.boards.ssh.errors import Stopped, TimedOut
+from engine.boards.ssh.process import Process
 from engine.boards.ssh.remote_process import run
-from engine.boards.ssh.transport import WIRE_ERRORS, Transport, reason
+from engine.boards.ssh.transport import WIRE_ERRORS, Transport
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import quote
 from engine.storage import files
 from engine.texts import last_line
-from engine.units import si
 
-_CHUNK = 32768  # the most that SFTP servers take at once
+_CHUNK = 32768  # an SSH packet
 
-# Says `there` when the file is there with that hash, as used now; else how many bytes are free for it.
-_PREPARE = """
+# Says `there` when the file is there with that hash, as used now; else how much room there is for it.
+_PREPARE = (
+    MEASURE
+    + """
 umask 077
-mkdir -p -- "$2" || exit 1
+mkdir -p -- "$2" || { room "$2"; exit 1; }
 if [ -d "$1" ]; then echo "$1 is a folder" >&2; exit 1; fi
 if [ -f "$1" ] && [ "$(sha256sum <"$1" | cut -c1-64)" = "$3" ]; then touch -c -- "$1"; echo there; exit 0; fi
-stat -f -c '%a %S' -- "$2"
+room "$2"
 """
-# SFTP says "Failure" for a full disk, a quota and a broken one alike; the shell says which.
-_DIAGNOSE = """
-head -c 65536 /dev/zero >>"$1"
-rm -f -- "$1"
-stat -f -c '%a %S' -- "$2"
+)
+# A part that is not whole goes at once: so a connection that is cut leaves none.
+_RECEIVE = (
+    MEASURE
+    + """
+umask 077
+give_up() { rm -f -- "$part"; room "$folder"; exit 1; }
+part=$1 folder=$2
+trap give_up HUP INT TERM
+set -C
+cat >"$part" || give_up
+came=$(wc -c <"$part")
+[ "$came" -eq "$3" ] || { echo "only $came of its $3 bytes arrived" >&2; give_up; }
+"""
+)
+_NAME = """
+export LC_ALL=C
+if [ "$(sha256sum <"$1" | cut -c1-64)" != "$3" ]; then echo damaged; exit 0; fi
+mv -f -- "$1" "$2" && echo named
 """
 
 Stop = Callable[[], bool]
@@ -65,8 +85,8 @@ def upload(
 ) -> bool:
     """Brings `source` to the absolute `path` on the board; False when it is there already.
 
-    On any failure or stop the part file is removed, if the connection still lives. Raises BoardFull, Stopped,
-    ConnectionCut, TimedOut, and WorkError when what arrived does not have the hash `sha256`.
+    On any failure or stop the part file is removed. Raises BoardFull, Stopped, ConnectionCut, TimedOut, ShellRefusal,
+    and WorkError when what arrived does not have the hash `sha256`.
     """
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise RequestError(f"{quote(sha256)} is no SHA-256: 64 digits of 0-9 and a-f")
@@ -74,116 +94,126 @@ def upload(
     with _open(source) as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
-        free = _prepare(transport, path, sha256, stop)
-        if free is None:
+        room = _prepare(transport, path, sha256, stop)
+        if room is None:
             return False
-        if free < size:
-            raise _board_full(transport, name, size, free)
+        refuse_full(transport.label, name, size, room)
         part = f"{path}.{os.getpid()}-{secrets.token_hex(4)}.part"
-        sender = _Sender(transport, file, part)
+        sender = _Sender(transport, file, part, size)
         try:
             _watch(sender, name, size, stop, on_progress)
-            _compare(transport, sender, name, sha256, stop)
-            with transport.translated_errors(f"give {name} its name"):
-                sender.sftp.posix_rename(part, path)
+            _compare(transport, sender, name, sha256)
+            _rename(transport, part, path, sha256)
         except BaseException:
             _remove(transport, sender)
             raise
-        finally:
-            sender.close()
     return True
 
 
 class _Sender(threading.Thread):
-    """Writes one file over SFTP in pipelined pieces, in a thread of its own, so that its caller never waits for it."""
+    """Writes one file to a command's input, in a thread of its own, so that its caller never waits for it."""
 
-    def __init__(self, transport: Transport, file: BinaryIO, part: str) -> None:
+    def __init__(self, transport: Transport, file: BinaryIO, part: str, size: int) -> None:
         super().__init__(daemon=True, name="ssh-upload")
-        self.transport, self.file, self.part = transport, file, part
+        self.file, self.part = file, part
+        argv = ["sh", "-c", _RECEIVE, "sh", part, posixpath.dirname(part), str(size)]
+        self.process = Process(transport, argv, limit=limits.SEND_S, stdin=None, name="receiving a file")
         self.stopping = threading.Event()
         self.sent = 0
         self.sha256 = hashlib.sha256()
-        self.sftp: Any = None
         self.fault: Exception | None = None
 
     def run(self) -> None:
         try:
-            self.sftp = paramiko.SFTPClient.from_transport(self.transport.inner)
-            self.sftp.get_channel().settimeout(limits.STALL_S)
-            with self.sftp.open(self.part, "wx") as remote:
-                remote.set_pipelined(True)
-                while not self.stopping.is_set() and (piece := _read_chunk(self.file)):
-                    remote.write(piece)
-                    self.sha256.update(piece)
-                    self.sent += len(piece)
-        except (*WIRE_ERRORS, paramiko.SFTPError, WorkError) as error:
+            self.process.wait_for_start()
+            while not self.stopping.is_set() and (piece := _read_chunk(self.file)):
+                self.process.write(piece)
+                self.sha256.update(piece)
+                self.sent += len(piece)
+            self.process.close_stdin()
+            while not self.stopping.is_set() and not self.process.over():
+                self.process.check()
+                self.process.wait(limits.POLL_S)
+            self.process.check()
+        except (*WIRE_ERRORS, WorkError) as error:
             self.fault = error
-
-    def close(self) -> None:
-        if self.sftp is not None and not self.transport.lost():
-            self.transport.run_within("end the transfer", self.sftp.close, limits.CLEANUP_S)
 
 
 def _watch(sender: _Sender, name: str, size: int, stop: Stop | None, on_progress: Progress | None) -> None:
     """Waits until everything is written; reports the progress and checks `stop` in the caller's thread."""
-    transport, reported = sender.transport, -1
+    process, reported, moved = sender.process, -1, time.monotonic()
+    label = process.transport.label
     sender.start()
     while sender.is_alive():
         sender.join(limits.POLL_S)
         if stop is not None and stop():
-            raise Stopped(f"sending {name} to {transport.label} was stopped")
-        if on_progress is not None and sender.sent != reported:
-            reported = sender.sent
-            on_progress(reported, size)
-    fault = sender.fault
-    if on_progress is not None and fault is None and sender.sent != reported:
+            raise Stopped(f"sending {name} to {label} was stopped")
+        if sender.sent != reported:
+            reported, moved = sender.sent, time.monotonic()
+            if on_progress is not None:
+                on_progress(reported, size)
+        elif time.monotonic() - moved > limits.STALL_S:
+            process.transport.check()
+            raise TimedOut(f"{label} took nothing more of {name} for {limits.STALL_S:g} s; try again")
+    if on_progress is not None and sender.fault is None and sender.sent != reported:
         on_progress(sender.sent, size)
+    _raise_fault(sender, name, size)
+
+
+def _raise_fault(sender: _Sender, name: str, size: int) -> None:
+    """Raises why a file did not arrive, if it did not."""
+    process, fault = sender.process, sender.fault
+    transport = process.transport
+    end = time.monotonic() + 1.0
+    while fault is not None and not process.over() and not transport.lost() and time.monotonic() < end:
+        process.wait(0.02)  # the board's own words come a moment later than the end of what reads
+    if process.status not in (None, 0) and process.pid is not None:
+        process.check()
+        if is_full(process.err.text):
+            raise full(transport.label, name, size, read(process.out.text), process.err.text)
+        raise WorkError(f"{transport.label} did not take {name}: {_reason_in(process.err.text)}")
     if isinstance(fault, WorkError):
         raise fault
-    if fault is not None and sender.sftp is None and not transport.lost():
-        transport.wait_until_closed()
-        transport.check()
-        raise WorkError(f"{transport.label} offers no SFTP ({reason(fault)}); its sshd_config needs `Subsystem sftp`")
-    if isinstance(fault, OSError) and not isinstance(fault, TimeoutError) and not transport.lost():
-        transport.wait_until_closed()
-        transport.check()
-        raise _explain_refusal(transport, sender, name, size, fault)
     if fault is not None:
         with transport.translated_errors(f"send {name}"):
             raise fault
 
 
-def _prepare(transport: Transport, path: str, sha256: str, stop: Stop | None) -> int | None:
-    """Makes the folder of `path`; None when the file is there as it should be, else the bytes free for it."""
+def _prepare(transport: Transport, path: str, sha256: str, stop: Stop | None) -> Room | None:
+    """Makes the folder of `path`; None when the file is there as it should be, else the room that there is for it."""
     argv = ["sh", "-c", _PREPARE, "sh", path, posixpath.dirname(path), sha256]
     name = posixpath.basename(path)
     result = run(transport, argv, limit=limits.HASH_S, stdin=b"", stop=stop, name=f"looking for {name}")
-    if result.out == "there\n":
+    if result.out.startswith("there\n"):
         return None
     if result.status != 0:
-        raise folder_error(transport, name, result.err)
-    return _free(result.out)
+        raise folder_error(transport, name, result.out, result.err)
+    return read(result.out)
 
 
-def _compare(transport: Transport, sender: _Sender, name: str, sha256: str, stop: Stop | None) -> None:
+def _compare(transport: Transport, sender: _Sender, name: str, sha256: str) -> None:
     if sender.sha256.hexdigest() != sha256:
         raise WorkError(
             f"{name} was not sent to {transport.label}: it is not the file with the hash {sha256[:12]}… any more"
         )
-    argv = ["sha256sum", "--", sender.part]
-    result = run(transport, argv, limit=limits.HASH_S, stdin=b"", stop=stop, name=f"comparing {name}")
-    if result.status != 0:
-        raise WorkError(f"{name} cannot be compared on {transport.label}: {_reason_in(result.err)}")
-    if result.out.lstrip("\\")[:64] != sha256:  # sha256sum puts a backslash before a line with an odd name
+
+
+def _rename(transport: Transport, part: str, path: str, sha256: str) -> None:
+    """Renames a part that has the hash; WorkError for one that has not."""
+    name = posixpath.basename(path)
+    argv = ["sh", "-c", _NAME, "sh", part, path, sha256]
+    result = run(transport, argv, limit=limits.HASH_S, stdin=b"", name=f"comparing {name}")
+    if result.out.startswith("damaged\n"):
         raise WorkError(f"{name} arrived damaged on {transport.label}; try again, and check the board's disk")
+    if not result.out.startswith("named\n"):
+        raise WorkError(f"{name} cannot be named on {transport.label}: {_reason_in(result.err)}")
 
 
 def _remove(transport: Transport, sender: _Sender) -> None:
-    """Takes the part file away, as far as the connection allows: the writer must end first."""
+    """Takes the part file away, as far as the connection allows: its writer must end first."""
     sender.stopping.set()
-    if sender.ident is None or transport.lost():
-        return
-    if not transport.run_within("end the transfer", sender.join, limits.CLEANUP_S) or transport.lost():
+    sender.process.end()
+    if transport.lost():
         return
     transport.run_within(
         "remove a part file",
@@ -192,46 +222,11 @@ def _remove(transport: Transport, sender: _Sender) -> None:
     )
 
 
-def _explain_refusal(transport: Transport, sender: _Sender, name: str, size: int, fault: OSError) -> WorkError:
-    """Why the board took no more of a file."""
-    argv = ["env", "LC_ALL=C", "sh", "-c", _DIAGNOSE, "sh", sender.part, posixpath.dirname(sender.part)]
-    result = run(transport, argv, limit=limits.ASK_S, stdin=b"", name=f"asking why {name} was refused")
-    if _no_room(result.err):
-        return _board_full(transport, name, size, _free(result.out))
-    return WorkError(
-        f"{transport.label} did not take {name}: {_reason_in(result.err) if result.err.strip() else reason(fault)}"
-    )
-
-
-def folder_error(transport: Transport, name: str, err: str) -> WorkError:
-    """Why no folder can be made for something, from what a command there said."""
-    if _no_room(err):
-        return _board_full(transport, name, 0, 0)
+def folder_error(transport: Transport, name: str, out: str, err: str) -> WorkError:
+    """Why no folder can be made for something, from what a command there printed."""
+    if is_full(err):
+        return full(transport.label, name, 0, read(out), err)
     return WorkError(f"{name} has no place on {transport.label}: {_reason_in(err)}")
-
-
-def _board_full(transport: Transport, name: str, needed: int, free: int) -> BoardFull:
-    return BoardFull(
-        f"{transport.label} has no room for {name}: it needs {si(needed, 'B')}, and {si(free, 'B')} are free; "
-        "free some space there (or raise your quota) and try again",
-        needed=needed,
-        free=free,
-    )
-
-
-def _no_room(err: str) -> bool:
-    return "No space left" in err or "quota exceeded" in err
-
-
-def _free(out: str) -> int:
-    """The bytes free on a board's disk, from the blocks and their size that `stat` prints; WorkError without these."""
-    numbers = re.search(r"(?:^|\s)([0-9]{1,18})\s+([0-9]{1,9})\s*$", out[-200:])
-    if numbers is None:
-        raise WorkError(
-            f"the board did not say how much room its disk has: {last_line(out, 200) or 'it printed nothing'}; "
-            "its `stat -f` must work"
-        )
-    return int(numbers[1]) * int(numbers[2])
 
 
 def _reason_in(err: str) -> str:

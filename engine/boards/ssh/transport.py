@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import paramiko
 
 from engine.boards.ssh import limits
+from engine.boards.ssh.algorithms import Peer, nothing_in_common
 from engine.boards.ssh.errors import ConnectionCut, TimedOut, Unreachable
 from engine.boards.ssh.route import Hop
 from engine.errors import WorkError
@@ -28,7 +30,6 @@ WIRE_ERRORS = (
 # Whatever fails is raised as a sentence of ours; paramiko's own log would add tracebacks on stderr.
 logging.getLogger("paramiko").setLevel(logging.CRITICAL)
 
-_RSA = ("rsa-sha2-512", "rsa-sha2-256")  # the algorithms of a key whose type is ssh-rsa
 _TICK = 10  # looks at the silence, per silence that is allowed
 
 
@@ -58,30 +59,30 @@ class Transport:
         self._socket: _ActivitySocket | None = None
         self._closed = threading.Event()
         self._loss_reason = ""
+        self._opening = threading.Lock()
+        self._further: list[Transport] = []
+        self.log_in_again: Callable[[], Transport] | None = None  # to the same board, as the same account
 
     @property
     def inner(self) -> Any:
         """The paramiko transport to the host connected to last."""
         return self._transports[-1]
 
-    def connect(self, hop: Hop, prefer: Sequence[str]) -> Any:
+    def connect(self, hop: Hop, prefer: Sequence[str], *, certified: bool = False) -> Any:
         """Connects to the next host, through the one before, as far as its key, and returns it; nobody is trusted yet.
 
-        `prefer` are the key types to ask for first. Raises Unreachable.
+        `prefer` are the key types to ask for first; `certified` asks for keys with a certificate. Raises Unreachable.
         """
         sock = self._socket = _ActivitySocket(self._open_socket(hop))
-        transport = paramiko.Transport(sock)
+        transport = Peer(sock, prefer, certified=certified)
         self._transports.append(transport)
         transport.banner_timeout = transport.auth_timeout = self.timeout
         transport.handshake_timeout = transport.channel_timeout = self.timeout
-        options = transport.get_security_options()
-        algorithms = [kind for key_type in prefer for kind in (_RSA if key_type == "ssh-rsa" else (key_type,))]
-        options.key_types = sorted(options.key_types, key=lambda kind: kind not in algorithms)
         try:
             transport.start_client(timeout=self.timeout)
             return transport.get_remote_server_key()  # raises when start_client returned because its time was over
         except WIRE_ERRORS as error:
-            raise Unreachable(_no_ssh(hop, error, self.timeout)) from error
+            raise Unreachable(_no_ssh(hop, error, self.timeout, transport)) from error
 
     def _open_socket(self, hop: Hop) -> Any:
         if not self._transports:
@@ -98,6 +99,28 @@ class Transport:
                 f"{hop.label} cannot be reached at {hop.place} through its jump host: {reason(error)}; "
                 "check the address as the jump host knows it, and that it may forward"
             ) from error
+
+    def open_session(self) -> Any:
+        """A channel for one command; on a further connection where the board allows no more on those that there are."""
+        with self._opening:
+            for transport in (self, *self._further):
+                try:
+                    return transport.inner.open_session(timeout=self.timeout)
+                except paramiko.ChannelException as error:
+                    refusal = error
+            if self.log_in_again is None:
+                raise refusal
+            further = self.log_in_again()
+            self._further.append(further)
+            if self._closed.is_set():
+                further.close()
+            try:
+                return further.inner.open_session(timeout=self.timeout)
+            except paramiko.ChannelException as error:
+                raise WorkError(
+                    f"{self.label} opens no session for a command, not even as the first of a connection "
+                    f"({printable(error.text, 200)}); its sshd_config needs MaxSessions 1 or more"
+                ) from error
 
     # -- whether it still lives
 
@@ -131,7 +154,13 @@ class Transport:
             return self._loss_reason
         if not all(transport.is_active() for transport in self._transports):
             return f"the connection to {self.label} was closed from the other side"
-        return None
+        return next((why for further in self._further if (why := further.lost())), None)
+
+    def confirm(self, what: str) -> None:
+        """Raises ConnectionCut when the board does not answer at all."""
+        question = partial(self.inner.global_request, "keepalive@openssh.com", wait=True)
+        self.run_within(what, question, limits.CONFIRM_S)
+        self.check()
 
     def check(self) -> None:
         """Raises ConnectionCut when the transport is lost."""
@@ -150,7 +179,7 @@ class Transport:
         self._closed.set()
         self._loss_reason = self._loss_reason or f"the connection to {self.label} is closed"
         # From our end on: so no farewell can wait for a host on the way that takes no bytes any more.
-        for transport in self._transports:
+        for transport in (*self._further, *self._transports):
             transport.close()
         if self._socket is not None:
             self._socket.close()
@@ -217,14 +246,16 @@ def _no_tcp(hop: Hop, error: Exception, timeout: float) -> str:
     return f"{hop.label} cannot be reached at {hop.place}: {reason(error)}; check its address and the network"
 
 
-def _no_ssh(hop: Hop, error: Exception, timeout: float) -> str:
+def _no_ssh(hop: Hop, error: Exception, timeout: float, peer: Peer) -> str:
     text = str(error)
     if "Indecipherable" in text or "Invalid SSH banner" in text:
         return f"{hop.label}: what listens at {hop.place} is no SSH server; check the port"
     if isinstance(error, paramiko.IncompatiblePeer):
-        return (
-            f"{hop.label} at {hop.place} has no method in common with us ({reason(error)}); its SSH server is too old"
+        missing = nothing_in_common(peer)
+        why = (
+            missing or f"speaks another SSH than ours ({reason(error)}): its SSH server is too old; bring it up to date"
         )
+        return f"{hop.label} at {hop.place} {why}"
     if "banner" in text or isinstance(error, EOFError) or "No existing session" in text:
         return (
             f"{hop.label}: {hop.place} took the connection, but did not introduce itself as an SSH server "

@@ -1,6 +1,7 @@
 """Whom to trust: the key that a board shows, what was trusted until now, and taking it as trusted on consent."""
 
 import base64
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -9,7 +10,7 @@ from engine.boards.registry import Board, lock_boards
 from engine.boards.ssh import known_hosts
 from engine.boards.ssh.auth import Authentication
 from engine.boards.ssh.errors import KeyChanged, Untrusted
-from engine.boards.ssh.known_hosts import KeyStatus, check_key, fingerprint, name_of
+from engine.boards.ssh.known_hosts import KeyPlace, KeyStatus, check_key, fingerprint, place_of
 from engine.boards.ssh.route import Hop, resolve_route
 from engine.boards.ssh.transport import Transport
 
@@ -33,6 +34,7 @@ class HostKey:
     known: str | None
     blob: str = field(repr=False)  # base64
     jump: bool = False
+    place: KeyPlace | None = field(default=None, repr=False)  # where its key is looked up, if not by host and port
 
 
 def fetch_host_key(board: Board, root: Path, timeout: float = 10.0) -> HostKey:
@@ -46,7 +48,7 @@ def fetch_host_key(board: Board, root: Path, timeout: float = 10.0) -> HostKey:
         hops = resolve_route(board)
         for hop in hops:
             key, status = connect_and_check(transport, hop, root)
-            _refuse_revoked(board, hop, key, status)
+            _refuse_revoked(board, hop, key, status, root)
             if status.state != "known" or hop is hops[-1]:
                 return _host_key(board, hop, key, status, jump=hop is not hops[-1])
             Authentication(transport.inner, hop, None).run()
@@ -62,30 +64,35 @@ def accept(root: Path, host_key: HostKey) -> None:
     """
     blob = base64.b64decode(host_key.blob)
     with lock_boards(root):
-        status = check_key(root, host_key.host, host_key.port, host_key.key_type, blob)
+        place = host_key.place or place_of(host_key.host, host_key.port)
+        status = check_key(root, place, host_key.key_type, blob)
         if status.state == "known":
             return
-        if status.state == "revoked" or status.file == known_hosts.users_file():
-            raise _key_changed(host_key.board, host_key.host, host_key.port, host_key.fingerprint, status)
-        known_hosts.save(root, host_key.host, host_key.port, host_key.key_type, blob)
+        if status.state == "revoked" or status.file not in (None, known_hosts.own_file(root)):
+            raise _key_changed(host_key, place, status, root)
+        known_hosts.save(root, place.name, host_key.key_type, blob)
 
 
 def connect_and_check(transport: Transport, hop: Hop, root: Path) -> tuple[Any, KeyStatus]:
     """Connects to the next host of a route as far as its key, and looks that up."""
-    key = transport.connect(hop, known_hosts.key_types(root, hop.host, hop.port))
-    return key, check_key(root, hop.host, hop.port, key.get_name(), key.asbytes())
+    place = hop.key_place
+    wanted = known_hosts.wanted_keys(root, place)
+    key = transport.connect(hop, wanted.types, certified=wanted.certified)
+    certificate = key.public_blob.key_blob if wanted.certified and key.public_blob else None
+    return key, check_key(root, place, key.get_name(), key.asbytes(), certificate)
 
 
-def refuse_untrusted(board: Board, hop: Hop, key: Any, status: KeyStatus) -> None:
+def refuse_untrusted(board: Board, hop: Hop, key: Any, status: KeyStatus, root: Path) -> None:
     """Raises Untrusted or KeyChanged unless the key is trusted."""
-    presented = fingerprint(key.asbytes())
-    _refuse_revoked(board, hop, key, status)
+    _refuse_revoked(board, hop, key, status, root)
     if status.state == "changed":
-        raise _key_changed(board.name, hop.host, hop.port, presented, status)
+        raise _key_changed(_host_key(board, hop, key, status), hop.key_place, status, root)
     if status.state == "new":
+        presented = fingerprint(key.asbytes())
+        remark = f" ({status.remark})" if status.remark else ""
         raise Untrusted(
-            f"{hop.label} at {hop.place} shows the key {presented} ({key.get_name()}), which nobody has trusted yet; "
-            f"compare it with what `ssh-keygen -lf` says there, then run: espalier device trust {board.name}",
+            f"{hop.label} at {hop.place} shows the key {presented} ({key.get_name()}), which nobody has trusted yet"
+            f"{remark}; compare it with what `ssh-keygen -lf` says there, then run: espalier device trust {board.name}",
             board=board.name,
             host=hop.host,
             port=hop.port,
@@ -94,36 +101,51 @@ def refuse_untrusted(board: Board, hop: Hop, key: Any, status: KeyStatus) -> Non
         )
 
 
-def _host_key(board: Board, hop: Hop, key: Any, status: KeyStatus, *, jump: bool) -> HostKey:
-    assert status.state != "revoked"
+def _host_key(board: Board, hop: Hop, key: Any, status: KeyStatus, *, jump: bool = False) -> HostKey:
     return HostKey(
         board=board.name,
         host=hop.host,
         port=hop.port,
         key_type=key.get_name(),
         fingerprint=fingerprint(key.asbytes()),
-        state=status.state,
+        state="changed" if status.state == "revoked" else status.state,
         known=status.trusted,
         blob=key.get_base64(),
         jump=jump,
+        place=hop.key_place,
     )
 
 
-def _refuse_revoked(board: Board, hop: Hop, key: Any, status: KeyStatus) -> None:
+def _refuse_revoked(board: Board, hop: Hop, key: Any, status: KeyStatus, root: Path) -> None:
     if status.state == "revoked":
-        raise _key_changed(board.name, hop.host, hop.port, fingerprint(key.asbytes()), status)
+        raise _key_changed(_host_key(board, hop, key, status), hop.key_place, status, root)
 
 
-def _key_changed(board: str, host: str, port: int, presented: str, status: KeyStatus) -> KeyChanged:
-    name = name_of(host, port)
+def _key_changed(shown: HostKey, place: KeyPlace, status: KeyStatus, root: Path) -> KeyChanged:
     if status.state == "revoked":
-        sentence = f"the key {presented} that {name} shows is marked as revoked in {status.file}; do not connect to it"
-    else:
-        remedy = (
-            f"ssh-keygen -R '{name}'" if status.file == known_hosts.users_file() else f"espalier device trust {board}"
-        )
         sentence = (
-            f"the key of {board} has changed: {name} shows {presented}, but {status.file} trusts {status.trusted}; "
-            f"either the board was set up anew, or somebody is in between: ask who runs it, and only then run: {remedy}"
+            f"the key {shown.fingerprint} that {place.name} shows is marked as revoked in {status.file}; "
+            "do not connect to it"
         )
-    return KeyChanged(sentence, board=board, host=host, port=port, fingerprint=presented, known=status.trusted)
+    else:
+        sentence = (
+            f"the key of {shown.board} has changed: {place.name} shows {shown.fingerprint}, but {status.file} trusts "
+            f"{status.trusted}; either the board was set up anew, or somebody is in between: ask who runs it, and only "
+            f"then run: {_remedy(shown.board, place, status, root)}"
+        )
+    return KeyChanged(
+        sentence,
+        board=shown.board,
+        host=shown.host,
+        port=shown.port,
+        fingerprint=shown.fingerprint,
+        known=status.trusted,
+    )
+
+
+def _remedy(board: str, place: KeyPlace, status: KeyStatus, root: Path) -> str:
+    """The command that lets a changed key go."""
+    if status.file in (None, known_hosts.own_file(root)):
+        return f"espalier device trust {board}"
+    where = "" if status.file == known_hosts.users_file() else f" -f {shlex.quote(str(status.file))}"
+    return f"ssh-keygen -R '{place.name}'{where}"

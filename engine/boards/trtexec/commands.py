@@ -92,6 +92,29 @@ def default_workspace_mib(memory_bytes: int | None) -> int:
     return min(max(gib * 1024 // 8, _LEAST_WORKSPACE), _MOST_WORKSPACE)
 
 
+def profile_command(
+    version: Version,
+    trtexec: str,
+    engine: str,
+    image: Sequence[int],
+    *,
+    profile: str,
+    warmup_ms: float = WARMUP_MS,
+    seconds: float = SECONDS,
+    least: int = LEAST,
+) -> list[str]:
+    """Runs `engine` for as long, with a profiler that writes what each of its layers took to the file `profile`.
+
+    It waits for the GPU after every layer, so that nothing else that this run measures is of use. Raises RequestError
+    for a version that is too old.
+    """
+    _check(version, image, engine, profile)
+    argv = [trtexec, f"--loadEngine={engine}", _shapes(image), f"--warmUp={math.ceil(warmup_ms)}"]
+    argv += [f"--duration={_duration(version, seconds)}", f"--iterations={least}"]
+    argv += ["--dumpProfile", f"--exportProfile={profile}"]  # up to 8.0 the second alone starts no profiler
+    return [*argv, "--noCudaGraph"] if version >= (11,) else argv  # in a graph there are no layers to be timed
+
+
 def exports_times(version: Version) -> bool:
     """Whether to have the samples written to a file: 7.1 does so only with its profiler on, which slows every layer."""
     return version >= (7, 2)

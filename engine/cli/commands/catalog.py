@@ -24,6 +24,7 @@ from engine.cli.options import (
 from engine.cli.weights import stated, with_model
 from engine.spec import catalog
 from engine.spec import run as run_spec
+from engine.spec.images import pairs
 from engine.zoo.own import listing
 
 app = typer.Typer()
@@ -31,7 +32,7 @@ app = typer.Typer()
 
 @app.command()
 def datasets(results: Results = RESULTS, as_json: Json = False) -> None:
-    """The datasets, by name or by path."""
+    """The datasets, by name or by path, and pairs of them."""
     by_name = [
         {"name": d.name, "image": list(d.image), "classes": d.classes, "summary": d.summary}
         for d in catalog.DATASETS.values()
@@ -40,7 +41,9 @@ def datasets(results: Results = RESULTS, as_json: Json = False) -> None:
         {"name": prefix + "PATH", "image": None, "classes": None, "summary": form}
         for prefix, form in catalog.DATASET_PREFIXES.items()
     ]
-    answer(by_name + by_path, as_json, tables.datasets)
+    summary = f"two with the same classes: {pairs.FORM}"
+    both = {"name": "SOURCE>TARGET", "image": None, "classes": None, "summary": summary}
+    answer([*by_name, *by_path, both], as_json, tables.datasets)
 
 
 @app.command()

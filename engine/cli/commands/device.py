@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from engine.cli import device_tables
+from engine.cli import device_tables, layer_tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, RunId, store_in, store_to_read
 from engine.cli.progress import show_progress
 from engine.errors import RequestError, WorkError
-from engine.spec import board_timing
+from engine.spec import board_timing, messages
 from engine.spec.flags import Arguments, with_timing_flags
+from engine.spec.ids import RUN_ID
+from engine.storage.records.status import ENDED
 from engine.storage.store import Store
 from engine.storage.timings.job import Timing
 
@@ -76,6 +78,50 @@ def timings(results: Results = RESULTS, as_json: Json = False) -> None:
     store = store_to_read(results)
     replace_lost(store)
     answer(store.timings(), as_json, device_tables.timings)
+
+
+@app.command()
+def show(
+    name_or_id: Annotated[
+        str, typer.Argument(metavar="TIMING", help="a timing's id, or a device's name: the last one on it")
+    ],
+    layers: Annotated[bool, typer.Option("--layers", help="what every layer of its networks took")] = False,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """One timing: how it stands and its turns, or with --layers what every layer of its networks took."""
+    from engine.cli.commands.runs import timing_document
+    from engine.jobs.worker import replace_lost
+
+    store = store_to_read(results)
+    replace_lost(store)
+    timing = _timing(store, name_or_id)
+    document = timing_document(timing)
+    if not layers:
+        answer(document, as_json, device_tables.timing)
+        return
+    profiles = [profile.to_json() for profile in timing.layers()]
+    if not profiles:
+        raise RequestError(_without_layers(timing))
+    answer(document | {"layers": profiles}, as_json, layer_tables.layers)
+
+
+def _timing(store: Store, name_or_id: str) -> Timing:
+    """The timing of that id, or the last one on the device of that name."""
+    if not re.fullmatch(RUN_ID, name_or_id):
+        for entry in store.timings():
+            if entry["device"] == name_or_id:
+                return store.timing(entry["job_id"])
+        raise RequestError(
+            f"nothing was timed on {messages.quote(name_or_id)}; `espalier device timings` lists all timings"
+        )
+    return store.timing(name_or_id)
+
+
+def _without_layers(timing: Timing) -> str:
+    if timing.observed_status().state not in ENDED:
+        return f"timing {timing.id} has not come to its layers yet, which it times last of all; look again when it has"
+    return f"timing {timing.id} timed no layers; `espalier device time` with --layers times its points again"
 
 
 @app.command()
@@ -153,6 +199,8 @@ def time(
     timing = store.create_timing(request, foreground=True)
     _execute(timing, lambda spec, job: timing_job.run(spec, job, password))
     answer(_document(store, timing, request), as_json, device_tables.measurements)
+    if not as_json:
+        layer_tables.where_layers_are(timing.id, timing.layers())
 
 
 def _submit(store: Store, request: board_timing.TimingRequest, as_json: bool) -> None:

@@ -27,7 +27,7 @@ from engine.spec.flags import Requests, with_spec_flags
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import remarks
-from engine.storage.records.event import Attempts, Event, TurnEvent
+from engine.storage.records.event import Attempts, Event, PseudoLabelAnswers, PseudoLabels, TurnEvent
 from engine.storage.store import Store
 from engine.storage.timings.job import Timing
 from engine.zoo.own import listing
@@ -158,7 +158,7 @@ def show(
     run = store.job(run_id)
     replace_lost(store)
     if isinstance(run, Timing):
-        answer(_timing(run), as_json, device_tables.timing)
+        answer(timing_document(run), as_json, device_tables.timing)
         return
     if isinstance(run, Landscape):
         answer(landscape.document(run), as_json, landscape_tables.landscape)
@@ -217,12 +217,14 @@ def _notes(folder: Run) -> list[str]:
     """What was decided for the run; that it cannot be read, where its files are damaged: the points are there."""
     try:
         change = listing.change_since(folder.env())
-        return [*([change] if change else []), *remarks.notes(folder.event_lines())]
+        pseudo_labels = remarks.of_pseudo_labels(folder.events(PseudoLabels), folder.events(PseudoLabelAnswers))
+        return [*([change] if change else []), *remarks.notes(folder.event_lines()), *pseudo_labels]
     except WorkError as error:
         return [f"what was decided cannot be read: {error}"]
 
 
-def _timing(folder: Timing) -> dict[str, Any]:
+def timing_document(folder: Timing) -> dict[str, Any]:
+    """How a timing stands: its status, its request and its turns."""
     return {
         "job_id": folder.id,
         "status": folder.observed_status().to_json(),

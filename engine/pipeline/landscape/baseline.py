@@ -12,7 +12,8 @@ from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
 from engine.surgery import serialization
 from engine.surgery.model_card import ModelCard
-from engine.train.fit import EpochResult, Recipe, fit
+from engine.train.fit import EpochResult, fit
+from engine.train.recipe import Recipe
 
 Report = Callable[[str, float], None]  # what is going on, and how many epochs are done
 

@@ -12,6 +12,7 @@ from engine.pipeline.preview.request import PreviewRequest
 from engine.pipeline.preview.subject import Listener, Subject
 from engine.pipeline.preview.target import Target
 from engine.prune.forecast import forecast
+from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.zoo import makers, source
 
@@ -70,7 +71,7 @@ class Previewer:
 def _key(request: PreviewRequest) -> object:
     """What must be equal for two requests to be of the same network and images, files as they are now."""
     spec = request.spec
-    paths = (str(source.parse_file(spec.weights).path), spec.data.name.partition(":")[2], spec.data.root or "")
+    paths = (str(source.parse_file(spec.weights).path), spec.data.root or "", *catalog.paths_of(spec.data.name))
     state = (makers.state_of(spec.model), *map(_stamp, paths))
     return spec.model, spec.weights, spec.data, spec.train, spec.seed, spec.device, request.results, state
 
@@ -102,6 +103,8 @@ def _notes(request: PreviewRequest, subject: Subject) -> list[str]:
     data, spec = subject.inputs.data, request.spec
     looked_at = min(request.validation_images, len(data.val))
     notes = [f"accuracies are of {looked_at:,} validation images; no test image was looked at, and nothing trained"]
+    if data.target is not None:
+        notes.append(f"they are of the source; what a cut costs on {data.target.name}, a run says in the end")
     if spec.weights not in ("none", "hub"):
         notes.append(
             "validation images are cut out of the training data where there are no others; weights that were trained "

@@ -1,7 +1,7 @@
 """What a run needs before it writes anything: its data and its network, and whether the request can be met."""
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from engine.data.load import Data, load
 from engine.errors import concerns
 from engine.latency import table as latency_table
 from engine.measure import machine
+from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.pipeline.start import pruned_start
 from engine.pipeline.start.pruned_start import PrunedStart
@@ -51,6 +52,7 @@ def load_network(spec: RunSpec, results: Path | None = None) -> RunInputs:
     baseline = Network(zoo_model.module, whole_plan)
     if start is None:
         return RunInputs(data, zoo_model, baseline, device)
+    baseline = replace(baseline, adaptation=transfer.inherited(spec, data, results or directories.results()))
     origin = pruned_start.load_origin(start, whole_plan) if spec.recover.reconstruct else None
     return RunInputs(data, zoo_model, baseline, device, start.points_before, origin and Network(*origin))
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import RequestError, WorkError
+from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.spec import catalog
 from engine.spec.run import RunSpec
@@ -31,7 +32,7 @@ def find_trained(results: Path, spec: RunSpec) -> tuple[str, Network] | None:
 
 
 def _find(results: Path, spec: RunSpec, is_meant: Callable[[Run | Landscape], bool]) -> tuple[str, Network] | None:
-    if spec.weights not in ("none", "hub") or spec.data.name not in catalog.DATASETS:
+    if spec.weights not in ("none", "hub") or catalog.paths_of(spec.data.name):
         return None
     for candidate in _jobs_in(results):
         models = candidate.path / "models"
@@ -40,7 +41,9 @@ def _find(results: Path, spec: RunSpec, is_meant: Callable[[Run | Landscape], bo
             continue
         try:
             if is_meant(candidate) and _baseline_of(_measured_spec(candidate)) == _baseline_of(spec):
-                return candidate.id, Network(*serialization.read(plan_file, weights_file))
+                adaptation = transfer.read(models / f"p0.{transfer.SUFFIX}")
+                other = None if adaptation is None else adaptation.unnamed()
+                return candidate.id, Network(*serialization.read(plan_file, weights_file), other)
         except (RequestError, WorkError):  # another version's, damaged, or deleted meanwhile: not this job's to report
             continue
     return None
@@ -62,4 +65,8 @@ def _measured_spec(job: Run | Landscape) -> RunSpec | None:
 
 
 def _baseline_of(spec: RunSpec | None) -> tuple[Any, ...] | None:
-    return None if spec is None else (spec.model, spec.weights, spec.data, spec.train, spec.seed)
+    if spec is None:
+        return None
+    settings = spec.transfer
+    carried = (settings.adversarial, settings.adapt_epochs) if catalog.pair_of(spec.data.name) else None
+    return spec.model, spec.weights, spec.data, spec.train, spec.seed, carried

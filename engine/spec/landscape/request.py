@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationError
 
 from engine.errors import RequestError
-from engine.spec import messages
+from engine.spec import catalog, messages
 from engine.spec import run as run_spec
 from engine.spec.ids import digest_of
 from engine.spec.parts import Number, Part, RecoverSpec, Whole
@@ -84,6 +84,12 @@ def _refuse_runs_own(spec: RunSpec) -> None:
         raise RequestError(
             f"a landscape goes over depth and width, so its order is {' or '.join(ORDERS)} (got {spec.order})",
             field="order",
+        )
+    if catalog.pair_of(spec.data.name):
+        raise RequestError(
+            f"a landscape measures labelled validation images, which the target of {spec.data.name} has not; "
+            "give --data one dataset, or start a run",
+            field="data.name",
         )
     usual = RunSpec(recover=RecoverSpec(reconstruct=spec.recover.reconstruct))
     values, unsaid = (each.model_dump(mode="json") for each in (spec, usual))

@@ -6,6 +6,7 @@ from engine.spec.parts.recovery import FEWEST_CALIBRATION_IMAGES, GENTLE_LR, PLA
 from engine.spec.parts.removal import AttemptSpec, DepthSpec, ExactMeasure, Measure, WidthSpec, criterion_of
 from engine.spec.parts.target import MOST_TARGETS, CountMetric, TargetMetric, TargetSpec
 from engine.spec.parts.training import USUAL_HEAD_EPOCHS, TrainSpec
+from engine.spec.parts.transfer import TransferSpec
 
 __all__ = [
     "FEWEST_CALIBRATION_IMAGES",
@@ -29,6 +30,7 @@ __all__ = [
     "Text",
     "Three",
     "TrainSpec",
+    "TransferSpec",
     "Whole",
     "WidthSpec",
     "Words",

@@ -15,7 +15,13 @@ _MOST_IMAGES = 2**53
 class DataSpec(Part):
     name: Annotated[
         Text,
-        Setting("a name from `datasets`, folder:PATH or npz:PATH", "--data", "data", costs_time=True),
+        Setting(
+            "a name from `datasets`, folder:PATH, npz:PATH or SOURCE>TARGET, such as 'mnist5k>digits', in quotes, as a "
+            "shell takes > for its own",
+            "--data",
+            "data",
+            costs_time=True,
+        ),
     ] = "clutter"
     root: Annotated[
         Text | None,

@@ -164,6 +164,42 @@ class Attempts(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PseudoLabels(Event):
+    """Target images whose class a network names with enough confidence: `taken` of `of`, of `classes` classes.
+
+    Made anew in training (`step` is missing) or before a step of an iterative method. Whether they are right nobody
+    knows before the end.
+    """
+
+    KIND: ClassVar[str] = "pseudo_labels"
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"step"})
+
+    stage: str
+    phase: str
+    keep: Share
+    step: Whole | None = None
+    taken: Whole
+    of: Whole
+    classes: Whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoLabelAnswers(Event):
+    """How many of the pseudo-labels that a point's network was last given were right, counted after the end."""
+
+    KIND: ClassVar[str] = "pseudo_label_answers"
+
+    point: Whole
+    taken: Whole
+    correct: Whole
+
+    @property
+    def share(self) -> float | None:
+        """The share that was right; None without any."""
+        return _share(self.correct, self.taken)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cut(Event):
     """What was cut, and how far the cut network is from the masked one; blocks, or output channels by layer."""
 

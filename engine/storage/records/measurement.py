@@ -72,10 +72,10 @@ class Measurement(Record):
 
     Milliseconds, milliwatts, millijoules per inference, hertz and °C; what the board or its tool does not measure is
     None. `run` is there while the measurement has not reached its run, `job` is the timing that made it, `at` is Unix
-    seconds.
+    seconds. `power_rail` is what the power is of, the whole board's rail or a sum of rails.
     """
 
-    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"run"})
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"run", "power_rail", "why_no_power"})
 
     run: str | None = None
     point: Whole
@@ -110,6 +110,8 @@ class Measurement(Record):
     power_mode: str | None = None
     board: str | None = None
     settings: Mapping[str, Any] | None = None
+    power_rail: str | None = None
+    why_no_power: str | None = None
 
     @property
     def conditions(self) -> Conditions:

@@ -87,11 +87,16 @@ class Point(Record):
     A try of a search for an accuracy has a step and a trajectory, too, the `criterion` and the `depth_share` that it
     was made with, and figures on validation images alone: those of the test split are None, and it has no latency.
     The search's result has an `answer`.
+
+    Of a network that is carried over from one domain to another, `top1`, `top5`, `loss` and the counts are those of the
+    target's test images, and `target_top1` says so once more; `source_top1` is of the source's test images, `val_top1`
+    of the source's validation images.
     """
 
     WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset(
         {"step", "correct", "total", "val_total", "predicted_ms", "note", "before_recovery"}
         | {"trajectory", "place", "passed", "chance", "reconstruction", "criterion", "depth_share", "answer"}
+        | {"source_top1", "target_top1"}
     )
 
     point: Whole
@@ -127,6 +132,8 @@ class Point(Record):
     criterion: str | None = None
     depth_share: Share | None = None
     answer: Answer | None = None
+    source_top1: Share | None = None
+    target_top1: Share | None = None
 
     def __post_init__(self) -> None:
         if self.top1 is None and (self.step is None or self.final):

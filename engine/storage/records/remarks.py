@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any
 
 from engine.stats import is_near_chance
-from engine.storage.records.event import Note, StartEvent
+from engine.storage.records.event import Note, PseudoLabelAnswers, PseudoLabels, StartEvent
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point
 
@@ -34,6 +34,23 @@ def of_accuracy(points: Sequence[Point]) -> list[str]:
     doubtful = [point for point in points if is_at_chance(point)]
     said = [_chance_remark(point) for point in doubtful[:1]]
     return said + [f"{_named([point.point for point in doubtful[1:]])}: {NEAR_CHANCE}, too"] * (len(doubtful) > 1)
+
+
+def of_pseudo_labels(taken: Sequence[PseudoLabels], answers: Sequence[PseudoLabelAnswers]) -> list[str]:
+    """How many pseudo-labels a run took when it last made some, and how many of each point's were right."""
+    said = []
+    if taken:
+        last = taken[-1]
+        classes = f"{last.classes:,} class" + ("" if last.classes == 1 else "es")
+        made = "made once" if len(taken) == 1 else f"the last of the {len(taken):,} times they were made"
+        said.append(f"pseudo-labels: {last.taken:,} of {last.of:,} target images, of {classes}, {made}")
+    counts = {each.point: each for each in answers}  # a run that went on counts anew
+    rights = [f"{each.correct:,} of {each.taken:,}{_in_per_cent(each)} of point {n}" for n, each in counts.items()]
+    return said + [f"pseudo-labels that were right, counted after the end: {', '.join(rights)}"] * bool(rights)
+
+
+def _in_per_cent(answers: PseudoLabelAnswers) -> str:
+    return f" ({answers.share:.1%})" if answers.share is not None else ""
 
 
 def of_latency(points: Sequence[Point]) -> list[str]:

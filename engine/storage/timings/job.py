@@ -1,5 +1,6 @@
-"""The folder of a timing on a board: the request, what was measured until every run has its part, raw samples."""
+"""The folder of a timing on a board: the request, what was measured until every run has it, raw samples, layers."""
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,7 @@ from engine.storage import atomic, files
 from engine.storage.job_folder import Job
 from engine.storage.records.event import TurnEvent
 from engine.storage.records.measurement import Measurement
+from engine.storage.timings.layers import LayerProfile
 
 
 class Timing(Job):
@@ -60,9 +62,22 @@ class Timing(Job):
     def _pending(self) -> Path:
         return self.path / "measured.json"
 
+    # -- beside the measurements
+
+    def keep_layers(self, profile: LayerProfile) -> None:
+        """Keeps what the layers of one point took, as `layers/<run>.<point>.json`."""
+        self._keep(self.path / "layers" / f"{profile.run}.{profile.point}.json", profile.to_json())
+
+    def layers(self) -> list[LayerProfile]:
+        """What was kept of each point's layers, in the order of the request; WorkError when a file is damaged."""
+        paths = [self.path / "layers" / f"{point}.json" for point in self.spec().points]
+        return [LayerProfile.from_json(atomic.read_json(path), str(path)) for path in paths if os.path.lexists(path)]
+
     def keep_samples(self, name: str, document: dict[str, Any]) -> None:
         """Keeps raw samples and what was printed, as `samples/<name>.json`."""
-        path = self.path / "samples" / f"{name}.json"
+        self._keep(self.path / "samples" / f"{name}.json", document)
+
+    def _keep(self, path: Path, document: dict[str, Any]) -> None:
         with atomic.as_work_error(path):
             files.make_folder(path.parent)
         atomic.write_json(path, document)

@@ -133,7 +133,7 @@ def test_loading_the_page_connects_to_nothing(tx2: Board, fakes: Boards) -> None
 
 
 def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: Board, fakes: Boards) -> None:
-    fakes.answers["tx2"] = runs.probe(problems=["a rail cannot be read"])
+    fakes.answers["tx2"] = runs.probe(problems=["a rail cannot be read"], why_no_power="its rail CV is off")
     at = press(app("devices"), "Check")
     for page in (at, app("devices")):
         page_text = "\n".join(table.value.astype(str).to_string() for table in page.table)
@@ -141,6 +141,7 @@ def test_checking_shows_what_the_board_says_and_keeps_it_for_other_windows(tx2: 
                      "43 °C (MCPU-therm)", "9.80 GB"):  # fmt: skip
             assert part in page_text
         assert "A rail cannot be read" in captions(page)
+        assert "Timings come without power: its rail CV is off." in captions(page)
     assert fakes.asked == ["tx2"]
 
 

@@ -84,12 +84,13 @@ def test_time_queues_what_was_asked_for_and_starts_a_worker(results: Store, run:
     for key, value in (("rounds", 5), ("seconds", 2.0), ("threads", 2), ("power_mode", 0), ("workspace", 2048)):
         at.number_input(key=f"time_{key}").set_value(value).run()
     at.toggle(key="time_max_clocks").set_value(True).run()
+    at.toggle(key="time_layers").set_value(False).run()
     at.button(key="time").click().run()
     assert not at.exception and len(submitted) == 1
     (timing,) = results.timings()
     assert timing["state"] == "queued"
     settings = {"precision": "fp16", "rounds": 5, "seconds": 2.0, "threads": 2, "power_mode": 0, "max_clocks": True}
-    settings["workspace"] = 2048
+    settings |= {"workspace": 2048, "layers": False}
     assert results.timing(timing["job_id"]).spec() == request(run, 2, 4, **settings)
 
 

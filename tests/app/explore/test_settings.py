@@ -19,8 +19,9 @@ COLUMNS = """
     between_steps_batches distil temperature distil_weight reestimate_bn val_fraction int8
     normalize data_root latency_table run_on image_size labels rank
     reconstruct calibration_images ridge lose at_least also_criteria also_depth_shares
-    stage phase keep step final top1 top5 val_top1 loss params macs bytes flops latency_p50_ms created
-    latency_conditions blocks_removed at_chance
+    adversarial adapt_epochs pseudo_labels confidence refresh balance
+    stage phase keep step final top1 top5 val_top1 loss params macs bytes source_top1 target_top1
+    flops latency_p50_ms created latency_conditions blocks_removed at_chance
 """
 LATENCY = {"metric": "latency"}
 DIFFERENT: list[tuple[dict[str, Any], dict[str, Any], str, str, Any]] = [

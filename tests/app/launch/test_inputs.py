@@ -113,3 +113,32 @@ def test_launch_lists_the_users_own_networks_and_timms(
     at.run()
     assert not at.exception
     assert any("is damaged" in warning.value for warning in at.warning)
+
+
+def test_a_target_is_a_second_field_and_offers_what_may_have_the_same_classes(submitted: list[Store]) -> None:
+    at = app("launch")
+    assert not [each for each in at.toggle if each.key == "launch_adversarial"], "of a target alone"
+    at.selectbox(key="launch_data").set_value("mnist5k").run()
+    options = at.selectbox(key="launch_target").options
+    assert options[0] == "none" and "digits" in options
+    assert not {"mnist5k", "cifar100", "imagenet"} & set(options)
+    at.selectbox(key="launch_target").set_value("digits").run()
+    assert not errors(at) and "every point is tested on both" in captions(at)
+    assert "--data 'mnist5k>digits'" in at.code[0].value and "adversarial" not in at.code[0].value
+    at.toggle(key="launch_adversarial").set_value(False).run()
+    at.number_input(key="launch_confidence").set_value(0.8).run()
+    assert "--no-adversarial" in at.code[0].value and "--confidence 0.8" in at.code[0].value
+    at.toggle(key="launch_pseudo_labels").set_value(False).run()
+    assert not errors(at) and "--no-pseudo-labels" in at.code[0].value and "--confidence" not in at.code[0].value
+    at.selectbox(key="launch_data").set_value("cifar100").run()
+    assert at.selectbox(key="launch_target").value == "none", "it has other classes"
+
+
+def test_a_target_may_be_a_file_or_a_folder_and_needs_its_path(submitted: list[Store]) -> None:
+    at = app("launch")
+    at.selectbox(key="launch_data").set_value("npz:").run()
+    at.text_input(key="launch_path_npz:").set_value("/x/a b.npz").run()
+    at.selectbox(key="launch_target").set_value("folder:").run()
+    assert len(errors(at)) == 1 and "folder:" in errors(at)[0]
+    at.text_input(key="launch_target_path_folder:").set_value("/photos").run()
+    assert not errors(at) and "--data 'npz:/x/a b.npz>folder:/photos'" in at.code[0].value

@@ -49,6 +49,9 @@ def test_nothing_is_measured_until_the_switch_is_on_and_then_each_change_is(
     wait_for(lambda: shows(at, "Working."))
     by(at, standin.AT_ONCE)
     wait_for(lambda: shows(at, "Untouched 75.0 %"))
+    at.selectbox(key="launch_data").set_value("mnist5k").run()
+    at.selectbox(key="launch_target").set_value("digits").run()
+    wait_for(lambda: shows(at, "Of 4 validation images of the source, reconstructed from"))
     assert len(client._started) == 1 and results.runs() == []
     at.toggle(key=KEY).set_value(False).run()
     assert "Untouched" not in captions(at)

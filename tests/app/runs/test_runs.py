@@ -1,3 +1,5 @@
+import pytest
+
 from engine.spec import run as specs
 from engine.storage.records.event import StartEvent
 from engine.storage.store import Store
@@ -133,3 +135,23 @@ def test_a_search_that_is_under_way_or_has_found_nothing_shows_what_was_tried(re
     assert not at.exception
     (chart,) = at.get("plotly_chart")
     assert chart.proto.alt == "3 tries, of which 2 keep the 90.0 % of validation accuracy asked for."
+
+
+def test_a_run_on_two_domains_shows_both_accuracies_and_its_pseudo_labels(results: Store) -> None:
+    pair = {"data": {"name": "mnist5k>digits"}, "target": {"keep": [0.6, 0.3]}}
+    under_way = runs.carried_over(results, specs.parse(pair), end=False)
+    assert under_way.lock.acquire()
+    under_way.update(state="running", progress=0.5, message="0.3×: channels")
+    at = app("runs")
+    under_way.lock.release()
+    assert not errors(at) and "of 120 target images" in captions(at) and "were right" not in captions(at)
+    run = runs.carried_over(results, specs.parse(pair | {"seed": 1}))
+    at = app("runs", run=run.id)
+    assert not errors(at)
+    names = [element.proto.alt for element in at.get("plotly_chart")]
+    assert "Pseudo-labels made 3 times, at last for 100 of 120 target images." in names
+    shown = next(frame.value for frame in at.dataframe if "right" in frame.value)
+    assert list(shown["target"]) == pytest.approx([63, 66, 70])
+    assert list(shown["source"]) == pytest.approx([86.5, 88, 90])
+    assert list(shown["right"].dropna()) == pytest.approx([88, 89])
+    assert "89 of 100 (89.0%) of point 1, 88 of 100 (88.0%) of point 2" in captions(at)

@@ -255,7 +255,9 @@ def test_what_a_device_measured_is_parted_by_tool_version_precision_and_power_mo
 def test_the_hover_says_how_a_device_measured_and_that_it_throttled(results: Store) -> None:
     run = runs.finished(results, spec())
     runs.on_board(run, 2, throttled=True, why_throttled="the GPU fell to 854 MHz")
-    runs.on_board(run, 4, n=30, p90_ms=None, p99_ms=None, gpu_p50_ms=None, h2d_p50_ms=None, power_mw=None)
+    runs.on_board(run, 1, power_rail="sum of GPU, CPU, SOC")
+    untold = {"p90_ms": None, "p99_ms": None, "gpu_p50_ms": None, "h2d_p50_ms": None, "power_mw": None}
+    runs.on_board(run, 4, n=30, **untold, why_no_power="the board has no power monitor")
     hovers = points.tidy(results.points()).set_index("point")["hover"]
     for part in (
         "on tx2: p50 7.20 ms; TensorRT 8.2.1, FP32, MAXN, clocks locked; n = 1,834, p90 3.20 ms, p99 3.50 ms",
@@ -264,6 +266,7 @@ def test_the_hover_says_how_a_device_measured_and_that_it_throttled(results: Sto
     ):
         assert part in hovers[2]
     assert "n = 30<br>" in hovers[4] and "transfers" not in hovers[4] and "throttled" not in hovers[4]
+    assert "9.80 W (sum of GPU, CPU, SOC)" in hovers[1] and "no power: the board has no power monitor" in hovers[4]
 
 
 def test_a_card_takes_the_chosen_timing_or_else_the_last_one(results: Store) -> None:

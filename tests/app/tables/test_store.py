@@ -16,7 +16,8 @@ PAST = {
     "data": "clutter", "limit": None, "train_epochs": 20, "recover_epochs": 5, "keep": [0.8, 0.6, 0.4],
     "order": "layers-channels", "depth_method": "one-shot", "width_method": "one-shot", "measure": None, "race": False,
     "distil": False, "between_steps_batches": 0, "int8": False, "run_on": "auto", "image_size": None,
-    "also_criteria": [], "also_depth_shares": [], "reconstruct": True, "calibration_images": None,
+    "also_criteria": [], "also_depth_shares": [], "reconstruct": True, "calibration_images": None, "adversarial": True,
+    "adapt_epochs": 5,
 }  # fmt: skip
 
 

@@ -229,7 +229,7 @@ def test_what_is_left_of_an_earlier_start_of_the_board_does_not_count(
     assert (broke["why"], broke["age_s"], broke["held_s"]) == ("the board was restarted", None, None)
 
 
-@pytest.mark.parametrize("left", ["", "{", "[]", '{"pid": "x"}', "\0" * 4096])
+@pytest.mark.parametrize("left", ["", "{", "[]", '{"pid": "x"}', "\0" * 4096, "[" * 100_000])
 def test_a_lock_file_that_says_nothing_is_no_obstacle(
     oldest: Path, hold: Callable[..., Holder], folder: Path, left: str
 ) -> None:

@@ -184,3 +184,20 @@ def test_whether_sudo_does_without_a_password(
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setenv("PATH", str(tree(tmp_path / "bin", {"sudo": f"#!/bin/sh\n{sudo}\n"})), prepend=os.pathsep)
     assert script.may_be_root() is may
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_mark_of_ubuntus_sudo_goes_unless_it_was_there(
+    here: Callable[[Path], None], monkeypatch: pytest.MonkeyPatch, root: Path, tmp_path: Path, before: bool
+) -> None:
+    here(root)
+    home = tree(tmp_path / "home", {"notes": ""})
+    mark = home / ".sudo_as_admin_successful"
+    if before:
+        mark.touch()
+    monkeypatch.setattr(os, "geteuid", lambda: 3_999_999_999)  # nobody's number, so that HOME counts
+    monkeypatch.setenv("HOME", str(home))
+    sudo = tree(tmp_path / "bin", {"sudo": f"#!/bin/sh\ntouch '{mark}'\n"})
+    monkeypatch.setenv("PATH", str(sudo), prepend=os.pathsep)
+    assert script.may_be_root() is True
+    assert mark.exists() is before

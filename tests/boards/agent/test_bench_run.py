@@ -24,11 +24,30 @@ def test_a_command_s_status_and_both_its_streams_come_back(python: Path) -> None
     assert (found["collected"], found["collect_error"]) == (None, None)
 
 
+def test_a_file_that_is_no_json_comes_back_as_text_where_that_is_asked_for(oldest: Path, tmp_path: Path) -> None:
+    (tmp_path / "told").write_bytes(b'[ { "name" : "a "b"", nan } \xc3\xa9\xff')
+    copy = ("cp", tmp_path / "told", tmp_path / "layers.json")
+    argv = ("run", "--limit", "120", "--collect", tmp_path / "layers.json")
+    read = bench(oldest, *argv, "--as-text", "--", *copy)
+    assert (read["collected"], read["collect_error"]) == ('[ { "name" : "a "b"", nan } é\ufffd', None)
+    assert "cannot be read" in bench(oldest, *argv, "--", *copy)["collect_error"]
+    missing = bench(oldest, *argv, "--as-text", "--", "true")
+    assert (missing["collected"], missing["collect_error"]) == (None, "layers.json was not written")
+
+
 def test_its_words_reach_it_as_they_are(python: Path, tmp_path: Path) -> None:
     words = ["; rm -rf ~", "a b", "'\"", "line\nbreak", "μ–☃", "-x", "--", "$HOME", "*"]
     show = 'for word in "$@"; do printf "%s\\0" "$word"; done'
     found = bench(python, "run", "--limit", "120", "--", "sh", "-c", show, "sh", *words)
     assert found["out"].split("\0")[:-1] == words
+
+
+def test_it_is_told_to_call_nobody_and_to_keep_nothing_in_the_home(python: Path, tmp_path: Path) -> None:
+    show = 'echo "$ORT_DISABLE_TELEMETRY,$PYTHONDONTWRITEBYTECODE,$CUDA_CACHE_PATH"; ulimit -c'
+    words = ("run", "--limit", "120", "--", "sh", "-c", show)
+    own = {"XDG_CACHE_HOME": str(tmp_path), "ORT_DISABLE_TELEMETRY": "0"}
+    assert bench(python, *words, **own)["out"] == f"1,1,{tmp_path}/espalier/cuda\n0\n"
+    assert bench(python, *words, CUDA_CACHE_PATH="/there", **own)["out"] == "1,1,/there\n0\n"
 
 
 def test_three_megabytes_on_each_stream_neither_hang_nor_come_back_whole(python: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.boards.agent import documents, session
-from engine.boards.ssh import transfer
+from engine.boards.shell import room
 from engine.errors import WorkError
 from engine.texts import last_line
 
@@ -125,8 +125,9 @@ def test_the_last_line_of_an_endless_output_is_found_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    "out", ["", "there", "1", "x y", "-1 4096", "1e3 5", "9" * 5000 + " 1", "1 2 3 x", "\ud800 \0"]
+    "said", ["", "there", "1", "x y", "-1 4096 1 1", "1e3 5 1 1", "9" * 5000 + " 1 1 1", "1 2 3 x", "\ud800 \0"]
 )
-def test_what_says_nothing_of_the_disk_is_a_sentence(out: str) -> None:
+@pytest.mark.parametrize("line", ["{}", "room {}", "room {}\n"])
+def test_what_says_nothing_of_the_disk_is_a_sentence(said: str, line: str) -> None:
     with pytest.raises(WorkError, match="how much room"):
-        transfer._free(out)
+        room.read(line.format(said))

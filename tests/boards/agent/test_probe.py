@@ -61,7 +61,8 @@ def test_the_board_in_a_few_words(document: dict[str, Any], system: str | None, 
     [
         ("xavier", "35.4.1", "Jetson Xavier, L4T 35.4.1"),
         ("orin", None, "Jetson Orin"),
-        ("thor", "38.2", "Jetson thor, L4T 38.2"),
+        ("thor", "38.2.0", "Jetson Thor, L4T 38.2.0"),
+        ("ursa", "40.1", "Jetson ursa, L4T 40.1"),
     ],
 )
 def test_other_jetsons_in_a_few_words(document: dict[str, Any], jetson: str, l4t: str | None, words: str) -> None:
@@ -103,7 +104,11 @@ def test_a_document_with_a_wrong_entry_is_none(document: dict[str, Any], wrong: 
         parse({**document, **wrong})
 
 
-@pytest.mark.parametrize("field", [each.name for each in dataclasses.fields(Probe)])  # type: ignore[arg-type]
+def test_a_document_without_a_reason_for_missing_power_gives_none(document: dict[str, Any]) -> None:
+    assert parse({name: value for name, value in document.items() if name != "why_no_power"}).why_no_power is None
+
+
+@pytest.mark.parametrize("field", sorted({each.name for each in dataclasses.fields(Probe)} - {"why_no_power"}))  # type: ignore[arg-type]
 def test_a_document_without_an_entry_is_none(document: dict[str, Any], field: str) -> None:
     with pytest.raises(WorkError, match=rf"^the board's answer is no probe \({field}: Field required\)"):
         parse({name: value for name, value in document.items() if name != field})

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
@@ -110,6 +112,53 @@ def test_identities_only_keeps_the_agents_other_keys_back(
         with pytest.raises(ssh.LoginRefused) as refused:
             ssh.connect(stranger, results)
     assert refused.value.attempts == ("the agent's key 'named'",)
+
+
+def test_a_key_that_a_file_names_is_the_first_of_the_agents_keys(
+    stranger: Board, results: Path, server: Sshd, key: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = [make_key(tmp_path / f"other{number}") for number in range(8)]  # more than a server puts up with
+    (home / ".ssh" / "config").write_text(f"IdentityFile {key.with_suffix('.pub')}\n")
+    with agent(tmp_path, *others, key) as path:
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        assert who(stranger, results) == server.user
+
+
+def test_the_agent_that_the_config_names_is_asked_and_no_other(
+    stranger: Board, results: Path, server: Sshd, key: Path, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with agent(tmp_path, key) as path:
+        (home / ".ssh" / "config").write_text(f'IdentityAgent "{path}"\n')
+        assert who(stranger, results) == server.user
+        monkeypatch.setenv("SSH_AUTH_SOCK", str(path))
+        (home / ".ssh" / "config").write_text("IdentityAgent none\n")
+        with pytest.raises(ssh.LoginRefused, match="tried no key"):
+            ssh.connect(stranger, results)
+        (home / ".ssh" / "config").write_text("IdentityAgent ~/gone\n")
+        with pytest.raises(ssh.LoginRefused, match=f"no SSH agent answers at {home}/gone"):
+            ssh.connect(stranger, results)
+
+
+def test_a_key_file_that_is_not_there_is_named_where_the_config_names_it(
+    device: Board, results: Path, home: Path, server: Sshd
+) -> None:
+    (home / ".ssh" / "config").write_text("IdentityFile ~/.ssh/gone-%h\n")
+    with pytest.raises(ssh.LoginRefused, match=r"gone-127\.0\.0\.1, an IdentityFile of ~/\.ssh/config, is not there"):
+        ssh.connect(device, results)
+    (home / ".ssh" / "config").write_text("IdentityFile none\n")
+    with pytest.raises(ssh.LoginRefused, match="tried no key") as refused:
+        ssh.connect(device, results)
+    assert "not there" not in str(refused.value)
+
+
+def test_a_key_in_pkcs8_logs_in(stranger: Board, results: Path, server: Sshd, home: Path) -> None:
+    private = ec.generate_private_key(ec.SECP256R1())
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    (home / ".ssh" / "id_ecdsa").write_bytes(private.private_bytes(*form))
+    public = (serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    (home / "public").write_bytes(private.public_key().public_bytes(*public) + b"\n")
+    server.authorize(home / "public")
+    assert who(stranger, results) == server.user
 
 
 def test_an_encrypted_key_is_not_asked_for_but_named(stranger: Board, results: Path, home: Path) -> None:

@@ -164,6 +164,10 @@ def test_a_connection_cut_during_an_upload_is_told_at_once(device: Board, result
             board.upload(content, "models/cut.onnx", sha256=digest, on_progress=cut)
         assert time.monotonic() - began < 50
     assert not (server.cache / "models/cut.onnx").exists()
+    end = time.monotonic() + 60
+    while list((server.cache / "models").glob("cut.onnx.*")) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not list((server.cache / "models").glob("cut.onnx.*")), "half a file is left on the board"
 
 
 def test_an_upload_after_a_cut_works(device: Board, results: Path, server: Sshd) -> None:
@@ -215,6 +219,25 @@ def test_a_board_that_vanishes_during_a_command_is_noticed(
             board.run(["sleep", "55"], limit=60)
         assert 1 < time.monotonic() - began < 50
     assert works_again(device, results)
+
+
+def test_a_board_that_vanishes_before_a_command_begins_is_not_taken_for_a_login_shell_that_waits(
+    tmp_path: Path,
+    key: Path,
+    device: Board,
+    results: Path,
+    trusted: Callable[[Sshd], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "START_S", 2.0)
+    monkeypatch.setattr(limits, "CONFIRM_S", 1.0)
+    with Sshd(tmp_path / "sshd", config=["ForceCommand sleep 55"]) as waiting:
+        waiting.authorize(key.with_suffix(".pub"))
+        trusted(waiting)
+        with ssh.connect(parse("tx2", waiting.target), results) as board:
+            threading.Timer(0.5, waiting.signal_sessions, [signal.SIGSTOP]).start()
+            with pytest.raises(ssh.ConnectionCut, match="did not answer for 1 s when asked to run `true`"):
+                board.run(["true"], limit=120)
 
 
 @pytest.mark.usefixtures("impatient")

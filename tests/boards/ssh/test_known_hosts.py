@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.boards.ssh import known_hosts, wildcards
+from engine.boards.ssh import known_hosts
+from engine.boards.ssh_config import patterns
 from engine.errors import WorkError
 
 NAME = "h" * 250
@@ -28,7 +29,7 @@ def users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def state_of(tmp_path: Path, host: str = NAME) -> str:
-    return known_hosts.check_key(tmp_path, host, 22, "ssh-ed25519", BLOB).state
+    return known_hosts.check_key(tmp_path, known_hosts.place_of(host, 22), "ssh-ed25519", BLOB).state
 
 
 @functools.cache
@@ -44,7 +45,7 @@ def fits(pattern: str, name: str) -> bool:
 @settings(deadline=None, max_examples=200)
 @given(pattern=st.text("ab*?", max_size=12), name=st.text("ab", max_size=12))
 def test_a_pattern_means_what_its_definition_says(pattern: str, name: str) -> None:
-    assert wildcards.matches(pattern, name) == fits(pattern, name)
+    assert patterns.matches(pattern, name) == fits(pattern, name)
 
 
 @pytest.mark.parametrize(
@@ -103,5 +104,5 @@ def test_the_users_file_may_be_a_link(users: Path, tmp_path: Path) -> None:
 def test_our_file_is_never_written_through_a_link(users: Path, tmp_path: Path) -> None:
     (tmp_path / "victim").write_text("")
     known_hosts.own_file(tmp_path).symlink_to(tmp_path / "victim")
-    known_hosts.save(tmp_path, "tx2", 22, "ssh-ed25519", BLOB)
+    known_hosts.save(tmp_path, "tx2", "ssh-ed25519", BLOB)
     assert state_of(tmp_path, "tx2") == "known" and (tmp_path / "victim").read_text() == ""

@@ -204,7 +204,10 @@ def test_a_board_that_answers_every_command_with_talk_is_stopped(
     with Sshd(tmp_path / "sshd", config=["ForceCommand yes"]) as odd:
         odd.authorize(key.with_suffix(".pub"))
         trusted(odd)
-        with ssh.connect(parse("tx2", odd.target), results) as board, pytest.raises(WorkError, match="printed more"):
+        with (
+            ssh.connect(parse("tx2", odd.target), results) as board,
+            pytest.raises(ssh.ShellRefusal, match="printed more"),
+        ):
             board.run(["true"], limit=120)
 
 
@@ -215,8 +218,9 @@ def test_a_board_that_runs_no_commands_says_why(
         odd.authorize(key.with_suffix(".pub"))
         trusted(odd)
         with ssh.connect(parse("tx2", odd.target), results) as board:
-            assert board.run(["true"], limit=120).out == "This account is closed\n"
-            with pytest.raises(WorkError, match="This account is closed"):
+            with pytest.raises(ssh.ShellRefusal, match="did not run the command; it printed: This account is closed"):
+                board.run(["true"], limit=120)
+            with pytest.raises(ssh.ShellRefusal, match="This account is closed"):
                 _ = board.folder
 
 

@@ -15,6 +15,7 @@ from engine.boards.registry import Board, parse
 from engine.boards.ssh import connection as ssh
 from engine.boards.ssh import limits, transfer
 from engine.errors import RequestError, WorkError
+from tests.support.hostile import small_disk, use_inodes
 from tests.support.sshd import Sshd
 
 pytestmark = pytest.mark.xdist_group("ssh-upload")
@@ -169,14 +170,15 @@ def test_two_uploads_of_one_file_at_once_both_end_well(board: ssh.Connection, mo
     assert (models / "m").read_bytes() == content
 
 
-def test_a_server_without_sftp_says_so(
+def test_a_server_without_sftp_takes_files(
     tmp_path: Path, device: Board, key: Path, results: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     with Sshd(tmp_path / "sshd", config=["Subsystem nothing /bin/false"]) as bare:
         bare.authorize(key.with_suffix(".pub"))
         trusted(bare)
-        with ssh.connect(parse("tx2", bare.target), results) as board, pytest.raises(WorkError, match="offers no SFTP"):
-            board.upload(b"x", "models/m", sha256=sha256(b"x"))
+        with ssh.connect(parse("tx2", bare.target), results) as board:
+            assert board.upload(b"x", "models/m", sha256=sha256(b"x"))
+        assert (bare.cache / "models/m").read_bytes() == b"x"
 
 
 # -- a full board
@@ -239,17 +241,56 @@ def test_a_board_that_fills_up_in_the_middle_is_told_and_tidied(
     assert small.upload(content, "models/m.onnx", sha256=sha256(content))
 
 
+def test_a_board_without_inodes_is_told_as_that(
+    tmp_path: Path, device: Board, key: Path, results: Path, trusted: Callable[[Sshd], None]
+) -> None:
+    disk = tmp_path / "few"
+    with (
+        small_disk(disk, 20_000_000, inodes=12) as cache,
+        Sshd(tmp_path / "sshd", environment={"XDG_CACHE_HOME": str(cache)}) as sshd,
+    ):
+        sshd.authorize(key.with_suffix(".pub"))
+        trusted(sshd)
+        fillers = use_inodes(cache)
+        with ssh.connect(parse("tx2", sshd.target), results) as board:
+            with pytest.raises(ssh.BoardFull, match=WITHOUT_INODES.format("the cache folder")):
+                _ = board.folder
+            for path in fillers[:5]:
+                path.unlink()
+            assert board.folder == f"{cache}/espalier"
+            use_inodes(cache)
+            with pytest.raises(ssh.BoardFull, match=WITHOUT_INODES.format(r"m\.onnx")) as full:
+                board.upload(b"x", "models/m.onnx", sha256=sha256(b"x"))
+            assert full.value.free > 10_000_000
+            with pytest.raises(ssh.BoardFull, match=WITHOUT_INODES.format(r"m\.onnx")):
+                board.upload(b"x", "models/deep/er/m.onnx", sha256=sha256(b"x"))
+
+
+WITHOUT_INODES = r"no room for {}: its disk has no inodes left, and so takes no new file \([12][0-9.]+ MB are free\)"
+
+
+def test_a_board_that_loses_its_last_inode_in_the_middle_is_told(
+    small: ssh.Connection, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receive = transfer._RECEIVE
+    monkeypatch.setattr(transfer, "_RECEIVE", receive.replace("set -C\n", f"touch {disk}/others || exit\nset -C\n"))
+    _ = small.folder
+    subprocess.run(["mount", "-o", "remount,nr_inodes=6", str(disk)], check=True)
+    with pytest.raises(ssh.BoardFull, match=WITHOUT_INODES.format(r"m\.onnx")):
+        small.upload(b"x", "models/m.onnx", sha256=sha256(b"x"))
+
+
 def test_a_write_that_fails_for_another_reason_is_told_with_it(
     tmp_path: Path, device: Board, key: Path, results: Path, model: Path, trusted: Callable[[Sshd], None]
 ) -> None:
     limited = tmp_path / "limited"
-    limited.write_text("#!/bin/sh\ntrap '' XFSZ\nulimit -f 2048\nexec /usr/lib/openssh/sftp-server\n")
+    limited.write_text("#!/bin/sh\ntrap '' XFSZ\nulimit -f 2048\neval \"$SSH_ORIGINAL_COMMAND\"\n")
     limited.chmod(0o755)
-    with Sshd(tmp_path / "sshd", config=[f"Subsystem sftp {limited}"]) as sshd:
+    with Sshd(tmp_path / "sshd", config=[f"ForceCommand {limited}"]) as sshd:
         sshd.authorize(key.with_suffix(".pub"))
         trusted(sshd)
         with ssh.connect(parse("tx2", sshd.target), results) as board:
-            with pytest.raises(WorkError, match=r"tx2 did not take m\.onnx") as refused:
+            with pytest.raises(WorkError, match=r"tx2 did not take m\.onnx: .*File too large") as refused:
                 board.upload(model, "models/m.onnx", sha256=sha256(model))
             assert not isinstance(refused.value, ssh.BoardFull | ssh.ConnectionCut)
             assert list((sshd.cache / "models").iterdir()) == []

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import trtexec_report as report
 from trtexec_report import FAKE, SETTINGS, TREE, VERSION, complain, fail, info, number, verdict
@@ -38,6 +39,8 @@ OPTIONS = {  # since which version, and before which, each of those that matter 
     "--avgRuns": ((7, 1), None),
     "--percentile": ((7, 1), None),
     "--exportTimes": ((7, 1), None),
+    "--dumpProfile": ((7, 1), None),
+    "--exportProfile": ((7, 1), None),
     "--useSpinWait": ((7, 1), None),
     "--noDataTransfers": ((7, 2), None),
     "--includeDataTransfers": ((11,), None),
@@ -188,7 +191,7 @@ def trace(engine, given, iterations, duration_ms, warmup_ms):
 
 
 def measure(given, engine):
-    misbehave("measure")
+    misbehave("profile" if "--dumpProfile" in given else "measure")
     iterations, warmup_ms = int(given.get("--iterations", 10)), float(int(given.get("--warmUp", 200)))
     rows = trace(engine, given, iterations, whole(given.get("--duration", "3")) * 1000, warmup_ms)
     kept = [row for row in rows if row["compute"][0] >= warmup_ms]
@@ -199,6 +202,17 @@ def measure(given, engine):
     batches = 0 if VERSION < (8, 0) else 1  # 7.x multiplies by a batch size that is 0 for explicit batches
     info(f"Warmup completed {(len(rows) - len(kept)) * batches} queries over {number(warmup_ms)} ms")
     info(f"Timing trace has {len(kept) * batches} queries over {number(walltime_ms / 1000)} s")
+    if "--dumpProfile" not in given or VERSION < (8, 2):
+        report_times(given, kept, walltime_ms)
+    if "--dumpProfile" in given:
+        profile(given, engine, rows)
+        return
+    if "--exportTimes" in given:
+        report.export(rows if VERSION < (8, 5) else kept, given["--exportTimes"])
+    remember(engine, kept, len(rows) - len(kept), walltime_ms)
+
+
+def report_times(given, kept, walltime_ms):
     report.averages(kept, int(given.get("--avgRuns", 10)))
     percentages = [float(each) for each in given.get("--percentile", "99").split(",")]
     (report.block if VERSION < (8, 0) else report.summary)(kept, walltime_ms, percentages)
@@ -207,9 +221,14 @@ def measure(given, engine):
             "W", "* Throughput may be bound by Enqueue Time rather than GPU Compute and the GPU may be under-utilized."
         )
         complain("W", "  If not already in use, --useCudaGraph may increase the throughput.")
-    if "--exportTimes" in given:
-        report.export(rows if VERSION < (8, 5) else kept, given["--exportTimes"])
-    remember(engine, kept, len(rows) - len(kept), walltime_ms)
+
+
+def profile(given, engine, rows):
+    """What each layer of this network took, and is called, as the test says; otherwise one layer of a name of ours."""
+    told = SETTINGS["layers"].get(engine["model"], [["{ForeignNode[input...logits]}", base_ms(engine)]])
+    report.profile(told, len(rows))
+    if "--exportProfile" in given:
+        report.export_profile(told, len(rows), given["--exportProfile"])
 
 
 def work():
@@ -271,6 +290,13 @@ def stall(phase):
     time.sleep(600)
 
 
+def keep_kernels():
+    """What CUDA compiles while a program runs it keeps, unless told where in the home folder."""
+    place = Path(os.environ.get("CUDA_CACHE_PATH") or "~/.nv/ComputeCache").expanduser()
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "index").write_text("kernels")
+
+
 def main():
     with open(str(FAKE / "calls.jsonl"), "a") as file:
         file.write(json.dumps(["trtexec", *sys.argv[1:]]) + "\n")
@@ -285,6 +311,7 @@ def main():
     if loads == ("--onnx" in given):
         fail("Model missing or format not recognized")
     headline(given, shapes(given))
+    keep_kernels()
     engine = load(given) if loads else build(given)
     if "--buildOnly" not in given and "--skipInference" not in given:
         measure(given, engine)

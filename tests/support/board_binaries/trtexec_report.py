@@ -175,6 +175,36 @@ def export(rows, path):
         file.write("]\n")
 
 
+# --- layers: as samples/common/sampleReporting.cpp prints and exports them, names as they are
+
+
+def profile(layers, count):
+    """Since 8.4 with the median, and without those that took no time, which the file keeps."""
+    info(f"=== Profile ({count} iterations ) ===")
+    heads = ["Layer", "Time (ms)", "Avg. Time (ms)", "Median Time (ms)", "Time %"]
+    info("   ".join(head for head in heads if VERSION >= (8, 4) or not head.startswith("Median")))
+    for name, ms in layers:
+        if ms or VERSION < (8, 4):
+            median = [f"{ms:.4f}"] if VERSION >= (8, 4) else []
+            info("   ".join([name.encode("ascii", "replace").decode(), f"{ms * count:.2f}", f"{ms:.4f}", *median]))
+
+
+def export_profile(layers, count, path):
+    total = sum(ms for _, ms in layers) * count
+    count = 0 if SETTINGS["mode"] == "unprofiled" else count
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("[\n" if SETTINGS["mode"] == "uncounted" else f'[\n  {{ "count" : {count} }}\n')
+        separator = "  " if SETTINGS["mode"] == "uncounted" else ", "
+        for name, ms in layers:
+            cells = [("timeMs", number(ms * count)), ("averageMs", number(ms) if count else "-nan")]
+            cells += [("medianMs", number(ms) if count else "0")] if VERSION >= (8, 4) else []
+            cells += [("percentage", number(ms * count / total * 100) if total and count else "-nan")]
+            told = ", ".join(f'"{key}" : {value}' for key, value in cells)
+            file.write(f'{separator}{{ "name" : "{name}", {told} }}\n')
+            separator = ", "
+        file.write("]\n")
+
+
 # --- complaints, the last of which is never the cause
 
 

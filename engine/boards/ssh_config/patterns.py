@@ -1,7 +1,10 @@
-"""The patterns of sshd(8): `*` is any text, `?` any one character. Pure."""
+"""The patterns of ssh_config(5) and sshd(8): `*` is any text, `?` any one character. Pure."""
 
+import re
 from collections import defaultdict
 from functools import lru_cache
+
+_PATTERN = re.compile("[^,]+")
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -22,6 +25,18 @@ def matches(pattern: str, name: str) -> bool:
         if not reached:
             return False
     return bool(reached >> len(name))
+
+
+def list_matches(patterns: str, name: str) -> bool:
+    """Whether a list with commas has a pattern that is the name, and none with a `!` before it that is."""
+    matched = False
+    for found in _PATTERN.finditer(patterns):
+        pattern = found.group()
+        if matches(pattern.removeprefix("!"), name):
+            if pattern.startswith("!"):
+                return False
+            matched = True
+    return matched
 
 
 @lru_cache(maxsize=8)
