@@ -13,7 +13,7 @@ from app.tables import store
 from engine.boards.registry import Board
 from engine.errors import RequestError
 from engine.spec import board_timing
-from engine.spec.board_timing import MOST_POINTS, POWER_MODES, TimingRequest
+from engine.spec.board_timing import LEAST_WORKSPACE, MOST_POINTS, MOST_WORKSPACE, POWER_MODES, TimingRequest
 
 _MOST_NAMED = 3  # of what is missing
 _SELECTED, _LINKED = "time_points", "time_arrived"  # session state: the ids, and the address they came with
@@ -132,6 +132,11 @@ def _advanced() -> dict[str, Any]:
                 help="Of ONNX Runtime, on a board without TensorRT.",
             ),
         }  # fmt: skip
+    settings["workspace"] = st.number_input(
+        "Workspace in MiB", LEAST_WORKSPACE, MOST_WORKSPACE, None, key="time_workspace", persist_state="session",
+        placeholder="by the board's memory",
+        help="Scratch memory that TensorRT may give one layer: more lets it choose among more kernels.",
+    )  # fmt: skip
     settings["layers"] = st.toggle(
         "Time of every layer",
         _DEFAULT["layers"],

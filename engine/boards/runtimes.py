@@ -14,8 +14,9 @@ from engine.boards.agent.probe import Probe
 from engine.boards.agent.session import Agent
 from engine.boards.measurement import TimingRound, ToolSettings, onnxruntime_round, trtexec_round
 from engine.boards.trtexec import commands as trtexec
-from engine.boards.trtexec import failure, output
+from engine.boards.trtexec import output
 from engine.boards.trtexec.commands import Version
+from engine.boards.trtexec.failure import EngineRefused
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 
@@ -58,7 +59,10 @@ class Runtime(Protocol):
         """What is timed, made from the ONNX file on the board; `digest` is the file's SHA-256."""
 
     def measure(self, agent: Agent, path: str, image: Sequence[int], least: int, limit: float) -> RoundResult:
-        """One round of at least `least` queries within `limit` seconds."""
+        """One round of at least `least` queries within `limit` seconds.
+
+        Raises EngineRefused where what is timed was made for another board or version, or is damaged; it is gone then.
+        """
 
     def export_layers(self, agent: Agent, path: str, image: Sequence[int]) -> tuple[str, float]:
         """What the tool writes of the time of every layer, and the seconds that it took for it.
@@ -73,7 +77,8 @@ class Runtime(Protocol):
 def choose_runtime(probe: Probe, request: TimingRequest) -> Runtime:
     """TensorRT where the board has it, else ONNX Runtime; RequestError when it has neither, or not that precision."""
     if probe.trtexec is not None and probe.tensorrt_version is not None:
-        return TensorRT(request, probe.trtexec, probe.tensorrt_version)
+        workspace = request.workspace or trtexec.default_workspace_mib(probe.memory_total_bytes)
+        return TensorRT(request, probe.trtexec, probe.tensorrt_version, workspace)
     board = request.device
     missing = "trtexec, TensorRT's timing tool, is not on it (usually /usr/src/tensorrt/bin/trtexec)"
     if probe.onnxruntime is None:
@@ -124,16 +129,17 @@ class OnnxRuntime:
 
 @dataclass(frozen=True)
 class TensorRT:
-    """An engine that trtexec builds on the board, once for each network, TensorRT and precision."""
+    """An engine that trtexec builds on the board, once for each network, TensorRT, precision and workspace."""
 
     request: TimingRequest
     trtexec: str
     tensorrt: Version
+    workspace_mib: int
     tool: str = "trtexec"
     onnxruntime: None = None
 
     def prepare(self, agent: Agent, onnx: str, digest: str, image: Sequence[int]) -> Artifact:
-        name = f"{digest[:32]}-{_dotted(self.tensorrt)}-{self.request.precision}-{trtexec.WORKSPACE_MIB}"
+        name = f"{digest[:32]}-{_dotted(self.tensorrt)}-{self.request.precision}-{self.workspace_mib}"
         engine = f"{agent.connection.folder}/engines/{name}.engine"
         if _is_cached(agent, engine):
             return Artifact(engine, cached=True)
@@ -145,8 +151,8 @@ class TensorRT:
             part,
             image,
             precision=self.request.precision,
-            workspace_mib=trtexec.WORKSPACE_MIB,
-            timing_cache=f"{agent.connection.folder}/engines/timing.cache",
+            workspace_mib=self.workspace_mib,
+            timing_cache=f"{agent.connection.folder}/engines/timing-{_dotted(self.tensorrt)}.cache",
         )
         limit = self.request.build_limit
         try:
@@ -189,9 +195,9 @@ class TensorRT:
                 code=ended.status,
                 times_error=ended.collect_error,
             )
-        except failure.EngineRefused as error:  # it would be in the way for ever
+        except EngineRefused:  # it would be in the way for ever
             _remove(agent, path)
-            raise WorkError(f"{error}. It was removed from the board, so timing it again builds it anew") from None
+            raise
         return RoundResult(trtexec_round(timing, document), document, ended.seconds)
 
     def export_layers(self, agent: Agent, path: str, image: Sequence[int]) -> tuple[str, float]:
@@ -219,7 +225,7 @@ class TensorRT:
         return ended.collected, ended.seconds
 
     def settings(self) -> ToolSettings:
-        settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": trtexec.WORKSPACE_MIB}
+        settings = {"seconds": self.request.seconds, "warmup_ms": WARMUP_MS, "workspace_mib": self.workspace_mib}
         return ToolSettings(self.tool, _dotted(self.tensorrt), self.request.precision, "TensorRT", None, settings)
 
 
@@ -245,10 +251,6 @@ def _refuse_unfinished(ended: documents.ToolRun, doing: str, limit: float) -> No
     if ended.timed_out:
         raise WorkError(
             f"{doing} did not end within {limit:.0f} s and was stopped; raise its limit, or take a smaller network"
-        )
-    if ended.out_of_memory:
-        raise WorkError(
-            f"{doing} failed: the board ran out of memory; close what else runs there, or take a smaller network"
         )
 
 

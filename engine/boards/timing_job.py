@@ -17,6 +17,7 @@ from engine.boards.agent.probe import Probe
 from engine.boards.layers.profile import profile_layers
 from engine.boards.onnx_support import check as fit
 from engine.boards.registry import Registry
+from engine.boards.trtexec.failure import EngineRefused
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.stats import MIN_N_P99
@@ -224,11 +225,17 @@ def _prepare(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence
         model, share = network.model, 0.35 * number / len(networks)
         doing = "building the engine of" if runtime.tensorrt else "preparing"
         _phase(job, "building", f"{doing} {model.point} ({number + 1} of {len(networks)})", 0.15 + share)
-        artifact = runtime.prepare(agent, _remote_path(agent, model), model.digest, model.image)
-        network.path, network.tool_seconds = artifact.path, artifact.seconds
-        job.append_event(event.BuildEvent(model=str(model.point), cached=artifact.cached, seconds=artifact.seconds))
-        for line in artifact.warnings:
-            job.log(f"{model.point}: {line}")
+        _prepare_one(agent, runtime, network, job)
+
+
+def _prepare_one(agent: session.Agent, runtime: runtimes.Runtime, network: NetworkTiming, job: Timing) -> None:
+    model = network.model
+    artifact = runtime.prepare(agent, _remote_path(agent, model), model.digest, model.image)
+    network.path = artifact.path
+    network.tool_seconds += artifact.seconds
+    job.append_event(event.BuildEvent(model=str(model.point), cached=artifact.cached, seconds=artifact.seconds))
+    for line in artifact.warnings:
+        job.log(f"{model.point}: {line}")
 
 
 def _measure_rounds(
@@ -247,12 +254,32 @@ def _measure_rounds(
             _phase(job, "measuring", message, 0.5 + 0.45 * done)
             left = request.rounds + 2 - number
             limit = max((request.limit - network.seconds) / left, LEAST_SECONDS)
-            result = runtime.measure(agent, network.path, network.model.image, _least(network, left, limit), limit)
+            result = _measure_round(agent, runtime, network, job, _least(network, left, limit), limit)
             network.rounds.append(result.round)
             network.tool_seconds += result.seconds
             job.keep_samples(f"{network.model.point}-{number}", result.document)
             n, p50 = len(result.round.samples_ms), measurement.p50(result.round.samples_ms)
             job.append_event(event.TurnEvent(model=str(network.model.point), round=number, n=n, p50_ms=p50))
+
+
+def _measure_round(
+    agent: session.Agent, runtime: runtimes.Runtime, network: NetworkTiming, job: Timing, least: int, limit: float
+) -> runtimes.RoundResult:
+    """One round of a network; an engine that the board refuses, as after an update of its TensorRT, is built anew."""
+    try:
+        return runtime.measure(agent, network.path, network.model.image, least, limit)
+    except EngineRefused as refusal:
+        job.log(f"{network.model.point}: {refusal}; it is built anew")
+    point, done = network.model.point, job.status().progress
+    _phase(job, "building", f"building the engine of {point} anew", done)
+    _prepare_one(agent, runtime, network, job)
+    _phase(job, "measuring", f"measuring {point}, with the engine that was built anew", done)
+    try:
+        return runtime.measure(agent, network.path, network.model.image, least, limit)
+    except EngineRefused as refusal:
+        raise WorkError(
+            f"{refusal}, and it was built anew just now: is TensorRT on the board installed whole?"
+        ) from None
 
 
 def _profile(agent: session.Agent, runtime: runtimes.Runtime, networks: Sequence[NetworkTiming], job: Timing) -> None:

@@ -14,6 +14,8 @@ from engine.spec.settings import Setting, without_later
 Precision = Literal["fp32", "fp16"]
 MOST_POINTS = 8
 POWER_MODES = 16
+LEAST_WORKSPACE, MOST_WORKSPACE = 16, 65_536  # MiB
+WORKSPACE_HELP = "MiB of scratch memory that TensorRT may give one layer; by default by the board's memory"
 
 
 class PointId(Part):
@@ -58,6 +60,9 @@ class TimingRequest(Part):
     limit: Annotated[float, Setting("seconds; measuring of one network ends then")] = Field(120.0, ge=5, le=3600)
     build_limit: Annotated[float, Setting("seconds for building one engine")] = Field(900.0, ge=5, le=7200)
     wait: Annotated[float, Setting("seconds for another timing to leave the board")] = Field(600.0, ge=0, le=86_400)
+    workspace: Annotated[int | None, Setting(WORKSPACE_HELP, unit="MiB", later=True)] = Field(
+        None, ge=LEAST_WORKSPACE, le=MOST_WORKSPACE
+    )
     max_clocks: Annotated[bool, Setting("jetson_clocks while measuring, undone afterwards; needs sudo there")] = False
     layers: Annotated[
         bool, Setting("the time of every layer, too, in a run of its own; needs TensorRT", later=True)
@@ -74,7 +79,7 @@ class TimingRequest(Part):
         return points
 
     def digest(self) -> str:
-        """First 8 hex digits of the SHA-256 of the canonical JSON."""
+        """First 8 hex digits of the SHA-256 of the canonical JSON, without later settings that are at their default."""
         return digest_of(without_later(self.model_dump(mode="json"), type(self)))
 
 

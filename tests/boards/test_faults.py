@@ -88,6 +88,7 @@ def test_a_board_without_trtexec_and_onnx_runtime(rig: Rigs) -> None:
         ("oom", None, "memory"),
         ("oom", ("measure",), "memory"),
         ("killed", None, "memory"),
+        ("crashes", ("measure",), "crashed with a segmentation fault"),
         ("silent", ("build",), "nothing"),
         ("silent", ("measure",), "nothing"),
         ("nan", ("measure",), "nan"),
@@ -119,14 +120,30 @@ def test_a_trtexec_that_is_slow_to_start_is_told_to_measure_for_less_than_it_is_
     assert durations and set(durations) == {"--duration=3"}  # 2.5, as one more turn may follow; 8.2 takes whole seconds
 
 
-def test_an_engine_that_is_damaged_is_removed_and_built_anew(rig: Rigs) -> None:
+@pytest.mark.parametrize("foreign", [False, True], ids=["damaged", "of another GPU"])
+def test_an_engine_that_the_board_refuses_is_told_and_built_anew(rig: Rigs, foreign: bool) -> None:
     here = rig()
     assert here.timed().status().state == "done"
     (engine,) = (here.board.cache / "espalier" / "engines").glob("*.engine")
-    engine.write_bytes(bytes(engine.stat().st_size))
+    if foreign:
+        here.board.behave(compute="7.2")
+    else:
+        engine.write_bytes(bytes(engine.stat().st_size))
+    made = here.timed()
+    assert made.status().state == "done", made.status().message
+    why = "built for another GPU (compute 6.2, here 7.2)" if foreign else "not built by TensorRT 8.2.1"
+    assert [line for line in made.log_tail(80) if why in line and "built anew" in line]
+    assert len(here.measured()) == 2 and here.settled() == []
+
+
+def test_a_workspace_that_is_too_small_is_told_and_can_be_raised(rig: Rigs) -> None:
+    here = rig()
+    here.board.behave(needs_workspace=3000)
     sentence = failed(here.timed())
-    assert "removed from the board" in sentence and not engine.exists()
-    assert_nothing_lost_and_works_again(here, measured=1)
+    assert "Conv_0 within the workspace of 1024 MiB" in sentence and sentence.endswith("--workspace 4096")
+    assert here.timed(workspace=4096).status().state == "done"
+    assert here.measured()[0]["settings"]["workspace_mib"] == 4096
+    assert sum("--workspace=4096" in call for call in here.board.calls("trtexec")) == 1
 
 
 def test_warnings_are_kept_and_do_not_harm(rig: Rigs) -> None:

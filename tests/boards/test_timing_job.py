@@ -2,13 +2,17 @@
 
 import shutil
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from engine.boards import timing_job
+from engine.boards.runtimes import Artifact
 from engine.boards.timing_job import check_request
-from engine.errors import RequestError
+from engine.boards.trtexec.failure import EngineRefused
+from engine.errors import RequestError, WorkError
 from tests.support import python36
 from tests.support.board import GPU_HZ
 from tests.support.board_rig import Rig
@@ -167,3 +171,32 @@ def test_a_network_that_the_board_cannot_read_is_refused_by_name_before_it_is_se
     made = here.timed()
     assert state(made)[0] == "failed" and "Conv" in state(made)[1]
     assert not [event for event in made.event_lines() if event["kind"] == "sent"] and here.leftovers() == []
+
+
+class Refusing:
+    """A runtime whose board takes no engine, not even one that it has just built."""
+
+    built = 0
+
+    def prepare(self, *_: object) -> Artifact:
+        self.built += 1
+        return Artifact("/c/m.engine", cached=False)
+
+    def measure(self, *_: object) -> object:
+        raise EngineRefused("timing with trtexec failed: the engine was built for another GPU")
+
+
+def test_an_engine_that_is_refused_again_is_not_built_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timing_job, "_phase", lambda *_: None)
+    monkeypatch.setattr(timing_job, "_remote_path", lambda *_: "/c/m.onnx")
+    said: list[str] = []
+    job: Any = SimpleNamespace(
+        log=said.append, append_event=lambda _: None, status=lambda: SimpleNamespace(progress=0.5)
+    )
+    model: Any = SimpleNamespace(point="r.1", digest="0" * 64, image=(3, 8, 8))
+    runtime: Any = Refusing()
+    with pytest.raises(WorkError, match="another GPU, and it was built anew just now"):
+        timing_job._measure_round(SimpleNamespace(), runtime, timing_job.NetworkTiming(model), job, 10, 1.0)  # type: ignore[arg-type]
+    assert runtime.built == 1 and said == [
+        "r.1: timing with trtexec failed: the engine was built for another GPU; it is built anew"
+    ]

@@ -70,6 +70,12 @@ def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store)
     assert store.run(finished_run.id).measurements()[0].device == "tx2"
 
 
+def test_a_setting_that_came_later_leaves_digests_alone_where_it_is_not_said() -> None:
+    assert request().digest() == "bd2fc67b" != request(workspace=2048).digest()
+    earlier = {key: value for key, value in request().model_dump(mode="json").items() if key != "workspace"}
+    assert board_timing.parse(earlier) == request()
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -83,6 +89,8 @@ def test_gallery_runs_are_only_read_so_their_timings_lie_elsewhere(store: Store)
         {"precision": "int8"},
         {"rounds": 0},
         {"power_mode": 99},
+        {"workspace": 0},
+        {"workspace": "1 GiB"},
         {"password": "secret"},
     ],
 )

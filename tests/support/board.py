@@ -50,6 +50,7 @@ WHEN: dict[str, tuple[str, ...]] = {  # in which phase trtexec does what its mod
     "fails": (BUILD,),
     "oom": (BUILD,),
     "killed": (BUILD,),
+    "crashes": (BUILD,),
     "silent": (MEASURE,),
     "stalls": (MEASURE,),
     "uncounted": (PROFILE,),
@@ -120,6 +121,7 @@ class Board:
             "build_s": build_s,
             "measure_s": measure_s,
             "compute": "6.2",
+            "needs_workspace": 0,
         }
         (self.root / "fake" / "runs").mkdir(parents=True)
         self.cache.mkdir()
@@ -135,7 +137,7 @@ class Board:
         return {"ESPALIER_ROOT": str(self.root), "XDG_CACHE_HOME": str(self.cache), "PATH": path, **self._session}
 
     def behave(self, **settings: Any) -> None:
-        """Changes how trtexec behaves from its next start on: mode, when, latencies, slower, build_s, measure_s …"""
+        """Changes how trtexec behaves from its next start on: mode, when, slower, needs_workspace in MiB …"""
         unknown = set(settings) - set(self._settings)
         assert not unknown, f"trtexec has no settings {unknown}"
         if "mode" in settings:

@@ -582,7 +582,7 @@ def tensorrt_version(trtexec: Optional[str], problems: List[str]) -> Optional[st
     if trtexec is None:
         return None
     try:
-        banner = re.search(r"TensorRT v(\d{4,6})\b", run_tool([trtexec, "--help"], QUESTION_LIMIT_S)[1])
+        banner = re.search(r"TensorRT v(\d{4,6})(?!\d)", run_tool([trtexec, "--help"], QUESTION_LIMIT_S)[1])
         if banner is None:
             raise Failed(f"{trtexec} --help does not say which TensorRT it is")
     except Failed as error:

@@ -43,7 +43,6 @@ class ToolRun:
 
     status: Annotated[int, Strict(), Field(ge=-255, le=255)]
     timed_out: Flag
-    out_of_memory: Flag
     seconds: Duration
     out: Text
     err: Text

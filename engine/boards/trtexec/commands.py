@@ -16,7 +16,9 @@ OLDEST: Version = (7, 1)
 PRECISIONS = ("fp32", "fp16")
 INPUT = "input"
 WARMUP_MS, SECONDS, LEAST = 200, 3.0, 662
-WORKSPACE_MIB = 1024
+WORKSPACE_MIB = 1024  # on a board that does not tell its memory
+
+_LEAST_WORKSPACE, _MOST_WORKSPACE = 256, 4096  # MiB, by default
 
 _RUNS_A_LINE = 100  # trtexec prints a line for each so many queries, and their samples come in a file
 _PERCENTILES = (90, 95, 99)
@@ -80,6 +82,14 @@ def measure_command(
         # Left out by default here, while CUDA graphs are in: without both options nothing would compare to the others.
         return [*argv, "--includeDataTransfers", "--noCudaGraph"]
     return [*argv, "--useSpinWait"]  # from 11 on it always does
+
+
+def default_workspace_mib(memory_bytes: int | None) -> int:
+    """An eighth of the board's memory as it is sold, in MiB: 1024 on a TX2, 512 on a Nano of 4 GB."""
+    if memory_bytes is None:
+        return WORKSPACE_MIB
+    gib = 1 << (-(-memory_bytes // (1 << 30)) - 1).bit_length()  # the kernel keeps some of it for itself
+    return min(max(gib * 1024 // 8, _LEAST_WORKSPACE), _MOST_WORKSPACE)
 
 
 def profile_command(

@@ -5,47 +5,56 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.boards.trtexec.commands import Version
+from engine.boards.trtexec.complaints import Complaints, quote, read_complaints, strip_end
+from engine.boards.trtexec.crash import describe_crash, describe_reason, find_end_from_outside
 from engine.boards.trtexec.log import Message, read_messages
+from engine.boards.trtexec.refusal import find_operator, find_refusal
+from engine.boards.trtexec.resources import (
+    find_internal,
+    find_memory,
+    find_myelin,
+    find_no_kernel,
+    find_passed_over,
+)
 from engine.errors import WorkError
 
-_KILLED = (-9, 128 + 9)
-_MOST = 300  # characters of a message
 _LONGEST_CLAUSE = 600
-_MOST_NAMES = 8
 
-_NO_PLUGIN = re.compile(
-    r"Plugin not found|(?:could not|annot) find plugin|\[8\] No importer registered|Assertion failed: creator"
+_DEVICE = re.compile(r"expecting compute (\d[\d.]*\d) got compute (\d[\d.]*\d)")
+_LIBRARY = re.compile(r"expecting library version (\d[\d.]*\d) got (\d[\d.]*\d)")
+_SERIALIZATION = re.compile(r"Current Version: (\d{1,9}), Serialized Engine Version: (\d{1,9})")
+_OTHER_DEVICE = re.compile(
+    r"(?i)generated on an incompatible device|(?:engine|plan)[^\n]{0,120}compute capability"
+    r"|compute capability[^\n]{0,120}(?:engine|plan)"
 )
-_OPERATORS = (  # the surest first: what is missing inside a branch is not the operator that the node names
-    re.compile(r"(?:could not|annot) find plugin:? (\w+)"),
-    re.compile(r"and operator: (\w+)"),
-    re.compile(r"While parsing node number \d+ \[(\w+)"),
-    re.compile(r"No importer registered for op: (\w+)"),
+_OTHER_PLATFORM = re.compile(
+    r"(?i)platform specific tag mismatch|expectedPlatformTag|on the target (?:runtime )?platform"
 )
-_NODE = re.compile(r"While parsing node number (\d+) \[(\w+)")
-_ASSERTION = re.compile(r"Assertion failed: (.+)|^\[\d+\] (.+)", re.MULTILINE)
-_EXPLANATION = re.compile(r'&& "(.+)"')
-_MEMORY = re.compile(r"out of memory|OutOfMemory|bad_alloc|could not be allocated", re.IGNORECASE)
-_BOARD = re.compile(r"incompatible device, expecting compute (\S+) got compute ([\d.]+\d)")
 _OTHER_VERSION = re.compile(
-    r"(?:Version|Magic) tag does not match|Failed to verify a plan tag|Serialization version is not supported"
+    r"(?i)(?:version|magic) tag does not match|failed to verify a plan tag|serialization version is not supported"
+    r"|incompatible serialization version|not compatible with this version of TensorRT|magic_?tag"
+    r"|expected size of serialized engine"
 )
+_NO_PLUGIN = re.compile(r"IPluginCreator not found|Cannot deserialize plugin")
+_PLUGIN = re.compile(r"could not find plugin:? (\w+)")
 _DAMAGED = re.compile(
-    r"Engine deserialization failed|Deserialize the cuda engine failed|Plan file is (?:empty|incorrect)"
+    r"(?i)engine deserialization fail|deserialize the cuda engine failed|plan file is (?:empty|incorrect)"
+    r"|Error Code:? 1: Serialization|Serialization Error in|failed to load engine"
 )
 _UNREADABLE = re.compile(r"(?:Error opening engine file|Error loading engine file|Could not open file):? (.+)")
-_UNWRITABLE = re.compile(r"Cannot open engine file: (.+)|Saving engine to file failed")
+_UNWRITABLE = re.compile(r"Cannot open engine file: (.+)|Saving engine to file failed|No space left on device")
 _OPTION = re.compile(r"Unknown option: (\S+)")
-_NO_KERNEL = re.compile(r"Could not find any implementation for node (.+?)(?: due to|\.\)|\.?$)", re.MULTILINE)
-_CUDA = re.compile(r"Cuda failure(?: at [^:\n]{1,300}:\d{1,9})?: (.+)|CUDA initialization failure with error:? (\d+)")
-_LIBRARY = re.compile(r"error while loading shared libraries: (.+)")
-# What follows from a failure and never is one.
-_AFTERMATH = re.compile(
-    r"^(Failed to parse onnx file|Parsing model failed|Building engine failed|Engine (?:creation|set up) failed"
-    r"|Failed to create engine from model.*|Engine could not be created from network|Inference set up failed"
-    r"|Error occurred during inference|Network creation failed|--- (?:Begin|End) node ---)\.?$"
+_UNSUPPORTED_GPU = re.compile(
+    r"(Target GPU SM \d+ is not supported|Unsupported SM\b[^\n]{0,60}|no kernel image is available[^)\n]{0,60})"
 )
-_NOISE = re.compile(r"^\[TRT\] |^Error\[\d+\]: |^\d+: |^\[[\w.:/ ]+::\d+\] |^[\w./]+\.cpp:\d+: ")
+_CUDA = re.compile(r"Cuda failure(?: at [^:\n]{1,300}:\d{1,9})?: (.+)|CUDA initialization failure with error:? (\d+)")
+_CUDA_RUNTIME = re.compile(r"Cuda Runtime \((.+)$|Cuda Error in [\w:~]{1,200}: \d+ \((.+)$")
+_GPU_FAULT = re.compile(r"(?i)illegal|launch|misaligned|unspecified|timed out|uncorrectable|assert")
+_MISSING_LIBRARY = re.compile(
+    r"error while loading shared libraries: (.+)|(?:Unable to (?:open|load)|Could not load) library:? (.+)"
+)
+_SYMBOL = re.compile(r"symbol lookup error: (.+)")
+_OWN_WORDS = re.compile(r"^[\w./+-]+: \S")  # a program's own, which begin with its name
 
 
 class EngineRefused(WorkError):
@@ -61,99 +70,109 @@ class Cause:
 
 
 def find_cause(out: str, err: str, *, version: Version, code: int | None) -> Cause:
-    """What made a run of trtexec fail that ended with `code` (None: not known)."""
-    messages = [*read_messages(out), *read_messages(err)]
-    text = "\n".join(message.text for message in messages)
+    """What made a run of trtexec fail that ended with `code` (None: not known; negative: the signal that ended it)."""
+    said = read_complaints(out, err, ".".join(map(str, version)))
+    crash = describe_crash(said, code)
     for find in _PATTERNS:
-        if clause := find(text, ".".join(map(str, version))):
+        if clause := find(said):
+            clause = f"{crash}: {clause}" if crash else clause
             return Cause(clause[:_LONGEST_CLAUSE], of_engine=find is _find_foreign_engine)
-    if code in _KILLED:
-        return Cause("it was killed, which a board does when its memory runs out: close what else runs there")
-    return Cause(_first_error(messages) or _last_line(read_messages(err) or read_messages(out), code))
+    if crash:
+        reason = describe_reason(said)
+        return Cause(f"{crash}: {reason}" if reason else f"{crash} and did not say why: {_OTHERWISE}")
+    if outside := find_end_from_outside(code):
+        return Cause(outside)
+    if said.first_error:
+        return Cause(f"trtexec says: {quote(said.first_error)}")
+    words = _last_words(read_messages(err)) or _last_words(read_messages(out))
+    ended = "without a verdict" if code is None else f"with status {code}"
+    if words:
+        return Cause(f"trtexec ended {ended}, and its last words were: {quote(words)}")
+    return Cause(f"trtexec ended {ended} and printed nothing of use: run it by hand on the device and look")
 
 
-def _find_operator(text: str, version: str) -> str | None:
-    if not _NO_PLUGIN.search(text):
+_OTHERWISE = "time it again with less running on the board, in the other precision, or with a newer TensorRT"
+
+
+def _find_foreign_engine(said: Complaints) -> str | None:
+    """An engine that was built elsewhere, or was damaged; a run that builds one says the like of its cache only."""
+    if said.builds:
         return None
-    names = next((matches for pattern in _OPERATORS if (matches := pattern.findall(text))), ["of a kind that it needs"])
-    several = "s" if len(set(names)) > 1 else ""
-    node = _NODE.search(text)
-    where = f" (node {node.group(1)} of the model)" if node else ""
-    return f"TensorRT {version} has no operator{several} {', '.join([*dict.fromkeys(names)][:_MOST_NAMES])}{where}"
-
-
-def _find_memory(text: str, _version: str) -> str | None:
-    return "the board ran out of memory: close what else runs there" if _MEMORY.search(text) else None
-
-
-def _find_foreign_engine(text: str, version: str) -> str | None:
-    """An engine that was built elsewhere, or was damaged."""
-    if board := _BOARD.search(text):
+    text = said.text
+    if board := _DEVICE.search(text):
         here, there = board.groups()
         return f"the engine was built for another GPU (compute {there}, here {here}): it must be built on this board"
+    if _OTHER_DEVICE.search(text):
+        return "the engine was built for another GPU: it must be built on this board"
+    if _OTHER_PLATFORM.search(text):
+        return "the engine was built on another platform: it must be built on this board"
+    if library := _LIBRARY.search(text):
+        here, there = library.groups()
+        return f"the engine was built by another version of TensorRT ({there}, here {here})"
+    if serialization := _SERIALIZATION.search(text):
+        here, there = serialization.groups()
+        return f"the engine was not built by TensorRT {said.version} (serialization version {there}, here {here})"
     if _OTHER_VERSION.search(text):
-        return f"the engine was not built by TensorRT {version}"
+        return f"the engine was not built by TensorRT {said.version}"
+    if _NO_PLUGIN.search(text):
+        plugin = _PLUGIN.search(text)
+        name = f"the plugin {plugin.group(1)}" if plugin else "a plugin"
+        return f"the engine needs {name}, which TensorRT {said.version} on the board does not have"
     return "the engine file is damaged" if _DAMAGED.search(text) else None
 
 
-def _find_file(text: str, _version: str) -> str | None:
-    if unreadable := _UNREADABLE.search(text):
-        return f"trtexec cannot read {unreadable.group(1)}"
-    if unwritable := _UNWRITABLE.search(text):
-        return f"trtexec cannot write {unwritable.group(1) or 'the engine'}: is the disk full?"
+def _find_file(said: Complaints) -> str | None:
+    if unreadable := _UNREADABLE.search(said.text):
+        return f"trtexec cannot read {unreadable.group(1).strip()}"
+    if unwritable := _UNWRITABLE.search(said.text):
+        return f"trtexec cannot write {(unwritable.group(1) or 'the engine').strip()}: is the disk full?"
     return None
 
 
-def _find_setting(text: str, version: str) -> str | None:
+def _find_setting(said: Complaints) -> str | None:
+    text, version = said.text, said.version
     if option := _OPTION.search(text):
         return f"trtexec of TensorRT {version} does not know the option {option.group(1)}"
-    if library := _LIBRARY.search(text):
-        return f"trtexec cannot start ({library.group(1)}): TensorRT is not installed whole"
-    if cuda := _CUDA.search(text):
-        return f"CUDA does not work on the board ({cuda.group(1) or 'error ' + cuda.group(2)})"
+    if library := _MISSING_LIBRARY.search(text) or _SYMBOL.search(text):
+        missing = quote(next(filter(None, library.groups())))
+        return f"trtexec cannot start ({missing}): TensorRT is not installed whole"
+    if gpu := _UNSUPPORTED_GPU.search(text):
+        return f"TensorRT {version} does not support the GPU of the board ({gpu.group(1)})"
     return None
 
 
-def _find_parser(text: str, version: str) -> str | None:
-    if kernel := _NO_KERNEL.search(text):
-        return f"TensorRT {version} found no way to run {kernel.group(1)} within the workspace: give it more"
-    node = _NODE.search(text)
-    if node is None:
+def _find_cuda(said: Complaints) -> str | None:
+    if cuda := _CUDA.search(said.text):
+        reason = (cuda.group(1) or f"error {cuda.group(2)}").strip()
+    elif runtime := _CUDA_RUNTIME.search(said.first_error or ""):
+        reason = strip_end(next(filter(None, runtime.groups())))
+    else:
         return None
-    assertion = _ASSERTION.search(text, node.end())
-    refusal = f"TensorRT {version} refused node {node.group(1)} of the model, a {node.group(2)}"
-    if assertion is None:
-        return refusal
-    condition = (assertion.group(1) or assertion.group(2)).strip()
-    explanation = _EXPLANATION.search(condition)
-    return f"{refusal}: {(explanation.group(1) if explanation else condition)[:_MOST]}"
+    if _GPU_FAULT.search(reason):
+        return f"a kernel failed on the GPU of the board ({quote(reason)}): time it again, or in the other precision"
+    return f"CUDA does not work on the board ({quote(reason)})"
 
 
-_PATTERNS: tuple[Callable[[str, str], str | None], ...] = (
-    _find_operator,
-    _find_memory,
+_PATTERNS: tuple[Callable[[Complaints], str | None], ...] = (
+    find_operator,
+    find_memory,
     _find_foreign_engine,
     _find_file,
     _find_setting,
-    _find_parser,
+    find_no_kernel,
+    find_refusal,
+    find_myelin,
+    _find_cuda,
+    find_internal,
+    find_passed_over,
 )
 
 
-def _first_error(messages: list[Message]) -> str | None:
-    for message in messages:
-        if message.level not in ("E", "F"):
-            continue
-        text = message.text.strip()
-        while (shorter := _NOISE.sub("", text)) != text:
-            text = shorter
-        if text and not _AFTERMATH.match(text):
-            return f"trtexec says: {text[:_MOST]}"
-    return None
-
-
-def _last_line(messages: list[Message], code: int | None) -> str:
-    ended = "without a verdict" if code is None else f"with status {code}"
-    lines = [text for message in messages if (text := message.text.strip()) and not text.startswith("&&&&")]
-    if lines:
-        return f"trtexec ended {ended}, and its last words were: {lines[-1][:_MOST]}"
-    return f"trtexec ended {ended} and printed nothing of use: run it by hand on the device and look"
+def _last_words(messages: list[Message]) -> str | None:
+    """The last line of an error, or of no message; what goes on with a remark is none of its own."""
+    last, remark = None, False
+    for level, text in messages:
+        remark = level not in ("E", "F") if level else remark and not _OWN_WORDS.match(text)
+        if not remark and (words := text.strip()) and not words.startswith("&&&&"):
+            last = words
+    return last

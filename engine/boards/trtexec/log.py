@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from engine.texts import printable
 
-_STAMP = re.compile(r"^(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] ?)+")
-_LEVEL = re.compile(r"^\[([FEWIV])\] ?")
+_STAMP = re.compile(r"^ *(?:\[\d\d/\d\d/\d{4}-\d\d:\d\d:\d\d\] *)+")
+_LEVEL = re.compile(r"^(?:\[TRT\] )?\[([FEWIV])\] ?")
 _LONGEST = 4096  # characters of a line; trtexec's own are shorter
 
 
@@ -18,17 +18,18 @@ class Message(NamedTuple):
 
 
 def read_messages(stream: str) -> list[Message]:
-    """The lines of one stream that are not empty, without what no screen can show.
+    """The lines of one stream that are not empty, without what no screen can show, and without blanks at their ends.
 
     7.1 writes the time of a message on standard error to standard output, where several times can stand before one
     message, and none stands on standard error.
     """
     messages = []
     for whole in stream.splitlines():
-        if not whole:
-            continue
         line = whole[:_LONGEST]
-        text = _STAMP.sub("", line if line.isprintable() else printable(line, len(line)))
+        line = (line if line.isprintable() else printable(line, len(line))).rstrip()
+        if not line:
+            continue
+        text = _STAMP.sub("", line)
         level = _LEVEL.match(text)
         messages.append(Message(level.group(1), text[level.end() :]) if level else Message(None, text))
     return messages

@@ -22,8 +22,8 @@ _TOLERANCE = 1e-3  # of the samples against the summary: both are single precisi
 _MOST_WARNINGS, _LONGEST_WARNING = 20, 1000
 _TOO_LARGE = 1e12  # for any time in ms
 
-_VERDICT = re.compile(r"^&&&& (PASSED|FAILED|WAIVED)\b(.*)$")
-_BANNER = re.compile(r"\[TensorRT v(\d{4,6})\]")
+_VERDICT = re.compile(r"^ *&&&& (PASSED|FAILED|WAIVED)\b(.*)$")
+_BANNER = re.compile(r"\[TensorRT v(\d{4,6})(?!\d)")  # a build's tag may stand behind it
 _ONE_RUN = re.compile(r"Average on 1 runs - GPU latency: (\S+) ms - Host latency: (\S+) ms")
 
 
@@ -98,7 +98,7 @@ def parse(
     failed, when numbers are missing or are none, and when its samples and its summary disagree.
     """
     result = read_outcome(out, err, version=version, code=code).or_fail("timing with trtexec")
-    lines = [message.text for message in read_messages(out)]
+    lines = [message.text.strip() for message in read_messages(out)]
     summary = parse_summary(lines)
     if times is not None:
         samples = _exported(times, warmup_ms, summary.n)

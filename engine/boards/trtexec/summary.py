@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from engine.errors import WorkError
 
 _PROLOG = re.compile(r"Timing trace has (\d{1,12}) queries over (\S+) s")
-_STATISTIC = re.compile(r"(min|max|mean|median|percentile\([^)]{0,20}\)) = (\S+) ms")
-_BLOCK_STATISTIC = re.compile(r"(min|max|mean|median|percentile): (\S+) ms(?: at (\S+)%)?")
+_STATISTIC = re.compile(r"(min|max|mean|median|percentiles?\([^)]{0,20}\)) = (\S+) ms")
+_BLOCK_STATISTIC = re.compile(r"(min|max|mean|median|percentiles?): (\S+) ms(?: at (\S+?)%?(?: |$))?")
+_PERCENTAGE = re.compile(r"percentiles?\(\D{0,3}(\d{1,3}(?:\.\d{1,9})?)\D{0,3}\)")  # one, or a list of one
 
 _OPTIONAL = ("Enqueue Time", "H2D Latency", "D2H Latency")
 _SCALARS = {"Throughput": "throughput", "Total Host Walltime": "walltime", "Total GPU Compute Time": "total"}
@@ -103,7 +104,7 @@ def _spread(spreads: _Statistics, name: str) -> Spread:
     def value(statistic: str) -> float:
         return number(statistics.get(statistic), f"{statistic} {name}", "ms")
 
-    percentages = {key: key.removeprefix("percentile(").removesuffix("%)") for key in statistics if "percentile" in key}
+    percentages = {key: match.group(1) for key in statistics if (match := _PERCENTAGE.match(key))}
     return Spread(
         value("min"),
         value("max"),

@@ -81,7 +81,7 @@ def test_a_hostile_address_chooses_nothing(run: Run) -> None:
 def test_time_queues_what_was_asked_for_and_starts_a_worker(results: Store, run: Run, submitted: list[Store]) -> None:
     at = app("devices", point=[f"{run.id}.2", f"{run.id}.4"])
     at.segmented_control(key="time_precision").set_value("fp16").run()
-    for key, value in (("rounds", 5), ("seconds", 2.0), ("threads", 2), ("power_mode", 0)):
+    for key, value in (("rounds", 5), ("seconds", 2.0), ("threads", 2), ("power_mode", 0), ("workspace", 2048)):
         at.number_input(key=f"time_{key}").set_value(value).run()
     at.toggle(key="time_max_clocks").set_value(True).run()
     at.toggle(key="time_layers").set_value(False).run()
@@ -90,7 +90,7 @@ def test_time_queues_what_was_asked_for_and_starts_a_worker(results: Store, run:
     (timing,) = results.timings()
     assert timing["state"] == "queued"
     settings = {"precision": "fp16", "rounds": 5, "seconds": 2.0, "threads": 2, "power_mode": 0, "max_clocks": True}
-    settings["layers"] = False
+    settings |= {"workspace": 2048, "layers": False}
     assert results.timing(timing["job_id"]).spec() == request(run, 2, 4, **settings)
 
 

@@ -100,7 +100,9 @@ def test_an_onnx_runtime_that_cannot_be_loaded_is_told(python: Path, tmp_path: P
     assert found["problems"] == [f"ONNX Runtime cannot be loaded: {said}"]
 
 
-@pytest.mark.parametrize(("banner", "version"), [("8201", "8.2.1"), ("7103", "7.1.3"), ("100200", "10.2.0")])
+@pytest.mark.parametrize(
+    ("banner", "version"), [("8201", "8.2.1"), ("7103", "7.1.3"), ("100200", "10.2.0"), ("100300b17", "10.3.0")]
+)
 def test_without_the_library_the_banner_tells_the_version(
     here: Callable[[Path], None], tmp_path: Path, banner: str, version: str
 ) -> None:

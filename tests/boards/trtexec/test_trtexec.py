@@ -373,10 +373,10 @@ class TestFailures:
             (
                 f"{E} [TRT] 2: [weightConvertors.cpp::quantize::19] Error Code 2: Internal Error (odd scale)\n"
                 f"{E} Engine set up failed\n",
-                "trtexec says: Error Code 2: Internal Error (odd scale)",
+                "TensorRT 8.2.1 broke off with an internal error (odd scale)",
             ),
             (f"{E} \x1b[31mred\x07 alert\n", "trtexec says: [31mred alert"),
-            ("Segmentation fault\n", "with status 1, and its last words were: Segmentation fault"),
+            ("Segmentation fault\n", "trtexec crashed with a segmentation fault (status 1)"),
         ],
     )
     def test_the_cause_is_told_and_not_the_last_line(self, err: str, words: str):

@@ -115,6 +115,8 @@ def build(given):
     with open(path, "rb") as file:
         digest = hashlib.sha256(file.read()).hexdigest()
     misbehave("build")
+    if SETTINGS["needs_workspace"] > workspace(given):
+        fail(*report.too_little_workspace())
     time.sleep(SETTINGS["build_s"])
     if SETTINGS["mode"] == "warns":
         complain("W", "[TRT] Your ONNX model has been generated with INT64 weights; casting down to INT32.")
@@ -127,6 +129,11 @@ def build(given):
     if VERSION >= (8, 0):
         info("Engine built in {} sec.".format(number(SETTINGS["build_s"])))
     return engine
+
+
+def workspace(given):
+    """MiB; up to 8.2 an option of its own, with a small default."""
+    return int(given.get("--workspace") or given.get("--memPoolSize", "workspace:16").partition(":")[2])
 
 
 def load(given):
@@ -266,6 +273,10 @@ def misbehave(phase):
         fail(*report.out_of_memory(phase))
     elif mode == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    elif mode == "crashes":
+        info("Starting inference" if phase == "measure" else "Start parsing network model")
+        sys.stdout.flush()
+        os.kill(os.getpid(), signal.SIGSEGV)
     elif mode == "stalls":
         stall(phase)
 

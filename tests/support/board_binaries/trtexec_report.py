@@ -248,6 +248,22 @@ def unsupported():
     )
 
 
+def too_little_workspace():
+    size = SETTINGS["needs_workspace"] << 20
+    if VERSION < (8, 0):
+        advice = "try increasing the workspace size with IBuilder::setMaxWorkspaceSize()"
+        return (
+            f"[TRT] Internal error: could not find any implementation for node Conv_0, {advice}",
+            "Engine set up failed",
+        )
+    complain(
+        "W", f"[TRT] Skipping tactic 0 due to insuficient memory on requested size of {size} detected for tactic 0."
+    )
+    first = "[optimizer.cpp::computeCosts::2011] Error Code 10: Internal Error (Could not find any implementation for "
+    second = "[builder.cpp::buildSerializedNetwork::609] Error Code 2: Internal Error (Assertion enginePtr != nullptr "
+    return f"Error[10]: {first}node Conv_0.)", f"Error[2]: {second}failed. )", "Engine set up failed"
+
+
 def out_of_memory(phase):
     end = "Engine set up failed" if phase == "build" else "Inference set up failed"
     if VERSION < (8, 0):
