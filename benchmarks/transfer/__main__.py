@@ -1,7 +1,7 @@
 """Pruning for transfer: one-shot, progressive on the source alone, progressive with transfer; two directions.
 
     python -m benchmarks.transfer --dir DIR [--pairs "mnist5k>digits,digits>mnist5k"] [--seeds 0,1,2] [--jobs N]
-                                  [--model resnet20] [--weights FILE] [--image-size 16] [--report]
+                                  [--model resnet20] [--weights FILE] [--image-size 16] [--limit N] [--report]
 
 A network is trained on the source and adapted to the target (Ganin et al. 2016), then pruned to four shares of its MACs
 by l1, with reconstruction and without. What is in DIR already is not done again. At the end (with --report: at once) a
@@ -28,11 +28,8 @@ PAIRS = "mnist5k>digits,digits>mnist5k"
 
 def main(arguments: list[str]) -> int:
     options = _parse(arguments)
-    tasks = [
-        Task(pair, int(seed), options.model, options.weights, options.image_size, options.train_epochs)
-        for seed in options.seeds.split(",")
-        for pair in options.pairs.split(",")
-    ]
+    network = (options.model, options.weights, options.image_size, options.limit, options.train_epochs)
+    tasks = [Task(pair, int(seed), *network) for seed in options.seeds.split(",") for pair in options.pairs.split(",")]
     failed = 0
     if not options.report:
         started = time.monotonic()
@@ -87,6 +84,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--weights", default="none", help="of the source's network, where it is trained already")
     parser.add_argument("--image-size", type=int, default=16, help="pixels; 0 for the data's own")
+    parser.add_argument("--limit", type=int, help="images of each split, where all take too long")
     parser.add_argument("--train-epochs", type=int, default=15)
     parser.add_argument("--report", action="store_true", help="run nothing, only tell")
     options = parser.parse_args(arguments)

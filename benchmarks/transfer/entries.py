@@ -21,6 +21,7 @@ class Task:
     model: str = "resnet20"
     weights: str = "none"
     image_size: int | None = None
+    limit: int | None = None  # images of each split
     train_epochs: int = 15
     recover_epochs: int = 2
 
@@ -42,7 +43,7 @@ class Entry:
         raw: dict[str, Any] = {
             "model": task.model,
             "weights": f"{adapted_run}:0" if self.alone and self.adapted else task.weights,
-            "data": {"name": task.pair, "image_size": task.image_size},
+            "data": {"name": task.pair, "image_size": task.image_size, "limit": task.limit},
             "train": {"epochs": task.train_epochs, "batch_size": BATCH},
             "transfer": _ALONE if self.alone else {"confidence": CONFIDENCE},
             "order": "channels",
