@@ -2,7 +2,7 @@
 
     python examples/prune_for_transfer.py [EPOCHS]
 
-A few minutes with 15 epochs; nothing is downloaded.
+Nothing is downloaded. One epoch on 300 images shows how it is done in seconds; 15 on all of them, what it comes to.
 """
 
 import subprocess
@@ -11,10 +11,10 @@ import tempfile
 
 import engine
 
-epochs = sys.argv[1] if len(sys.argv) > 1 else "15"
+training = ["--train-epochs", sys.argv[1]] if len(sys.argv) > 1 else ["--train-epochs", "1", "--limit", "300"]
 with tempfile.TemporaryDirectory() as results:
-    request = ["--data", "mnist5k>digits", "--image-size", "16", "--train-epochs", epochs, "--confidence", "0.5"]
-    method = ["--order", "channels", "--criterion", "l1", "--keep", "0.5", "--recover-epochs", "2"]
+    request = ["--data", "mnist5k>digits", "--image-size", "16", *training, "--confidence", "0.15"]
+    method = ["--order", "channels", "--criterion", "l1", "--keep", "0.5", "--recover-epochs", "1"]
     command = [sys.executable, "-m", "engine", "run", *request, *method, "--results", results]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     points = engine.runs(results)

@@ -47,6 +47,7 @@ _RECEIVE = (
 umask 077
 give_up() { rm -f -- "$part"; room "$folder"; exit 1; }
 part=$1 folder=$2
+trap '' PIPE
 trap give_up HUP INT TERM
 set -C
 cat >"$part" || give_up

@@ -56,6 +56,8 @@ def outline_both(spec: DataSpec, pair: Pair, network: MadeFor | None) -> Both:
 
     RequestError where they are the same, or of different classes as far as headers tell, or a file is wrong.
     """
+    if spec.root is not None:
+        catalog.check_takes_root(spec.name)
     _refuse_same_path(pair)
     source, target = (_half(_alone(spec, name), network) for name in (pair.source, pair.target))
     classes.match(source.classes, target.classes)

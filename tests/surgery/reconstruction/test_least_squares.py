@@ -45,8 +45,10 @@ def test_solutions_are_those_of_the_whole_system_written_out(
     x, y, weight = problem(samples, inputs, outputs, seed)
     solution = solve(x, y, weight, ridge, with_bias=with_bias)
     after, bias = by_hand(x, y, weight, ridge, with_bias)
-    torch.testing.assert_close(solution.weight.double(), after, rtol=2e-3, atol=2e-3)
-    torch.testing.assert_close(solution.bias.double(), bias, rtol=2e-3, atol=2e-3)
+    # What rounds to float32 counts as often as the matrix is ill-conditioned, which the ridge bounds.
+    close = 2e-3 if ridge > 1e-4 else 2e-2
+    torch.testing.assert_close(solution.weight.double(), after, rtol=close, atol=close)
+    torch.testing.assert_close(solution.bias.double(), bias, rtol=close, atol=close)
 
 
 @settings(max_examples=15, deadline=None)
