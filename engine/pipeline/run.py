@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import torch
 
-from engine.errors import RequestError
 from engine.graph.metric import Metric
 from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select, transfer
+from engine.pipeline.baseline import baseline_epochs, name_targets, obtain_baseline
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor, reconstruction_images, usual_images
 from engine.pipeline.recorder import Before, Recorder
@@ -27,8 +27,7 @@ from engine.pipeline.smallest import search
 from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
 from engine.pipeline.start import loading, own_networks
 from engine.pipeline.start.inputs import RunInputs, prepare
-from engine.pipeline.start.same_baseline import find_same_baseline
-from engine.pipeline.step import BASELINE, Standing, StandingRule, StepKey
+from engine.pipeline.step import Standing, StandingRule, StepKey
 from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
 from engine.spec import phases
@@ -75,7 +74,7 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     usual = usual_images((inputs.untouched or inputs.network).structure.summary.macs)
     images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note, usual)
 
-    baseline = _obtain_baseline(recorder, inputs.network, inputs.zoo_model)
+    baseline = obtain_baseline(recorder, inputs.network, inputs.zoo_model)
     untouched = inputs.untouched or baseline
     reconstructor = None
     if images is not None:
@@ -130,39 +129,6 @@ def _metric(spec: RunSpec, folder: Run, network: Network) -> Metric:
     return Metric("latency", Predictor(table))
 
 
-def _obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel) -> Network:
-    """The network that everything is compared with: as its weights are, or trained from scratch.
-
-    In a transfer weights that are given are adapted first, and the target's images are named.
-    """
-    spec, data = recorder.spec, recorder.data
-    initial = transfer.accompany(spec, data, untrained)
-
-    def work(number: int) -> Network:
-        if zoo_model.pretrained:
-            if transfer.needs_adapting(spec, initial):
-                recovery.adapt_weights(recorder, BASELINE, initial, number)
-            return initial
-        if match := find_same_baseline(recorder.folder, spec):
-            run_id, network = match
-            recorder.note(f"baseline taken from run {run_id}, which trained the same one")
-            return network
-        recovery.train_baseline(recorder, BASELINE, initial, number)
-        return initial
-
-    network = recorder.step(BASELINE, 1 + _baseline_epochs(spec, zoo_model), work)
-    floor, accuracy = spec.depth.floor, recorder.point(BASELINE).val_top1
-    if floor is not None and floor >= accuracy:
-        raise RequestError(
-            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {accuracy:.4f}",
-            field="depth.floor",
-        )
-    named = _name(recorder, BASELINE, transfer.accompany(spec, data, network))
-    if named is not network:
-        recorder.keep_adaptation(0, named)
-    return named
-
-
 def _prune_one_shot(context: RunContext, network: Network, target: PhaseTarget) -> Network:
     """One-shot: select, cut and check one phase of one target."""
     recorder = context.recorder
@@ -207,7 +173,7 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
 
     def work(number: int) -> Network:
         recorder.report(key, "attempting")
-        named = _name(recorder, key, network)
+        named = name_targets(recorder, key, network)
         choice = select.select_step(recorder, named, context.baseline, target)
         recorder.folder.append_event(_attempts(recorder.spec, key, trajectory.place, choice.record))
         smaller = _reconstruct(context, key, _cut(recorder, key, named, choice.step))
@@ -262,14 +228,6 @@ def _falls_below_floor(context: RunContext, target: PhaseTarget, val_top1: float
     return context.floor is not None and target.phase == "layers" and val_top1 < context.floor
 
 
-def _name(recorder: Recorder, key: StepKey, network: Network) -> Network:
-    """The network with pseudo-labels for the target's images, made anew where that is due; in a transfer alone."""
-    named = transfer.named(recorder.spec, recorder.data, recorder.device, network)
-    if named is not network:
-        recorder.folder.append_event(transfer.event_of(key.stage, key.phase, key.keep, key.step, named))
-    return named
-
-
 def _cut(recorder: Recorder, key: StepKey, network: Network, step: plan.Step) -> Network:
     """The network after `step`, proven equal to the masked network on real images."""
     if not step.removes_something():
@@ -319,18 +277,11 @@ def _no_work(network: Network) -> Callable[[int], Network]:
     return lambda _: network
 
 
-def _baseline_epochs(spec: RunSpec, zoo_model: ZooModel) -> int:
-    """In which the baseline is trained, or its given weights adapted, at most."""
-    if not zoo_model.pretrained:
-        return spec.train.epochs
-    return spec.transfer.adapt_epochs if transfer.asked(spec) and spec.transfer.adversarial else 0
-
-
 def _units(spec: RunSpec, zoo_model: ZooModel) -> float:
     """The run's length in epochs; a measurement or a cut counts as one."""
     recovery_epochs = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
     selection_units = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    baseline = 1 + _baseline_epochs(spec, zoo_model)
+    baseline = 1 + baseline_epochs(spec, zoo_model)
     if spec.target.asks_accuracy:
         return baseline + SEARCH_UNITS + 1 + spec.recover.epochs + spec.int8
     return baseline + len(spec.target.keep) * (recovery_epochs + selection_units + spec.int8)

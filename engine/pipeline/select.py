@@ -192,7 +192,7 @@ def _calibration(recorder: Recorder, network: Network, baseline: Baseline) -> Ca
     return prepare_calibration(
         network.module,
         network.structure.trace,
-        transfer.judged(data, network).split,
+        transfer.validation_images(data, network).split,
         data,
         recorder.device,
         spec.seed,
@@ -205,7 +205,7 @@ def _reference(recorder: Recorder, network: Network, baseline: Baseline) -> Tens
     """The baseline's logits on the images that the network is judged by."""
     if baseline.logits is None or recorder.data.target is None:
         return baseline.logits
-    places = transfer.judged(recorder.data, network).places
+    places = transfer.validation_images(recorder.data, network).places
     return baseline.logits[: len(recorder.data.val)] if places is None else baseline.logits[places]
 
 

@@ -32,7 +32,7 @@ SUFFIX = "adaptation.safetensors"  # of the file beside a point's weights
 
 
 @dataclass(frozen=True)
-class Judged:
+class ValidationImages:
     """The images by which a network is judged, and their `places` among the source's validation images and, behind
     those, all training images of the target."""
 
@@ -49,7 +49,7 @@ def accompany(spec: RunSpec, data: Data, network: Network) -> Network:
     return dataclasses.replace(network, adaptation=Adaptation(features, len(data.target.train), spec.seed))
 
 
-def asked(spec: RunSpec) -> bool:
+def is_asked(spec: RunSpec) -> bool:
     """Whether a run carries a network from one dataset over to another."""
     return catalog.pair_of(spec.data.name) is not None
 
@@ -60,7 +60,7 @@ def needs_adapting(spec: RunSpec, network: Network) -> bool:
     return spec.transfer.adversarial and adaptation is not None and not bool(adaptation.trained)
 
 
-def inherited(spec: RunSpec, data: Data, results: Path) -> Adaptation | None:
+def inherit(spec: RunSpec, data: Data, results: Path) -> Adaptation | None:
     """What goes along with the network of a run's point that `spec` starts from, where the data are the same."""
     start = source.parse(spec.weights)
     if data.target is None or not isinstance(start, RunPoint):
@@ -87,7 +87,7 @@ def rules_of(spec: RunSpec) -> Rules | None:
     return Rules(settings.confidence, settings.balance, settings.refresh) if settings.pseudo_labels else None
 
 
-def named(spec: RunSpec, data: Data, device: str, network: Network) -> Network:
+def refresh(spec: RunSpec, data: Data, device: str, network: Network) -> Network:
     """The network with new pseudo-labels where that is due; itself where it is not.
 
     WorkError where it names no image and has no older names.
@@ -111,16 +111,16 @@ def named(spec: RunSpec, data: Data, device: str, network: Network) -> Network:
     return dataclasses.replace(network, adaptation=adaptation)
 
 
-def judged(data: Data, network: Network) -> Judged:
+def validation_images(data: Data, network: Network) -> ValidationImages:
     """What attempts on a network, and criteria that read labels, look at."""
     adaptation = network.adaptation
     if data.target is None or adaptation is None or not (adaptation.labels != NOBODY).any():
-        return Judged(data.val)
+        return ValidationImages(data.val)
     has_name = torch.nonzero(adaptation.labels != NOBODY).squeeze(1)
     target = data.target.train.with_labels(adaptation.labels).take(has_name)
     chosen, _ = target.representative(min(len(target), len(data.val)), seed=0)
     places = torch.cat([torch.arange(len(data.val)), len(data.val) + has_name[chosen]])
-    return Judged(data.val.joined(target.take(chosen)), places)
+    return ValidationImages(data.val.joined(target.take(chosen)), places)
 
 
 def event_of(stage: str, phase: str, keep: float, step: int | None, network: Network) -> event.PseudoLabels:

@@ -131,14 +131,14 @@ def reversal_strength(progress: float) -> float:
     return 2 / (1 + math.exp(-_STEEPNESS * progress)) - 1
 
 
-def named_loss(logits: Tensor, labels: Tensor) -> Tensor:
+def pseudo_label_loss(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy in nats over the images that have a pseudo-label; 0 where none has."""
     total = F.cross_entropy(logits, labels, ignore_index=NOBODY, reduction="sum")
     return total / (labels != NOBODY).sum().clamp(min=1)
 
 
 @contextmanager
-def tapped(module: nn.Module, head: str) -> Iterator[Callable[[], Tensor]]:
+def tap(module: nn.Module, head: str) -> Iterator[Callable[[], Tensor]]:
     """A function that gives what the classifier was given in the last forward pass: N×D, maps as their means.
 
     It raises WorkError where the pass never came to the classifier.

@@ -16,7 +16,7 @@ from engine.data.load import Data
 from engine.data.loader import batches as split_batches
 from engine.errors import WorkError
 from engine.train import checkpoint as checkpoints
-from engine.train.adversarial import Adversary, named_loss, tapped
+from engine.train.adversarial import Adversary, pseudo_label_loss, tap
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
 from engine.train.recipe import Recipe, sgd
@@ -143,7 +143,7 @@ def _training(
     with ExitStack() as stack:
         if adversary:
             trained = nn.ModuleDict({"network": module, "adaptation": adversary.adaptation.to(device)})
-            features = stack.enter_context(tapped(module, adversary.head))
+            features = stack.enter_context(tap(module, adversary.head))
         try:
             yield _Training(
                 module, trained, sgd(trained, recipe), data, recipe, device, seed, rate, teacher, adversary, features
@@ -265,7 +265,7 @@ class _Training:
         logits = self.module(torch.cat([images, targets]).contiguous(memory_format=torch.channels_last))
         features = self.features()
         loss = self._loss(logits[:size], images, labels)
-        certain = named_loss(logits[size:], named)
+        certain = pseudo_label_loss(logits[size:], named)
         loss = loss + (self.teacher.mixed(certain, logits[size:], targets) if self.teacher else certain)
         if self.adversary.adversarial:
             strength = self.adversary.strength(moment / max(self.recipe.epochs, 1))

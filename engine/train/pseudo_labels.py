@@ -46,10 +46,10 @@ def name_confidently(module: nn.Module, images: Split, data: Data, device: str |
             found.append((confidence.cpu(), label.cpu()))
     confidence, label = (torch.cat(values) for values in zip(*found, strict=True))
     named = torch.where(confidence >= rules.confidence, label, NOBODY)
-    return balanced(named, confidence, len(data.classes)) if rules.balance else named
+    return balance(named, confidence, len(data.classes)) if rules.balance else named
 
 
-def balanced(labels: Tensor, confidence: Tensor, classes: int) -> Tensor:
+def balance(labels: Tensor, confidence: Tensor, classes: int) -> Tensor:
     """The labels without the least confident ones of classes that have more than the mean of all `classes`."""
     most = math.ceil(int((labels != NOBODY).sum()) / classes)
     kept = torch.full_like(labels, NOBODY)

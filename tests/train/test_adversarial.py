@@ -13,7 +13,7 @@ from torch import nn
 from engine.data.load import Data, Target
 from engine.errors import WorkError
 from engine.train import adversarial
-from engine.train.adversarial import Adaptation, Adversary, named_loss, reversal_strength, tapped
+from engine.train.adversarial import Adaptation, Adversary, pseudo_label_loss, reversal_strength, tap
 from engine.train.fit import fit
 from engine.train.pseudo_labels import NOBODY, Rules
 from engine.train.recipe import Recipe
@@ -83,8 +83,8 @@ def test_images_without_a_name_teach_nothing() -> None:
     logits = torch.randn(4, 3)
     named = torch.tensor([2, NOBODY, NOBODY, 0])
     expected = nn.functional.cross_entropy(logits[[0, 3]], named[[0, 3]])
-    assert torch.isclose(named_loss(logits, named), expected)
-    assert named_loss(logits, torch.full((4,), NOBODY)) == 0
+    assert torch.isclose(pseudo_label_loss(logits, named), expected)
+    assert pseudo_label_loss(logits, torch.full((4,), NOBODY)) == 0
 
 
 def test_training_against_a_discriminator_leaves_it_less_to_go_by(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -99,7 +99,7 @@ def test_training_against_a_discriminator_leaves_it_less_to_go_by(monkeypatch: p
 
 def loss_of_discriminator(module: nn.Module, learner: Adversary) -> float:
     """On the training images of both domains."""
-    with torch.no_grad(), tapped(module, HEAD) as features:
+    with torch.no_grad(), tap(module, HEAD) as features:
         images = torch.cat([learner.data.train.images, learner.target.train.images])
         module((images.float() / 255 - 0.5) / 0.25)
         return float(learner.domain_loss(features(), len(learner.data.train), 0.0))
@@ -142,13 +142,13 @@ def test_pseudo_labels_alone_leave_the_discriminator_as_it_was() -> None:
 
 def test_a_classifier_that_is_no_module_of_its_own_is_refused_in_a_sentence() -> None:
     network = tiny.network()
-    with tapped(network, HEAD) as features, pytest.raises(WorkError, match="--no-adversarial"):
+    with tap(network, HEAD) as features, pytest.raises(WorkError, match="--no-adversarial"):
         features()
 
 
 def test_what_is_learned_of_maps_is_their_mean() -> None:
     network = nn.Sequential(nn.Conv2d(3, 5, 1), nn.Conv2d(5, 2, 1))
-    with tapped(network, "1") as features:
+    with tap(network, "1") as features:
         network(torch.randn(2, 3, 4, 4))
         assert features().shape == (2, 5)
     assert adversarial.HIDDEN

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from engine.train.pseudo_labels import NOBODY, Rules, balanced, name_confidently
+from engine.train.pseudo_labels import NOBODY, Rules, balance, name_confidently
 from tests.support import tiny
 
 NAMES = st.lists(st.integers(NOBODY, 3), min_size=1, max_size=40).map(torch.tensor)
@@ -17,7 +17,7 @@ NAMES = st.lists(st.integers(NOBODY, 3), min_size=1, max_size=40).map(torch.tens
 @given(labels=NAMES, seed=st.integers(0, 100))
 def test_no_class_has_more_names_than_the_mean_and_the_surest_stay(labels: Tensor, seed: int) -> None:
     confidence = torch.rand(len(labels), generator=torch.Generator().manual_seed(seed))
-    kept = balanced(labels, confidence, classes=4)
+    kept = balance(labels, confidence, classes=4)
     most = math.ceil(int((labels != NOBODY).sum()) / 4)
     for name in range(4):
         stays, had = kept == name, labels == name

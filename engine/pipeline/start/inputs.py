@@ -52,7 +52,7 @@ def load_network(spec: RunSpec, results: Path | None = None) -> RunInputs:
     baseline = Network(zoo_model.module, whole_plan)
     if start is None:
         return RunInputs(data, zoo_model, baseline, device)
-    baseline = replace(baseline, adaptation=transfer.inherited(spec, data, results or directories.results()))
+    baseline = replace(baseline, adaptation=transfer.inherit(spec, data, results or directories.results()))
     origin = pruned_start.load_origin(start, whole_plan) if spec.recover.reconstruct else None
     return RunInputs(data, zoo_model, baseline, device, start.points_before, origin and Network(*origin))
 

@@ -1,0 +1,58 @@
+"""The network that everything is compared with: as its weights are, trained from scratch, or adapted to a target."""
+
+from engine.errors import RequestError
+from engine.pipeline import recovery, transfer
+from engine.pipeline.network import Network
+from engine.pipeline.recorder import Recorder
+from engine.pipeline.start.same_baseline import find_same_baseline
+from engine.pipeline.step import BASELINE, StepKey
+from engine.spec.run import RunSpec
+from engine.zoo.build import ZooModel
+
+
+def obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel) -> Network:
+    """The network that everything is compared with: as its weights are, or trained from scratch.
+
+    In a transfer weights that are given are adapted first, and the target's images are named.
+    """
+    spec, data = recorder.spec, recorder.data
+    initial = transfer.accompany(spec, data, untrained)
+
+    def work(number: int) -> Network:
+        if zoo_model.pretrained:
+            if transfer.needs_adapting(spec, initial):
+                recovery.adapt_weights(recorder, BASELINE, initial, number)
+            return initial
+        if match := find_same_baseline(recorder.folder, spec):
+            run_id, network = match
+            recorder.note(f"baseline taken from run {run_id}, which trained the same one")
+            return network
+        recovery.train_baseline(recorder, BASELINE, initial, number)
+        return initial
+
+    network = recorder.step(BASELINE, 1 + baseline_epochs(spec, zoo_model), work)
+    floor, accuracy = spec.depth.floor, recorder.point(BASELINE).val_top1
+    if floor is not None and floor >= accuracy:
+        raise RequestError(
+            f"depth.floor {floor:g} must lie below the baseline's validation accuracy, which is {accuracy:.4f}",
+            field="depth.floor",
+        )
+    named = name_targets(recorder, BASELINE, transfer.accompany(spec, data, network))
+    if named is not network:
+        recorder.keep_adaptation(0, named)
+    return named
+
+
+def baseline_epochs(spec: RunSpec, zoo_model: ZooModel) -> int:
+    """In which the baseline is trained, or its given weights adapted, at most."""
+    if not zoo_model.pretrained:
+        return spec.train.epochs
+    return spec.transfer.adapt_epochs if transfer.is_asked(spec) and spec.transfer.adversarial else 0
+
+
+def name_targets(recorder: Recorder, key: StepKey, network: Network) -> Network:
+    """The network with pseudo-labels for the target's images, made anew where that is due; in a transfer alone."""
+    named = transfer.refresh(recorder.spec, recorder.data, recorder.device, network)
+    if named is not network:
+        recorder.folder.append_event(transfer.event_of(key.stage, key.phase, key.keep, key.step, named))
+    return named
