@@ -1,12 +1,13 @@
 """The chart of `benchmarks.transfer`: accuracy on the target by MACs kept, a panel for each pair. No torch."""
 
+import math
 from collections.abc import Sequence
 from html import escape
 
 from benchmarks.transfer.entries import KEEPS
 from benchmarks.transfer.table import Series
 
-WIDE, HIGH, LEFT, TOP, GAP = 360, 260, 46, 34, 40  # px of a panel and around it
+WIDE, HIGH, LEFT, TOP, GAP = 360, 260, 46, 34, 72  # px of a panel and around it
 COLOURS = {
     "one-shot": "#8c8c8c",
     "progressive, source alone": "#c77d2b",
@@ -48,8 +49,7 @@ def _panel(left: float, pair: str, series: Sequence[Series]) -> list[str]:
         return TOP + HIGH * (high - min(max(share, low), high)) / (high - low)
 
     parts = [f'<text x="{left}" y="{TOP - 14}">{escape(pair)}: accuracy on the target by MACs kept</text>']
-    for step in range(5):
-        share = low + (high - low) * step / 4
+    for share in (step / 20 for step in range(math.ceil(20 * low), math.floor(20 * high) + 1)):
         parts.append(f'<path class="grid" d="M{left},{y(share):.1f}h{WIDE}"/>')
         parts.append(f'<text x="{left - 40}" y="{y(share) + 4:.1f}">{share:.0%}</text>')
     parts += [f'<text x="{x(keep) - 10:.1f}" y="{TOP + HIGH + 18}">{keep:g}×</text>' for keep in (1.0, *KEEPS)]
