@@ -41,19 +41,19 @@ class Network:
         module, error = checked.cut(self.module.cpu(), self.structure, step, images)
         return Network(module, self.plan.then(step), self._adaptation_after(step)), error
 
-    def copied(self) -> "Network":
+    def clone(self) -> "Network":
         """One that is trained without this one."""
-        adaptation = None if self.adaptation is None else self.adaptation.copied()
+        adaptation = None if self.adaptation is None else self.adaptation.clone()
         return Network(copy.deepcopy(self.module), self.plan, adaptation)
 
     def _adaptation_after(self, step: Step) -> Adaptation | None:
         """What goes along, told which of the classifier's inputs stay."""
         if self.adaptation is None or step.blocks:
-            return None if self.adaptation is None else self.adaptation.copied()
+            return None if self.adaptation is None else self.adaptation.clone()
         trace = self.structure.trace
         features = next(reversed(trace.layers.values())).ins
         dropped = np.array(sorted(dropped_identities(step, trace)), dtype=np.int64)
-        return self.adaptation.without(torch.from_numpy(~np.isin(features, dropped)))
+        return self.adaptation.keep(torch.from_numpy(~np.isin(features, dropped)))
 
     def steps_since(self, earlier: "Network") -> tuple[Step, ...]:
         """What was removed from an earlier network on the way here."""

@@ -259,7 +259,7 @@ def _recover(context: RunContext, network: Network, target: PhaseTarget) -> Netw
     key = StepKey("recovered", target.phase, target.keep)
 
     def work(number: int) -> Network:
-        copied = network.copied()  # the next target may go on from the network as it is now
+        copied = network.clone()  # the next target may go on from the network as it is now
         recovery.fine_tune_phase(context.recorder, key, copied, number, context.teacher)
         return copied
 

@@ -15,6 +15,7 @@ from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
 from engine.pipeline.recorder import Recorder
+from engine.pipeline.transfer import ValidationImages
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
 from engine.prune.one_shot import OneShot
@@ -114,7 +115,8 @@ def _scores(recorder: Recorder, network: Network, baseline: Baseline, phase: Pha
 def score(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase) -> Scores:
     """The scores of the network's blocks or channels by the run's criterion, which serve any target."""
     structure = network.structure
-    calibration = _calibration(recorder, network, baseline)
+    images = transfer.validation_images(recorder.data, network)
+    calibration = _calibration(recorder, network, baseline, images)
     if phase != "layers":
         return Scores(channels=score_channels(calibration, recorder.spec.criterion))
     blocks = depth.candidates(structure.summary, protected=_protection(recorder, network, baseline).blocks)
@@ -147,7 +149,8 @@ def has_step_left(recorder: Recorder, network: Network, target: PhaseTarget) -> 
 def select_step(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget) -> Choice:
     """One step of an iterative method."""
     spec, structure = recorder.spec, network.structure
-    calibration = _calibration(recorder, network, baseline)
+    images = transfer.validation_images(recorder.data, network)
+    calibration = _calibration(recorder, network, baseline, images)
     floor = target.limit if target.phase == "alternate" else target.floor
     context = AttemptContext(
         calibration,
@@ -158,7 +161,7 @@ def select_step(recorder: Recorder, network: Network, baseline: Baseline, target
         floor,
         spec.measure(target.phase),
         spec.attempt.race,
-        _reference(recorder, network, baseline),
+        _reference(recorder, baseline, images),
         _protection(recorder, network, baseline),
         baseline.leftover,
         network.plan.steps[baseline.steps :],
@@ -187,12 +190,12 @@ def _protection(recorder: Recorder, network: Network, baseline: Baseline) -> Pro
     return protection(network.structure.summary, spec.keep_layers, spec.width.least_share, baseline.widths)
 
 
-def _calibration(recorder: Recorder, network: Network, baseline: Baseline) -> Calibration:
+def _calibration(recorder: Recorder, network: Network, baseline: Baseline, images: ValidationImages) -> Calibration:
     spec, data = recorder.spec, recorder.data
     return prepare_calibration(
         network.module,
         network.structure.trace,
-        transfer.validation_images(data, network).split,
+        images.split,
         data,
         recorder.device,
         spec.seed,
@@ -201,12 +204,11 @@ def _calibration(recorder: Recorder, network: Network, baseline: Baseline) -> Ca
     )
 
 
-def _reference(recorder: Recorder, network: Network, baseline: Baseline) -> Tensor | None:
-    """The baseline's logits on the images that the network is judged by."""
+def _reference(recorder: Recorder, baseline: Baseline, images: ValidationImages) -> Tensor | None:
+    """The baseline's logits on the images that a network is judged by."""
     if baseline.logits is None or recorder.data.target is None:
         return baseline.logits
-    places = transfer.validation_images(recorder.data, network).places
-    return baseline.logits[: len(recorder.data.val)] if places is None else baseline.logits[places]
+    return baseline.logits[: len(recorder.data.val)] if images.places is None else baseline.logits[images.places]
 
 
 def _as_request_error(

@@ -67,7 +67,7 @@ def inherit(spec: RunSpec, data: Data, results: Path) -> Adaptation | None:
         return None
     run = Store(results).run(start.run_id)
     found = read(run.path / "models" / f"p{start.point}.{SUFFIX}") if run.spec().data == spec.data else None
-    return None if found is None else found.unnamed()
+    return None if found is None else found.without_names()
 
 
 def adversary(spec: RunSpec, data: Data, network: Network, *, named: bool) -> Adversary | None:
@@ -106,7 +106,7 @@ def refresh(spec: RunSpec, data: Data, device: str, network: Network) -> Network
             f"the network names no image of {data.target.name} with a confidence of {rules.confidence:g} or more; "
             "lower it (--confidence), train longer, or leave pseudo-labels out (--no-pseudo-labels)"
         )
-    adaptation = old.copied()
+    adaptation = old.clone()
     adaptation.labels, adaptation.age = labels, torch.zeros_like(old.age)
     return dataclasses.replace(network, adaptation=adaptation)
 

@@ -54,7 +54,7 @@ class Adaptation(nn.Module):
         logits: Tensor = self.telling(F.relu(F.linear(features, weight, self.reading.bias)))
         return logits.squeeze(1)
 
-    def without(self, stays: Tensor) -> "Adaptation":
+    def keep(self, stays: Tensor) -> "Adaptation":
         """The same for a network that has lost features: `stays` says of each, in order, whether it is still there."""
         return self._with(self.places[stays])
 
@@ -66,14 +66,14 @@ class Adaptation(nn.Module):
         adaptation.load_state_dict(state)
         return adaptation
 
-    def unnamed(self) -> "Adaptation":
+    def without_names(self) -> "Adaptation":
         """One whose target images have no names yet."""
-        other = self.copied()
+        other = self.clone()
         other.labels.fill_(NOBODY)
         other.age.zero_()
         return other
 
-    def copied(self) -> "Adaptation":
+    def clone(self) -> "Adaptation":
         """One that is trained without this one."""
         return self._with(self.places)
 

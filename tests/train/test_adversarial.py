@@ -62,16 +62,16 @@ def test_the_discriminator_learns_what_the_network_unlearns() -> None:
 def test_features_that_are_gone_read_as_zeros(stays: list[bool]) -> None:
     whole, features = Adaptation(FEATURES, 3, seed=1), torch.randn(5, FEATURES)
     kept = torch.tensor(stays)
-    smaller = whole.without(kept)
+    smaller = whole.keep(kept)
     assert torch.allclose(smaller(features[:, kept]), whole(features * kept), atol=1e-5)
-    twice = smaller.without(torch.ones(int(kept.sum()), dtype=torch.bool))
+    twice = smaller.keep(torch.ones(int(kept.sum()), dtype=torch.bool))
     assert torch.equal(twice.places, smaller.places)
     assert tiny.same(tiny.state(Adaptation.of(smaller.state_dict())), tiny.state(smaller))
 
 
 def test_a_copy_is_trained_without_the_other() -> None:
     whole = Adaptation(FEATURES, 3, seed=1)
-    copied = whole.copied()
+    copied = whole.clone()
     with torch.no_grad():
         copied.reading.weight.zero_()
     copied.labels.fill_(2)

@@ -42,7 +42,7 @@ def _find(results: Path, spec: RunSpec, is_meant: Callable[[Run | Landscape], bo
         try:
             if is_meant(candidate) and _baseline_of(_measured_spec(candidate)) == _baseline_of(spec):
                 adaptation = transfer.read(models / f"p0.{transfer.SUFFIX}")
-                other = None if adaptation is None else adaptation.unnamed()
+                other = None if adaptation is None else adaptation.without_names()
                 return candidate.id, Network(*serialization.read(plan_file, weights_file), other)
         except (RequestError, WorkError):  # another version's, damaged, or deleted meanwhile: not this job's to report
             continue
