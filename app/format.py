@@ -22,7 +22,12 @@ def percent(share: float | None) -> str:
 
 def percentage_points(share: float, base: float) -> str:
     """A difference of two shares in percentage points, signed."""
-    return f"{100 * (share - base):+.1f} points".replace("-", "−")
+    return f"{signed_points(share - base)} points"
+
+
+def signed_points(difference: float) -> str:
+    """The same of a difference, without its unit: −1.2."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
 
 
 def ratio(value: float | None) -> str:

@@ -36,7 +36,7 @@ if note := differing_data(models):
 metrics.show(models, host)
 
 st.subheader("Layers")
-layers.show(models)
+layers.show(models, token)
 
 per_image.show(models)
 

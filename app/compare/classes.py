@@ -19,7 +19,7 @@ def show(models: Sequence[Model]) -> None:
     st.markdown(escape.markdown(describe(accuracies, models), 1000))
     bars = [
         class_changes.Series(model.letter, escape.html(model.title), colour)
-        for model, colour in zip(models, colours(models), strict=True)
+        for model, colour in zip(models, colours(models, theme.ink()), strict=True)
     ]
     st.plotly_chart(
         class_changes.figure(accuracies.head(_MOST_DRAWN), bars[0], bars[1:], ink=theme.ink()),
@@ -75,9 +75,9 @@ def describe(accuracies: pd.DataFrame, models: Sequence[Model]) -> str:
     )
 
 
-def colours(models: Sequence[Model]) -> list[str]:
+def colours(models: Sequence[Model], ink: theme.Ink) -> list[str]:
     """Each model in its criterion's colour, fainter for each one before it that has the same; the baseline in ink."""
-    plain = [theme.ink().line if m.row["baseline"] else theme.criterion_colour(m.row["criterion"]) for m in models]
+    plain = [ink.line if m.row["baseline"] else theme.criterion_colour(m.row["criterion"]) for m in models]
     return [
         theme.translucent(colour, 1 / (1 + 0.8 * plain[:number].count(colour))) for number, colour in enumerate(plain)
     ]

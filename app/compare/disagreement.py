@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app import escape
+from app import escape, format
 from app.compare.models import Model, name_letters
 from engine import stats
 
@@ -59,7 +59,7 @@ def sentences(models: Sequence[Model]) -> list[str]:
         assert loss.low is not None and loss.high is not None
         said.append(
             f"{model.letter} loses {lost:,} images that A has right, and gains {gained:,}: "
-            f"{_signed(-loss.mean)} points, with 95 % confidence {_signed(-loss.high)} to {_signed(-loss.low)} "
+            f"{format.signed_points(-loss.mean)} points, with 95 % confidence {format.signed_points(-loss.high)} to {format.signed_points(-loss.low)} "
             "for other images of this kind."
         )
     return said
@@ -110,7 +110,3 @@ def _arrays(models: Sequence[Model]) -> tuple["Array", list["Array"]]:
 def _letters(models: Sequence[Model], right: "Array") -> str:
     letters = [model.letter for model, is_right in zip(models, right, strict=True) if is_right]
     return ", ".join(letters) or "none"
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", "−")

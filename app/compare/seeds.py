@@ -78,8 +78,8 @@ def _compare(first: Repetitions, other: Repetitions) -> str:
     assert low is not None and high is not None
     verdict = "seeds alone hardly explain it" if test.p < _SURE else "seeds alone may explain it"
     return (
-        f"{other.letter} against {first.letter}, paired by {len(seeds)} seeds: {_signed(test.difference.mean)} points, "
-        f"95 % interval {_signed(low)} to {_signed(high)}, p {_probability(test.p)}; {verdict}."
+        f"{other.letter} against {first.letter}, paired by {len(seeds)} seeds: {format.signed_points(test.difference.mean)} points, "
+        f"95 % interval {format.signed_points(low)} to {format.signed_points(high)}, p {_probability(test.p)}; {verdict}."
     )
 
 
@@ -100,10 +100,6 @@ def _mean(each: Repetitions) -> str:
     if interval.high is None:
         return format.percent(interval.mean)
     return f"{100 * interval.mean:.1f} ± {100 * (interval.high - interval.mean):.1f} %"
-
-
-def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", "−")
 
 
 def _probability(p: float) -> str:

@@ -25,8 +25,8 @@ class Network:
     colour: str
     widths: Mapping[str, Sequence[int]]
     blocks_removed: Sequence[str] = ()
-    costs: Mapping[str, int] = field(default_factory=dict)
-    total: int = 0
+    costs: Mapping[str, float] = field(default_factory=dict)
+    total: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -74,15 +74,15 @@ def channel_bars(networks: Sequence[Network]) -> list[Bars]:
     ]
 
 
-def cost_bars(networks: Sequence[Network], noun: str) -> list[Bars]:
-    """The same by what layers cost, such as "MACs"; no bars for a network of which that is not known."""
+def cost_bars(networks: Sequence[Network], write: Callable[[float], str]) -> list[Bars]:
+    """The same by what layers cost, which `write` puts into words; no bars for a network of which that is not known."""
     most = {
-        name: max(network.costs.get(name, 0) for network in networks)
+        name: max(network.costs.get(name, 0.0) for network in networks)
         for name in merge([list(network.costs) for network in networks])
     }
-    highest = max(most.values(), default=0) or 1
+    highest = max(most.values(), default=0.0) or 1.0
     return [
-        {name: _cost_bar(name, network, limit / highest, highest, noun) for name, limit in most.items()}
+        {name: _cost_bar(name, network, limit, highest, write) for name, limit in most.items()}
         if network.costs
         else {}
         for network in networks
@@ -130,10 +130,10 @@ def figure(networks: Sequence[Network], rows: Sequence[Bars], *, ink: theme.Ink)
     return fig
 
 
-def describe(networks: Sequence[Network], noun: str) -> str:
-    """The picture in words: what is left of the channels of each network, or which of its layers costs most."""
-    say = _describe_channels if noun == "channels" else _costliest(noun)
-    return f"Layers under each other, by {noun}. {' '.join(map(say, networks))}"
+def describe(networks: Sequence[Network], noun: str | None = None) -> str:
+    """The picture in words: which layer of each costs most of what `noun` says, or what is left of its channels."""
+    say = [_describe_channels(network) if noun is None else _describe_costs(network, noun) for network in networks]
+    return f"Layers under each other, by {noun or 'channels'}. {' '.join(say)}"
 
 
 def _add_row(fig: go.Figure, row: Bars, places: Mapping[str, float], colour: str, axis: str) -> None:
@@ -159,12 +159,12 @@ def _add_row(fig: go.Figure, row: Bars, places: Mapping[str, float], colour: str
     )
 
 
-def _cost_bar(name: str, network: Network, outline: float, highest: int, noun: str) -> Bar:
+def _cost_bar(name: str, network: Network, most: float, highest: float, write: Callable[[float], str]) -> Bar:
     cost = network.costs.get(name)
     if cost is None:
-        return Bar(outline, 0.0, f"{escape.html(name)}<br>not in this network", removed=True)
+        return Bar(most / highest, 0.0, f"{escape.html(name)}<br>not in this network", removed=True)
     share = f", {format.percent(cost / network.total)} of this network's" if network.total else ""
-    return Bar(outline, cost / highest, f"{escape.html(name)}<br>{format.si(cost)} {noun}{share}", removed=False)
+    return Bar(most / highest, cost / highest, f"{escape.html(name)}<br>{write(cost)}{share}", removed=False)
 
 
 def _describe_channels(network: Network) -> str:
@@ -172,11 +172,8 @@ def _describe_channels(network: Network) -> str:
     return f"{network.title}: {skyline.describe(bars).removeprefix('Skyline: ')}" if bars else ""
 
 
-def _costliest(noun: str) -> Callable[[Network], str]:
-    def say(network: Network) -> str:
-        if not network.costs or not network.total:
-            return f"{network.title}: not known."
-        name = max(network.costs, key=lambda layer: network.costs[layer])
-        return f"{network.title}: most in {name}, {format.percent(network.costs[name] / network.total)} of its {noun}."
-
-    return say
+def _describe_costs(network: Network, noun: str) -> str:
+    if not network.costs or not network.total:
+        return f"{network.title}: not known."
+    name = max(network.costs, key=lambda layer: network.costs[layer])
+    return f"{network.title}: most in {name}, {format.percent(network.costs[name] / network.total)} of its {noun}."

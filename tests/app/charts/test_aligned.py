@@ -31,7 +31,7 @@ def test_costs_are_drawn_by_the_costliest_layer_and_what_is_missing_is_hatched()
         Network("B", "#222222", {}, costs={"conv1": 2}, total=2),
         Network("C", "#333333", {}),
     ]
-    first, second, third = aligned.cost_bars(networks, "MACs")
+    first, second, third = aligned.cost_bars(networks, "{:.0f} MACs".format)
     assert (first["conv1"].outline, first["conv1"].filling, second["conv1"].filling) == (0.5, 0.5, 0.25)
     assert second["conv2"].removed and second["conv2"].filling == 0 and not third
     assert first["conv2"].hover == "conv2<br>8 MACs, 66.7 % of this network's"

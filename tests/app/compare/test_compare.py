@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from app import theme
+from app.charts.comparison import aligned
 from app.compare import classes, disagreement, layers, metrics, per_image, seeds, selection
 from app.compare.models import Model, Outcome, differing_data, read_models
 from app.tables import points
 from app.tables import store as tables
 from engine.storage.outcomes.layers import LayerCost
 from engine.storage.store import Store
+from engine.storage.timings.layers import LayerProfile, LayerTime
 from tests.support import outcomes, runs
 from tests.support.screen import app, captions
 
@@ -21,6 +24,7 @@ RIGHT = outcomes.LABELS
 FIRST = (0, 0, 0, 0, 1, 1, 1, 1, 2, 0)  # of the last owl it says cat
 OTHER = (0, 0, 0, 1, 0, 0, 1, 1, 2, 2)  # it has the last owl right, two dogs and a cat wrong
 ROW: dict[str, Any] = {
+    "widths": {}, "blocks_removed": (),
     **dict.fromkeys((*points.SETTINGS, *points.METRICS, "latency", "step")),
     "id": "a.1", "data": "digits", "data_label": "digits", "baseline": False, "int8": False, "at_chance": False,
     "criterion": "l1", "keep": 0.5, "seed": 0, "top1": 0.9, "macs": 9_000_000, "params": 13_500,
@@ -88,7 +92,7 @@ def test_models_of_other_data_or_another_limit_are_compared_in_costs_alone() -> 
     table = metrics.table(both)
     assert table.loc["Top-1 accuracy"].tolist() == ["90.0 %", "50.0 %"]
     assert table.loc["MACs"].tolist() == ["9.00 M", "4.50 M (0.50×)"]
-    assert table.loc["Image limit"].tolist() == ["–", "300"]
+    assert table.loc["Limit"].tolist() == ["–", "300"]
     assert "only costs are compared with A" in str(differing_data(both))
     same = [model("A"), model("B", top1=0.5)]
     assert differing_data(same) is None
@@ -99,10 +103,27 @@ def test_shares_of_layers_are_of_their_own_network_and_stand_in_one_order() -> N
     costs = [LayerCost(name="conv1", macs=3, params=1), LayerCost(name="conv2", macs=6, params=2)]
     whole = replace(model("A", macs=9), outcome=Outcome(layers=tuple(costs)))
     cut = replace(model("B", macs=6), outcome=Outcome(layers=tuple(costs[1:])))
-    table = layers.shares([whole, cut], "macs")
+    known = layers.quantities([whole, cut], {})
+    assert list(known) == ["MACs", "Parameters"] and not layers.quantities([model("A")], {})
+    table = layers.shares([whole, cut], known["MACs"])
     assert table["layer"].tolist() == ["conv1", "conv2"]
     assert table["A"].tolist() == pytest.approx([1 / 3, 2 / 3])
-    assert np.isnan(table["B"].astype(float)[0]) and table["B"][1] == 1
+    assert np.isnan(table["B"][0]) and table["B"][1] == 1
+
+
+def test_layers_that_ran_as_one_on_a_board_share_its_time_and_a_board_without_the_model_says_nothing() -> None:
+    times = [
+        LayerTime(name="conv1 + relu", kind="layer", layers=("conv1", "conv2"), operators=(), ms=3.0, share=0.75),
+        LayerTime(name="reformat", kind="copy", layers=("conv1",), operators=(), ms=1.0, share=0.25),
+    ]
+    profile = LayerProfile(
+        run="a", point=1, tool="trtexec", precision="fp16", total_ms=4.0, named=0.75, layers=tuple(times)
+    )
+    pair = [model("A"), model("B", id="a.2")]
+    latency = layers.quantities(pair, {"tx2, FP16": {"a.1": profile}})["Latency on tx2, FP16"]
+    assert latency.layers == {"A": {"conv1": 1.5, "conv2": 1.5}} and latency.totals == {"A": 4.0}
+    assert layers.shares(pair, latency)["A"].tolist() == [0.375, 0.375]
+    assert aligned.cost_bars(layers.networks(pair, latency, theme.LIGHT), latency.write)[1] == {}
 
 
 def repeated(letter: str, shares: Sequence[float], key: str = "") -> seeds.Repetitions:
@@ -169,7 +190,7 @@ def test_the_page_shows_what_a_link_names_without_an_engine_process(
     assert "C: its run keeps no predictions" in captions(at) and "C: its run keeps no costs" in captions(at)
     assert "B against A: no test, as they have one seed in common" in said
     assert all(element.proto.alt.strip() for element in (*at.get("plotly_chart"), *at.get("arrow_data_frame")))
-    at.segmented_control(key="by").set_value("MACs").run()
+    at.segmented_control(key="layers_by").set_value("MACs").run()
     assert not at.exception and any("conv1" in frame.value.to_string() for frame in at.dataframe)
     at.multiselect[0].set_value(ids[:1]).run()
     assert at.query_params["points"] == [ids[0]] and not at.table and not at.exception
