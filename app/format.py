@@ -30,6 +30,11 @@ def signed_points(difference: float) -> str:
     return f"{100 * difference:+.1f}".replace("-", "−")
 
 
+def points_between(mean: float, low: float, high: float) -> str:
+    """A difference of shares with its interval: `−1.2 points, 95 % interval −2.0 to −0.4`."""
+    return f"{signed_points(mean)} points, 95 % interval {signed_points(low)} to {signed_points(high)}"
+
+
 def ratio(value: float | None) -> str:
     return MISSING if value is None or math.isnan(value) else f"{value:.2f}×"
 

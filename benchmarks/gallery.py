@@ -3,8 +3,8 @@
     python -m benchmarks.gallery
     python -m benchmarks.gallery --complete
 
-Everything is trained and measured here, one run after the other; small files only are kept. With `--complete` nothing is
-trained: the runs that are there get what later versions keep of a point, as far as its network is among their files.
+Everything is trained and measured here, one run after the other; small files only are kept. With `--complete` nothing
+is trained: the runs that are there get what later versions keep of a point, as far as its network is among their files.
 """
 
 import argparse
@@ -74,7 +74,9 @@ def _replace(runs: Path, gallery: Path) -> None:
             shutil.copyfile(run / name, kept / name)
         points = read_lines(run / "points.jsonl")
         files = [f"p{p['point']}.{suffix}" for p in points for suffix in OUTCOMES]
-        files += [f"p{p['point']}.{kind}" for p in points if p["final"] for kind in ("plan.json", "onnx", "safetensors")]
+        files += [
+            f"p{p['point']}.{kind}" for p in points if p["final"] for kind in ("plan.json", "onnx", "safetensors")
+        ]
         for file in (run / "models" / name for name in files):
             if file.stat().st_size <= LARGEST:
                 shutil.copyfile(file, kept / "models" / file.name)
@@ -90,7 +92,9 @@ def complete(gallery: Path) -> None:
         for point in run.points():
             if point.stage == "baseline":
                 network = on_meta(spec.model, len(data.classes))
-                layers.write(_file(run, point, layers.SUFFIX), CostModel(summarize(network, data.image).summary).by_layer())
+                layers.write(
+                    _file(run, point, layers.SUFFIX), CostModel(summarize(network, data.image).summary).by_layer()
+                )
             elif _file(run, point, "safetensors").exists():
                 _complete_point(run, point, data)
 
@@ -103,7 +107,9 @@ def _complete_point(run: Run, point: Point, data: Data) -> None:
     if result.correct == point.correct:
         predictions.write(_file(run, point, predictions.SUFFIX), result.predictions.numpy())
     else:
-        print(f"{run.id}, point {point.point}: {result.correct} images right, where it says {point.correct}", flush=True)
+        print(
+            f"{run.id}, point {point.point}: {result.correct} images right, where it says {point.correct}", flush=True
+        )
 
 
 def _file(run: Run, point: Point, suffix: str) -> Path:

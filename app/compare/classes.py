@@ -31,9 +31,7 @@ def show(models: Sequence[Model]) -> None:
         st.dataframe(
             escape.cells(accuracies.assign(**{m.letter: 100 * accuracies[m.letter] for m in models})),
             hide_index=True,
-            column_config={
-                m.letter: st.column_config.NumberColumn(m.title, format="%.1f %%") for m in models
-            },
+            column_config={m.letter: st.column_config.NumberColumn(m.title, format="%.1f %%") for m in models},
             alt="The accuracy of each model in each class",
         )
 

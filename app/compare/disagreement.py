@@ -57,10 +57,9 @@ def sentences(models: Sequence[Model]) -> list[str]:
         lost, gained = int((first & ~right).sum()), int((right & ~first).sum())
         loss = stats.paired_loss(lost, gained, len(labels))
         assert loss.low is not None and loss.high is not None
+        change = format.points_between(-loss.mean, -loss.high, -loss.low)
         said.append(
-            f"{model.letter} loses {lost:,} images that A has right, and gains {gained:,}: "
-            f"{format.signed_points(-loss.mean)} points, with 95 % confidence {format.signed_points(-loss.high)} to {format.signed_points(-loss.low)} "
-            "for other images of this kind."
+            f"{model.letter} loses {lost:,} images that {models[0].letter} has right, and gains {gained:,}: {change}."
         )
     return said
 
@@ -96,7 +95,7 @@ def images(models: Sequence[Model]) -> pd.DataFrame:
 
 def disagree(predictions: Sequence["Array"]) -> "Array":
     """For which images not all models name the same class."""
-    return np.any([classes != predictions[0] for classes in predictions[1:]], axis=0)
+    return np.asarray(np.any([classes != predictions[0] for classes in predictions[1:]], axis=0))
 
 
 def _arrays(models: Sequence[Model]) -> tuple["Array", list["Array"]]:

@@ -31,9 +31,7 @@ def show(models: Sequence[Model], token: str) -> None:
     known = quantities(models, board_layers.profiles(token, [str(model.row["id"]) for model in models]))
     by = CHANNELS
     if known:
-        choice = st.segmented_control(
-            "By", [CHANNELS, *known], default=CHANNELS, key="layers_by", bind="query-params"
-        )
+        choice = st.segmented_control("By", [CHANNELS, *known], default=CHANNELS, key="layers_by", bind="query-params")
         by = choice or CHANNELS
     quantity = known.get(by)
     rows = networks(models, quantity, theme.ink())
@@ -49,10 +47,8 @@ def show(models: Sequence[Model], token: str) -> None:
     _explain_absence(models)
 
 
-def quantities(
-    models: Sequence[Model], profiles: Mapping[str, Mapping[str, LayerProfile]]
-) -> dict[str, Quantity]:
-    """What is known of the layers of at least one model, by what it is called; `profiles` as `board_layers` has them."""
+def quantities(models: Sequence[Model], profiles: Mapping[str, Mapping[str, LayerProfile]]) -> dict[str, Quantity]:
+    """What is known of the layers of one model at least, by its label; `profiles` as `board_layers` has them."""
     known = {"MACs": _count(models, "macs", "MACs"), "Parameters": _count(models, "params", "parameters")}
     known |= {f"Latency on {board}": _latency(models, board, of_points) for board, of_points in profiles.items()}
     return {label: quantity for label, quantity in known.items() if quantity.layers}

@@ -77,9 +77,10 @@ def _compare(first: Repetitions, other: Repetitions) -> str:
     low, high = test.difference.low, test.difference.high
     assert low is not None and high is not None
     verdict = "seeds alone hardly explain it" if test.p < _SURE else "seeds alone may explain it"
+    difference = format.points_between(test.difference.mean, low, high)
     return (
-        f"{other.letter} against {first.letter}, paired by {len(seeds)} seeds: {format.signed_points(test.difference.mean)} points, "
-        f"95 % interval {format.signed_points(low)} to {format.signed_points(high)}, p {_probability(test.p)}; {verdict}."
+        f"{other.letter} against {first.letter}, paired by {len(seeds)} seeds: {difference}, "
+        f"p {_probability(test.p)}; {verdict}."
     )
 
 

@@ -82,13 +82,13 @@ def choose(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def matching(frame: pd.DataFrame, words: str) -> pd.DataFrame:
-    """The rows in which each of the words occurs, in a setting that names things or in the id."""
+    """The rows in which each of the words begins one, of the settings that name things, the seed or the run."""
     names = [frame[column].map(text.NAMES.get(column, str)) for column in ("criterion", "order", "model", "data_label")]
     seeds = frame["seed"].map("seed {}".format)
-    texts = frame["id"].str.cat([*names, seeds], sep=" ").str.lower()
+    texts = " " + frame["id"].str.cat([*names, seeds], sep=" ").str.lower()
     keep = pd.Series(True, index=frame.index)
     for word in words.lower().split():
-        keep &= texts.str.contains(word, regex=False)
+        keep &= texts.str.contains(f" {word}", regex=False)
     return frame[keep]
 
 

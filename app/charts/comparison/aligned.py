@@ -1,7 +1,7 @@
 """Skylines under each other, layer by layer: what stands at one place is the same layer in every row. Pure functions.
 
-A row is a network, a bar a layer. Its outline is the widest (or costliest) that the layer is in any of the networks, its
-filling what it is in this one; what a network does not have is hatched.
+A row is a network, a bar a layer. Its outline is the original width, or the most that the layer costs in any of them;
+its filling is what this network has of it, and what it lacks is hatched.
 """
 
 import math
@@ -82,18 +82,15 @@ def cost_bars(networks: Sequence[Network], write: Callable[[float], str]) -> lis
     }
     highest = max(most.values(), default=0.0) or 1.0
     return [
-        {name: _cost_bar(name, network, limit, highest, write) for name, limit in most.items()}
-        if network.costs
-        else {}
+        {name: _cost_bar(name, network, limit, highest, write) for name, limit in most.items()} if network.costs else {}
         for network in networks
     ]
 
 
 def figure(networks: Sequence[Network], rows: Sequence[Bars], *, ink: theme.Ink) -> go.Figure:
     """The rows under each other, a title above each, every layer at one place."""
-    places = {
-        bar.name: bar.at for bar in skyline.bars({name: (1, 1) for name in merge([list(row) for row in rows])})
-    }
+    layers = merge([list(row) for row in rows])
+    places = {bar.name: bar.at for bar in skyline.bars(dict.fromkeys(layers, (1, 1)))}
     fig, count = go.Figure(), len(networks)
     for number, (network, row) in enumerate(zip(networks, rows, strict=True)):
         axis = f"y{number + 1 if number else ''}"
