@@ -31,6 +31,7 @@ def show(models: Sequence[Model]) -> None:
     st.dataframe(
         escape.cells(rows),
         hide_index=True,
+        height="content",
         row_height=_ROW_PX,
         column_config={
             "picture": st.column_config.ImageColumn("image"),

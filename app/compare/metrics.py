@@ -12,6 +12,7 @@ from app.tables import points
 from engine.storage.records.remarks import NEAR_CHANCE
 
 _LONGEST = 60  # characters of a setting
+_OF_PRUNING = ("criterion", "order")  # settings that say nothing of a network that was not pruned
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ def _heading(key: str) -> str:
 def _in_words(key: str, model: Model) -> str:
     """A setting of a model as a page shows it."""
     value = model.row["data_label"] if key == "data" else model.row[key]
-    if pd.isna(value):
+    if pd.isna(value) or (model.row["baseline"] and key in _OF_PRUNING):
         return format.MISSING
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -12,15 +12,13 @@ from app.compare.models import Model, name_letters
 def show(models: Sequence[Model]) -> None:
     """The classes and the images of those that are comparable, under their headings; a sentence for each reason."""
     comparable, reasons = split(models)
+    st.subheader("Classes" if len(comparable) > 1 else "Classes and images")
+    for reason in reasons:
+        st.caption(f":material/info: {escape.message(reason)}")
     if len(comparable) > 1:
-        st.subheader("Classes")
         classes.show(comparable)
         st.subheader("Where they disagree")
         disagreement.show(comparable)
-    else:
-        st.subheader("Classes and images")
-    for reason in reasons:
-        st.caption(f":material/info: {escape.message(reason)}")
 
 
 def split(models: Sequence[Model]) -> tuple[list[Model], list[str]]:

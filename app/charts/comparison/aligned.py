@@ -14,7 +14,7 @@ from app import escape, format, theme
 from app.charts import skyline
 from app.theme import NEUTRAL, translucent
 
-_ROW_PX, _TITLE_PX = 92, 22
+_ROW_PX, _TITLE_PX, _GAP_PX = 104, 22, 10
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def figure(networks: Sequence[Network], rows: Sequence[Bars], *, ink: theme.Ink)
         top = 1 - number / count
         bottom = 1 - (number + 1) / count
         fig.layout[f"yaxis{number + 1 if number else ''}"] = {
-            "domain": [bottom, top - _TITLE_PX / (_ROW_PX * count)],
+            "domain": [bottom + _GAP_PX / (_ROW_PX * count), top - _TITLE_PX / (_ROW_PX * count)],
             "visible": False,
             "fixedrange": True,
             "range": [0, 1.04],
