@@ -113,13 +113,12 @@ def _images_of(row: Mapping[str, Any]) -> tuple[str, int | None]:
 
 def name_letters(models: Sequence[Model]) -> str:
     """Their letters in a sentence: `A`, `A and C`, `A, B and C`."""
-    letters = [model.letter for model in models]
+    return join([model.letter for model in models])
+
+
+def join(letters: Sequence[str]) -> str:
+    """The same of letters."""
     return " and ".join(filter(None, (", ".join(letters[:-1]), letters[-1])))
-
-
-def describe(model: Model) -> str:
-    """A model in one line of Markdown, as its column's letter stands for it."""
-    return f"**{model.letter}** {escape.markdown(text.point_label(model.row))}"
 
 
 def differing_data(models: Sequence[Model]) -> str | None:

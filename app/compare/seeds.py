@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from app import escape, format
-from app.compare.models import Model
+from app.compare.models import Model, join
 from engine import stats
 
 _SURE = 0.05  # the largest p of a difference that is called one
@@ -44,10 +44,10 @@ def repetitions(frame: pd.DataFrame, model: Model) -> Repetitions:
     alone = Repetitions(model.letter, model.title, (model.row["id"],), own)
     if key[0] is None:
         return alone
-    same = pd.Series(True, index=frame.index)
+    rows = frame[frame["group"] == key[0]]
     for column, value in zip(_STEP, key, strict=True):
-        same &= frame[column].isna() if value is None else frame[column] == value
-    rows = frame[same].dropna(subset=["top1", "seed"]).sort_values("created", kind="stable")
+        rows = rows[rows[column].isna() if value is None else rows[column] == value]
+    rows = rows.dropna(subset=["top1", "seed"]).sort_values("created", kind="stable")
     rows = rows.drop_duplicates("seed", keep="last").sort_values("seed")
     by_seed = {int(seed): float(share) for seed, share in zip(rows["seed"], rows["top1"], strict=True)}
     return Repetitions(model.letter, model.title, key, by_seed) if by_seed else alone
@@ -64,15 +64,22 @@ def table(repeated: Sequence[Repetitions]) -> pd.DataFrame:
 
 def sentences(repeated: Sequence[Repetitions]) -> list[str]:
     """Of each model but the first whether seeds explain its difference, or how many are missing to say so."""
-    return [_compare(repeated[0], other) for other in repeated[1:]]
+    first, said = repeated[0], []
+    few: dict[int, list[str]] = {}  # seeds in common → letters
+    for other in repeated[1:]:
+        seeds = sorted(first.by_seed.keys() & other.by_seed.keys())
+        if other.key == first.key:
+            said.append(
+                f"{other.letter} is made as {first.letter} is, with another seed: both have the same repetitions."
+            )
+        elif len(seeds) < stats.MIN_PAIRS:
+            few.setdefault(len(seeds), []).append(other.letter)
+        else:
+            said.append(_compare(first, other, seeds))
+    return said + [_too_few(first.letter, letters, shared) for shared, letters in few.items()]
 
 
-def _compare(first: Repetitions, other: Repetitions) -> str:
-    if other.key == first.key:
-        return f"{other.letter} is made as {first.letter} is, with another seed: both have the same repetitions."
-    seeds = sorted(first.by_seed.keys() & other.by_seed.keys())
-    if len(seeds) < stats.MIN_PAIRS:
-        return _too_few(first, other, len(seeds))
+def _compare(first: Repetitions, other: Repetitions, seeds: Sequence[int]) -> str:
     test = stats.paired_test([first.by_seed[seed] for seed in seeds], [other.by_seed[seed] for seed in seeds])
     low, high = test.difference.low, test.difference.high
     assert low is not None and high is not None
@@ -84,13 +91,15 @@ def _compare(first: Repetitions, other: Repetitions) -> str:
     )
 
 
-def _too_few(first: Repetitions, other: Repetitions, shared: int) -> str:
+def _too_few(first: str, letters: Sequence[str], shared: int) -> str:
     have = "no seed" if not shared else "one seed" if shared == 1 else f"{shared} seeds"
     missing = stats.MIN_PAIRS - shared
     more = "one more" if missing == 1 else f"{missing} more"
+    one = len(letters) == 1
+    shares = f"they have {have} in common" if one else f"each has {have} in common with {first}"
     return (
-        f"{other.letter} against {first.letter}: no test, as they have {have} in common. It takes {stats.MIN_PAIRS}, "
-        f"so run both with {more}."
+        f"{join(letters)} against {first}: no test, as {shares}. It takes {stats.MIN_PAIRS}, "
+        f"so run {'both' if one else 'all'} with {more}."
     )
 
 

@@ -137,6 +137,8 @@ def test_a_difference_over_seeds_is_tested_in_pairs_and_too_few_are_counted() ->
     assert said.endswith("seeds alone hardly explain it.")
     (few,) = seeds.sentences([first, repeated("B", [0.8])])
     assert few.endswith("no test, as they have one seed in common. It takes 3, so run both with 2 more.")
+    (others,) = seeds.sentences([first, repeated("B", [0.8, 0.7]), repeated("C", [0.8, 0.7])])
+    assert others.startswith("B and C against A: no test, as each has 2 seeds in common with A. It takes 3")
     (alike,) = seeds.sentences([first, repeated("B", [0.9], key="A")])
     assert "with another seed" in alike
     assert seeds.table([first, repeated("B", [0.8])]).loc["Top-1 accuracy"].tolist() == ["92.0 ± 5.0 %", "80.0 %"]
@@ -175,7 +177,8 @@ def test_the_page_shows_what_a_link_names_without_an_engine_process(
     monkeypatch.setattr(tables, "ask_engine", lambda *_: pytest.fail("a page that compares asks no engine"))
     ids = three_models(results)
     at = app("compare")
-    assert "Show an example" in [button.label for button in at.button]
+    next(button for button in at.button if button.label == "Show an example").click().run()
+    assert [point.partition(".")[2] for point in at.multiselect[0].value] == ["0", "4", "4"]
     at.query_params["points"] = ",".join([*ids, "gone.7"])
     at.run()
     assert not at.exception
