@@ -21,7 +21,7 @@ if len(ids) < 2:
     sentence = "Choose one more model to compare it with." if ids else "Choose two to six models in the list above."
     example = selection.example(frame)
     if example and not ids:
-        said = f"{sentence} They come from Explore's table and chart, too."
+        said = f"{sentence} Or begin with a model's card on Explore."
         if empty.invite(said, "Show an example", ":material/compare_arrows:"):
             selection.open_comparison(example)
             st.rerun()

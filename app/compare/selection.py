@@ -74,7 +74,8 @@ def choose(frame: pd.DataFrame) -> tuple[str, ...]:
         key=_KEY,
         max_selections=MOST,
         on_change=_remember,
-        placeholder=f"Search for two to {MOST} models",
+        placeholder="Search for two to six models",
+        select_all=False,
     )
     if complaint := request.complaint():
         st.caption(f":material/link_off: {complaint}")

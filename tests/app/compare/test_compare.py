@@ -191,7 +191,7 @@ def test_the_page_shows_what_a_link_names_without_an_engine_process(
     said = " ".join(markdown.value for markdown in at.markdown)
     assert "Class dog suffers most" in said and "A and B name different classes for 4 of 10" in said
     assert "C: its run keeps no predictions" in captions(at) and "C: its run keeps no costs" in captions(at)
-    assert "B against A: no test, as they have one seed in common" in said
+    assert "B and C against A: no test, as each has one seed in common with A" in said
     assert all(element.proto.alt.strip() for element in (*at.get("plotly_chart"), *at.get("arrow_data_frame")))
     at.segmented_control(key="layers_by").set_value("MACs").run()
     assert not at.exception and any("conv1" in frame.value.to_string() for frame in at.dataframe)
