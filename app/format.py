@@ -22,7 +22,17 @@ def percent(share: float | None) -> str:
 
 def percentage_points(share: float, base: float) -> str:
     """A difference of two shares in percentage points, signed."""
-    return f"{100 * (share - base):+.1f} points".replace("-", "−")
+    return f"{signed_points(share - base)} points"
+
+
+def signed_points(difference: float) -> str:
+    """The same of a difference, without its unit: −1.2."""
+    return f"{100 * difference:+.1f}".replace("-", "−")
+
+
+def points_between(mean: float, low: float, high: float) -> str:
+    """A difference of shares with its interval: `−1.2 points, 95 % interval −2.0 to −0.4`."""
+    return f"{signed_points(mean)} points, 95 % interval {signed_points(low)} to {signed_points(high)}"
 
 
 def ratio(value: float | None) -> str:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # The samples that a percentile of latencies needs; the numbers are MLPerf's.
 MIN_N_P90 = 64
 MIN_N_P99 = 662
+MIN_PAIRS = 3  # of repetitions, for a test of their difference
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,14 @@ class Interval:
     low: float | None
     high: float | None
     n: int
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """The mean difference of pairs with its interval, and how likely one as large is where there is none (`p`)."""
+
+    difference: Interval
+    p: float
 
 
 def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
@@ -68,6 +77,25 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     t = float(stdtrit(x.size - 1, 0.5 + confidence / 2))
     half = t * float(x.std(ddof=1)) / float(np.sqrt(x.size))
     return Interval(mean, mean - half, mean + half, int(x.size))
+
+
+def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
+    """Student's test of the differences second − first of at least `MIN_PAIRS` pairs, such as runs of equal seeds.
+
+    What a seed does to both, as the baseline that both begin with, says nothing of their difference and falls out.
+    """
+    import numpy as np
+    from scipy.special import stdtr
+
+    one, two = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    if one.ndim != 1 or one.shape != two.shape or one.size < MIN_PAIRS:
+        raise ValueError(f"a paired test needs two lists of the same {MIN_PAIRS} or more repetitions")
+    differences = two - one
+    interval = mean_interval(differences)
+    error = float(differences.std(ddof=1)) / math.sqrt(one.size)
+    if error == 0:
+        return PairedTest(interval, 1.0 if interval.mean == 0 else 0.0)
+    return PairedTest(interval, 2 * float(stdtr(one.size - 1, -abs(interval.mean) / error)))
 
 
 def paired_loss(lost: int, gained: int, total: int, confidence: float = 0.95) -> Interval:

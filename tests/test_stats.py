@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.stats import is_near_chance, mean_interval, paired_loss, pareto
+from engine.stats import is_near_chance, mean_interval, paired_loss, paired_test, pareto
 
 few = st.integers(0, 5).map(float)
 
@@ -47,6 +47,19 @@ def test_interval_uses_student_t_and_not_the_normal_distribution() -> None:
     assert (interval.mean, interval.n) == (2.0, 3)
     assert interval.high == pytest.approx(2 + 4.302653 / np.sqrt(3), abs=1e-6)
     assert interval.low == pytest.approx(2 - 4.302653 / np.sqrt(3), abs=1e-6)
+
+
+def test_a_paired_test_sees_the_differences_alone() -> None:
+    # differences 1, 2, 3: t = 2·√3 with 2 degrees of freedom, of which 7.418 % lies beyond on both sides
+    test = paired_test([10, 200, 3000], [11, 202, 3003])
+    assert (test.difference.mean, test.difference.n) == (2.0, 3)
+    assert test.p == pytest.approx(0.0741799, abs=1e-6)
+    assert paired_test([1, 2, 3], [2, 3, 4]).p == 0 and paired_test([1, 2, 3], [1, 2, 3]).p == 1
+
+
+def test_two_pairs_are_too_few_for_a_test() -> None:
+    with pytest.raises(ValueError, match="3 or more"):
+        paired_test([1, 2], [2, 3])
 
 
 def test_one_value_has_a_mean_and_no_interval() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import axes, skyline
+from app.compare import selection
 from app.tables import store
 from app.tables.board_columns import BoardResult
 from engine.storage.records import remarks
@@ -73,6 +74,13 @@ def show(point: Mapping[str, Any], latency_note: str | None, board_result: Board
         st.page_link(
             "../pages/runs.py", label="Its run", icon=":material/list_alt:", query_params={"run": str(point["run_id"])}
         )
+        if not point["baseline"]:
+            st.page_link(
+                "../pages/compare.py",
+                label="Compare",
+                icon=":material/compare_arrows:",
+                query_params=selection.link([f"{point['run_id']}.0", str(point["id"])]),
+            )
         if store.can_be_timed(point):
             st.page_link(
                 "../pages/devices.py",

@@ -6,7 +6,7 @@ MACs are the multiply–accumulates of convolutions and linear layers for one im
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from engine.graph.summary import ModelSummary, Uses
+from engine.graph.summary import Layer, ModelSummary, Uses
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,16 @@ class CostModel:
         params = sum(each * count_channels(channels, kept) for channels, each in self.affines)
         macs = 0
         for ins, outs, layer in self.layers:
-            produced = count_channels(outs, kept)
-            fan_in = 1 if layer.kind == "depthwise" else count_channels(ins, kept) // layer.groups
-            weights = produced * fan_in * layer.kernel
+            weights, biases = _parameters(ins, outs, layer, kept)
             macs += weights * layer.positions
-            params += weights + produced * layer.bias
+            params += weights + biases
         return Cost(params, macs)
+
+    def by_layer(self, kept: list[int] | None = None) -> dict[str, Cost]:
+        """The same of each convolution and linear layer that is left, in order of depth; norms are no layers."""
+        kept = self.full if kept is None else kept
+        counts = {layer.name: (*_parameters(ins, outs, layer, kept), layer) for ins, outs, layer in self.layers}
+        return {name: Cost(weights + biases, weights * x.positions) for name, (weights, biases, x) in counts.items()}
 
 
 def cost(summary: ModelSummary, kept: list[int] | None = None, removed: Collection[str] = ()) -> Cost:
@@ -88,6 +92,13 @@ def removed_modules(summary: ModelSummary, removed: Collection[str]) -> tuple[st
 def is_inside(name: str, modules: Collection[str]) -> bool:
     """Whether the module `name` is one of `modules` or lies inside one."""
     return any(name == module or name.startswith(module + ".") for module in modules)
+
+
+def _parameters(ins: Uses, outs: Uses, layer: Layer, kept: list[int]) -> tuple[int, int]:
+    """The weights and the biases of a layer; each weight is multiplied once for every output position."""
+    produced = count_channels(outs, kept)
+    fan_in = 1 if layer.kind == "depthwise" else count_channels(ins, kept) // layer.groups
+    return produced * fan_in * layer.kernel, produced * layer.bias
 
 
 def _routes(summary: ModelSummary, removed: Collection[str]) -> Mapping[int, int]:

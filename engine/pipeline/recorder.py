@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from engine.data import thumbnails
 from engine.data.load import Data, Split
 from engine.errors import WorkError
 from engine.export import onnx, quantize
@@ -24,6 +25,7 @@ from engine.pipeline.network import Network
 from engine.pipeline.step import ON_THE_WAY, Standing, StandingRule, StepKey, epoch_event
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
+from engine.storage.outcomes import images, layers, predictions
 from engine.storage.records import event
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point, Reached, Reconstruction, Requested
@@ -180,6 +182,7 @@ class Recorder:
         file = self.folder.model_file(number, "onnx")
         timed = host_timing.time_onnx(file, self.data.image)
         test, val = (self._accuracy(key, file, network, split) for split in (self.data.reported, self.data.val))
+        self._keep_outcome(number, network, test)
         source = None if self.data.target is None else self._accuracy(key, file, network, self.data.test).top1
         place = standing(network, val.top1) if callable(standing) else standing
         described = self.describe(key, network, timed)
@@ -212,6 +215,13 @@ class Recorder:
             target_top1=None if source is None else test.top1,
             **described,
         )
+
+    def _keep_outcome(self, number: int, network: Network, test: Evaluation) -> None:
+        """Write what the network names each test image and what its layers cost; at first what the images are."""
+        if not images.is_kept(self.folder.path):
+            images.write(self.folder.path, thumbnails.describe_test(self.data))
+        predictions.write(self.folder.model_file(number, predictions.SUFFIX), test.predictions.numpy())
+        layers.write(self.folder.model_file(number, layers.SUFFIX), CostModel(network.structure.summary).by_layer())
 
     def describe(self, key: StepKey, network: Network, timed: Latency | None = None) -> dict[str, Any]:
         """The values of a point that no image is needed for: which step it is of, its sizes, and what is gone."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -18,13 +18,14 @@ from engine.errors import WorkError
 class Evaluation:
     """Counts over one split; `top5` counts the labels among the five largest logits (all, where classes are fewer).
 
-    `loss` is the mean cross-entropy in nats.
+    `loss` is the mean cross-entropy in nats, `predictions` the class of each image, in their order: int64 N on the CPU.
     """
 
     correct: int
     total: int
     top5: int
     loss: float
+    predictions: Tensor = field(compare=False, repr=False)
 
     @property
     def top1(self) -> float:
@@ -59,18 +60,7 @@ def hits(module: nn.Module, split: Split, data: Data, device: str | torch.device
 
     As `evaluate` counts them, and with its errors.
     """
-    best: list[Tensor] = []
-
-    def logits_of(images: Tensor) -> Tensor:
-        logits: Tensor = module(images.contiguous(memory_format=torch.channels_last)).float()
-        best.append(logits.argmax(dim=1).cpu())
-        return logits
-
-    module.to(device)
-    with preserve_modes(module), torch.no_grad():
-        module.eval()
-        tally(logits_of, split, data, device, batch_size)
-    return torch.cat(best) == split.labels
+    return evaluate(module, split, data, device, batch_size).predictions == split.labels
 
 
 def tally(
@@ -82,12 +72,14 @@ def tally(
     """
     correct = top5 = torch.zeros((), dtype=torch.int64, device=device)
     loss = torch.zeros((), dtype=torch.float64, device=device)
+    predictions: list[Tensor] = []
     total = 0
     for images, labels in split_batches(split, data, batch_size, device):
         logits = logits_of(images)
+        predictions.append(logits.argmax(dim=1))
         best = logits.topk(min(5, logits.shape[1]), dim=1).indices
         top5 = top5 + (best == labels[:, None]).sum()
-        correct = correct + (logits.argmax(dim=1) == labels).sum()
+        correct = correct + (predictions[-1] == labels).sum()
         loss = loss + F.cross_entropy(logits, labels, reduction="sum").double()
         total += len(labels)
     if not total:
@@ -97,7 +89,8 @@ def tally(
             "the network's outputs are not finite numbers, so its accuracy cannot be measured; after training, a "
             "learning rate at which it diverged is the likely cause (--train-lr before pruning, --recover-lr after)"
         )
-    return Evaluation(correct=int(correct), total=total, top5=int(top5), loss=float(loss) / total)
+    mean_loss = float(loss) / total
+    return Evaluation(int(correct), total, int(top5), mean_loss, torch.cat(predictions).cpu())
 
 
 def reestimate_bn(

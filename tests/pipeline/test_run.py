@@ -16,6 +16,7 @@ from engine.pipeline.start.inputs import prepare
 from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
+from engine.storage.outcomes import images, layers, predictions
 from engine.storage.records.event import Event
 from engine.storage.store import Store
 from engine.surgery import cut as surgery
@@ -74,6 +75,19 @@ def test_the_final_point_meets_its_target_and_its_numbers_are_those_of_the_store
     }
     assert {n.rpartition(".")[0] for n, (_, kept) in final.widths.items() if not kept} == set(final.blocks_removed)
     assert final.latency[0].provider == "CPUExecutionProvider"
+
+
+def test_every_point_keeps_what_it_names_each_test_image_and_what_its_layers_cost(finished: Run) -> None:
+    known = images.read(finished.path)
+    assert known is not None and known.classes == tuple(map(str, range(10)))
+    for point in finished.points():
+        named = predictions.read(finished.model_file(point.point, predictions.SUFFIX))
+        assert named is not None and len(named) == len(known.labels) == point.total
+        assert int((named == known.labels).sum()) == point.correct
+        costs = layers.read(finished.model_file(point.point, layers.SUFFIX))
+        assert sum(layer.macs for layer in costs) == point.macs
+        assert {layer.name for layer in costs} >= {name for name, (_, kept) in point.widths.items() if kept}
+        assert 0.9 * point.params < sum(layer.params for layer in costs) < point.params, "norms are no layers"
 
 
 def test_a_plan_replays_on_the_untouched_model_to_the_pruned_network_bit_for_bit(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Charts of several models side by side."""

@@ -1,0 +1,137 @@
+"""The networks layer by layer: their skylines under each other, and each layer's share of what the whole costs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from app import escape, format, theme
+from app.charts.comparison import aligned
+from app.compare import board_layers
+from app.compare.models import Model, name_letters
+from engine.storage.timings.layers import LayerProfile
+
+CHANNELS = "Channels"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that layers cost, of each model that it is known of by its letter: layer by layer, and in all."""
+
+    noun: str
+    layers: Mapping[str, Mapping[str, float]]
+    totals: Mapping[str, float]
+    write: Callable[[float], str]
+    note: str = ""  # below the shares
+
+
+def show(models: Sequence[Model], token: str) -> None:
+    """One figure, by channels or by what layers cost, and the shares as a table."""
+    known = quantities(models, board_layers.profiles(token, [str(model.row["id"]) for model in models]))
+    by = CHANNELS
+    if known:
+        choice = st.segmented_control("By", [CHANNELS, *known], default=CHANNELS, key="layers_by", bind="query-params")
+        by = choice or CHANNELS
+    quantity = known.get(by)
+    rows = networks(models, quantity, theme.ink())
+    bars = aligned.channel_bars(rows) if quantity is None else aligned.cost_bars(rows, quantity.write)
+    st.plotly_chart(
+        aligned.figure(rows, bars, ink=theme.ink()),
+        key="aligned",
+        config={"displayModeBar": False},
+        alt=aligned.describe(rows, None if quantity is None else quantity.noun),
+    )
+    if quantity is not None:
+        _show_shares(models, quantity)
+    _explain_absence(models)
+
+
+def quantities(models: Sequence[Model], profiles: Mapping[str, Mapping[str, LayerProfile]]) -> dict[str, Quantity]:
+    """What is known of the layers of one model at least, by its label; `profiles` as `board_layers` has them."""
+    known = {"MACs": _count(models, "macs", "MACs"), "Parameters": _count(models, "params", "parameters")}
+    known |= {f"Latency on {board}": _latency(models, board, of_points) for board, of_points in profiles.items()}
+    return {label: quantity for label, quantity in known.items() if quantity.layers}
+
+
+def networks(models: Sequence[Model], quantity: Quantity | None, ink: theme.Ink) -> list[aligned.Network]:
+    """The models as the figure takes them, with what their layers cost where that is drawn."""
+    return [
+        aligned.Network(
+            title=model.title,
+            colour=ink.line if model.row["baseline"] else theme.criterion_colour(model.row["criterion"]),
+            widths=model.row["widths"],
+            blocks_removed=model.row["blocks_removed"],
+            costs={} if quantity is None else quantity.layers.get(model.letter, {}),
+            total=0.0 if quantity is None else quantity.totals.get(model.letter, 0.0),
+        )
+        for model in models
+    ]
+
+
+def shares(models: Sequence[Model], quantity: Quantity) -> pd.DataFrame:
+    """Each layer's share of the whole of its network, in order of depth: `layer`, and a column a model by its letter.
+
+    Empty where a network lacks the layer.
+    """
+    letters = [model.letter for model in models if model.letter in quantity.layers]
+    names = aligned.merge([list(quantity.layers[letter]) for letter in letters])
+    columns = {
+        letter: [_share(quantity.layers[letter].get(name), quantity.totals[letter]) for name in names]
+        for letter in letters
+    }
+    return pd.DataFrame({"layer": names, **columns}).astype(dict.fromkeys(letters, float))
+
+
+def _count(models: Sequence[Model], column: str, noun: str) -> Quantity:
+    having = [model for model in models if model.outcome.layers]
+    return Quantity(
+        noun,
+        {m.letter: {layer.name: getattr(layer, column) for layer in m.outcome.layers} for m in having},
+        {model.letter: float(model.row[column]) for model in having},
+        lambda value: f"{format.si(value)} {noun}",
+        "Norms are no layers here, so that a column may sum to less than 100 %." if column == "params" else "",
+    )
+
+
+def _latency(models: Sequence[Model], board: str, profiles: Mapping[str, LayerProfile]) -> Quantity:
+    having = {model.letter: profiles[model.row["id"]] for model in models if model.row["id"] in profiles}
+    return Quantity(
+        f"time on {board}",
+        {letter: board_layers.by_layer(profile) for letter, profile in having.items()},
+        {letter: profile.total_ms or 0.0 for letter, profile in having.items()},
+        format.milliseconds,
+        "By the board's profiler, which waits after every layer: its sum is no latency. Layers that ran as one share "
+        "its time equally; copies and what has no name make the rest.",
+    )
+
+
+def _share(cost: float | None, total: float) -> float | None:
+    return None if cost is None or not total else cost / total
+
+
+def _show_shares(models: Sequence[Model], quantity: Quantity) -> None:
+    with st.expander(f"Each layer's share of the {quantity.noun}", icon=":material/table_rows:"):
+        table = shares(models, quantity)
+        titles = {model.letter: model.title for model in models if model.letter in table}
+        st.dataframe(
+            escape.cells(table.assign(**{letter: 100 * table[letter] for letter in titles})),
+            hide_index=True,
+            placeholder=format.MISSING,
+            column_config={
+                letter: st.column_config.NumberColumn(title, format="%.1f %%") for letter, title in titles.items()
+            },
+            alt=f"The share that each layer has of its network's {quantity.noun}",
+        )
+        if quantity.note:
+            st.caption(quantity.note)
+
+
+def _explain_absence(models: Sequence[Model]) -> None:
+    lacking = [model for model in models if not model.outcome.layers]
+    if lacking:
+        one = len(lacking) == 1
+        st.caption(
+            f":material/info: {name_letters(lacking)}: {'its run keeps' if one else 'their runs keep'} no costs of "
+            f"single layers, as runs of earlier versions; run {'it' if one else 'them'} again to have them."
+        )

@@ -1,0 +1,104 @@
+"""The figures of the models under each other, with their differences to the first one."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from app import escape, format, text
+from app.compare.models import Model
+from app.tables import points
+from engine.storage.records.remarks import NEAR_CHANCE
+
+_LONGEST = 60  # characters of a setting
+_OF_PRUNING = ("criterion", "order")  # settings that say nothing of a network that was not pruned
+
+
+@dataclass(frozen=True)
+class _Metric:
+    """A number of the tidy table: how it is written, and how it differs from the first model's."""
+
+    label: str
+    column: str
+    write: Callable[[float], str]
+    difference: Callable[[float, float], str]
+    is_quality: bool = False  # says something on the same images only
+
+
+def _points(value: float, first: float) -> str:
+    return format.percentage_points(value, first)
+
+
+def _ratio(value: float, first: float) -> str:
+    return format.ratio(value / first) if first else ""
+
+
+_METRICS = (
+    _Metric("Top-1 accuracy", "top1", format.percent, _points, True),
+    _Metric("Top-1 on the source", "source_top1", format.percent, _points, True),
+    _Metric("Top-5 accuracy", "top5", format.percent, _points, True),
+    _Metric("Validation top-1", "val_top1", format.percent, _points, True),
+    _Metric("Loss", "loss", "{:.3f}".format, lambda value, first: f"{value - first:+.3f}".replace("-", "−"), True),
+    _Metric("MACs", "macs", format.si, _ratio),
+    _Metric("Parameters", "params", format.si, _ratio),
+    _Metric("Size", "bytes", lambda value: format.si(value, "B"), _ratio),
+    _Metric("Latency p50", "latency", format.milliseconds, _ratio),
+)
+
+
+def show(models: Sequence[Model], host: str | None) -> None:
+    """The table, and how its latencies were measured."""
+    shown = table(models).map(escape.markdown)
+    shown.columns = [escape.markdown(column) for column in shown.columns]
+    st.table(shown, border="horizontal", alt=f"The figures of {len(models)} models, with their differences to A")
+    if host is not None and not pd.isna([model.row["latency"] for model in models]).all():
+        st.caption(f"In brackets: the difference to A. Latency: {escape.markdown(host)}.")
+    else:
+        st.caption("In brackets: the difference to A.")
+
+
+def table(models: Sequence[Model]) -> pd.DataFrame:
+    """A row for each number that one of the models has and each setting in which they differ, a column a model."""
+    rows = {
+        metric.label: [_cell(metric, model, models[0]) for model in models]
+        for metric in _METRICS
+        if any(not pd.isna(model.row[metric.column]) for model in models)
+    }
+    rows |= _facts(models)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[model.title for model in models])
+
+
+def _cell(metric: _Metric, model: Model, first: Model) -> str:
+    value, reference = model.row[metric.column], first.row[metric.column]
+    if pd.isna(value):
+        return format.MISSING
+    alone = model is first or pd.isna(reference) or (metric.is_quality and not model.is_of_same_data(first))
+    difference = "" if alone else metric.difference(value, reference)
+    return f"{metric.write(value)} ({difference})" if difference else metric.write(value)
+
+
+def _facts(models: Sequence[Model]) -> dict[str, list[str]]:
+    """What the models are where they are not all the same."""
+    frame = pd.DataFrame([dict(model.row) for model in models])
+    rows = {_heading(key): [_in_words(key, model) for model in models] for key in points.differing_settings(frame)}
+    rows["Measured"] = ["baseline" if model.row["baseline"] else text.stage_label(model.row) for model in models]
+    rows["Doubt"] = [NEAR_CHANCE if model.row["at_chance"] else "" for model in models]
+    return {label: values for label, values in rows.items() if any(values) and len(set(values)) > 1}
+
+
+def _heading(key: str) -> str:
+    heading = points.SETTINGS[key]
+    return heading[:1].upper() + heading[1:]
+
+
+def _in_words(key: str, model: Model) -> str:
+    """A setting of a model as a page shows it."""
+    value = model.row["data_label"] if key == "data" else model.row[key]
+    if pd.isna(value) or (model.row["baseline"] and key in _OF_PRUNING):
+        return format.MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return escape.plain(text.NAMES[key](value) if key in text.NAMES else value, _LONGEST)

@@ -1,0 +1,134 @@
+"""Which models are compared: named by a link, or chosen on the page; the page's address is where they are kept."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from app import escape, text
+from app.tables import points
+
+QUERY = "points"
+MOST = 6
+LETTERS = "ABCDEF"
+_KEY = "compare_points"
+_MOST_OPTIONS = 1000  # all labels of a list go to the browser
+_MOST_NAMED = 3  # ids in a sentence
+
+
+@dataclass(frozen=True)
+class Request:
+    """What an address asks for: points that are there, at most `MOST`, others, and how many more than that it names."""
+
+    ids: tuple[str, ...]
+    unknown: tuple[str, ...] = ()
+    left_out: int = 0
+
+    def complaint(self) -> str:
+        """What of the link is not shown, in one line; empty where all of it is."""
+        parts = []
+        if self.unknown:
+            more = f" and {len(self.unknown) - _MOST_NAMED} more" if len(self.unknown) > _MOST_NAMED else ""
+            verb = "is" if len(self.unknown) == 1 else "are"
+            named = ", ".join(escape.markdown(point, 60) for point in self.unknown[:_MOST_NAMED])
+            parts.append(f"{named}{more} {verb} not among the results")
+        if self.left_out:
+            parts.append(f"at most {MOST} models are compared, and {self.left_out} more {_are(self.left_out)} left out")
+        said = "; ".join(parts)
+        return f"The link: {said}. The rest is shown." if said else ""
+
+
+def link(ids: Iterable[str]) -> dict[str, str]:
+    """The query parameters of the page that compares these points, `<run_id>.<point>` each, the first the reference."""
+    return {QUERY: ",".join(ids)}
+
+
+def parse(values: Iterable[str], known: Collection[str]) -> Request:
+    """What the values of an address ask for, each one id or several with commas between them; each counts once."""
+    named = dict.fromkeys(part.strip() for value in values for part in value.split(",") if part.strip())
+    there = [point for point in named if point in known]
+    unknown = tuple(point for point in named if point not in known)
+    return Request(tuple(there[:MOST]), unknown, max(0, len(there) - MOST))
+
+
+def choose(frame: pd.DataFrame) -> tuple[str, ...]:
+    """The ids of the models to compare, from the address, and the list on the page that changes it."""
+    request = parse(st.query_params.get_all(QUERY), set(frame["id"]))
+    offered = frame[frame["final"] | frame["baseline"]].sort_values("created", ascending=False, kind="stable")
+    if len(offered) > _MOST_OPTIONS:
+        words = st.text_input(
+            "Search",
+            key="compare_search",
+            icon=":material/search:",
+            placeholder="criterion, network, data, seed, run",
+            help=f"The list has the newest {_MOST_OPTIONS:,} of the {len(offered):,} models that fit.",
+        )
+        offered = matching(offered, words)
+    labels = option_labels(frame, [*offered["id"].head(_MOST_OPTIONS), *request.ids])
+    st.session_state[_KEY] = list(request.ids)
+    st.multiselect(
+        "Models, the first one the reference",
+        list(labels),
+        format_func=lambda point: labels.get(point, point),
+        key=_KEY,
+        max_selections=MOST,
+        on_change=_remember,
+        placeholder="Search for two to six models",
+        select_all=False,
+    )
+    if complaint := request.complaint():
+        st.caption(f":material/link_off: {complaint}")
+    return request.ids
+
+
+def matching(frame: pd.DataFrame, words: str) -> pd.DataFrame:
+    """The rows in which each of the words begins one, of the settings that name things, the seed or the run."""
+    names = [frame[column].map(text.NAMES.get(column, str)) for column in ("criterion", "order", "model", "data_label")]
+    seeds = frame["seed"].map("seed {}".format)
+    texts = " " + frame["id"].str.cat([*names, seeds], sep=" ").str.lower()
+    keep = pd.Series(True, index=frame.index)
+    for word in words.lower().split():
+        keep &= texts.str.contains(f" {word}", regex=False)
+    return frame[keep]
+
+
+def option_labels(frame: pd.DataFrame, ids: Iterable[str]) -> dict[str, str]:
+    """Each point's line in the list; points that read alike have their ids behind."""
+    wanted = list(dict.fromkeys(ids))
+    rows = frame[frame["id"].isin(wanted)].set_index("id", drop=False).loc[wanted]
+    labels = {row["id"]: escape.plain(text.point_label(row)) for row in rows.to_dict("records")}
+    twice = pd.Series(labels, dtype=object)
+    twice = twice[twice.duplicated(keep=False)]
+    return labels | {point: f"{label} · {point}" for point, label in twice.items()}
+
+
+def example(frame: pd.DataFrame) -> tuple[str, ...]:
+    """A comparison to begin with: what a network was before pruning, the best model at half the MACs, and the worst of
+    those that the same share of it was asked of; empty without one."""
+    best = points.best_at_half_macs(frame)
+    if best is None:
+        return ()
+    row = frame[frame["id"] == best].iloc[0]
+    baseline = frame[(frame["run_id"] == row["run_id"]) & frame["baseline"]]
+    alike = frame["final"] & ~frame["int8"]
+    for column in ("model", "data", "metric", "keep"):
+        alike &= frame[column] == row[column]
+    others = frame[alike & (frame["id"] != best)].dropna(subset=["top1"]).sort_values("top1", kind="stable")
+    return (*baseline["id"].head(1), best, *others["id"].head(1))
+
+
+def open_comparison(ids: Sequence[str]) -> None:
+    """Puts the points into the address."""
+    if ids:
+        st.query_params[QUERY] = ",".join(ids)
+    else:
+        st.query_params.pop(QUERY, None)
+
+
+def _remember() -> None:
+    open_comparison(st.session_state[_KEY])
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"

@@ -1,0 +1,199 @@
+"""Models beside each other: what the page says of those that a link names, and the arithmetic under it."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from app import theme
+from app.charts.comparison import aligned
+from app.compare import classes, disagreement, layers, metrics, per_image, seeds, selection
+from app.compare.models import Model, Outcome, differing_data, read_models
+from app.tables import points
+from app.tables import store as tables
+from engine.storage.outcomes.layers import LayerCost
+from engine.storage.store import Store
+from engine.storage.timings.layers import LayerProfile, LayerTime
+from tests.support import outcomes, runs
+from tests.support.screen import app, captions
+
+RIGHT = outcomes.LABELS
+FIRST = (0, 0, 0, 0, 1, 1, 1, 1, 2, 0)  # of the last owl it says cat
+OTHER = (0, 0, 0, 1, 0, 0, 1, 1, 2, 2)  # it has the last owl right, two dogs and a cat wrong
+ROW: dict[str, Any] = {
+    "widths": {}, "blocks_removed": (),
+    **dict.fromkeys((*points.SETTINGS, *points.METRICS, "latency", "step")),
+    "id": "a.1", "data": "digits", "data_label": "digits", "baseline": False, "int8": False, "at_chance": False,
+    "criterion": "l1", "keep": 0.5, "seed": 0, "top1": 0.9, "macs": 9_000_000, "params": 13_500,
+    "stage": "recovered", "phase": "channels", "final": True,
+}  # fmt: skip
+
+
+def model(letter: str, named: Sequence[int] | None = None, digest: str = "a", **row: Any) -> Model:
+    known = None if named is None else outcomes.image_list(digest)
+    return Model(letter, ROW | row, Outcome(known, None if named is None else np.asarray(named)))
+
+
+def test_a_link_is_read_as_it_is_written_and_repeats_count_once() -> None:
+    ids = [f"20260101-000000-0000000{n}.3" for n in range(8)]
+    written = selection.link(ids[:2])["points"]
+    assert selection.parse([written, ids[0]], set(ids)) == selection.Request(tuple(ids[:2]))
+    assert selection.parse(ids, set(ids)) == selection.Request(tuple(ids[:6]), left_out=2)
+    assert not selection.parse([written], set(ids)).complaint()
+
+
+def test_what_a_link_names_that_is_not_there_is_told_as_text() -> None:
+    request = selection.parse(["**bold**,a.1", "../../etc/passwd"], {"a.1"})
+    assert request.ids == ("a.1",)
+    said = request.complaint()
+    assert "\\*\\*bold\\*\\*, ../../etc/passwd are not among the results. The rest is shown." in said
+
+
+def test_classes_that_lose_most_come_first() -> None:
+    pair = [model("A", FIRST), model("B", OTHER)]
+    table = classes.by_class(pair)
+    assert table["class"].tolist() == ["dog", "cat", "owl"] and table["images"].tolist() == [4, 4, 2]
+    assert table["A"].tolist() == [1, 1, 0.5] and table["B"].tolist() == [0.5, 0.75, 1]
+    assert classes.describe(table, pair) == (
+        "Class dog suffers most: 50.0 % of its 4 test images are right in B, 100.0 % in A. "
+        "2 of 3 classes lose something."
+    )
+    same = [model("A", FIRST), model("B", FIRST)]
+    assert classes.describe(classes.by_class(same), same) == "No class has fewer right in B than in A."
+
+
+def test_images_of_disagreement_begin_with_those_that_have_pictures_and_were_lost() -> None:
+    pair = [model("A", FIRST), model("B", OTHER)]
+    table = disagreement.images(pair)
+    assert table["number"].tolist() == [5, 3, 4, 9] and table["label"].tolist() == ["dog", "cat", "dog", "owl"]
+    assert table["B"].tolist() == ["cat", "dog", "cat", "owl"] and table["right"].tolist() == ["A", "A", "A", "B"]
+    assert table["picture"].notna().tolist() == [True, False, False, False]
+    first, second = disagreement.sentences(pair)
+    assert first == "A and B name different classes for 4 of 10 test images."
+    assert second.startswith("B loses 3 images that A has right, and gains 1: −20.0 points, 95 % interval −")
+    assert disagreement.images([pair[0], model("B", FIRST)]).empty
+
+
+def test_only_predictions_of_the_same_images_are_compared_and_the_others_are_explained() -> None:
+    models = [model("A"), model("B", FIRST), model("C", OTHER), model("D", OTHER, digest="b")]
+    models.append(replace(model("E"), outcome=Outcome(damage="p1.predictions.npy is damaged")))
+    comparable, reasons = per_image.split(models)
+    assert [one.letter for one in comparable] == ["B", "C"]
+    assert reasons[0] == "p1.predictions.npy is damaged"
+    assert reasons[1].startswith("A: its run keeps no predictions") and "run it again" in reasons[1]
+    assert reasons[2].startswith("D was tested on other images than B")
+
+
+def test_models_of_other_data_or_another_limit_are_compared_in_costs_alone() -> None:
+    both = [model("A"), model("B", limit=300, top1=0.5, macs=4_500_000)]
+    table = metrics.table(both)
+    assert table.loc["Top-1 accuracy"].tolist() == ["90.0 %", "50.0 %"]
+    assert table.loc["MACs"].tolist() == ["9.00 M", "4.50 M (0.50×)"]
+    assert table.loc["Limit"].tolist() == ["–", "300"]
+    assert "only costs are compared with A" in str(differing_data(both))
+    same = [model("A"), model("B", top1=0.5)]
+    assert differing_data(same) is None
+    assert metrics.table(same).loc["Top-1 accuracy"].tolist() == ["90.0 %", "50.0 % (−40.0 points)"]
+
+
+def test_shares_of_layers_are_of_their_own_network_and_stand_in_one_order() -> None:
+    costs = [LayerCost(name="conv1", macs=3, params=1), LayerCost(name="conv2", macs=6, params=2)]
+    whole = replace(model("A", macs=9), outcome=Outcome(layers=tuple(costs)))
+    cut = replace(model("B", macs=6), outcome=Outcome(layers=tuple(costs[1:])))
+    known = layers.quantities([whole, cut], {})
+    assert list(known) == ["MACs", "Parameters"] and not layers.quantities([model("A")], {})
+    table = layers.shares([whole, cut], known["MACs"])
+    assert table["layer"].tolist() == ["conv1", "conv2"]
+    assert table["A"].tolist() == pytest.approx([1 / 3, 2 / 3])
+    assert np.isnan(table["B"][0]) and table["B"][1] == 1
+
+
+def test_layers_that_ran_as_one_on_a_board_share_its_time_and_a_board_without_the_model_says_nothing() -> None:
+    times = [
+        LayerTime(name="conv1 + relu", kind="layer", layers=("conv1", "conv2"), operators=(), ms=3.0, share=0.75),
+        LayerTime(name="reformat", kind="copy", layers=("conv1",), operators=(), ms=1.0, share=0.25),
+    ]
+    profile = LayerProfile(
+        run="a", point=1, tool="trtexec", precision="fp16", total_ms=4.0, named=0.75, layers=tuple(times)
+    )
+    pair = [model("A"), model("B", id="a.2")]
+    latency = layers.quantities(pair, {"tx2, FP16": {"a.1": profile}})["Latency on tx2, FP16"]
+    assert latency.layers == {"A": {"conv1": 1.5, "conv2": 1.5}} and latency.totals == {"A": 4.0}
+    assert layers.shares(pair, latency)["A"].tolist() == [0.375, 0.375]
+    assert aligned.cost_bars(layers.networks(pair, latency, theme.LIGHT), latency.write)[1] == {}
+
+
+def repeated(letter: str, shares: Sequence[float], key: str = "") -> seeds.Repetitions:
+    return seeds.Repetitions(letter, f"{letter} · x", (key or letter,), dict(enumerate(shares)))
+
+
+def test_a_difference_over_seeds_is_tested_in_pairs_and_too_few_are_counted() -> None:
+    first, second = repeated("A", [0.90, 0.92, 0.94]), repeated("B", [0.88, 0.905, 0.915])
+    (said,) = seeds.sentences([first, second])
+    assert said.startswith("B against A, paired by 3 seeds: −2.0 points, 95 % interval −3.2 to −0.8, p = 0.020; ")
+    assert said.endswith("seeds alone hardly explain it.")
+    (few,) = seeds.sentences([first, repeated("B", [0.8])])
+    assert few.endswith("no test, as they have one seed in common. It takes 3, so run both with 2 more.")
+    (others,) = seeds.sentences([first, repeated("B", [0.8, 0.7]), repeated("C", [0.8, 0.7])])
+    assert others.startswith("B and C against A: no test, as each has 2 seeds in common with A. It takes 3")
+    (alike,) = seeds.sentences([first, repeated("B", [0.9], key="A")])
+    assert "with another seed" in alike
+    assert seeds.table([first, repeated("B", [0.8])]).loc["Top-1 accuracy"].tolist() == ["92.0 ± 5.0 %", "80.0 %"]
+
+
+def test_of_ten_thousand_models_those_are_offered_in_which_every_word_occurs(results: Store) -> None:
+    runs.finished(results, runs.spec(criterion="l1"))
+    taylor = runs.finished(results, runs.spec(criterion="taylor", seed=3))
+    frame = tables.points(results.token())
+    assert set(selection.matching(frame, "TAYLOR seed 3")["run_id"]) == {taylor.id}
+    assert selection.matching(frame, "taylor seed 4").empty
+
+
+def test_repetitions_are_the_same_point_of_runs_with_other_seeds(results: Store) -> None:
+    made = [runs.finished(results, runs.spec(criterion="l1", seed=seed)) for seed in (0, 1, 2)]
+    runs.finished(results, runs.spec(criterion="taylor", seed=4))
+    frame = tables.points(results.token())
+    (one, base), _ = read_models(frame, [f"{made[1].id}.2", f"{made[1].id}.0"])
+    assert list(seeds.repetitions(frame, one).by_seed) == [0, 1, 2]
+    assert seeds.repetitions(frame, one).by_seed[1] == one.row["top1"]
+    assert seeds.repetitions(frame, base).key != seeds.repetitions(frame, one).key
+
+
+def three_models(results: Store) -> list[str]:
+    """The ids of two models with predictions and of a third one whose run is of an earlier version."""
+    made = [runs.finished(results, runs.spec(criterion=name, data={"name": "digits"})) for name in ("l1", "taylor")]
+    for run, named in zip(made, (FIRST, OTHER), strict=True):
+        outcomes.keep(run, {2: named})
+    older = runs.finished(results, runs.spec(criterion="random", data={"name": "digits"}))
+    return [f"{run.id}.2" for run in (*made, older)]
+
+
+def test_the_page_shows_what_a_link_names_without_an_engine_process(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "ask_engine", lambda *_: pytest.fail("a page that compares asks no engine"))
+    ids = three_models(results)
+    at = app("compare")
+    next(button for button in at.button if button.label == "Show an example").click().run()
+    assert [point.partition(".")[2] for point in at.multiselect[0].value] == ["0", "4", "4"]
+    at.query_params["points"] = ",".join([*ids, "gone.7"])
+    at.run()
+    assert not at.exception
+    assert at.multiselect[0].value == ids
+    assert "gone.7 is not among the results" in captions(at)
+    figures: pd.DataFrame = at.table[0].value
+    assert list(figures.columns) == ["A · L1 norm 0.60×", "B · Taylor 0.60×", "C · Random 0.60×"]
+    assert figures.loc["MACs"].tolist() == ["24.0 M", "24.0 M (1.00×)", "24.0 M (1.00×)"]
+    assert "Criterion" in figures.index and "Model" not in figures.index
+    said = " ".join(markdown.value for markdown in at.markdown)
+    assert "Class dog suffers most" in said and "A and B name different classes for 4 of 10" in said
+    assert "C: its run keeps no predictions" in captions(at) and "C: its run keeps no costs" in captions(at)
+    assert "B and C against A: no test, as each has one seed in common with A" in said
+    assert all(element.proto.alt.strip() for element in (*at.get("plotly_chart"), *at.get("arrow_data_frame")))
+    at.segmented_control(key="layers_by").set_value("MACs").run()
+    assert not at.exception and any("conv1" in frame.value.to_string() for frame in at.dataframe)
+    at.multiselect[0].set_value(ids[:1]).run()
+    assert at.query_params["points"] == ids[0] and not at.table and not at.exception
