@@ -97,7 +97,7 @@ def test_a_budget_rings_the_best_model_and_offers_it(results: Store) -> None:
     at = app(most_macs="25")
     assert "BN scale 0.60×, 87.6 %" in labels(at)
     assert any(trace.get("name") == "best" for trace in chart(at)["data"])
-    at.number_input(key="most_macs").set_value(1.0).run()
+    at.slider(key="most_macs").set_value(1.0).run()
     assert not any("BN scale" in label for label in labels(at))
     assert not at.exception
 
