@@ -2,13 +2,9 @@
 
 import streamlit as st
 
-from app import escape, theme
-from app.charts import tradeoff
 from app.components import empty
-from app.explore import address, answer, budget, card, controls, filters, headline, news, table
-from app.tables import points, selection, store
-
-CHART_HEIGHT = 440
+from app.explore import address, answer, budget, card, controls, filters, headline, news, plot, table
+from app.tables import store
 
 token = store.settled_token()
 frame = store.points(token)
@@ -43,38 +39,16 @@ pruned = drawn[~drawn["baseline"]]
 with sliders:
     limits = budget.show(pruned, view.x, view.y, budget.other_costs(pruned, view.x))
 
-selected = None
-if drawn.empty:
-    quality, cost = escape.markdown(view.y.label), escape.markdown(view.x.label)
-    left.info(f"None of the chosen runs has both {quality} and {cost} yet.", icon=":material/scatter_plot:")
-    selected = controls.selected_point(rows, None)
-else:
-    chosen = controls.selected_point(rows, None)
-    found = answer.answer(drawn, view.x, view.y, limits, chosen)
-    selected = controls.selected_point(rows, found.point)
+chosen = controls.selected_point(rows, None)
+found = None if drawn.empty else answer.answer(drawn, view.x, view.y, limits, chosen)
+best = None if found is None else found.point
+selected = controls.selected_point(rows, best)
+if found is not None:
     with head:
         headline.show(found, drawn, view.y)
-    marks = tradeoff.Marks(
-        front=selection.front(drawn, view.x.column, view.y.column, y_better=view.y.better),
-        selected=selected,
-        best=found.point if limits else None,
-        at_most=None if limits.at_most is None else limits.at_most * view.x.factor,
-        at_least=None if limits.at_least is None else limits.at_least * view.y.factor,
-    )
-    figure = tradeoff.figure(drawn, view.x, view.y, ink=theme.ink(), log=view.log, marks=marks, note=view.note)
-    # A drawing with the same axes keeps the part that was zoomed to, and the entries that the legend hides.
-    figure.update_layout(uirevision=f"{view.x.key} {view.y.column} {view.log}")
-    left.plotly_chart(
-        figure,
-        key="tradeoff",
-        height=CHART_HEIGHT,
-        on_select=controls.select_clicked,
-        selection_mode="points",
-        config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
-        alt=tradeoff.describe(drawn, view.x, view.y, marks.best),
-    )
-
-with right.container(border=True, height=CHART_HEIGHT):
+with left:
+    plot.show(drawn, view, limits, best, selected)
+with right.container(border=True, height=plot.HEIGHT):
     card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
 
 table_side, card_side = st.columns([7, 3], gap="medium")

@@ -126,7 +126,8 @@ def _take_option(name: str, default: str) -> None:
 
 def _take_number(name: str, default: float | None) -> None:
     value = st.session_state[name]
-    write({name: [] if value is None or value == default else [f"{value:.10g}"]})
+    is_default = value is None or (default is not None and math.isclose(value, default))
+    write({name: [] if is_default else [f"{value:.10g}"]})
 
 
 def _asked() -> Query:
@@ -141,5 +142,3 @@ def _show(query: Query) -> None:
             st.query_params.pop(name, None)
         elif asked.get(name) != query[name]:
             st.query_params[name] = list(query[name])
-
-

@@ -115,7 +115,7 @@ def _from_zero(values: pd.Series) -> Range | None:
     if known.empty or known.max() <= 0:
         return None
     step = _round_step(float(known.max()) / _STEPS)
-    return Range(0.0, math.ceil(float(known.max()) / step) * step, step)
+    return Range(0.0, round(math.ceil(float(known.max()) / step) * step, 9), step)
 
 
 def _round_step(least: float) -> float:

@@ -15,6 +15,7 @@ from engine.storage.records.measurement import Conditions
 
 _IN_TABLE = "explore_chosen_in_table"  # in the session
 
+
 @dataclass(frozen=True)
 class View:
     """What is drawn, and of what: the axes, the points of each run, and under which conditions latencies count."""

@@ -92,4 +92,4 @@ def _unknown(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def _clear(names: tuple[str, ...]) -> None:
-    address.write({name: () for name in names})
+    address.write(dict.fromkeys(names, ()))
