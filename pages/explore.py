@@ -47,8 +47,8 @@ if found is not None:
     with head:
         headline.show(found, drawn, view.y)
 with left:
-    plot.show(drawn, view, limits, best, selected)
-with right.container(border=True, height=plot.HEIGHT):
+    plot.show(drawn, view, limits, best)
+with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
     card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
 
 table_side, card_side = st.columns([7, 3], gap="medium")
@@ -56,7 +56,7 @@ with table_side:
     table.show(rows.sort_values(["baseline", view.x.column]), view.host, view.board, selected)
 with card_side:
     if controls.is_chosen_in_table():
-        with st.container(border=True, height=table.HEIGHT):
+        with st.container(border=True, height=plot.HEIGHT, gap="xsmall"):
             card.show_selected(rows, selected, view, "This row is not shown any more.", place="table")
     else:
         st.caption("Tick a row, or step through its cells with the arrow keys, and its card stands here.")

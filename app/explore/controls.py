@@ -32,6 +32,7 @@ class View:
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """The rows that are shown, with latencies under these conditions."""
         shown = selection.select(frame, before=self.before, steps=self.steps, int8=self.int8)
+        shown = selection.with_baseline_key(shown)
         return board_columns.with_board(points.with_latency(shown, self.host), self.board)
 
     @property

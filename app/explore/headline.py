@@ -23,15 +23,16 @@ def show(answer: Answer, rows: pd.DataFrame, y: axes.Axis) -> None:
         if answer.point is None:
             return
         row = rows[rows["id"] == answer.point].iloc[0].to_dict()
-        st.button(
-            f"{escape.markdown(text.title(row))}, {axes.value_label(row[y.column], y)}",
-            icon=":material/star:",
-            help="The model of this sentence. Click to see its layers and files.",
-            on_click=controls.select,
-            args=(answer.point,),
-            key="answer",
-        )
-        _offer_onnx(row)
+        with st.container(horizontal=True, width="content", gap="xsmall"):  # together on one line, on a phone, too
+            st.button(
+                f"{escape.markdown(text.title(row))}, {axes.value_label(row[y.column], y)}",
+                icon=":material/star:",
+                help="The model of this sentence. Click to see its layers and files.",
+                on_click=controls.select,
+                args=(answer.point,),
+                key="answer",
+            )
+            _offer_onnx(row)
 
 
 def _offer_onnx(row: dict[str, Any]) -> None:
@@ -58,14 +59,16 @@ def explain(frame: pd.DataFrame, shown: pd.DataFrame, y: axes.Axis) -> None:
     better = "up" if y.better == "high" else "down"
     whose = "These are runs shipped with Espalier: each" if shown["gallery"].all() else "Each"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(
-            f"{whose} point is one pruned network, measured on real images; further left is cheaper, further {better} "
-            "is better. A line joins the targets of one run; the dashed line is the network before pruning.",
-            width="stretch",
-        )
-        if not has_own and st.button("Try your own", icon=":material/content_cut:", type="primary"):
-            st.switch_page("../pages/launch.py")
-        st.button("Understood", icon=":material/check:", type="tertiary", on_click=_dismiss)
+        with st.container(width="stretch"):
+            st.caption(
+                f"{whose} point is one pruned network, measured on real images; further left is cheaper, further "
+                f"{better} is better. A line joins the targets of one run; the dashed line is the network before "
+                "pruning."
+            )
+        with st.container(horizontal=True, width="content", gap="xsmall"):
+            if not has_own and st.button("Try your own", icon=":material/content_cut:", type="primary"):
+                st.switch_page("../pages/launch.py")
+            st.button("Understood", icon=":material/check:", type="tertiary", on_click=_dismiss)
 
 
 def _dismiss() -> None:

@@ -9,11 +9,17 @@ from app.explore import controls
 from app.explore.budget import Budget
 from app.tables import selection
 
-HEIGHT = 440  # more than half of a laptop's first screen, of which the answer and the controls take the rest
+HEIGHT = 450  # more than half of a laptop's first screen, of which the answer and the sliders take the rest
+_CLICKED_SIZE = 16  # px
 
 
-def show(drawn: pd.DataFrame, view: controls.View, limits: Budget, best: str | None, selected: str | None) -> None:
-    """Draws the rows that have both quantities; `best` is what the budget favours, ringed where there is a budget."""
+def show(drawn: pd.DataFrame, view: controls.View, limits: Budget, best: str | None) -> None:
+    """Draws the rows that have both quantities, and a ring around the network that the answer speaks of.
+
+    A figure that differs in anything is a new chart to the browser, without the zoom and the hidden entries of the old
+    one. So nothing in it goes by the selected point, which Plotly itself shows where it was clicked; and where networks
+    of several baselines are drawn, of which a click decides between, only a budget has its best one ringed.
+    """
     x, y = view.x, view.y
     if drawn.empty:
         quality, cost = escape.markdown(y.label), escape.markdown(x.label)
@@ -21,14 +27,14 @@ def show(drawn: pd.DataFrame, view: controls.View, limits: Budget, best: str | N
         return
     marks = tradeoff.Marks(
         front=selection.front(drawn, x.column, y.column, y_better=y.better),
-        selected=selected,
-        best=best if limits else None,
+        best=best if limits or selection.baseline_key(drawn).nunique() == 1 else None,
         at_most=None if limits.at_most is None else limits.at_most * x.factor,
         at_least=None if limits.at_least is None else limits.at_least * y.factor,
     )
     figure = tradeoff.figure(drawn, x, y, ink=theme.ink(), log=view.log, marks=marks, note=view.note)
-    # A drawing with the same axes keeps the part that was zoomed to, and the entries that the legend hides.
-    figure.update_layout(uirevision=f"{x.key} {y.column} {view.log}")
+    for trace in figure.data:
+        if trace.customdata is not None:
+            trace.selected.marker.size = _CLICKED_SIZE
     st.plotly_chart(
         figure,
         key="tradeoff",

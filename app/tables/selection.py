@@ -14,6 +14,7 @@ Better = Literal["high", "low"]
 _BASELINE = [*SAME_IMAGES, "image_size", "model", "base_top1", "base_val_top1", "base_loss", "base_params", "base_macs"]
 # What points have in common that are one another's repetitions with other seeds.
 _REPETITION = ["group", "criterion", "depth_share", "stage", "phase", "keep", "step", "final"]
+_KEY = "baseline_key"  # the column of `with_baseline_key`
 _EMPTY = ""
 
 
@@ -38,9 +39,16 @@ def baseline_key(frame: pd.DataFrame) -> pd.Series:
     Networks that were trained apart, as those of several seeds are, have figures of their own. A run whose baseline is
     not known is compared with no other.
     """
+    if _KEY in frame:
+        return frame[_KEY]
     alone = frame["run_id"].where(frame["base_macs"].isna())
     keys = frame[_BASELINE].assign(alone=alone)
     return keys.groupby(list(keys), dropna=False, sort=False).ngroup()
+
+
+def with_baseline_key(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with its `baseline_key` as a column, for selections that follow one another."""
+    return frame.assign(**{_KEY: baseline_key(frame)})
 
 
 def comparable(frame: pd.DataFrame, point: str | None) -> pd.DataFrame:
