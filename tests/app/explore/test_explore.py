@@ -345,3 +345,16 @@ def test_table_and_card_have_the_mean_over_seeds_where_there_are_several(results
     assert rows["± 95 %"].iloc[0] == pytest.approx(0.497, abs=1e-3)
     assert "seeds" not in table.display_rows(frame[frame["seed"] == 0])
     assert "mean of 3 seeds 87.4 ± 0.5 %" in captions(app(point=f"{run.id}.2"))
+
+
+def test_the_chart_is_the_same_whatever_is_selected_as_another_one_would_lose_its_zoom(results: Store) -> None:
+    run = runs.finished(results, runs.spec())
+    runs.finished(results, runs.spec(criterion="fpgm"))
+    at = app()
+    first = at.get("plotly_chart")[0].proto
+    chosen = at.metric[1].value
+    at.query_params["point"] = f"{run.id}.2"
+    at.run()
+    second = at.get("plotly_chart")[0].proto
+    assert at.metric[1].value != chosen
+    assert (second.id, second.spec, second.alt) == (first.id, first.spec, first.alt)
