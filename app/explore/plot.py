@@ -42,5 +42,5 @@ def show(drawn: pd.DataFrame, view: controls.View, limits: Budget, best: str | N
         on_select=controls.select_clicked,
         selection_mode="points",
         config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
-        alt=tradeoff.describe(drawn, x, y, marks.best),
+        alt=tradeoff.describe(drawn, x, y, best if limits else None),
     )
