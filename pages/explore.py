@@ -2,11 +2,9 @@
 
 import streamlit as st
 
-from app import escape, text, theme
-from app.charts import tradeoff
 from app.components import empty
-from app.explore import card, controls, news, table
-from app.tables import board_columns, points, store
+from app.explore import address, answer, budget, card, controls, filters, headline, news, plot, table
+from app.tables import store
 
 token = store.settled_token()
 frame = store.points(token)
@@ -18,85 +16,47 @@ if frame.empty:
     empty.show("Every model that you prune appears here: its accuracy against what it costs.")
     st.stop()
 
-if not frame["gallery"].eq(False).any():
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.markdown(
-            "These are runs shipped with Espalier: each point is one pruned network, measured on real images; "
-            "further left is cheaper, further up is better.",
-            width="stretch",
-        )
-        if st.button("Try your own", icon=":material/content_cut:", type="primary"):
-            st.switch_page("../pages/launch.py")
-
-with st.container(horizontal=True, gap="small"):
-    view = controls.filter_rows(frame)
-news.show(token)
-
-left, right = st.columns([7, 3], gap="medium")
-with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-    x, log = controls.select_x_axis(view)
-    y = controls.select_y_axis(view)
-    before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
-    steps = st.toggle(
-        "All steps",
-        key="steps",
-        bind="query-params",
-        help="Also what was measured between phases, and after each step of an iterative one.",
-    )
-    int8 = view["int8"].any() and st.toggle("INT8", True, key="int8", bind="query-params")
-    host = controls.select_host_conditions(view)
-    board = controls.select_board_conditions(view, x)
-
-view = points.with_latency(points.select(view, before=before, steps=steps, int8=int8), host)
-view = board_columns.with_board(view, board)
-plot_rows = view.dropna(subset=[x.column, y.column])
-pruned = plot_rows[~plot_rows["baseline"]]
-
-with left:
-    canvas = st.container()
-    budget = controls.select_budget(pruned, x, y)
-
-selected = controls.selected_point(view, plot_rows)
-with canvas:
-    if plot_rows.empty:
-        quality, cost = escape.markdown(y.label), escape.markdown(x.label)
-        st.info(f"None of the chosen runs has both {quality} and {cost} yet.", icon=":material/scatter_plot:")
-    else:
-        marks = tradeoff.Marks(
-            front=points.front(plot_rows, x.column, y.column, y_better=y.better),
-            selected=selected,
-            best=budget.best,
-            at_most=budget.at_most,
-            at_least=budget.at_least,
-        )
-        note = board.label if board else (text.host_conditions(host) if host and x.column == "latency" else "")
-        st.plotly_chart(
-            tradeoff.figure(plot_rows, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
-            key="tradeoff",
-            on_select=controls.select_clicked,
-            selection_mode="points",
-            config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
-            alt=tradeoff.describe(plot_rows, x, y, budget.best),
-        )
-
-with right, st.container(border=True):
-    if selected is None:
-        st.markdown("**No model selected**")
-        st.caption("Click a point, or a row of the table, to see its layers, what it gains and loses, and its files.")
-    else:
-        card.show(*points.row_with_latency(view, selected, host), board_columns.board_result(view, selected, board))
-
+address.open_page()
 with header:
-    with st.popover("Link", icon=":material/link:"):
-        st.caption("Opens this view: filters, axes, budget and the selected model.")
-        st.code(controls.view_link(), language=None, wrap_lines=True)
-    st.download_button(
-        "CSV",
-        table.csv(view, host, board),
-        file_name="espalier-points.csv",
-        mime="text/csv",
-        icon=":material/download:",
-        on_click="ignore",
-    )
+    news.show(token)
+filters.show_unknown(frame)
+shown = filters.narrow(frame)
 
-table.show(view.sort_values(["baseline", x.column], ascending=[True, True]), host, board)
+# What is seen first stands first, on a narrow screen, too; what decides about it stands below.
+head = st.container()
+left, right = st.columns([7, 3], gap="medium")
+explanation, sliders = st.container(), st.container()
+with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    view = controls.show(shown)
+    filters.show(frame, shown)
+    rows = view.rows(shown)
+    controls.show_exports(lambda: table.csv(rows, view.host, view.board))
+with explanation:
+    headline.explain(frame, shown, view.y)
+
+drawn = rows.dropna(subset=[view.x.column, view.y.column])
+pruned = drawn[~drawn["baseline"]]
+with sliders:
+    limits = budget.show(pruned, view.x, view.y, budget.other_costs(pruned, view.x))
+
+chosen = controls.selected_point(rows, None)
+found = None if drawn.empty else answer.answer(drawn, view.x, view.y, limits, chosen)
+best = None if found is None else found.point
+selected = controls.selected_point(rows, best)
+if found is not None:
+    with head:
+        headline.show(found, drawn, view.y)
+with left:
+    plot.show(drawn, view, limits, best)
+with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
+    card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
+
+table_side, card_side = st.columns([7, 3], gap="medium")
+with table_side:
+    table.show(rows.sort_values(["baseline", view.x.column]), view.host, view.board, selected)
+with card_side:
+    if controls.is_chosen_in_table():
+        with st.container(border=True, height=plot.HEIGHT, gap="xsmall"):
+            card.show_selected(rows, selected, view, "This row is not shown any more.", place="table")
+    else:
+        st.caption("Tick a row, or step through its cells with the arrow keys, and its card stands here.")

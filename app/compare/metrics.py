@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import escape, format, text
 from app.compare.models import Model
-from app.tables import points
+from app.tables import points, selection
 from engine.storage.records.remarks import NEAR_CHANCE
 
 _LONGEST = 60  # characters of a setting
@@ -81,7 +81,7 @@ def _cell(metric: _Metric, model: Model, first: Model) -> str:
 def _facts(models: Sequence[Model]) -> dict[str, list[str]]:
     """What the models are where they are not all the same."""
     frame = pd.DataFrame([dict(model.row) for model in models])
-    rows = {_heading(key): [_in_words(key, model) for model in models] for key in points.differing_settings(frame)}
+    rows = {_heading(key): [_in_words(key, model) for model in models] for key in selection.differing_settings(frame)}
     rows["Measured"] = ["baseline" if model.row["baseline"] else text.stage_label(model.row) for model in models]
     rows["Doubt"] = [NEAR_CHANCE if model.row["at_chance"] else "" for model in models]
     return {label: values for label, values in rows.items() if any(values) and len(set(values)) > 1}

@@ -7,7 +7,6 @@ import pandas as pd
 import streamlit as st
 
 from app import escape, text
-from app.tables import points
 
 QUERY = "points"
 MOST = 6
@@ -106,10 +105,12 @@ def option_labels(frame: pd.DataFrame, ids: Iterable[str]) -> dict[str, str]:
 def example(frame: pd.DataFrame) -> tuple[str, ...]:
     """A comparison to begin with: what a network was before pruning, the best model at half the MACs, and the worst of
     those that the same share of it was asked of; empty without one."""
-    best = points.best_at_half_macs(frame)
-    if best is None:
+    small = frame[frame["final"] & ~frame["baseline"] & ~frame["at_chance"] & (frame["macs"] <= frame["base_macs"] / 2)]
+    ranking = small.dropna(subset=["top1"]).sort_values(["top1", "id"])
+    if ranking.empty:
         return ()
-    row = frame[frame["id"] == best].iloc[0]
+    row = ranking.iloc[-1]
+    best = row["id"]
     baseline = frame[(frame["run_id"] == row["run_id"]) & frame["baseline"]]
     alike = frame["final"] & ~frame["int8"]
     for column in ("model", "data", "metric", "keep"):

@@ -76,8 +76,11 @@ def submit_once(key: str, request: object, submit: Callable[[], bool]) -> bool:
 
 
 def confirm(label: str, action: Callable[..., None], *arguments: Any) -> None:
-    """The two buttons at the end of a dialog: `label` runs `action`, the other one keeps everything as it is."""
+    """The two buttons at the end of a dialog: `label` runs `action`, the other one keeps everything as it is.
+
+    What cannot be undone is red, not the colour of what one is led to.
+    """
     with st.container(horizontal=True):
-        confirmed = st.button(label, type="primary", key="confirmed", on_click=action, args=arguments)
+        confirmed = st.button(f":red[{label}]", key="confirmed", on_click=action, args=arguments)
         if confirmed or st.button("Keep"):
             st.rerun()

@@ -10,7 +10,9 @@ import streamlit as st
 from app import escape, format, text, theme
 from app.charts import axes, skyline
 from app.compare import selection
-from app.tables import store
+from app.explore import repeats
+from app.explore.controls import View
+from app.tables import board_columns, points, store
 from app.tables.board_columns import BoardResult
 from engine.storage.records import remarks
 from engine.storage.records.remarks import NEAR_CHANCE
@@ -32,12 +34,42 @@ _FILES = (
 _MOST_NAMED = 100  # blocks
 
 
-def show(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None = None) -> None:
+def show_selected(rows: pd.DataFrame, selected: str | None, view: View, hint: str, *, place: str = "chart") -> None:
+    """The card of the selected one of the rows, or else `hint`; `place` tells two cards on one page apart."""
+    if selected is None:
+        st.markdown("**No model selected**")
+        st.caption(hint)
+        return
+    point, note = points.row_with_latency(rows, selected, view.host)
+    show(point, note, board_columns.board_result(rows, selected, view.board), repeats.in_words(rows, selected), place)
+
+
+def show(
+    point: Mapping[str, Any],
+    latency_note: str | None,
+    board_result: BoardResult | None,
+    seeds: str,
+    place: str,
+) -> None:
     """Draws the card of one row of the tidy table; `latency_note` is how its latency was measured.
 
-    `board_result` is what a board measured of it, where one did.
+    `board_result` is what a board measured of it, where one did; `seeds` says how far other seeds bear it out.
     """
-    colour = theme.criterion_colour(point["criterion"])
+    _head(point, seeds)
+    _metrics(point, latency_note, board_result)
+    bars = skyline.bars(point["widths"], point["blocks_removed"])
+    if bars:
+        st.plotly_chart(
+            skyline.figure(bars, theme.criterion_colour(point["criterion"]), height=84),
+            key=f"skyline-{place}-{point['id']}",
+            config={"displayModeBar": False},
+            alt=skyline.describe(bars),
+        )
+    _downloads(point, place)
+    _links(point, bars)
+
+
+def _head(point: Mapping[str, Any], seeds: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         st.markdown(f"**{escape.markdown(_title(point))}**", width="stretch")
         if point["baseline"]:
@@ -55,18 +87,11 @@ def show(point: Mapping[str, Any], latency_note: str | None, board_result: Board
     step = "" if pd.isna(point["step"]) else f", {point['phase']} step {point['step']:.0f}"
     step = f", try {point['step']:.0f}" if text.is_try(point) else step
     made = f"{point['model']} on {point['data_label']}, {text.method(point)}{step}, seed {point['seed']}"
-    lines = [escape.markdown(made), *([escape.markdown(point["note"])] if point["note"] else [])]
-    st.caption("  \n".join(lines))
-    _metrics(point, latency_note, board_result)
-    bars = skyline.bars(point["widths"], point["blocks_removed"])
-    if bars:
-        st.plotly_chart(
-            skyline.figure(bars, colour, height=84),
-            key=f"skyline-{point['id']}",
-            config={"displayModeBar": False},
-            alt=skyline.describe(bars),
-        )
-    _downloads(point)
+    lines = [made, seeds, point["note"] or ""]
+    st.caption("  \n".join(escape.markdown(line) for line in lines if line))
+
+
+def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         if bars:
             with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
@@ -165,7 +190,7 @@ def _ratio_delta(point: Mapping[str, Any], key: str) -> str | None:
     return None if pd.isna(base) or pd.isna(point[key]) or not base else format.ratio(point[key] / base)
 
 
-def _downloads(point: Mapping[str, Any]) -> None:
+def _downloads(point: Mapping[str, Any], place: str) -> None:
     run = store.run_or_none(point["run_id"])
     paths = {} if run is None else {file: run.path / "models" / f"p{point['point']}.{file.suffix}" for file in _FILES}
     files = {file: path for file, path in paths.items() if path.is_file()}
@@ -182,7 +207,7 @@ def _downloads(point: Mapping[str, Any]) -> None:
                 mime=file.mime,
                 icon=file.icon,
                 on_click="ignore",
-                key=f"download-{file.suffix}-{point['id']}",
+                key=f"download-{file.suffix}-{place}-{point['id']}",
                 help=f"{path.name}, {format.si(path.stat().st_size, 'B')}",
             )
 

@@ -1,5 +1,6 @@
-"""The controls of Explore: filters, axes, budget and the selected point; all of them live in the page's address."""
+"""The controls of Explore below the chart: axes, what of the runs is shown, conditions of latencies, link and CSV."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -8,74 +9,69 @@ import streamlit as st
 
 from app import escape, text
 from app.charts import axes
-from app.tables import board_columns, points
+from app.explore import address
+from app.tables import board_columns, points, selection
 from engine.storage.records.measurement import Conditions
 
-# In what unit a budget on x is typed: the unit's words, and how many of the stored unit it is.
-_UNITS: dict[str, tuple[str, float]] = {
-    "macs": ("M MACs", 1e6),
-    "flops": ("M FLOPs", 1e6),
-    "params": ("k parameters", 1e3),
-    "bytes": ("kB", 1e3),
-    "latency": ("ms", 1.0),
-    "device_ms": ("ms", 1.0),
-    "device_mj": ("mJ", 1.0),
-}
-
-_FILTERS = (
-    ("Experiment", "exp", "experiment", "All experiments"),
-    ("Model", "model", "model", "All models"),
-    ("Data", "data", "data_label", "All data"),
-    ("Criterion", "criterion", "criterion", "All criteria"),
-    ("Order", "order", "order", "All orders"),
-)
+_IN_TABLE = "explore_chosen_in_table"  # in the session
 
 
 @dataclass(frozen=True)
-class Budget:
-    """What was typed, in the unit the chart draws, and the id of the best point within it."""
+class View:
+    """What is drawn, and of what: the axes, the points of each run, and under which conditions latencies count."""
 
-    at_most: float | None
-    at_least: float | None
-    best: str | None
+    x: axes.Axis
+    y: axes.Axis
+    log: bool
+    before: bool
+    steps: bool
+    int8: bool
+    host: Conditions | None
+    board: board_columns.BoardConditions | None
+
+    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows that are shown, with latencies under these conditions."""
+        shown = selection.select(frame, before=self.before, steps=self.steps, int8=self.int8)
+        shown = selection.with_baseline_key(shown)
+        return board_columns.with_board(points.with_latency(shown, self.host), self.board)
+
+    @property
+    def note(self) -> str:
+        """How the cost was measured, where it is a time."""
+        if self.board is not None:
+            return self.board.label
+        return text.host_conditions(self.host) if self.host and self.x.column == "latency" else ""
 
 
-def view_link() -> str:
-    """The address of what is shown now; a filter with several values stands in it once for each."""
-    query = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
-    return f"{st.context.url or ''}?{urlencode(query)}"
+def show(frame: pd.DataFrame) -> View:
+    """The row of controls for these rows; what there is nothing to choose of is not drawn."""
+    x = _x_axis(frame)
+    log = st.toggle("Log", key="log", bind="query-params", help="Logarithmic cost axis.")
+    y = _y_axis(frame)
+    before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
+    steps = st.toggle(
+        "All steps",
+        key="steps",
+        bind="query-params",
+        help="Also what was measured between phases, and after each step of an iterative one.",
+    )
+    int8 = bool(frame["int8"].any()) and st.toggle("INT8", True, key="int8", bind="query-params")
+    return View(x, y, log, before, steps, int8, _host(frame), _board(frame, x))
 
 
-def filter_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """The five filters, side by side, and the rows that pass them; an empty filter lets everything pass."""
-    keep = pd.Series(True, index=frame.index)
-    for label, key, column, placeholder in _FILTERS:
-        names = frame[column].map(text.NAMES.get(column, str))
-        selection = st.multiselect(
-            label, list(dict.fromkeys(names)), key=key, bind="query-params", placeholder=placeholder
-        )
-        if selection:
-            keep &= names.isin(selection)
-    return frame[keep]
-
-
-def select_x_axis(frame: pd.DataFrame) -> tuple[axes.Axis, bool]:
+def _x_axis(frame: pd.DataFrame) -> axes.Axis:
     labels = {axis.label: axis for axis in axes.x_axes(board_columns.boards(frame))}
     wide = len(labels) > len(axes.X_AXES)
-    label = st.selectbox("Cost", list(labels), key="x", bind="query-params", width=220 if wide else 150)
-    log = st.toggle("Log", key="log", bind="query-params", help="Logarithmic cost axis.")
-    return labels[label], log
+    return labels[address.selectbox("Cost", list(labels), "x", width=220 if wide else 140)]
 
 
-def select_y_axis(frame: pd.DataFrame) -> axes.Axis:
+def _y_axis(frame: pd.DataFrame) -> axes.Axis:
     """The quality, worded with the domain that it is of where the points have two; the options' words stay the same."""
     labels = {axis.label: axis for axis in axes.y_axes(frame["domains"])}
-    return axes.with_domain(
-        labels[st.selectbox("Quality", list(labels), key="y", bind="query-params", width=170)], frame["domains"]
-    )
+    return axes.with_domain(labels[address.selectbox("Quality", list(labels), "y", width=170)], frame["domains"])
 
 
-def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:
+def _host(frame: pd.DataFrame) -> Conditions | None:
     """Under which conditions a host's latencies are compared; a widget only when there is more than one."""
     options = {text.host_conditions(each): each for each in points.host_conditions(frame)}
     if len(options) < 2:
@@ -83,7 +79,7 @@ def select_host_conditions(frame: pd.DataFrame) -> Conditions | None:
     return options[st.selectbox("Measured on", list(options), key="device", bind="query-params", width=260)]
 
 
-def select_board_conditions(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardConditions | None:
+def _board(frame: pd.DataFrame, x: axes.Axis) -> board_columns.BoardConditions | None:
     """Under which conditions the board of the axis measured; a widget only when there is more than one."""
     if x.board is None:
         return None
@@ -94,63 +90,34 @@ def select_board_conditions(frame: pd.DataFrame, x: axes.Axis) -> board_columns.
     return options[st.selectbox(label, list(options), key=f"with_{x.board}", bind="query-params", width=300)]
 
 
-def select_budget(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Budget:
-    """The budget row, and the best of the pruned models within it."""
-    unit, factor = _UNITS[x.column]
-    quality = "Quality at most" if y.better == "low" else "Quality at least, %"
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        most = st.number_input(
-            f"Cost at most, {unit}",
-            min_value=0.0,
-            value=None,
-            key=f"most_{x.key}",
-            bind="query-params",
-            width=190,
-            placeholder="any",
-        )
-        least = st.number_input(
-            quality,
-            min_value=0.0,
-            value=None,
-            key=f"least_{y.column}",
-            bind="query-params",
-            width=170,
-            placeholder="any",
-        )
-        at_most = None if most is None else most * factor
-        best = points.best_within_budget(
-            pruned,
-            x.column,
-            y.column,
-            y_better=y.better,
-            at_most=at_most,
-            at_least=None if least is None else least / y.factor,
-        )
-        if best is not None:
-            row = pruned.set_index("id").loc[best]
-            where = f" on {row['data_label']}" if pruned["data"].nunique() > 1 else ""
-            st.button(
-                f"{escape.markdown(text.title(row) + where)}, {axes.value_label(row[y.column], y)}",
-                icon=":material/star:",
-                help="The best model within the budget, ringed in the chart. Click to see it.",
-                on_click=select,
-                args=(best,),
-            )
-        elif most is not None or least is not None:
-            st.badge("no model fits", color="orange", icon=":material/search_off:")
-    return Budget(at_most, least, best)
+def show_exports(csv: Callable[[], bytes]) -> None:
+    """The link to this view, and its rows as a file, which is made when it is asked for."""
+    with st.popover("Link", icon=":material/link:"):
+        st.caption("Opens this view: filters, axes, budget and the selected model.")
+        st.code(view_link(), language=None, wrap_lines=True)
+    st.download_button(
+        "CSV", csv, file_name="espalier-points.csv", mime="text/csv", icon=":material/download:", on_click="ignore"
+    )
 
 
-def selected_point(frame: pd.DataFrame, plot_rows: pd.DataFrame) -> str | None:
-    """The selected point's id: the one in the address, or on a first visit the best plotted one at half the MACs."""
-    point = st.query_params.get("point")
-    if point is not None:
-        return point if point in set(frame["id"]) else None
-    return points.best_at_half_macs(plot_rows)
+def view_link() -> str:
+    """The address of what is shown now; a filter with several values stands in it once for each."""
+    query = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
+    return f"{st.context.url or ''}?{urlencode(query)}"
+
+
+def selected_point(frame: pd.DataFrame, best: str | None) -> str | None:
+    """The selected point's id: the one in the address where it is shown, or the best one where it names none."""
+    asked = address.values("point")
+    if not asked:
+        return best
+    return asked[-1] if asked[-1] in set(frame["id"]) else None
 
 
 def select(point: str) -> None:
-    st.query_params["point"] = point
+    """Selects a point; for callbacks."""
+    st.session_state[_IN_TABLE] = False
+    address.write({"point": [point]})
 
 
 def select_clicked() -> None:
@@ -159,3 +126,14 @@ def select_clicked() -> None:
     if clicked and clicked[0].get("customdata"):
         first = clicked[0]["customdata"]
         select(str(first["0"] if isinstance(first, dict) else first[0]))
+
+
+def select_in_table(point: str) -> None:
+    """Selects a point where its card is to stand beside the table; for callbacks."""
+    address.write({"point": [point]})
+    st.session_state[_IN_TABLE] = True
+
+
+def is_chosen_in_table() -> bool:
+    """Whether the selected point was chosen in the table."""
+    return bool(st.session_state.get(_IN_TABLE))

@@ -7,27 +7,33 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import axes, skyline
+from app.charts.curves import SEEDS_FOR_INTERVAL
 from app.explore import controls
-from app.tables import points
+from app.tables import points, selection
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
 from engine.storage.records.remarks import NEAR_CHANCE
 
+HEIGHT = 420
 _MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
 
 
-def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None) -> None:
+def show(
+    frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None, selected: str | None = None
+) -> None:
     """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
     rows = escape.cells(display_rows(frame, board))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
+    ids = list(rows["point"])
+    _tick(ids, selected)
     st.dataframe(
         rows,
         hide_index=True,
         placeholder=format.MISSING,
         key="table",
         on_select=_select_row,
-        selection_mode="single-row",
-        height=min(420, 38 + 35 * len(rows)),
+        selection_mode=["single-row", "single-cell"],
+        height=min(HEIGHT, 38 + 35 * max(1, len(rows))),
         column_config={
             "point": None,
             "skyline": st.column_config.ImageColumn("skyline", width="medium"),
@@ -37,6 +43,11 @@ def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | 
             ),
             "validation": st.column_config.NumberColumn(
                 format="%.1f %%", help="On the validation split, which is all that tries of a search are measured on."
+            ),
+            "seeds": st.column_config.NumberColumn(format="%d", help="How many seeds the mean beside it is of."),
+            "mean": st.column_config.NumberColumn(format="%.1f %%", help="Mean top-1 over the seeds."),
+            "± 95 %": st.column_config.NumberColumn(
+                format="%.1f", help=f"Half the mean's 95 % interval, from {SEEDS_FOR_INTERVAL} seeds on."
             ),
             "change": st.column_config.NumberColumn(
                 format="%+.1f", help="Percentage points from the run's own baseline."
@@ -57,18 +68,19 @@ def show(frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | 
         },
         alt="The models in the chart with the settings in which they differ",
     )
-    st.session_state["table_ids"] = list(rows["point"])
+    st.session_state["table_ids"] = ids
 
 
 def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> pd.DataFrame:
     """The tidy rows as the table shows them."""
     table = pd.DataFrame({"point": frame["id"]})
-    for key in points.differing_settings(frame):
+    for key in selection.differing_settings(frame):
         table[points.SETTINGS[key]] = _in_words(frame, key)
     table["kept"] = frame["keep"]
     table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
+    table = table.assign(**_repeated(frame))
     if frame["source_top1"].notna().any():
         table["source top-1"] = 100 * frame["source_top1"]
     if frame["top1"].isna().any():
@@ -154,7 +166,32 @@ def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
     }
 
 
+def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
+    """The means over seeds, where any point has several."""
+    repeated = selection.over_seeds(frame, "top1")
+    several = repeated["seeds"] > 1
+    if not several.any():
+        return {}
+    half = 100 * repeated["half"].where(repeated["seeds"] >= SEEDS_FOR_INTERVAL)
+    columns = {"seeds": repeated["seeds"], "mean": (100 * repeated["mean"]).where(several)}
+    return columns if half.isna().all() else {**columns, "± 95 %": half}
+
+
+def _tick(ids: list[str], selected: str | None) -> None:
+    """Has the ticked row be the selected point's, wherever that was selected; left alone where it is already."""
+    wanted = [ids.index(selected)] if selected in ids else []
+    state = st.session_state.get("table", {"selection": {"rows": [], "cells": []}})["selection"]
+    cells = [cell for cell in state["cells"] if cell[0] in wanted]
+    if list(state["rows"]) != wanted or len(cells) < len(state["cells"]):
+        st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
+    st.session_state["table_row"] = next(iter(wanted), None)
+
+
 def _select_row() -> None:
-    rows = st.session_state["table"]["selection"]["rows"]
-    if rows:
-        controls.select(st.session_state["table_ids"][rows[0]])
+    """Selects the row that was ticked, or whose cell was stepped to, since the table was drawn."""
+    chosen = st.session_state["table"]["selection"]
+    ids, shown = st.session_state["table_ids"], st.session_state["table_row"]
+    rows = [*chosen["rows"], *(cell[0] for cell in chosen["cells"])]
+    new = next((row for row in rows if row != shown and row < len(ids)), None)
+    if new is not None:
+        controls.select_in_table(ids[new])

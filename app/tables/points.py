@@ -1,17 +1,16 @@
-"""The points of all runs as one tidy table, and selections from it. Pure functions, nothing here reads a file."""
+"""The points of all runs as one tidy table. Pure functions, nothing here reads a file."""
 
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
 from app import text
-from engine import stats
 from engine.spec.images import domains
 from engine.spec.run import RunSpec
 from engine.spec.settings import arrange, settings_of
@@ -89,21 +88,6 @@ def experiment(run: Mapping[str, Any]) -> str:
     return "Gallery" if run["gallery"] else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
 
 
-def select(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
-    """Baselines, final points and their INT8 twins.
-
-    With `before` those before recovery too, with `steps` those between phases and of every step of an iterative one.
-    """
-    keep = frame["baseline"] | frame["final"]
-    if before:
-        keep |= frame["before"]
-    if steps:
-        keep |= ~frame["int8"] & (~frame["before"] | frame["trajectory"].notna())
-    if int8:
-        keep |= frame["int8"]
-    return frame[keep]
-
-
 def host_conditions(frame: pd.DataFrame) -> list[Conditions]:
     """The conditions under which hosts timed the points, the most frequent first."""
     return by_frequency(entry.conditions for entries in frame["latencies"] for entry in _host_latencies(entries))
@@ -147,56 +131,6 @@ def row_with_latency(
         return row.iloc[0].to_dict(), None
     own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], entry.conditions)
     return own_run[own_run["id"] == point].iloc[0].to_dict(), text.describe_latency(entry)
-
-
-def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Literal["high", "low"]) -> frozenset[str]:
-    """The ids of the points, of those better than chance, that no other one on the same images beats on both axes."""
-    ids: set[str] = set()
-    for _, comparable in frame[~frame["at_chance"]].groupby(SAME_IMAGES, dropna=False):
-        value = comparable[y] if y_better == "high" else -comparable[y]
-        ids.update(comparable["id"][stats.pareto(comparable[x], value)])
-    return frozenset(ids)
-
-
-def best_within_budget(
-    frame: pd.DataFrame,
-    x: str,
-    y: str,
-    *,
-    y_better: Literal["high", "low"],
-    at_most: float | None,
-    at_least: float | None,
-) -> str | None:
-    """The id of the best point with x at most and y at least (for a loss: at most) the bounds; None when none fits.
-
-    With a budget on x it is the most accurate one (ties: the cheapest); with only a bound on y, the cheapest one.
-    """
-    if at_most is None and at_least is None:
-        return None
-    sign = 1.0 if y_better == "high" else -1.0
-    candidates = frame[~frame["at_chance"]].dropna(subset=[x, y])
-    if at_most is not None:
-        candidates = candidates[candidates[x] <= at_most]
-    if at_least is not None:
-        candidates = candidates[sign * candidates[y] >= sign * at_least]
-    if candidates.empty:
-        return None
-    ranking = candidates.assign(_loss=-sign * candidates[y]).sort_values(
-        [x, "_loss"] if at_most is None else ["_loss", x]
-    )
-    return str(ranking.iloc[0]["id"])
-
-
-def best_at_half_macs(frame: pd.DataFrame) -> str | None:
-    """The id of the most accurate final point that has at most half its network's MACs."""
-    finals = frame[frame["final"] & ~frame["baseline"] & ~frame["at_chance"]]
-    small = finals[finals["macs"] <= 0.5 * finals["base_macs"]].dropna(subset=["top1"])
-    return None if small.empty else str(small.sort_values(["top1", "id"]).iloc[-1]["id"])
-
-
-def differing_settings(frame: pd.DataFrame) -> list[str]:
-    """The settings in which these points differ."""
-    return [key for key in SETTINGS if frame[key].astype(str).nunique(dropna=False) > 1]
 
 
 def _host_latencies(entries: Sequence[Timed]) -> list[Latency]:

@@ -104,10 +104,13 @@ def _click_until_selected(page: Page) -> None:
 
 def _pick_own_experiment(page: Page) -> None:
     settle(page)
+    page.get_by_test_id("stPopoverButton").filter(has_text="Filters").click()
     page.get_by_role("combobox", name=re.compile("Experiment")).click()
     page.get_by_role("option", name=re.compile("resnet20 bn_scale")).first.click()
     page.keyboard.press("Escape")
+    page.keyboard.press("Escape")  # the list, and then the popover
     settle(page)
+    page.get_by_role("heading", name=re.compile("What does it cost")).scroll_into_view_if_needed()
 
 
 def _type_and_press_at_once(page: Page, label: str, value: str, button: str) -> None:

@@ -39,7 +39,7 @@ run.RunSpec, board_timing.TimingRequest = WiderRun, WiderTiming
 """
 _USED = """
 from app.launch import request as forms
-from app.tables import points
+from app.tables import points, selection
 from engine.errors import RequestError
 from engine.spec import board_timing, flags
 from engine.cli import spec_file
@@ -73,7 +73,7 @@ print(json.dumps({
     "command": flags.command_line("submit", given),
     "runs": sorted(row["gloss"] for row in results.runs()),
     "points": sorted(set(frame["gloss"])),
-    "differing": points.differing_settings(frame),
+    "differing": selection.differing_settings(frame),
     "absolute": Path(run.parse({"finish": "varnish"}).finish).is_absolute(),
     "heading": points.SETTINGS["gloss"],
     "told": [hover for hover in frame["hover"] if "shine 0.7 lm" in hover] != [],

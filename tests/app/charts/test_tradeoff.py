@@ -3,7 +3,7 @@ import pytest
 
 from app import format, text, theme
 from app.charts import axes, host_vs_board, learning_curves, tradeoff
-from app.tables import board_columns, points
+from app.tables import board_columns, points, selection
 from engine.spec.catalog import CRITERIA
 from engine.spec.run import ORDERS, RunSpec
 from engine.storage.store import Store
@@ -41,14 +41,14 @@ def test_an_ensemble_mixes_its_members_colours() -> None:
 
 
 def test_points_are_coloured_by_criterion_and_shaped_by_order(frame: pd.DataFrame) -> None:
-    fig = draw(points.select(frame, before=True, steps=False))
+    fig = draw(selection.select(frame, before=True, steps=False))
     (group,) = traces(fig, name="L1 norm, channels → layers")
     assert group.marker.color == theme.CRITERION_COLOURS["l1"]
     assert set(group.marker.symbol) == {"diamond", "diamond-open"}
 
 
 def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
-    rows = points.select(frame, before=True, steps=False)
+    rows = selection.select(frame, before=True, steps=False)
     (group,) = traces(draw(rows), name="L1 norm, channels → layers")
     stages = rows.set_index("id")["stage"]
     for symbol, (point, _) in zip(group.marker.symbol, group.customdata, strict=True):
@@ -57,13 +57,13 @@ def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
 
 def test_what_hollow_means_is_in_the_legend_where_it_is_shown(frame: pd.DataFrame) -> None:
     for before in (False, True):
-        fig = draw(points.select(frame, before=before, steps=False))
+        fig = draw(selection.select(frame, before=before, steps=False))
         assert len(traces(fig, name="before recovery")) == int(before)
 
 
 def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
-    rows = points.select(frame, before=False, steps=False)
-    front = points.front(rows, "macs", "top1", y_better="high")
+    rows = selection.select(frame, before=False, steps=False)
+    front = selection.front(rows, "macs", "top1", y_better="high")
     fig = draw(rows, marks=tradeoff.Marks(front=front))
     for group in traces(fig, mode="markers"):
         if group.customdata is not None and group.name != "baseline":
@@ -74,7 +74,7 @@ def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
 
 
 def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.DataFrame) -> None:
-    fig = draw(points.select(frame, before=False, steps=False))
+    fig = draw(selection.select(frame, before=False, steps=False))
     lines = [t for t in fig.data if t.mode == "lines" and t.fill is None and t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
     assert [(line.name, len(line.x)) for line in lines] == [("Taylor", 3), ("L1 norm", 3)]
     (band,) = traces(fig, fill="toself")
@@ -91,7 +91,7 @@ def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: 
 def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
     request = {"order": "layers", "depth": {"method": "direct"}, "criterion": "accuracy", "int8": True}
     runs.stepwise(results, RunSpec.model_validate(request | {"target": {"keep": [0.6, 0.3]}}), steps=2)
-    fig = draw(points.select(points.tidy(results.points()), before=False, steps=True))
+    fig = draw(selection.select(points.tidy(results.points()), before=False, steps=True))
     (line,) = traces(fig, name="Exact accuracy, steps")
     assert len(line.x) == 4 and list(line.x) == sorted(line.x)  # type: ignore[attr-defined]
     (group,) = traces(fig, name="Exact accuracy, layers")
@@ -224,7 +224,7 @@ def test_a_point_at_chance_is_red_and_neither_a_baseline_nor_on_the_front(result
     assert red.marker.color == theme.ALARM and red.marker.symbol == theme.CHANCE_SYMBOL and len(red.x) == 2
     (sound,) = traces(fig, name="baseline")
     assert [row[0] for row in sound.customdata] == [f"{run.id}.0"]  # type: ignore[attr-defined]
-    front = points.front(frame, "macs", "top1", y_better="high")
+    front = selection.front(frame, "macs", "top1", y_better="high")
     assert front and not any(point.startswith(weak.id) for point in front)
     assert "2 of them no better than chance" in tradeoff.describe(frame, X, Y, None)
-    assert points.best_within_budget(frame, "macs", "top1", y_better="high", at_most=5e6, at_least=None) is None
+    assert selection.best_within_budget(frame, "macs", "top1", y_better="high", at_most=5e6, at_least=None) is None

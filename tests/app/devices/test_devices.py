@@ -222,6 +222,7 @@ def test_what_a_board_says_makes_no_links_and_pictures(tx2: Board, fakes: Boards
 def test_a_device_is_removed_only_when_that_was_meant(tx2: Board, fakes: Boards) -> None:
     at = press(app("devices"), "Remove")
     assert store.boards() == [tx2]
+    assert at.button(key="confirmed").label == ":red[Remove]", "danger has another colour than what one is led to"
     at.button(key="confirmed").click().run()
     assert not at.exception and store.boards() == []
 

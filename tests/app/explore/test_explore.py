@@ -1,6 +1,7 @@
 import csv
 import io
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pandas as pd
@@ -97,7 +98,7 @@ def test_a_budget_rings_the_best_model_and_offers_it(results: Store) -> None:
     at = app(most_macs="25")
     assert "BN scale 0.60×, 87.6 %" in labels(at)
     assert any(trace.get("name") == "best" for trace in chart(at)["data"])
-    at.number_input(key="most_macs").set_value(1.0).run()
+    at.slider(key="most_macs").set_value(1.0).run()
     assert not any("BN scale" in label for label in labels(at))
     assert not at.exception
 
@@ -135,7 +136,7 @@ def test_steps_appear_when_asked_for_and_int8_goes_when_it_is_not(results: Store
 def test_the_card_of_an_int8_point_says_what_it_is(results: Store) -> None:
     run = runs.stepwise(results, specs.parse({"order": "layers", "depth": {"method": "direct"}, "int8": True}))
     at = app(point=f"{run.id}.3")
-    assert any("INT8" in markdown.value for markdown in at.markdown)
+    assert any("INT8" in md.value for md in at.markdown)
     assert "direct layers" in captions(at)
 
 
@@ -285,3 +286,75 @@ def test_tries_of_a_search_are_steps_on_validation_images_alone(results: Store) 
     assert list(shown["measured"]).count("try 2, validation only") == 1 and shown["validation"].notna().all()
     assert point_count(at) == 8
     assert len({*tables.points(results.token())["experiment"]}) == 1, "whatever its tries were made with"
+
+
+def test_the_first_screen_answers_and_hands_over_the_network_it_speaks_of(results: Store) -> None:
+    run = runs.finished(results, runs.spec(target={"keep": [0.9, 0.8, 0.5]}))
+    at = app()
+    said = [markdown.value for markdown in at.markdown]
+    assert "**Half the MACs costs 3.0 points (90.0 → 87.0 %) and takes 0.58× the time.**" in said
+    assert "BN scale 0.50×, 87.0 %" in labels(at) and at.metric[1].delta == "0.50×"
+    assert "Download model" in [button.label for button in at.get("download_button")]
+    assert "Each point is one pruned network" in captions(at), "with runs of one's own, too"
+    assert not at.multiselect, "a filter with one value chooses nothing"
+    at.slider(key="most_macs").set_value(33.0).run()
+    assert any(
+        "With at most 33.0 M MACs: 0.80× the MACs costs 1.2 points" in markdown.value for markdown in at.markdown
+    )
+    assert at.query_params["most_macs"] == "33" and at.metric[1].delta == "0.80×"
+    at.number_input(key="most_latency").set_value(0.75).run()
+    assert any("33.0 M MACs and 0.750 ms: half the MACs" in md.value for md in at.markdown)
+    at.slider(key="least_top1").set_value(99.0).run()
+    assert any("No pruned model shown has at most 33.0 M MACs and 0.750 ms" in md.value for md in at.markdown)
+    assert not {"BN scale 0.50×, 87.0 %"} & set(labels(at)) and chart(at)["data"]
+    next(button for button in at.button if button.label == "Understood").click().run()
+    assert "Each point is one pruned network" not in captions(at)
+    assert parse_qs(urlsplit(next(code.value for code in at.code)).query).keys() >= {"most_macs", "least_top1"}
+    assert run.id in str(at.get("plotly_chart")[0].proto.spec)
+
+
+def test_a_link_with_something_unknown_says_so_in_one_line_and_shows_the_rest(results: Store) -> None:
+    runs.finished(results, runs.spec(criterion="l1"))
+    runs.finished(results, runs.spec(criterion="taylor"))
+    query: dict[str, Any] = {"criterion": ["Taylor", "Mystery"], "x": "Horsepower", "y": "Top-5", "most_macs": "many"}
+    at = app(**query, point="20260101-000000-00000000.3", model="no_such")
+    (line,) = [caption.value for caption in at.caption if "what is not here" in caption.value]
+    for part in ("criterion “Mystery”", "model “no\\_such”", "cost “Horsepower”", "most macs “many”", "00000000.3”"):
+        assert part in line
+    assert {t["name"] for t in chart(at)["data"] if t.get("customdata")} == {"baseline", "Taylor, layers → channels"}
+    assert at.multiselect(key="criterion").value == ["Taylor"]
+    assert at.selectbox(key="x").value == "MACs" and at.selectbox(key="y").value == "Top-5"
+    at.multiselect(key="criterion").set_value(["L1 norm"]).run()
+    assert "Mystery" not in captions(at) and at.query_params["criterion"] == "L1 norm"
+    assert "Horsepower" in captions(at), "until it is chosen anew"
+
+
+def test_a_setting_that_only_some_runs_have_has_its_column(results: Store) -> None:
+    for limit in (None, 300):
+        runs.finished(results, runs.spec(data={"name": "clutter", "limit": limit}))
+    frame = points.with_latency(points.tidy(results.points()), None)
+    assert set(table.display_rows(frame)[points.SETTINGS["limit"]].dropna()) == {300}
+
+
+def test_table_and_card_have_the_mean_over_seeds_where_there_are_several(results: Store) -> None:
+    for seed in range(3):
+        run = runs.finished(results, runs.spec(seed=seed))
+    frame = points.with_latency(points.tidy(results.points()), None)
+    rows = table.display_rows(frame[frame["final"]])
+    assert set(rows["seeds"]) == {3} and rows["mean"].iloc[0] == pytest.approx(87.4)
+    assert rows["± 95 %"].iloc[0] == pytest.approx(0.497, abs=1e-3)
+    assert "seeds" not in table.display_rows(frame[frame["seed"] == 0])
+    assert "mean of 3 seeds 87.4 ± 0.5 %" in captions(app(point=f"{run.id}.2"))
+
+
+def test_the_chart_is_the_same_whatever_is_selected_as_another_one_would_lose_its_zoom(results: Store) -> None:
+    run = runs.finished(results, runs.spec())
+    runs.finished(results, runs.spec(criterion="fpgm"))
+    at = app()
+    first = at.get("plotly_chart")[0].proto
+    chosen = at.metric[1].value
+    at.query_params["point"] = f"{run.id}.2"
+    at.run()
+    second = at.get("plotly_chart")[0].proto
+    assert at.metric[1].value != chosen
+    assert (second.id, second.spec, second.alt) == (first.id, first.spec, first.alt)

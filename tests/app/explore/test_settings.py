@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from app.explore import table
-from app.tables import points
+from app.tables import points, selection
 from engine.spec.run import parse
 from engine.storage.store import Store
 from tests.support import runs
@@ -59,7 +59,7 @@ def test_runs_that_differ_in_one_setting_alone_are_told_apart(
     rows = {row["run_id"]: row for row in results.runs()}
     assert len({str(row[column]) for row in rows.values()}) == 2
     frame = points.with_latency(points.tidy(results.points()), None)
-    assert points.differing_settings(frame) == [column]
+    assert selection.differing_settings(frame) == [column]
     table_rows = table.display_rows(frame)
     assert set(table_rows[heading].dropna()) >= {value}
     csv_rows = pd.read_csv(io.BytesIO(table.csv(frame, None)))

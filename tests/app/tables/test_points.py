@@ -7,7 +7,7 @@ import pytest
 
 from app import text
 from app.charts.curves import curves, trajectories
-from app.tables import board_columns, points
+from app.tables import board_columns, points, selection
 from engine.spec.run import RunSpec
 from engine.storage.store import Store
 from tests.support import runs
@@ -37,8 +37,8 @@ def test_every_point_stands_beside_its_runs_baseline(frame: pd.DataFrame) -> Non
 
 
 def test_by_default_only_baselines_and_final_points_are_shown(frame: pd.DataFrame) -> None:
-    assert set(points.select(frame, before=False, steps=False)["stage"]) == {"baseline", "recovered"}
-    with_before = points.select(frame, before=True, steps=False)
+    assert set(selection.select(frame, before=False, steps=False)["stage"]) == {"baseline", "recovered"}
+    with_before = selection.select(frame, before=True, steps=False)
     assert len(with_before) == len(frame) == 10
 
 
@@ -47,17 +47,17 @@ def test_a_point_between_phases_is_a_step_and_not_the_one_before_recovery(result
     run.append_point(runs.point(9, "recovered", 0.6, 0.8, final=False, phase="layers"))
     run.append_point(runs.point(10, "pruned", 0.6, 0.7, final=False, phase="layers"))
     frame = points.tidy(results.points())
-    plain = points.select(frame, before=False, steps=False)
+    plain = selection.select(frame, before=False, steps=False)
     assert not set(plain["point"]) & {9, 10}
-    assert set(points.select(frame, before=False, steps=True)["point"]) - set(plain["point"]) == {9, 10}
-    assert not set(points.select(frame, before=True, steps=False)["point"]) & {9, 10}
+    assert set(selection.select(frame, before=False, steps=True)["point"]) - set(plain["point"]) == {9, 10}
+    assert not set(selection.select(frame, before=True, steps=False)["point"]) & {9, 10}
 
 
 def test_the_steps_of_a_run_are_shown_when_asked_for_and_its_int8_points_unless_hidden(results: Store) -> None:
     runs.stepwise(results, spec(order="layers", depth={"method": "direct"}, criterion="accuracy", int8=True), steps=3)
     frame = points.tidy(results.points())
     kinds = {
-        (steps, int8): points.select(frame, before=True, steps=steps, int8=int8)
+        (steps, int8): selection.select(frame, before=True, steps=steps, int8=int8)
         for steps in (False, True)
         for int8 in (False, True)
     }
@@ -110,54 +110,6 @@ def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> Non
         assert part in frame.loc[50, "hover"]
 
 
-def test_the_front_holds_what_nothing_beats(frame: pd.DataFrame) -> None:
-    finals = points.select(frame, before=False, steps=False)
-    best = points.front(finals, "macs", "top1", y_better="high")
-    kept = finals[finals["id"].isin(best)]
-    assert set(kept[~kept["baseline"]]["criterion"]) == {"taylor"}
-
-
-def test_models_on_other_images_do_not_beat_each_other(results: Store) -> None:
-    runs.finished(results, spec(data={"name": "clutter"}), loss=0.3)
-    runs.finished(results, spec(data={"name": "digits"}), loss=0.01)
-    frame = points.tidy(results.points())
-    kept = frame[frame["id"].isin(points.front(frame, "macs", "top1", y_better="high"))]
-    assert set(kept["data"]) == {"clutter", "digits"}
-
-
-def test_a_loss_on_the_y_axis_is_better_when_low(frame: pd.DataFrame) -> None:
-    finals = points.select(frame, before=False, steps=False)
-    assert points.front(finals, "macs", "loss", y_better="low") == points.front(finals, "macs", "top1", y_better="high")
-
-
-@pytest.mark.parametrize(
-    ("at_most", "at_least", "expected"),
-    [
-        (0.7 * runs.BASE_MACS, None, ("taylor", 0.6)),
-        (0.4 * runs.BASE_MACS, None, ("taylor", 0.3)),
-        (None, 0.85, ("taylor", 0.3)),
-        (0.7 * runs.BASE_MACS, 0.8, ("taylor", 0.6)),
-        (0.1 * runs.BASE_MACS, None, None),
-        (None, 0.99, None),
-        (None, None, None),
-    ],
-)
-def test_a_budget_finds_the_best_model_within_it(
-    frame: pd.DataFrame, at_most: float | None, at_least: float | None, expected: tuple[str, float] | None
-) -> None:
-    finals = frame[frame["final"]]
-    best = points.best_within_budget(finals, "macs", "top1", y_better="high", at_most=at_most, at_least=at_least)
-    if expected is None:
-        assert best is None
-    else:
-        row = finals.set_index("id").loc[best]
-        assert (row["criterion"], row["keep"]) == expected
-
-
-def test_only_the_settings_that_differ_are_named(frame: pd.DataFrame) -> None:
-    assert points.differing_settings(frame) == ["criterion"]
-
-
 def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame) -> None:
     sentence = frame[frame["final"]].iloc[0]["hover"]
     for part in (
@@ -187,7 +139,7 @@ def test_latencies_of_different_machines_are_parted(results: Store) -> None:
     ]
     timed = points.with_latency(frame, points.host_conditions(frame.query("host == 'Cortex-A78AE'"))[0])
     assert set(timed.dropna(subset="latency")["criterion"]) == {"taylor"}
-    assert set(timed[timed["id"].isin(points.front(timed, "latency", "top1", y_better="high"))]["criterion"]) == {
+    assert set(timed[timed["id"].isin(selection.front(timed, "latency", "top1", y_better="high"))]["criterion"]) == {
         "taylor"
     }
     cortex = next(each for each in points.host_conditions(frame) if each.host == "Cortex-A78AE")

@@ -1,0 +1,154 @@
+"""Selections from the tidy table: what is shown, what may be compared, what nothing beats. Pure functions."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from app.tables.points import SAME_IMAGES, SETTINGS
+from engine import stats
+
+Better = Literal["high", "low"]
+# What tells networks apart that were not pruned yet: their images, their name, and what was measured of them.
+_BASELINE = [*SAME_IMAGES, "image_size", "model", "base_top1", "base_val_top1", "base_loss", "base_params", "base_macs"]
+# What points have in common that are one another's repetitions with other seeds.
+_REPETITION = ["group", "criterion", "depth_share", "stage", "phase", "keep", "step", "final"]
+_KEY = "baseline_key"  # the column of `with_baseline_key`
+_EMPTY = ""
+
+
+def select(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
+    """Baselines, final points and their INT8 twins.
+
+    With `before` those before recovery too, with `steps` those between phases and of every step of an iterative one.
+    """
+    keep = frame["baseline"] | frame["final"]
+    if before:
+        keep |= frame["before"]
+    if steps:
+        keep |= ~frame["int8"] & (~frame["before"] | frame["trajectory"].notna())
+    if int8:
+        keep |= frame["int8"]
+    return frame[keep]
+
+
+def baseline_key(frame: pd.DataFrame) -> pd.Series:
+    """A number for each row: equal where the network before pruning, and the images it is measured on, are the same.
+
+    Networks that were trained apart, as those of several seeds are, have figures of their own. A run whose baseline is
+    not known is compared with no other.
+    """
+    if _KEY in frame:
+        return frame[_KEY]
+    alone = frame["run_id"].where(frame["base_macs"].isna())
+    keys = frame[_BASELINE].assign(alone=alone)
+    return keys.groupby(list(keys), dropna=False, sort=False).ngroup()
+
+
+def with_baseline_key(frame: pd.DataFrame) -> pd.DataFrame:
+    """`frame` with its `baseline_key` as a column, for selections that follow one another."""
+    return frame.assign(**{_KEY: baseline_key(frame)})
+
+
+def comparable(frame: pd.DataFrame, point: str | None) -> pd.DataFrame:
+    """The rows that may be compared with a point; without one those of the baseline with the most pruned rows."""
+    if frame.empty:
+        return frame
+    key = baseline_key(frame)
+    own = key[frame["id"] == point]
+    if own.empty:
+        pruned = key[~frame["baseline"]]
+        own = (key if pruned.empty else pruned).mode()
+    return frame[key == own.iloc[0]]
+
+
+def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Better) -> frozenset[str]:
+    """The ids of the points, of those better than chance, that no comparable one beats on both axes."""
+    sound = frame[~frame["at_chance"]].dropna(subset=[x, y])
+    if sound.empty:
+        return frozenset()
+    # Ranks, shifted so far for each baseline that the dearer ones are the better ones: none of two baselines beats the
+    # other, and one sort does for all of them.
+    shift = baseline_key(sound).to_numpy() * len(sound)
+    value = sound[y] if y_better == "high" else -sound[y]
+    return frozenset(sound["id"][stats.pareto(_ranks(sound[x]) + shift, _ranks(value) + shift)])
+
+
+def _ranks(values: pd.Series) -> Any:
+    return np.unique(values.to_numpy(dtype=float), return_inverse=True)[1]
+
+
+def best_within_budget(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    *,
+    y_better: Better,
+    at_most: float | None,
+    at_least: float | None,
+    also: Mapping[str, float] | None = None,
+) -> str | None:
+    """The id of the best point with x at most and y at least (for a loss: at most) the bounds; None when none fits.
+
+    `also` are upper bounds on other columns. With a budget on any cost it is the most accurate one (ties: the
+    cheapest); with only a bound on y, the cheapest one. `frame` holds rows that may be compared.
+    """
+    costs = {**(also or {}), **({} if at_most is None else {x: at_most})}
+    if not costs and at_least is None:
+        return None
+    sign = 1.0 if y_better == "high" else -1.0
+    candidates = frame[~frame["at_chance"]].dropna(subset=[x, y])
+    for column, most in costs.items():
+        candidates = candidates[candidates[column] <= most]
+    if at_least is not None:
+        candidates = candidates[sign * candidates[y] >= sign * at_least]
+    if candidates.empty:
+        return None
+    ranking = candidates.assign(_loss=-sign * candidates[y]).sort_values(["_loss", x] if costs else [x, "_loss"])
+    return str(ranking.iloc[0]["id"])
+
+
+def best_of_runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of each run its most accurate final point, the one with the fewest MACs among equals: a row for each `run_id`."""
+    finals = frame[frame["final"] & ~frame["baseline"] & frame["top1"].notna()]
+    best = finals.sort_values(["top1", "macs"], ascending=[False, True]).drop_duplicates("run_id")
+    return best.set_index("run_id")
+
+
+def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """For each row the mean of `column` over the seeds of its experiment, at the same target and stage.
+
+    Columns: `seeds`, how many there are; `mean`; `half`, half the width of the mean's 95 % interval, NaN for one seed.
+    A seed that was run twice counts once.
+    """
+    from scipy.special import stdtrit  # a third of a second, which a first paint does without
+
+    cells = frame.groupby(_REPETITION, dropna=False, sort=False).ngroup()
+    values = frame[["seed", column]].assign(cell=cells).dropna(subset=[column]).drop_duplicates(["cell", "seed"])
+    repeated = values.groupby("cell")[column].agg(["count", "mean", "std"])
+    count = repeated["count"].to_numpy()
+    several = count > 1
+    quantile = np.where(several, stdtrit(np.where(several, count - 1, 1), 0.975), np.nan)
+    repeated["half"] = quantile * repeated["std"] / np.sqrt(count)
+    table = repeated.rename(columns={"count": "seeds"})[["seeds", "mean", "half"]]
+    return table.reindex(cells.to_numpy()).set_axis(frame.index).fillna({"seeds": 0}).astype({"seeds": int})
+
+
+def differing_settings(frame: pd.DataFrame) -> list[str]:
+    """The settings in which these rows differ, those of them that are columns; one that is set against none, too."""
+    return [key for key in SETTINGS if key in frame and len(_distinct(frame[key])) > 1]
+
+
+def _distinct(values: pd.Series) -> set[str]:
+    try:
+        return {setting_text(value) for value in values.unique()}
+    except TypeError:  # lists, which cannot be looked up
+        return {setting_text(value) for value in values}
+
+
+def setting_text(value: Any) -> str:
+    """A setting as text; None, NaN, an empty text and an empty list are all no value, which is the empty text."""
+    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        return _EMPTY
+    return str(value) if not isinstance(value, list | tuple) or len(value) else _EMPTY
