@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app import escape, text, theme
-from app.charts import tradeoff
-from app.components import empty
+from app.charts import axes, tradeoff
+from app.components import chart_view, empty
 from app.explore import card, controls, news, table
 from app.tables import board_columns, points, store
 
@@ -36,6 +36,13 @@ left, right = st.columns([7, 3], gap="medium")
 with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     x, log = controls.select_x_axis(view)
     y = controls.select_y_axis(view)
+    log_y = st.toggle("Log quality", key="log_y", bind="query-params", help="Logarithmic quality axis.")
+    compare = st.toggle(
+        "Against baseline",
+        key="against",
+        bind="query-params",
+        help="What is lost, against how many times smaller or faster it is, each model beside its own baseline.",
+    )
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
     steps = st.toggle(
         "All steps",
@@ -49,7 +56,8 @@ with left, st.container(horizontal=True, vertical_alignment="bottom", gap="small
 
 view = points.with_latency(points.select(view, before=before, steps=steps, int8=int8), host)
 view = board_columns.with_board(view, board)
-plot_rows = view.dropna(subset=[x.column, y.column])
+hidden = chart_view.hidden("tradeoff")
+plot_rows = tradeoff.shown(view.dropna(subset=[x.column, y.column]), hidden)
 pruned = plot_rows[~plot_rows["baseline"]]
 
 with left:
@@ -58,26 +66,28 @@ with left:
 
 selected = controls.selected_point(view, plot_rows)
 with canvas:
-    if plot_rows.empty:
+    drawn_x, drawn_y = axes.relative(x, y) if compare else (x, y)
+    if view[[x.column, y.column]].dropna().empty:
         quality, cost = escape.markdown(y.label), escape.markdown(x.label)
         st.info(f"None of the chosen runs has both {quality} and {cost} yet.", icon=":material/scatter_plot:")
     else:
         marks = tradeoff.Marks(
             front=points.front(plot_rows, x.column, y.column, y_better=y.better),
-            selected=selected,
             best=budget.best,
             at_most=budget.at_most,
             at_least=budget.at_least,
+            hidden=hidden,
         )
         note = board.label if board else (text.host_conditions(host) if host and x.column == "latency" else "")
         st.plotly_chart(
-            tradeoff.figure(plot_rows, x, y, ink=theme.ink(), log=log, marks=marks, note=note),
+            tradeoff.figure(view, drawn_x, drawn_y, ink=theme.ink(), log=log, log_y=log_y, marks=marks, note=note),
             key="tradeoff",
             on_select=controls.select_clicked,
             selection_mode="points",
             config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
-            alt=tradeoff.describe(plot_rows, x, y, budget.best),
+            alt=tradeoff.describe(plot_rows, drawn_x, drawn_y, budget.best),
         )
+        chart_view.keep("tradeoff", selected=selected, ring=tradeoff.position(plot_rows, selected, drawn_x, drawn_y))
 
 with right, st.container(border=True):
     if selected is None:

@@ -1,0 +1,90 @@
+"""The baselines of the trade-off chart: a dashed line for each network there was before pruning, and its name."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from app import escape, theme
+from app.charts.marks import hover
+from app.charts.marks.canvas import Canvas
+
+_LONGEST_NAME = 40  # characters
+_LEFT, _RIGHT = {"x": 0.005, "xanchor": "left"}, {"x": 0.995, "xanchor": "right"}
+_ABOVE, _BELOW = {"yanchor": "bottom"}, {"yanchor": "top"}
+# Where the names of lines stand, from the highest line down: lines may lie close, and no name is to cover another.
+_PLACES = (_LEFT | _ABOVE, _RIGHT | _ABOVE, _LEFT | _BELOW, _RIGHT | _BELOW)
+MOST_LINES = len(_PLACES)  # more dashed lines say nothing
+# Of one network these are equal. Where weights are trained from scratch or further, its figures tell it from others.
+_SETTINGS = ("model", "data", "limit", "image_size", "labels", "normalize", "weights")
+_FIGURES = ("base_top1", "base_val_top1", "base_params", "base_macs")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A dashed line: its name, and where it lies on y."""
+
+    name: str
+    at_y: float
+
+
+def networks(rows: pd.DataFrame) -> pd.Series:
+    """For each row the number of the network that its run began with: equal numbers, one and the same network.
+
+    `rows` as `points.tidy` has them. A network is its model, its data and its weights, and where those come of
+    training, what it scored.
+    """
+    trained = rows["weights"].eq("none") | rows["train_epochs"].gt(0)
+    keys = [*(rows[name] for name in _SETTINGS), *(rows[name].where(trained) for name in _FIGURES)]
+    return rows.groupby(keys, dropna=False, sort=False, observed=True).ngroup()
+
+
+def lines(baselines: pd.DataFrame) -> list[Line]:
+    """A line for each distinct network among placed baselines, the highest first; none where they are too many."""
+    first = baselines.assign(network=networks(baselines)).drop_duplicates("network")
+    if len(first) > 1 and first["at_y"].nunique() == 1:  # as of drops, which are 0 for each
+        return [Line("baselines", float(first["at_y"].iloc[0]))]
+    if len(first) > MOST_LINES:
+        return []
+    named = [Line(name, at_y) for name, at_y in zip(_names(first), first["at_y"].tolist(), strict=True)]
+    return sorted(named, key=lambda line: line.at_y, reverse=True)
+
+
+def add(c: Canvas, baselines: pd.DataFrame) -> None:
+    """Adds the lines, and a mark for each place of a network on the axes: latencies of one network may differ."""
+    if baselines.empty:
+        return
+    for line, where in zip(lines(baselines), _PLACES, strict=False):
+        if line.at_y > 0 or not c.log[1]:
+            c.fig.add_hline(
+                y=line.at_y,
+                line={"dash": "dash", "width": 1.2, "color": c.ink.line},
+                opacity=0.7,
+                annotation={"text": escape.html(line.name), "font": {"size": 11, "color": c.ink.line}, **where},
+            )
+    once = baselines.assign(network=networks(baselines)).drop_duplicates(["network", "at_x", "at_y"])
+    c.add_dots(
+        once,
+        marker={"symbol": theme.BASELINE_SYMBOL, "size": 11, "color": c.ink.line, "line": {"width": 1, "color": c.ink.paper}},
+        customdata=hover.data(once, c.x, c.y),
+        hovertemplate=hover.TEMPLATE,
+        name="baseline",
+        showlegend=True,
+    )
+
+
+def _names(first: pd.DataFrame) -> list[str]:
+    """`baseline`, or where there are several what tells one from the others."""
+    if len(first) == 1:
+        return ["baseline"]
+    told = {
+        "model": first["model"].astype(str),
+        "data_label": "on " + first["data_label"].astype(str),
+        "limit": [
+            "all images" if pd.isna(limit) else f"the first {limit:,.0f} images" for limit in first["limit"].tolist()
+        ],
+        "weights": [str(weights).rsplit("/", 1)[-1] for weights in first["weights"]],
+        "seed": "seed " + first["seed"].astype(str),
+    }
+    words = pd.DataFrame(told, index=first.index)
+    differing = [name for name in words if words[name].nunique() > 1] or ["model"]
+    return [escape.plain(f"{' '.join(row)}, baseline", _LONGEST_NAME) for row in words[differing].to_numpy()]
