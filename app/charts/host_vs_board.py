@@ -43,7 +43,8 @@ def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme
     _add(fig, points[points["baseline"]], theme.BASELINE_SYMBOL, ink.line, _NOT_PRUNED, y)
     for (criterion, order), group in pruned.groupby(["criterion", "order"], sort=False):
         name = escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}")
-        _add(fig, group, theme.ORDER_SYMBOLS.get(str(order), theme.OTHER_SYMBOL), theme.criterion_colour(str(criterion)), name, y)
+        symbol = theme.ORDER_SYMBOLS.get(str(order), theme.OTHER_SYMBOL)
+        _add(fig, group, symbol, theme.criterion_colour(str(criterion)), name, y)
     legend.add_keys(fig, points, ink)
     fig.update_layout(
         height=360,

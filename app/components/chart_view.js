@@ -11,8 +11,9 @@ const zooms = new Map(); // by the figure's `uirevision`, which names its axes
 const held = new Map(); // by the chart's key
 
 export default function ({ data, setStateValue }) {
-  const chart = held.get(data.chart) ?? { plot: null, timer: null, clicked: null };
-  chart.data = data;
+  const chart = held.get(data.chart) ?? { plot: null, timer: null, clicked: null, ended: false };
+  const call = {}; // Streamlit ends an earlier call when a later one may have begun
+  Object.assign(chart, { data, call });
   chart.setHidden = (hidden) => {
     chart.data = { ...chart.data, hidden }; // two clicks may come before the page answers
     setStateValue("hidden", hidden);
@@ -24,6 +25,8 @@ export default function ({ data, setStateValue }) {
   }
   if (!find(chart) && chart.plot) show(chart, chart.plot);
   return () => {
+    if (chart.call !== call) return;
+    chart.ended = true;
     chart.observer.disconnect();
     clearTimeout(chart.timer);
     held.delete(data.chart);
@@ -41,12 +44,14 @@ function find(chart) {
     chart.clicked = event?.points?.[0]?.customdata?.[0] ?? null;
   });
   plot.on("plotly_legendclick", ({ curveNumber }) => {
+    if (chart.ended) return true;
     clearTimeout(chart.timer);
     const hidden = toggled(chart, plot.data[curveNumber].legendgroup);
     if (hidden) chart.timer = setTimeout(() => chart.setHidden(hidden), DOUBLE_CLICK);
     return false;
   });
   plot.on("plotly_legenddoubleclick", ({ curveNumber }) => {
+    if (chart.ended) return true;
     clearTimeout(chart.timer);
     const hidden = isolated(chart, plot, plot.data[curveNumber].legendgroup);
     if (hidden) chart.setHidden(hidden);
@@ -57,10 +62,10 @@ function find(chart) {
 }
 
 function rememberZoom(plot) {
-  const { xaxis, yaxis, uirevision } = plot.layout;
-  const zoomed = [xaxis, yaxis].some((axis) => axis.autorange === false);
-  if (zoomed) zooms.set(uirevision, { xaxis: plot._fullLayout.xaxis.range.slice(), yaxis: plot._fullLayout.yaxis.range.slice() });
-  else zooms.delete(uirevision);
+  const zoomed = ["xaxis", "yaxis"].filter((name) => plot.layout[name].autorange === false);
+  const ranges = zoomed.map((name) => [name, plot._fullLayout[name].range.slice()]);
+  if (zoomed.length) zooms.set(plot.layout.uirevision, Object.fromEntries(ranges));
+  else zooms.delete(plot.layout.uirevision);
 }
 
 // Sets the ring, and the zoom that the user had on these axes; again until it is drawn.
@@ -68,11 +73,10 @@ function show(chart, plot, tries = TRIES) {
   if (plot !== chart.plot || !plot.isConnected || tries === 0 || isShown(chart, plot)) return;
   const [x, y] = chart.data.ring ?? [null, null];
   const other = chart.clicked !== null && chart.clicked !== chart.data.selected;
-  plot.data = plot.data.map((trace) => ({
-    ...trace,
-    ...(trace.meta === "ring" ? { x: [x], y: [y] } : {}),
-    ...(other ? { selectedpoints: null } : {}),
-  }));
+  plot.data = plot.data.map((trace) => {
+    if (trace.meta === "ring") return { ...trace, x: [x], y: [y] };
+    return other ? { ...trace, selectedpoints: null } : trace;
+  });
   const zoom = zooms.get(plot.layout.uirevision);
   const axes = Object.entries(zoom ?? {}).map(([name, range]) => [
     name,

@@ -33,14 +33,16 @@ def networks(rows: pd.DataFrame) -> pd.Series:
     `rows` as `points.tidy` has them. A network is its model, its data and its weights, and where those come of
     training, what it scored.
     """
-    trained = rows["weights"].eq("none") | rows["train_epochs"].gt(0)
-    keys = [*(rows[name] for name in _SETTINGS), *(rows[name].where(trained) for name in _FIGURES)]
-    return rows.groupby(keys, dropna=False, sort=False, observed=True).ngroup()
+    runs = rows.drop_duplicates("run_id")
+    trained = runs["weights"].eq("none") | pd.to_numeric(runs["train_epochs"], errors="coerce").gt(0)
+    keys = [*(runs[name] for name in _SETTINGS), *(runs[name].where(trained) for name in _FIGURES)]
+    codes = runs.groupby(keys, dropna=False, sort=False, observed=True).ngroup()
+    return rows["run_id"].map(dict(zip(runs["run_id"], codes, strict=True))).astype(int)
 
 
 def lines(baselines: pd.DataFrame) -> list[Line]:
-    """A line for each distinct network among placed baselines, the highest first; none where they are too many."""
-    first = baselines.assign(network=networks(baselines)).drop_duplicates("network")
+    """A line for each `network` of placed baselines, the highest first; none where they are too many."""
+    first = baselines.drop_duplicates("network")
     if len(first) > 1 and first["at_y"].nunique() == 1:  # as of drops, which are 0 for each
         return [Line("baselines", float(first["at_y"].iloc[0]))]
     if len(first) > MOST_LINES:
@@ -53,7 +55,8 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
     """Adds the lines, and a mark for each place of a network on the axes: latencies of one network may differ."""
     if baselines.empty:
         return
-    for line, where in zip(lines(baselines), _PLACES, strict=False):
+    once = baselines.assign(network=networks(baselines)).drop_duplicates(["network", "at_x", "at_y"])
+    for line, where in zip(lines(once), _PLACES, strict=False):
         if line.at_y > 0 or not c.log[1]:
             c.fig.add_hline(
                 y=line.at_y,
@@ -61,10 +64,10 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
                 opacity=0.7,
                 annotation={"text": escape.html(line.name), "font": {"size": 11, "color": c.ink.line}, **where},
             )
-    once = baselines.assign(network=networks(baselines)).drop_duplicates(["network", "at_x", "at_y"])
+    edge = {"width": 1, "color": c.ink.paper}
     c.add_dots(
         once,
-        marker={"symbol": theme.BASELINE_SYMBOL, "size": 11, "color": c.ink.line, "line": {"width": 1, "color": c.ink.paper}},
+        marker={"symbol": theme.BASELINE_SYMBOL, "size": 11, "color": c.ink.line, "line": edge},
         customdata=hover.data(once, c.x, c.y),
         hovertemplate=hover.TEMPLATE,
         name="baseline",

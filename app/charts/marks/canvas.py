@@ -42,8 +42,8 @@ class Canvas:
     def add_dots(self, rows: pd.DataFrame, **properties: object) -> None:
         """Adds points as one trace: a few as pictures, many by the graphics card."""
         kind = go.Scattergl if len(rows) > SVG_POINTS else go.Scatter
-        position = {"x": rows["at_x"], "y": rows["at_y"]}
-        self.fig.add_trace(kind(**position, mode="markers", **_SAME_WHEN_SELECTED, **{"showlegend": False, **properties}))
+        shared = {"mode": "markers", "showlegend": False, **_SAME_WHEN_SELECTED}
+        self.fig.add_trace(kind(x=rows["at_x"], y=rows["at_y"], **{**shared, **properties}))
 
 
 def shown(points: pd.DataFrame, hidden: frozenset[str]) -> pd.DataFrame:

@@ -48,7 +48,8 @@ def _head(rows: pd.DataFrame) -> Texts:
 def _head_of(row: dict[str, Any]) -> str:
     if row["baseline"]:
         return f"<b>{escape.html(row['model'], _LONGEST_NAME)}</b>, not pruned"
-    stage = text.stage_label(row | {"step": row["step"] if row["step"] >= 0 else None, "top1": None if row["tried"] else 0})
+    told = {"step": row["step"] if row["step"] >= 0 else None, "top1": None if row["tried"] else 0.0}
+    stage = text.stage_label(row | told)
     name = escape.html(text.criterion_label(row["criterion"]), _LONGEST_NAME)
     return f"<b>{name} {format.ratio(row['keep'])}</b>, {escape.html(stage, _LONGEST_STAGE)}"
 

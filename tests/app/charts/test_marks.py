@@ -112,7 +112,7 @@ def test_what_is_off_in_the_legend_leaves_the_front_and_keeps_its_key(frame: pd.
         drawn = {trace.legendgroup for trace in fig.data if trace.customdata is not None and trace.name != "baseline"}
         assert drawn == {"taylor", "random"} - hidden
         (line,) = named(fig, "Pareto front")
-        assert list(line.y[:2]) == pytest.approx(list(100 * finals[finals["criterion"] == best]["top1"][2:0:-1]))
+        assert list(line.y[:2]) == pytest.approx(list(100 * finals[finals["criterion"] == best]["top1"].iloc[2:0:-1]))
         assert {trace.visible for trace in named(fig, "Taylor") if trace.x[0] is None} == {"legendonly" if hidden else True}
 
 
