@@ -42,7 +42,7 @@ ORDER_SYMBOLS: dict[str, str] = {
     "alternate": "star",
 }
 OTHER_SYMBOL = "x"  # of an order that this version does not know
-BASELINE_SYMBOL = "bowtie"  # no order's
+BASELINE_SYMBOL, BEST_SYMBOL = "bowtie", "hexagram-open"  # no order's
 INT8_SYMBOL = "cross"
 STAGE_MARKS = {"pruned": "-open", "reconstructed": "-open-dot"}  # hollow, with a dot in it, and filled once recovered
 CHANCE_SYMBOL = "circle-x-open"  # whatever its order

@@ -89,7 +89,8 @@ def test_what_others_wrote_is_shown_as_text_under_the_pointer(frame: pd.DataFram
 
 
 def test_no_key_means_two_things(frame: pd.DataFrame) -> None:
-    fig = draw(points.select(frame, before=True, steps=False))
+    best = frame[frame["final"]]["id"].iloc[0]
+    fig = draw(points.select(frame, before=True, steps=False), marks=tradeoff.Marks(best=best))
     keys = [trace for trace in fig.data if trace.showlegend is not False]
     strokes = {key.line.color for key in keys if key.legendgroup}
     shapes = [(key.marker.symbol, key.marker.color) for key in keys if key.mode == "markers"]
@@ -97,7 +98,7 @@ def test_no_key_means_two_things(frame: pd.DataFrame) -> None:
     assert not strokes & {colour for _, colour in shapes} and len(shapes) == len(set(shapes))
     baseline = named(fig, "baseline")[0]
     assert baseline.marker.symbol not in theme.ORDER_SYMBOLS.values()
-    assert {"before recovery", "baseline", "selected"} <= {key.name for key in keys}
+    assert {"before recovery", "baseline", "best"} <= {key.name for key in keys}
 
 
 def test_what_lies_under_the_pointer_is_clear_of_the_legend_and_so_are_the_tools() -> None:

@@ -25,6 +25,11 @@ def traces(fig: object, **properties: object) -> list[object]:
     return [t for t in fig.data if all(t[key] == value for key, value in properties.items())]  # type: ignore[attr-defined]
 
 
+def drawn(fig: object, **properties: object) -> list[object]:
+    """The traces without the legend's keys."""
+    return [t for t in traces(fig, **properties) if t.x[0] is not None]  # type: ignore[attr-defined]
+
+
 def draw(frame: pd.DataFrame, **more: object) -> object:
     return tradeoff.figure(frame, X, Y, ink=theme.LIGHT, **more)  # type: ignore[arg-type]
 
@@ -78,7 +83,7 @@ def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
 
 def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.DataFrame) -> None:
     fig = draw(points.select(frame, before=False, steps=False))
-    lines = [t for t in fig.data if t.mode == "lines" and t.fill is None and t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
+    lines = [t for t in drawn(fig, mode="lines", fill=None) if t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
     assert [(line.name, len(line.x)) for line in lines] == [("Taylor", 3), ("L1 norm", 3)]
     (band,) = traces(fig, fill="toself")
     assert band.legendgroup == "taylor" and len(band.x) == 2 * 3  # type: ignore[attr-defined]
@@ -87,7 +92,7 @@ def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.Da
 def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: Store) -> None:
     for order in ("layers-channels", "channels-layers"):
         runs.finished(results, RunSpec.model_validate({"order": order}))
-    (line,) = traces(draw(points.tidy(results.points())), mode="lines", name="BN scale")
+    (line,) = drawn(draw(points.tidy(results.points())), mode="lines", name="BN scale")
     assert [x is None for x in line.x] == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
 
 
@@ -170,7 +175,7 @@ def test_host_and_device_are_compared_along_the_line_of_the_median_ratio(
     on_tx2: tuple[pd.DataFrame, board_columns.BoardConditions],
 ) -> None:
     fig = host_vs_board.figure(*on_tx2, "CPU", ink=theme.LIGHT)
-    (line,) = (trace for trace in fig.data if trace.mode == "lines")
+    (line,) = drawn(fig, mode="lines")
     assert line.line.dash == "dash" and line.y[1] / line.x[1] == pytest.approx(9.0) and line.x[0] == line.y[0] == 0
     (group,) = traces(fig, name="L1 norm, layers → channels")
     assert group.marker.color == theme.CRITERION_COLOURS["l1"] and set(group.marker.symbol) == {"circle"}  # type: ignore[attr-defined]
