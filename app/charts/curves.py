@@ -45,7 +45,7 @@ def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
         return []
     costs, values = over_seeds(finals, x), over_seeds(finals, y)
     table = pd.DataFrame({"x": costs["mean"], "y": values["mean"], "half": values["half_width"]}).reset_index("group")
-    criteria = dict(zip(finals["group"], finals["criterion"], strict=True))
+    criteria = dict(zip(finals["group"].tolist(), finals["criterion"].tolist(), strict=True))
     return [
         _curve(str(criteria[group]), xs, ys, halves)
         for group, (xs, ys, halves) in _split(table.sort_values("x", kind="stable"), "group", ["x", "y", "half"])
@@ -70,10 +70,10 @@ def _split(table: pd.DataFrame, key: str, columns: list[str]) -> Iterator[tuple[
     """
     codes, keys = pd.factorize(table[key])
     order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=len(keys)))
+    sizes = np.bincount(codes, minlength=len(keys))
     lists = [table[column].to_numpy()[order].tolist() for column in columns]
-    for name, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True):
-        yield name, [values[start:end] for values in lists]
+    for name, end, size in zip(keys, np.cumsum(sizes), sizes, strict=True):
+        yield name, [values[end - size : end] for values in lists]
 
 
 def _curve(criterion: str, x: list[float], y: list[float], halves: list[float]) -> Curve:

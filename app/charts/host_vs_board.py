@@ -37,14 +37,15 @@ def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme
     """
     points = frame.dropna(subset=["latency", "device_ms"])
     y, _ = axes.board_axes(board.name)
+    points = points.assign(hover=hover.texts(points, y, axes.Y_AXES["top1"], beside=axes.X_AXES["latency"]))
     fig = go.Figure()
     _add_proportion(fig, points, ink)
     pruned = points[~points["baseline"]]
-    _add(fig, points[points["baseline"]], theme.BASELINE_SYMBOL, ink.line, _NOT_PRUNED, y)
+    _add(fig, points[points["baseline"]], theme.BASELINE_SYMBOL, ink.line, _NOT_PRUNED)
     for (criterion, order), group in pruned.groupby(["criterion", "order"], sort=False):
         name = escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}")
         symbol = theme.ORDER_SYMBOLS.get(str(order), theme.OTHER_SYMBOL)
-        _add(fig, group, symbol, theme.criterion_colour(str(criterion)), name, y)
+        _add(fig, group, symbol, theme.criterion_colour(str(criterion)), name)
     legend.add_keys(fig, points, ink)
     fig.update_layout(
         height=360,
@@ -114,7 +115,7 @@ def _add_proportion(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink) -> Non
     )
 
 
-def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: str, board: axes.Axis) -> None:
+def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: str) -> None:
     if group.empty:
         return
     hollow = group["stage"].isin(theme.STAGE_MARKS)
@@ -128,7 +129,7 @@ def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: st
             "color": colour,
             "line": {"width": 0.8, "color": [colour if h else theme.EDGE for h in hollow]},
         },
-        customdata=hover.data(group, board, axes.Y_AXES["top1"], beside=axes.X_AXES["latency"]),
+        customdata=group[["id", "hover"]],
         hovertemplate=hover.TEMPLATE,
         legendgroup=None if name == _NOT_PRUNED else str(group["criterion"].iloc[0]),
         showlegend=name == _NOT_PRUNED,

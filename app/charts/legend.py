@@ -31,7 +31,7 @@ BELOW: dict[str, object] = {
 def add_keys(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink, hidden: Iterable[str] = ()) -> None:
     """A key for each criterion, order, stage and kind of point among these; those of `hidden` criteria are off."""
     pruned = points[~points["baseline"]]
-    for criterion in dict.fromkeys(pruned["criterion"]):
+    for criterion in pruned["criterion"].unique().tolist():
         _add(
             fig,
             escape.html(text.criterion_label(criterion)),
@@ -47,7 +47,7 @@ def add_keys(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink, hidden: Itera
 
 def _shapes(points: pd.DataFrame, pruned: pd.DataFrame, ink: theme.Ink) -> Iterator[tuple[str, str, str]]:
     """Symbol, colour and name of what shapes and fillings say; those of fillings have the shape of an order shown."""
-    shapes = {order: theme.ORDER_SYMBOLS.get(order, theme.OTHER_SYMBOL) for order in dict.fromkeys(pruned["order"])}
+    shapes = {order: theme.ORDER_SYMBOLS.get(order, theme.OTHER_SYMBOL) for order in pruned["order"].unique().tolist()}
     for order, shape in shapes.items():
         yield shape, ink.line, escape.html(text.order_label(order))
     for stage, name in (("pruned", "before recovery"), ("reconstructed", "reconstructed")):

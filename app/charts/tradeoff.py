@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from app import escape, text, theme
 from app.charts import legend
 from app.charts.axes import Axis, change_label, value_label
-from app.charts.marks import baselines, lines
+from app.charts.marks import baselines, hover, lines
 from app.charts.marks import points as dots
 from app.charts.marks.canvas import Canvas, Marks, place, position, shown
 from app.charts.marks.points import FADED, RING
@@ -17,6 +17,7 @@ from engine.storage.records.remarks import NEAR_CHANCE
 __all__ = ["FADED", "RING", "Marks", "describe", "figure", "position", "shown"]
 
 _HEIGHT = 390  # px
+_NO_MARKS = Marks()
 _LONGEST_NOTE = 44  # characters of a line under the axis: what a phone has room for
 _LOG_TICKS = 4  # at most; with more, the labels of a part of a decade would touch at its upper end
 
@@ -29,7 +30,7 @@ def figure(
     ink: theme.Ink,
     log: bool = False,
     log_y: bool = False,
-    marks: Marks = Marks(),
+    marks: Marks = _NO_MARKS,
     note: str = "",
     height: int = _HEIGHT,
 ) -> go.Figure:
@@ -41,6 +42,7 @@ def figure(
     """
     placed = place(points, x, y)
     rows = shown(placed, marks.hidden)
+    rows = rows.assign(hover=hover.texts(rows, x, y))
     c = Canvas(go.Figure(), x, y, ink, marks, (log, log_y))
     sound = rows[~rows["at_chance"]]
     baselines.add(c, sound[sound["baseline"]])

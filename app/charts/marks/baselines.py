@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import pandas as pd
 
 from app import escape, theme
-from app.charts.marks import hover
 from app.charts.marks.canvas import Canvas
 
 _LONGEST_NAME = 40  # characters
@@ -37,14 +36,17 @@ def networks(rows: pd.DataFrame) -> pd.Series:
     trained = runs["weights"].eq("none") | pd.to_numeric(runs["train_epochs"], errors="coerce").gt(0)
     keys = [*(runs[name] for name in _SETTINGS), *(runs[name].where(trained) for name in _FIGURES)]
     codes = runs.groupby(keys, dropna=False, sort=False, observed=True).ngroup()
-    return rows["run_id"].map(dict(zip(runs["run_id"], codes, strict=True))).astype(int)
+    return rows["run_id"].map(dict(zip(runs["run_id"].tolist(), codes.tolist(), strict=True))).astype(int)
 
 
-def lines(baselines: pd.DataFrame) -> list[Line]:
-    """A line for each `network` of placed baselines, the highest first; none where they are too many."""
+def lines(baselines: pd.DataFrame, *, relative: bool) -> list[Line]:
+    """A line for each `network` of placed baselines, the highest first; none where they are too many.
+
+    On a `relative` axis each is compared with itself: there is one line for all.
+    """
     first = baselines.drop_duplicates("network")
-    if len(first) > 1 and first["at_y"].nunique() == 1:  # as of drops, which are 0 for each
-        return [Line("baselines", float(first["at_y"].iloc[0]))]
+    if relative:
+        return [Line("baselines" if len(first) > 1 else "baseline", 0.0)]
     if len(first) > MOST_LINES:
         return []
     named = [Line(name, at_y) for name, at_y in zip(_names(first), first["at_y"].tolist(), strict=True)]
@@ -56,7 +58,7 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
     if baselines.empty:
         return
     once = baselines.assign(network=networks(baselines)).drop_duplicates(["network", "at_x", "at_y"])
-    for line, where in zip(lines(once), _PLACES, strict=False):
+    for line, where in zip(lines(once, relative=c.y.of is not None), _PLACES, strict=False):
         if line.at_y > 0 or not c.log[1]:
             c.fig.add_hline(
                 y=line.at_y,
@@ -68,8 +70,6 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
     c.add_dots(
         once,
         marker={"symbol": theme.BASELINE_SYMBOL, "size": 11, "color": c.ink.line, "line": edge},
-        customdata=hover.data(once, c.x, c.y),
-        hovertemplate=hover.TEMPLATE,
         name="baseline",
         showlegend=True,
     )

@@ -7,8 +7,14 @@ import plotly.graph_objects as go
 
 from app import theme
 from app.charts.axes import Axis
+from app.charts.marks import hover
 
 SVG_POINTS = 1000  # more are drawn by the graphics card
+_COLUMNS = """
+    id run_id group seed gallery baseline final int8 at_chance stage phase keep step trajectory
+    criterion order depth_method width_method model data data_label limit image_size labels normalize weights
+    train_epochs top1 macs base_top1 base_val_top1 base_params base_macs
+"""
 # A click is answered by the ring around the selected point; no point is to fade or to grow for it.
 _SAME_WHEN_SELECTED = {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}}}
 
@@ -40,9 +46,13 @@ class Canvas:
     log: tuple[bool, bool] = (False, False)  # of x and y
 
     def add_dots(self, rows: pd.DataFrame, **properties: object) -> None:
-        """Adds points as one trace: a few as pictures, many by the graphics card."""
+        """Adds points as one trace, each with its id, by which a click finds it, and its text under the pointer.
+
+        A few are drawn as pictures, many by the graphics card.
+        """
         kind = go.Scattergl if len(rows) > SVG_POINTS else go.Scatter
         shared = {"mode": "markers", "showlegend": False, **_SAME_WHEN_SELECTED}
+        shared |= {"customdata": rows[["id", "hover"]].to_numpy(object), "hovertemplate": hover.TEMPLATE}
         self.fig.add_trace(kind(x=rows["at_x"], y=rows["at_y"], **{**shared, **properties}))
 
 
@@ -52,8 +62,13 @@ def shown(points: pd.DataFrame, hidden: frozenset[str]) -> pd.DataFrame:
 
 
 def place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
-    """The points that have a place on both axes, with it as `at_x` and `at_y`, in the axes' units."""
-    return points.assign(at_x=x.values(points), at_y=y.values(points)).dropna(subset=["at_x", "at_y"])
+    """The points that have a place on both axes, with it as `at_x` and `at_y`, in the axes' units.
+
+    Of the other columns only those that the chart looks at: a copy of all would take longer than the chart.
+    """
+    of_axes = [f"{base}{axis.column}" for axis in (x, y) for base in ("", "base_")]
+    rows = points[list(dict.fromkeys([*_COLUMNS.split(), *of_axes]))]
+    return rows.assign(at_x=x.values(rows), at_y=y.values(rows)).dropna(subset=["at_x", "at_y"])
 
 
 def position(points: pd.DataFrame, point: str | None, x: Axis, y: Axis) -> tuple[float, float] | None:

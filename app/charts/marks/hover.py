@@ -11,16 +11,11 @@ from app import escape, format, text
 from app.charts.axes import X_AXES, Axis, change_label, value_label
 from engine.storage.records.remarks import NEAR_CHANCE
 
-TEMPLATE = "%{customdata[1]}<extra></extra>"  # of what `data` makes
+TEMPLATE = "%{customdata[1]}: its card has more<extra></extra>"  # where `texts` are the second of a point's own data
 Texts = NDArray[np.object_]
 # Characters. A line of all of them together with its numbers fits a phone, and the card has the rest.
 _LONGEST_NAME, _LONGEST_STAGE = 24, 30
 _OF_HEAD = ("model", "criterion", "keep", "baseline", "stage", "phase", "final", "step", "int8")
-
-
-def data(rows: pd.DataFrame, x: Axis, y: Axis, beside: Axis = X_AXES["macs"]) -> NDArray[np.object_]:
-    """A trace's `customdata`: each point's id, by which a click finds it, and its text."""
-    return np.column_stack([rows["id"].to_numpy(object), texts(rows, x, y, beside)])
 
 
 def texts(rows: pd.DataFrame, x: Axis, y: Axis, beside: Axis = X_AXES["macs"]) -> Texts:
@@ -58,9 +53,8 @@ def _quality(rows: pd.DataFrame, y: Axis) -> Texts:
     """`Top-1 90.3 % (−3.0 points)`; of what guessing may have given that it says so."""
     values = rows[y.column]
     base = rows[f"base_{y.column}"].where(~rows["baseline"])
-    pairs = zip(values.tolist(), base.tolist(), strict=True)
-    changes = ["" if base != base else f" ({change_label(value, base, y)})" for value, base in pairs]
-    notes = np.where(rows["at_chance"], f", {NEAR_CHANCE}", np.array(changes, dtype=object))
+    changes = _worded(values - base, lambda change: f" ({change_label(change, 0.0, y)})")
+    notes = np.where(rows["at_chance"], f", {NEAR_CHANCE}", changes)
     name = escape.html(y.label, _LONGEST_NAME)
     worded: Texts = f"{name} " + _worded(values, lambda value: value_label(value, y)) + notes
     return worded
@@ -76,10 +70,10 @@ def _cost(rows: pd.DataFrame, cost: Axis) -> Texts:
 
 
 def _origin(rows: pd.DataFrame) -> Texts:
-    """`seed 0, run 234eed9a: its card has more`."""
+    """`seed 0, run 234eed9a`."""
     kind = np.where(rows["gallery"], "gallery run ", "run ").astype(object)
     names = _worded(rows["run_id"], lambda run: escape.html(str(run).rpartition("-")[2], _LONGEST_NAME))
-    return _worded(rows["seed"], lambda seed: f"seed {seed}, ") + kind + names + ": its card has more"
+    return _worded(rows["seed"], lambda seed: f"seed {seed}, ") + kind + names
 
 
 def _worded(values: pd.Series, word: Callable[[Any], str]) -> Texts:

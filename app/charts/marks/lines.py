@@ -1,9 +1,12 @@
 """The lines of the trade-off chart: experiments over their targets, runs over their steps, and the Pareto front."""
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from app import escape, text, theme
 from app.charts.curves import Curve, curves, trajectories
@@ -59,7 +62,7 @@ def add_front(c: Canvas, rows: pd.DataFrame) -> None:
 
 def _add(c: Canvas, criterion: str, name: str, outlines: Sequence[Outline], style: dict[str, Any]) -> None:
     xs, ys = _with_gaps(outlines)
-    if xs:
+    if len(xs):
         group = {"legendgroup": criterion, "showlegend": False}
         c.fig.add_scatter(x=xs, y=ys, mode="lines", hoverinfo="skip", name=name, **group, **style)
 
@@ -71,12 +74,10 @@ def _band(curve: Curve) -> Outline:
     return curve.x + curve.x[::-1], curve.high + curve.low[::-1]
 
 
-def _with_gaps(outlines: Sequence[Outline]) -> tuple[list[float | None], list[float | None]]:
-    """Outlines one after the other with a gap between them."""
-    xs: list[float | None] = []
-    ys: list[float | None] = []
-    for x, y in outlines:
-        if x:
-            xs += [None, *x] if xs else x
-            ys += [None, *y] if ys else y
-    return xs, ys
+def _with_gaps(outlines: Sequence[Outline]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outlines one after the other with a gap between them, which is no number."""
+    parted = [((*x, np.nan), (*y, np.nan)) for x, y in outlines if x]
+    xs, ys = (
+        np.fromiter(chain.from_iterable(ends), float) for ends in (zip(*parted, strict=True) if parted else ((), ()))
+    )
+    return xs[:-1], ys[:-1]

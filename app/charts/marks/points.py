@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from app import escape, text, theme
-from app.charts.marks import hover
 from app.charts.marks.canvas import Canvas
 from engine.storage.records.remarks import NEAR_CHANCE
 
@@ -24,8 +23,6 @@ def add_points(c: Canvas, rows: pd.DataFrame) -> None:
         c.add_dots(
             group,
             marker={"symbol": symbol, "size": size} | _colours(c, group, str(criterion), hollow="open" in str(symbol)),
-            customdata=hover.data(group, c.x, c.y),
-            hovertemplate=hover.TEMPLATE,
             legendgroup=criterion,
             name=escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}"),
         )
@@ -37,8 +34,6 @@ def add_points_at_chance(c: Canvas, rows: pd.DataFrame) -> None:
         c.add_dots(
             rows,
             marker={"symbol": theme.CHANCE_SYMBOL, "size": _SIZE, "color": theme.ALARM, "line": {"width": 1.8}},
-            customdata=hover.data(rows, c.x, c.y),
-            hovertemplate=hover.TEMPLATE,
             name=NEAR_CHANCE,
         )
 

@@ -9,7 +9,6 @@ from app.charts import axes, legend, tradeoff
 from app.charts.curves import curves, over_seeds
 from app.charts.marks import baselines, hover
 from app.tables import points
-from engine.spec.run import RunSpec
 from engine.storage.store import Store
 from tests.support import runs
 
@@ -64,7 +63,11 @@ def test_dozens_of_baselines_are_marks_without_lines(frame: pd.DataFrame) -> Non
 def test_lines_of_baselines_say_what_tells_them_apart(frame: pd.DataFrame) -> None:
     both = pd.concat([frame, with_baseline(frame, "b", 0.8, seed=1), with_baseline(frame, "c", 0.7, limit=500)])
     names = {note.text for note in draw(both).layout.annotations}
-    assert names == {"all images seed 0, baseline", "all images seed 1, baseline", "the first 500 images seed 0, baseline"}
+    assert names == {
+        "all images seed 0, baseline",
+        "all images seed 1, baseline",
+        "the first 500 images seed 0, baseline",
+    }
 
 
 def test_at_most_four_short_lines_are_under_the_pointer(frame: pd.DataFrame) -> None:
@@ -74,18 +77,22 @@ def test_at_most_four_short_lines_are_under_the_pointer(frame: pd.DataFrame) -> 
         "<b>Taylor 0.60×</b>, after recovery",
         "Top-1 87.6 % (−2.4 points)",
         "MACs 24.0 M (0.60×)",
-        f"seed 0, run {row['run_id'].iloc[0][-8:]}: its card has more",
+        f"seed 0, run {row['run_id'].iloc[0][-8:]}",
     ]
     timed = points.with_latency(frame, points.host_conditions(frame)[0])
     for line in "<br>".join(hover.texts(timed, axes.X_AXES["latency"], Y)).split("<br>"):
         assert len(line.replace("<b>", "").replace("</b>", "")) <= 60
     assert "Latency 0.800 ms (0.67×), MACs 24.0 M (0.60×)" in "".join(hover.texts(timed, axes.X_AXES["latency"], Y))
-    assert hover.texts(frame[frame["baseline"]].head(1), X, Y)[0].startswith("<b>resnet20</b>, not pruned<br>Top-1 90.0 %<br>")
+    assert hover.texts(frame[frame["baseline"]].head(1), X, Y)[0].startswith(
+        "<b>resnet20</b>, not pruned<br>Top-1 90.0 %<br>"
+    )
 
 
 def test_what_others_wrote_is_shown_as_text_under_the_pointer(frame: pd.DataFrame) -> None:
     evil = frame.assign(model="<img src=x>", criterion="<b>x", run_id="1-<i>", stage="<a>")
-    assert not [said for said in hover.texts(evil, X, Y) if "<img" in said or "<b>x" in said or "<i>" in said or "<a" in said]
+    assert not [
+        said for said in hover.texts(evil, X, Y) if "<img" in said or "<b>x" in said or "<i>" in said or "<a" in said
+    ]
 
 
 def test_no_key_means_two_things(frame: pd.DataFrame) -> None:
@@ -114,7 +121,9 @@ def test_what_is_off_in_the_legend_leaves_the_front_and_keeps_its_key(frame: pd.
         assert drawn == {"taylor", "random"} - hidden
         (line,) = named(fig, "Pareto front")
         assert list(line.y[:2]) == pytest.approx(list(100 * finals[finals["criterion"] == best]["top1"].iloc[2:0:-1]))
-        assert {trace.visible for trace in named(fig, "Taylor") if trace.x[0] is None} == {"legendonly" if hidden else True}
+        assert {trace.visible for trace in named(fig, "Taylor") if trace.x[0] is None} == {
+            "legendonly" if hidden else True
+        }
 
 
 def test_a_front_is_drawn_for_each_network_that_runs_began_with(frame: pd.DataFrame) -> None:
@@ -145,7 +154,9 @@ def test_both_axes_can_be_logarithmic_and_say_what_they_cannot_show(frame: pd.Da
 
 
 def test_a_zoom_belongs_to_its_axes(frame: pd.DataFrame) -> None:
-    views = {draw(frame, *pair, log=log).layout.uirevision for pair in ((X, Y), axes.relative(X, Y)) for log in (True, False)}
+    views = {
+        draw(frame, *pair, log=log).layout.uirevision for pair in ((X, Y), axes.relative(X, Y)) for log in (True, False)
+    }
     assert len(views) == 4
 
 
@@ -158,7 +169,9 @@ def test_a_mean_over_seeds_counts_a_seed_that_is_repeated_once(results: Store) -
     assert row.half_width == pytest.approx(4.3027 * 0.002 / 3**0.5, rel=1e-3)
     assert text.mean_over_seeds(row.mean, row.half_width, row.n) == "87.4 ± 0.5 % over 3 seeds"
     two = over_seeds(finals[finals["seed"] < 2], "top1").iloc[0]
-    assert pd.isna(two["half_width"]) and text.mean_over_seeds(two["mean"], two["half_width"], 2) == "87.5 % over 2 seeds"
+    assert (
+        pd.isna(two["half_width"]) and text.mean_over_seeds(two["mean"], two["half_width"], 2) == "87.5 % over 2 seeds"
+    )
     assert curves(finals.head(0), "macs", "top1") == []
 
 
@@ -171,5 +184,9 @@ def test_the_accessible_name_says_what_half_the_cost_keeps(frame: pd.DataFrame) 
 
 def test_many_points_are_drawn_by_the_graphics_card(frame: pd.DataFrame) -> None:
     rows = pd.concat([frame[frame["final"]]] * 600)
-    kinds = {type(trace) for trace in draw(rows.assign(id=[f"{n}" for n in range(len(rows))])).data if trace.customdata is not None}
+    kinds = {
+        type(trace)
+        for trace in draw(rows.assign(id=[f"{n}" for n in range(len(rows))])).data
+        if trace.customdata is not None
+    }
     assert kinds == {go.Scattergl}

@@ -74,7 +74,9 @@ def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
     for group in traces(fig, mode="markers"):
         if group.customdata is not None and group.name != "baseline":
             (_, faded), (_, full) = group.marker.colorscale
-            assert faded == theme.translucent(full, tradeoff.FADED) and full == theme.CRITERION_COLOURS[group.legendgroup]
+            assert (
+                faded == theme.translucent(full, tradeoff.FADED) and full == theme.CRITERION_COLOURS[group.legendgroup]
+            )
             for colour, (point, _) in zip(group.marker.color, group.customdata, strict=True):
                 assert colour == (1 if point in front else 0)
     (step,) = traces(fig, name="Pareto front")
@@ -93,7 +95,7 @@ def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: 
     for order in ("layers-channels", "channels-layers"):
         runs.finished(results, RunSpec.model_validate({"order": order}))
     (line,) = drawn(draw(points.tidy(results.points())), mode="lines", name="BN scale")
-    assert [x is None for x in line.x] == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
+    assert list(pd.isna(line.x)) == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
 
 
 def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
@@ -121,7 +123,10 @@ def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
 
 
 def test_no_name_of_a_baseline_covers_another_however_close_they_are(frame: pd.DataFrame) -> None:
-    both = pd.concat([frame, *(frame.assign(model=name, id=name + frame["id"]) for name in ("vgg16", "lenet"))])
+    others = [
+        frame.assign(model=name, run_id=name + frame["run_id"], id=name + frame["id"]) for name in ("vgg16", "lenet")
+    ]
+    both = pd.concat([frame, *others])
     names = draw(both).layout.annotations  # type: ignore[attr-defined]
     assert len(names) == len({(name.xanchor, name.yanchor) for name in names}) == 3
 

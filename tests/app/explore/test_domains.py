@@ -65,7 +65,9 @@ def test_details_table_and_csv_have_both_accuracies(results: Store) -> None:
 def test_a_run_on_one_dataset_shows_nothing_of_domains(results: Store) -> None:
     run = runs.finished(results, runs.spec())
     frame = points.with_latency(points.tidy(results.points()), None)
-    assert "source top-1" not in table.display_rows(frame) and not any("the target" in line for line in text.details(frame.iloc[0]))
+    assert "source top-1" not in table.display_rows(frame) and not any(
+        "the target" in line for line in text.details(frame.iloc[0])
+    )
     at = app(point=f"{run.id}.2")
     assert at.metric[0].label == "Top-1"
     assert chart(at)["layout"]["yaxis"]["title"]["text"] == "top-1 accuracy on the test split"

@@ -106,7 +106,7 @@ def test_the_details_tell_the_method_the_step_and_the_note(results: Store) -> No
     run = runs.stepwise(results, request)
     more = {"final": True, "note": "the last block takes it lower", "predicted_ms": 1.25, "phase": "layers"}
     run.append_point(runs.point(50, "pruned", 0.2, 0.7, **more))
-    frame = points.tidy(results.points()).set_index("point")
+    frame = points.tidy(results.points()).set_index("point", drop=False)
     assert "direct layers" in details(frame.loc[1]) and "after recovery, layers, step 1" in details(frame.loc[1])
     assert "attempts judged by loss, raced" in details(frame.loc[1])
     assert "INT8" in details(frame.loc[3]) and text.title(frame.loc[3]).endswith("0.60× INT8")
