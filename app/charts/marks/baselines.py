@@ -1,5 +1,6 @@
 """The baselines of the trade-off chart: a dashed line for each network there was before pruning, and its name."""
 
+import math
 from dataclasses import dataclass
 
 import pandas as pd
@@ -60,18 +61,26 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
     once = baselines.assign(network=networks(baselines)).drop_duplicates(["network", "at_x", "at_y"])
     for line, where in zip(lines(once, relative=c.y.of is not None), _PLACES, strict=False):
         if line.at_y > 0 or not c.log[1]:
-            c.fig.add_hline(
-                y=line.at_y,
-                line={"dash": "dash", "width": 1.2, "color": c.ink.line},
-                opacity=0.7,
-                annotation={"text": escape.html(line.name), "font": {"size": 11, "color": c.ink.line}, **where},
-            )
+            _add_line(c, line, where)
     edge = {"width": 1, "color": c.ink.paper}
     c.add_dots(
         once,
         marker={"symbol": theme.BASELINE_SYMBOL, "size": 11, "color": c.ink.line, "line": edge},
         name="baseline",
         showlegend=True,
+    )
+
+
+def _add_line(c: Canvas, line: Line, where: dict[str, object]) -> None:
+    style = {"dash": "dash", "width": 1.2, "color": c.ink.line}
+    c.fig.add_hline(y=line.at_y, line=style, opacity=0.7)
+    c.fig.add_annotation(
+        text=escape.html(line.name),
+        font={"size": 11, "color": c.ink.line},
+        showarrow=False,
+        xref="x domain",
+        y=math.log10(line.at_y) if c.log[1] else line.at_y,  # a logarithmic axis has lines at values, but texts at logs
+        **where,
     )
 
 

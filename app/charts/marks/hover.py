@@ -1,6 +1,8 @@
 """What a chart says of a point under the pointer: at most four short lines. Made for the points that are drawn only."""
 
+import operator
 from collections.abc import Callable
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -23,8 +25,14 @@ def texts(rows: pd.DataFrame, x: Axis, y: Axis, beside: Axis = X_AXES["macs"]) -
     x, y = x.amount, y.amount
     cost = _cost(rows, x)
     if x.column not in (beside.column, "flops"):  # FLOPs are MACs, only twice as many
-        cost = cost + ", " + _cost(rows, beside)
-    return _head(rows) + "<br>" + _quality(rows, y) + "<br>" + cost + "<br>" + _origin(rows)
+        cost = _join(cost, ", ", _cost(rows, beside))
+    return _join(_head(rows), "<br>", _quality(rows, y), "<br>", cost, "<br>", _origin(rows))
+
+
+def _join(*parts: Texts | str) -> Texts:
+    """Texts of as many rows, part by part in one."""
+    joined: Texts = reduce(operator.add, parts)
+    return joined
 
 
 def _head(rows: pd.DataFrame) -> Texts:
@@ -56,8 +64,7 @@ def _quality(rows: pd.DataFrame, y: Axis) -> Texts:
     changes = _worded(values - base, lambda change: f" ({change_label(change, 0.0, y)})")
     notes = np.where(rows["at_chance"], f", {NEAR_CHANCE}", changes)
     name = escape.html(y.label, _LONGEST_NAME)
-    worded: Texts = f"{name} " + _worded(values, lambda value: value_label(value, y)) + notes
-    return worded
+    return _join(f"{name} ", _worded(values, lambda value: value_label(value, y)), notes)
 
 
 def _cost(rows: pd.DataFrame, cost: Axis) -> Texts:
@@ -65,15 +72,15 @@ def _cost(rows: pd.DataFrame, cost: Axis) -> Texts:
     base = rows[f"base_{cost.column}"].where(~rows["baseline"])
     shares = rows[cost.column] / base.where(base > 0)
     name = escape.html(cost.label, _LONGEST_NAME)
-    worded: Texts = f"{name} " + _worded(rows[cost.column], lambda value: value_label(value, cost))
-    return worded + _worded(shares, lambda share: f" ({format.ratio(share)})")
+    amounts = _worded(rows[cost.column], lambda value: value_label(value, cost))
+    return _join(f"{name} ", amounts, _worded(shares, lambda share: f" ({format.ratio(share)})"))
 
 
 def _origin(rows: pd.DataFrame) -> Texts:
     """`seed 0, run 234eed9a`."""
     kind = np.where(rows["gallery"], "gallery run ", "run ").astype(object)
     names = _worded(rows["run_id"], lambda run: escape.html(str(run).rpartition("-")[2], _LONGEST_NAME))
-    return _worded(rows["seed"], lambda seed: f"seed {seed}, ") + kind + names
+    return _join(_worded(rows["seed"], lambda seed: f"seed {seed}, "), kind, names)
 
 
 def _worded(values: pd.Series, word: Callable[[Any], str]) -> Texts:

@@ -149,6 +149,7 @@ def test_drop_against_compression_compares_each_point_with_its_own_baseline(fram
 def test_both_axes_can_be_logarithmic_and_say_what_they_cannot_show(frame: pd.DataFrame) -> None:
     fig = draw(frame, log=True, log_y=True)
     assert (fig.layout.xaxis.type, fig.layout.yaxis.type) == ("log", "log")
+    assert dashed(fig) == pytest.approx([90]) and fig.layout.annotations[0].y == pytest.approx(1.954, abs=1e-3)
     drop = draw(frame, *axes.relative(X, Y), log_y=True)
     assert "2 models at 0 or below are not drawn" in drop.layout.yaxis.title.text and not dashed(drop)
 
