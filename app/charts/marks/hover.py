@@ -1,9 +1,7 @@
 """What a chart says of a point under the pointer: at most four short lines. Made for the points that are drawn only."""
 
-import operator
 from collections.abc import Callable
-from functools import reduce
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -31,8 +29,10 @@ def texts(rows: pd.DataFrame, x: Axis, y: Axis, beside: Axis = X_AXES["macs"]) -
 
 def _join(*parts: Texts | str) -> Texts:
     """Texts of as many rows, part by part in one."""
-    joined: Texts = reduce(operator.add, parts)
-    return joined
+    joined: Any = ""
+    for part in parts:
+        joined = joined + part
+    return cast(Texts, joined)
 
 
 def _head(rows: pd.DataFrame) -> Texts:
@@ -86,4 +86,5 @@ def _origin(rows: pd.DataFrame) -> Texts:
 def _worded(values: pd.Series, word: Callable[[Any], str]) -> Texts:
     """Each value in words, every distinct one put into words once; "" for a missing one."""
     codes, distinct = pd.factorize(values)
-    return np.array([*map(word, distinct), ""], dtype=object)[codes]
+    words: Texts = np.array([*map(word, distinct), ""], dtype=object)[codes]
+    return words
