@@ -19,7 +19,7 @@ __all__ = ["FADED", "RING", "Marks", "describe", "figure", "position", "shown"]
 _HEIGHT = 390  # px
 _NO_MARKS = Marks()
 _LONGEST_NOTE = 44  # characters of a line under the axis: what a phone has room for
-_LOG_TICKS = 4  # at most; with more, the labels of a part of a decade would touch at its upper end
+_LOG_TICKS = 3  # at most of a decade and more; Plotly has half as many again in less than one, and they do not touch
 
 
 def figure(
