@@ -97,7 +97,7 @@ def relative(x: Axis, y: Axis) -> tuple[Axis, Axis]:
     change = "rise" if y.better == "low" else "drop"
     suffix = " points" if y.factor == 100 else y.suffix
     drop = replace(
-        y, label=f"{change.capitalize()} of {y.noun}", title=f"{change} of {y.title}", better="low", suffix=suffix, of=y
+        y, label=f"{change.capitalize()} of {y.noun}", title=f"{change} of {y.noun}", better="low", suffix=suffix, of=y
     )
     return compression, drop
 

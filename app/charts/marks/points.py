@@ -42,7 +42,7 @@ def add_rings(c: Canvas, rows: pd.DataFrame) -> None:
     """A star around the best point within the budget, and a ring, nowhere as yet, that the page puts around a point."""
     best = rows[rows["id"] == c.marks.best]
     if not best.empty:
-        _add_ring(c, theme.BEST_SYMBOL, 26, name="best", x=best["at_x"], y=best["at_y"])
+        _add_ring(c, theme.BEST_SYMBOL, 22, name="best", x=best["at_x"], y=best["at_y"])
     _add_ring(c, "circle-open", 19, name="selected", x=[None], y=[None], meta=RING, showlegend=False)
 
 

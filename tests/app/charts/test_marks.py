@@ -140,7 +140,7 @@ def test_drop_against_compression_compares_each_point_with_its_own_baseline(fram
     assert list(taylor.x) == pytest.approx([1 / 0.6, 1 / 0.3] * 2)
     assert list(taylor.y) == pytest.approx([2.4, 4.2, 7.4, 9.2])
     assert dashed(fig) == [0] and [note.text for note in fig.layout.annotations] == ["baselines"]
-    assert (y.title, fig.layout.xaxis.ticksuffix) == ("drop of top-1 accuracy on the test split", "×")
+    assert (y.title, fig.layout.xaxis.ticksuffix) == ("drop of top-1", "×")
     rise = axes.relative(X, axes.Y_AXES["loss"])[1]
     assert list(rise.values(frame)[frame["final"]].head(1)) == pytest.approx([0.024]) and rise.label == "Rise of loss"
     assert axes.relative(axes.X_AXES["latency"], Y)[0].label == "Speed-up in latency"
