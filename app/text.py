@@ -15,7 +15,7 @@ from engine.storage.records.measurement import Conditions, Latency, Measurement,
 from engine.storage.records.remarks import NEAR_CHANCE
 
 _DECORATION = re.compile(r"\((R|TM|C)\)| CPU\b", re.IGNORECASE)  # of processor names
-_LONGEST_LINE, _MOST_TIMINGS = 300, 12  # characters of a line of a hover, and timings in it
+_LONGEST_LINE, _MOST_TIMINGS = 300, 12  # characters of a line of a point's details, and timings in them
 ORDER_LABELS: dict[str, str] = {
     "layers-channels": "layers → channels",
     "channels-layers": "channels → layers",
@@ -33,7 +33,7 @@ MEASURE_LABELS: dict[str, str] = {
     "reconstruction": "what reconstruction leaves over",
 }
 
-# Settings with words of their own in the lines of a hover; all others stand there under their headings.
+# Settings with words of their own in the lines of a point's details; all others stand there under their headings.
 _IN_LINES = """
     model data weights limit seed criterion order metric depth_share depth_method width_method scope round_to
     measure race between_steps_batches train_epochs recover_epochs distil
@@ -151,15 +151,11 @@ def host_label(cpu: object) -> str:
     return " ".join(_DECORATION.sub(" ", name).split()) or "unnamed host"
 
 
-def hover(row: Mapping[str, Any]) -> str:
-    """Everything about one point, a line per topic."""
-    if row["baseline"]:
-        title = f"{row['model']}, not pruned"
-    else:
-        title = f"{criterion_label(row['criterion'])} · {format.ratio(row['keep'])} {row['metric']}"
+def details(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Everything about one point that the few lines under the pointer have no room for, a line for each topic."""
     lines = [
         f"{row['model']} on {row['data_label']}, {method(row)}, seed {row['seed']}",
-        "" if row["baseline"] else stage_label(row),
+        "" if row["baseline"] else f"{format.ratio(row['keep'])} {row['metric']} asked for, {stage_label(row)}",
         NEAR_CHANCE if row["at_chance"] else "",
         *_accuracy_lines(row),
         f"MACs {_with_ratio(row, 'macs')} · parameters {_with_ratio(row, 'params')} · {format.si(row['bytes'], 'B')}",
@@ -174,7 +170,15 @@ def hover(row: Mapping[str, Any]) -> str:
         row["note"],
         f"{'gallery ' if row['gallery'] else ''}run {row['run_id']}, point {row['point']}",
     ]
-    return "<br>".join([f"<b>{escape.html(title)}</b>", *(escape.html(line, _LONGEST_LINE) for line in lines if line)])
+    return tuple(escape.plain(line, _LONGEST_LINE) for line in lines if line)
+
+
+def mean_over_seeds(mean: float, half_width: float, n: int) -> str:
+    """A mean share with its interval: `90.1 ± 0.4 % over 3 seeds`; without one where there are too few seeds for it."""
+    seeds = f"{n} seed" + ("" if n == 1 else "s")
+    if pd.isna(half_width):
+        return f"{format.percent(mean)} over {seeds}"
+    return f"{100 * mean:.1f} ± {100 * half_width:.1f} % over {seeds}"
 
 
 def _timing_lines(entry: Timed) -> list[str]:
@@ -194,7 +198,7 @@ def _attempts_line(row: Mapping[str, Any]) -> str:
 
 
 def _settings_line(row: Mapping[str, Any]) -> str:
-    """The settings that no other line of a hover has, where they differ from their default."""
+    """The settings that no other line of the details has, where they differ from their default."""
     parts = []
     for column, field in _OTHERS.items():
         value = row.get(column)

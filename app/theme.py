@@ -41,6 +41,8 @@ ORDER_SYMBOLS: dict[str, str] = {
     "channels": "triangle-up",
     "alternate": "star",
 }
+OTHER_SYMBOL = "x"  # of an order that this version does not know
+BASELINE_SYMBOL, BEST_SYMBOL = "bowtie", "hexagram-open"  # no order's
 INT8_SYMBOL = "cross"
 STAGE_MARKS = {"pruned": "-open", "reconstructed": "-open-dot"}  # hollow, with a dot in it, and filled once recovered
 CHANCE_SYMBOL = "circle-x-open"  # whatever its order
@@ -55,6 +57,7 @@ STATE_LOOK: dict[str, tuple[str, str, BadgeColour]] = {
     "interrupted": ("interrupted", ":material/pause:", "orange"),
 }
 NEUTRAL = "#8C8C8C"
+EDGE = "#606060"  # around filled marks, on light and on dark
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,6 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     """Mean and Student-t interval of independent repetitions, shape (n,) with n >= 1."""
     import numpy as np
-    from scipy.special import stdtrit  # a third of a second, which most commands do without
 
     x = np.asarray(values, dtype=float)
     if x.ndim != 1 or x.size == 0:
@@ -74,8 +73,7 @@ def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     mean = float(x.mean())
     if x.size < 2:
         return Interval(mean, None, None, 1)
-    t = float(stdtrit(x.size - 1, 0.5 + confidence / 2))
-    half = t * float(x.std(ddof=1)) / float(np.sqrt(x.size))
+    half = float(half_width(x.std(ddof=1), x.size, confidence))
     return Interval(mean, mean - half, mean + half, int(x.size))
 
 
@@ -96,6 +94,17 @@ def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
     if error == 0:
         return PairedTest(interval, 1.0 if interval.mean == 0 else 0.0)
     return PairedTest(interval, 2 * float(stdtr(one.size - 1, -abs(interval.mean) / error)))
+def half_width(deviation: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray[np.float64]:
+    """Half of the Student-t interval of the mean of `n` independent repetitions with this sample standard deviation.
+
+    Both have one shape, which the result has, too; NaN where n < 2.
+    """
+    import numpy as np
+    from scipy.special import stdtrit  # a third of a second, which most commands do without
+
+    counts = np.where(np.asarray(n) < 2, np.nan, np.asarray(n, dtype=float))
+    halves: NDArray[np.float64] = stdtrit(counts - 1, 0.5 + confidence / 2) * deviation / np.sqrt(counts)
+    return halves
 
 
 def paired_loss(lost: int, gained: int, total: int, confidence: float = 0.95) -> Interval:

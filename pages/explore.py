@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from app.charts import tradeoff
 from app.components import empty
 from app.explore import address, answer, budget, card, controls, filters, headline, news, plot, table
 from app.tables import store
@@ -35,19 +36,20 @@ with explanation:
     headline.explain(frame, shown, view.y)
 
 drawn = rows.dropna(subset=[view.x.column, view.y.column])
-pruned = drawn[~drawn["baseline"]]
+seen = tradeoff.shown(drawn, plot.hidden())
+pruned = seen[~seen["baseline"]]
 with sliders:
     limits = budget.show(pruned, view.x, view.y, budget.other_costs(pruned, view.x))
 
 chosen = controls.selected_point(rows, None)
-found = None if drawn.empty else answer.answer(drawn, view.x, view.y, limits, chosen)
+found = None if seen.empty else answer.answer(seen, view.x, view.y, limits, chosen)
 best = None if found is None else found.point
 selected = controls.selected_point(rows, best)
 if found is not None:
     with head:
-        headline.show(found, drawn, view.y)
+        headline.show(found, seen, view.y)
 with left:
-    plot.show(drawn, view, limits, best)
+    plot.show(drawn, view, limits, best, selected)
 with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
     card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
 

@@ -1,8 +1,9 @@
 """Lines through points: an experiment's over its targets, averaged over seeds, and a run's over its steps."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import fmean
 
+import numpy as np
 import pandas as pd
 
 from engine import stats
@@ -21,40 +22,66 @@ class Curve:
     high: tuple[float, ...] | None
 
 
+def over_seeds(finals: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Of each group and target the mean of a column over its seeds, and how sure it is; `finals` are final points.
+
+    The index is (`group`, `keep`). `half_width` is half of the 95 % interval of `mean`, NaN under three seeds, and `n`
+    the number of seeds: runs that repeat one seed count as one.
+    """
+    keys = ["group", "keep"]
+    each = finals.groupby([*keys, "seed"], sort=False, observed=True)[column].mean()
+    seeds = each.groupby(level=keys, sort=False, observed=True)
+    table = pd.DataFrame({"mean": seeds.mean(), "half_width": np.nan, "n": seeds.count()})
+    enough = table["n"] >= SEEDS_FOR_INTERVAL
+    if enough.any():
+        deviations, counts = seeds.std(ddof=1)[enough].to_numpy(), table.loc[enough, "n"].to_numpy()
+        table.loc[enough, "half_width"] = stats.half_width(deviations, counts)
+    return table
+
+
 def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve per group with at least two targets; `finals` are final points, columns as in `points.tidy`."""
-    # Plain dicts: a data frame per group and target would take seconds for thousands of them.
-    values: dict[str, dict[float, list[tuple[float, float]]]] = {}
-    criteria: dict[str, str] = {}
-    columns = (finals[name].tolist() for name in ("group", "criterion", "keep", x, y))
-    for group, criterion, keep, cost, value in zip(*columns, strict=True):
-        values.setdefault(group, {}).setdefault(keep, []).append((cost, value))
-        criteria[group] = criterion
-    return [_curve(criteria[group], list(targets.values())) for group, targets in values.items() if len(targets) > 1]
+    if finals.empty:
+        return []
+    costs, values = over_seeds(finals, x), over_seeds(finals, y)
+    table = pd.DataFrame({"x": costs["mean"], "y": values["mean"], "half": values["half_width"]}).reset_index("group")
+    criteria = dict(zip(finals["group"].tolist(), finals["criterion"].tolist(), strict=True))
+    return [
+        _curve(str(criteria[group]), xs, ys, halves)
+        for group, (xs, ys, halves) in _split(table.sort_values("x", kind="stable"), "group", ["x", "y", "half"])
+        if len(xs) > 1
+    ]
 
 
 def trajectories(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve for each iterative phase of each run, through its steps in order of x; columns as in `tidy`."""
     steps = points[points["trajectory"].notna()].sort_values([x, "step"])
     return [
-        Curve(str(trajectory["criterion"].iloc[0]), tuple(trajectory[x]), tuple(trajectory[y]), None, None)
-        for _, trajectory in steps.groupby("trajectory", sort=False)
-        if len(trajectory) > 1
+        Curve(str(criteria[0]), tuple(xs), tuple(ys), None, None)
+        for _, (xs, ys, criteria) in _split(steps, "trajectory", [x, y, "criterion"])
+        if len(xs) > 1
     ]
 
 
-def _curve(criterion: str, targets: list[list[tuple[float, float]]]) -> Curve:
-    means = sorted((fmean(cost for cost, _ in points), [value for _, value in points]) for points in targets)
-    seeds = min(len(values) for _, values in means)
-    low = high = None
-    if seeds >= SEEDS_FOR_INTERVAL:
-        intervals = [stats.mean_interval(values) for _, values in means]
-        low = tuple(interval.low for interval in intervals if interval.low is not None)
-        high = tuple(interval.high for interval in intervals if interval.high is not None)
+def _split(table: pd.DataFrame, key: str, columns: list[str]) -> Iterator[tuple[object, list[list[float]]]]:
+    """Each value of a column with the other columns of its rows, which keep their order, as plain lists.
+
+    A data frame for each of thousands of groups would take seconds.
+    """
+    codes, keys = pd.factorize(table[key])
+    order = np.argsort(codes, kind="stable")
+    sizes = np.bincount(codes, minlength=len(keys))
+    lists = [table[column].to_numpy()[order].tolist() for column in columns]
+    for name, end, size in zip(keys, np.cumsum(sizes), sizes, strict=True):
+        yield name, [values[end - size : end] for values in lists]
+
+
+def _curve(criterion: str, x: list[float], y: list[float], halves: list[float]) -> Curve:
+    sure = not np.isnan(halves).any()  # each target from three seeds on
     return Curve(
         criterion=criterion,
-        x=tuple(cost for cost, _ in means),
-        y=tuple(fmean(values) for _, values in means),
-        low=low,
-        high=high,
+        x=tuple(x),
+        y=tuple(y),
+        low=tuple(mean - half for mean, half in zip(y, halves, strict=True)) if sure else None,
+        high=tuple(mean + half for mean, half in zip(y, halves, strict=True)) if sure else None,
     )

@@ -7,10 +7,12 @@ import plotly.graph_objects as go
 
 from app import escape, text, theme
 from app.charts import axes, legend
+from app.charts.marks import hover
 from app.tables.board_columns import BoardConditions, board_measurements
 from engine.storage.records.measurement import Measurement
 
 _SIZE = 11  # px
+_NOT_PRUNED = "not pruned"
 
 
 def rows(frame: pd.DataFrame) -> pd.DataFrame:
@@ -35,20 +37,21 @@ def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme
     """
     points = frame.dropna(subset=["latency", "device_ms"])
     y, _ = axes.board_axes(board.name)
+    points = points.assign(hover=hover.texts(points, y, axes.Y_AXES["top1"], beside=axes.X_AXES["latency"]))
     fig = go.Figure()
     _add_proportion(fig, points, ink)
     pruned = points[~points["baseline"]]
-    _add(fig, points[points["baseline"]], "circle", ink.line, "not pruned", ink)
+    _add(fig, points[points["baseline"]], theme.BASELINE_SYMBOL, ink.line, _NOT_PRUNED)
     for (criterion, order), group in pruned.groupby(["criterion", "order"], sort=False):
         name = escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}")
-        _add(fig, group, theme.ORDER_SYMBOLS.get(str(order), "x"), theme.criterion_colour(str(criterion)), name, ink)
-    legend.add_keys(fig, points)
+        symbol = theme.ORDER_SYMBOLS.get(str(order), theme.OTHER_SYMBOL)
+        _add(fig, group, symbol, theme.criterion_colour(str(criterion)), name)
+    legend.add_keys(fig, points, ink)
     fig.update_layout(
         height=360,
         margin={"l": 0, "r": 8, "t": 30, "b": 0},
         hoverlabel={"align": "left"},
-        legend=legend.ABOVE,
-        legend2=legend.BELOW,
+        legend=legend.BELOW,
         xaxis={"title": f"latency p50 on the host<br>{escape.html(host)}", "ticksuffix": " ms", "rangemode": "tozero"},
         yaxis={"title": escape.html(y.title), "ticksuffix": " ms", "rangemode": "tozero", "nticks": 7},
     )
@@ -108,12 +111,11 @@ def _add_proportion(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink) -> Non
         line={"dash": "dash", "width": 1.2, "color": ink.line},
         opacity=0.7,
         hoverinfo="skip",
-        legend="legend2",
         name=f"{factor:.3g}× the host",
     )
 
 
-def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: str, ink: theme.Ink) -> None:
+def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: str) -> None:
     if group.empty:
         return
     hollow = group["stage"].isin(theme.STAGE_MARKS)
@@ -125,11 +127,11 @@ def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: st
             "symbol": [symbol + theme.STAGE_MARKS.get(stage, "") for stage in group["stage"]],
             "size": _SIZE,
             "color": colour,
-            "line": {"width": 0.8, "color": [colour if h else ink.paper for h in hollow]},
+            "line": {"width": 0.8, "color": [colour if h else theme.EDGE for h in hollow]},
         },
         customdata=group[["id", "hover"]],
-        hovertemplate="%{customdata[1]}<extra></extra>",
-        legendgroup=None if name == "not pruned" else str(group["criterion"].iloc[0]),
-        showlegend=name == "not pruned",
+        hovertemplate=hover.TEMPLATE,
+        legendgroup=None if name == _NOT_PRUNED else str(group["criterion"].iloc[0]),
+        showlegend=name == _NOT_PRUNED,
         name=name,
     )

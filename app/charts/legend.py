@@ -1,4 +1,10 @@
-"""The legends of charts: where they lie, and what those of points explain: colours, symbols and fillings, each once."""
+"""The legends of charts: where they lie, and what those of points explain: colours, symbols and fillings, each once.
+
+Each mark has one meaning: a stroke of colour is a criterion, a shape in the text's colour an order. Shapes are not
+grey, as that is the colour of the random criterion, and none of them is that of a baseline.
+"""
+
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -7,52 +13,51 @@ from app import escape, text, theme
 from engine.storage.records.remarks import NEAR_CHANCE
 
 ABOVE: dict[str, object] = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom"}
-# At the figure's end, so that it keeps clear of the axis's title however low the plot is.
+# At the figure's end: clear of the axis's title however low the plot is, of the tools above it, and of what is shown
+# under the pointer, which is not as high as the title and the ticks.
 BELOW: dict[str, object] = {
     "orientation": "h",
     "x": 0,
+    "xref": "container",
     "yref": "container",
     "y": 0,
     "yanchor": "bottom",
-    "itemclick": False,
-    "itemdoubleclick": False,
+    "itemsizing": "constant",
+    "itemwidth": 30,
+    "itemdoubleclick": "toggleothers",
 }
 
 
-def add_keys(fig: go.Figure, points: pd.DataFrame) -> None:
-    """The legend: one entry per criterion (its colour), one per order (its symbol), what hollow and the cross mean."""
+def add_keys(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink, hidden: Iterable[str] = ()) -> None:
+    """A key for each criterion, order, stage and kind of point among these; those of `hidden` criteria are off."""
     pruned = points[~points["baseline"]]
-    for criterion in dict.fromkeys(pruned["criterion"]):
-        fig.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": "circle", "size": 10, "color": theme.criterion_colour(criterion)},
+    for criterion in pruned["criterion"].unique().tolist():
+        _add(
+            fig,
+            escape.html(text.criterion_label(criterion)),
+            mode="lines",
+            line={"width": 6, "color": theme.criterion_colour(criterion)},
             legendgroup=criterion,
-            name=escape.html(text.criterion_label(criterion)),
+            visible="legendonly" if criterion in hidden else True,
         )
-    orders = list(dict.fromkeys(pruned["order"]))
-    for order in orders:
-        fig.add_scatter(
-            x=[None],
-            y=[None],
-            mode="markers",
-            marker={"symbol": theme.ORDER_SYMBOLS.get(order, "x"), "size": 9, "color": theme.NEUTRAL},
-            legend="legend2",
-            name=escape.html(text.order_label(order)),
-        )
-    for present, symbol, colour, name in (
-        (pruned["stage"].eq("pruned").any(), "circle-open", theme.NEUTRAL, "before recovery"),
-        (pruned["stage"].eq("reconstructed").any(), "circle-open-dot", theme.NEUTRAL, "reconstructed"),
-        (pruned["int8"].any(), theme.INT8_SYMBOL, theme.NEUTRAL, "INT8"),
-        (points["at_chance"].any(), theme.CHANCE_SYMBOL, theme.ALARM, NEAR_CHANCE),
-    ):
-        if present:
-            fig.add_scatter(
-                x=[None],
-                y=[None],
-                mode="markers",
-                marker={"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.8}},
-                legend="legend2",
-                name=name,
-            )
+    for symbol, colour, name in _shapes(points, pruned, ink):
+        marker = {"symbol": symbol, "size": 9, "color": colour, "line": {"width": 1.8, "color": colour}}
+        _add(fig, name, mode="markers", marker=marker)
+
+
+def _shapes(points: pd.DataFrame, pruned: pd.DataFrame, ink: theme.Ink) -> Iterator[tuple[str, str, str]]:
+    """Symbol, colour and name of what shapes and fillings say; those of fillings have the shape of an order shown."""
+    shapes = {order: theme.ORDER_SYMBOLS.get(order, theme.OTHER_SYMBOL) for order in pruned["order"].unique().tolist()}
+    for order, shape in shapes.items():
+        yield shape, ink.line, escape.html(text.order_label(order))
+    for stage, name in (("pruned", "before recovery"), ("reconstructed", "reconstructed")):
+        if pruned["stage"].eq(stage).any():
+            yield next(iter(shapes.values())) + theme.STAGE_MARKS[stage], ink.line, name
+    if pruned["int8"].any():
+        yield theme.INT8_SYMBOL, ink.line, "INT8"
+    if points["at_chance"].any():
+        yield theme.CHANCE_SYMBOL, theme.ALARM, NEAR_CHANCE
+
+
+def _add(fig: go.Figure, name: str, **look: object) -> None:
+    fig.add_scatter(x=[None], y=[None], name=name, hoverinfo="skip", **look)

@@ -9,14 +9,24 @@ import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import plotly.graph_objects as go
 
 from app import escape
+from app.charts import legend
 from app.theme import NEUTRAL, translucent
 
+KEY = "Filled: channels that are kept. Outline only: channels that are cut. Hatched: a removed block's."
 _GAP = 0.6  # between stages, in bar widths
+_KEY_PX = 24  # what the key adds to the height
 _MARGIN = 3  # px around the small picture, clear of rounded corners
+_OUTLINE: dict[str, Any] = {"color": "rgba(0,0,0,0)", "line": {"width": 1, "color": NEUTRAL}}
+_HATCHED: dict[str, Any] = {
+    "color": translucent(NEUTRAL, 0.25),
+    "line": _OUTLINE["line"],
+    "pattern": {"shape": "/", "fgcolor": NEUTRAL, "size": 4},
+}
 _CONTAINERS = ("features", "trunk_output")  # modules that hold stages instead of being one
 
 
@@ -69,7 +79,7 @@ def describe(bars: Sequence[Bar]) -> str:
 
 
 def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
-    """The skyline as a chart whose bars name their layer on hover."""
+    """The skyline as a chart whose bars name their layer on hover, `height` px high, and below it what they mean."""
     at = [bar.at for bar in bars]
     hover = [_hover(bar) for bar in bars]
     fig = go.Figure()
@@ -78,24 +88,32 @@ def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
         y=[bar.height * bar.share for bar in bars],
         marker={"color": colour, "line": {"width": 0}},
         hoverinfo="skip",
+        showlegend=False,
     )
     fig.add_bar(
         x=at,
         y=[bar.height for bar in bars],
         marker={
-            "color": [translucent(NEUTRAL, 0.25) if bar.removed else "rgba(0,0,0,0)" for bar in bars],
-            "line": {"width": 1, "color": NEUTRAL},
-            "pattern": {"shape": ["/" if bar.removed else "" for bar in bars], "fgcolor": NEUTRAL, "size": 4},
+            "color": [_HATCHED["color"] if bar.removed else _OUTLINE["color"] for bar in bars],
+            "line": _OUTLINE["line"],
+            "pattern": _HATCHED["pattern"] | {"shape": ["/" if bar.removed else "" for bar in bars]},
         },
         customdata=hover,
         hovertemplate="%{customdata}<extra></extra>",
+        showlegend=False,
     )
+    _add_key(fig, "kept", {"color": colour, "line": {"width": 0}})
+    if any(bar.kept < bar.original and not bar.removed for bar in bars):
+        _add_key(fig, "cut", _OUTLINE)
+    if any(bar.removed for bar in bars):
+        _add_key(fig, "block removed", _HATCHED)
     fig.update_layout(
         barmode="overlay",
         bargap=0.25,
-        height=height,
+        height=height + _KEY_PX,
         margin={"l": 0, "r": 0, "t": 4, "b": 2},
-        showlegend=False,
+        showlegend=True,
+        legend=legend.BELOW | {"itemclick": False, "itemdoubleclick": False},
         dragmode=False,
         xaxis={"visible": False, "fixedrange": True},
         yaxis={"visible": False, "fixedrange": True, "range": [0, 1.04]},
@@ -131,6 +149,10 @@ def svg(bars: Sequence[Bar], colour: str, *, width: int = 180, height: int = 32)
 def data_uri(picture: str) -> str:
     """An SVG as the URI that an image column takes."""
     return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()
+
+
+def _add_key(fig: go.Figure, name: str, marker: dict[str, Any]) -> None:
+    fig.add_bar(x=[None], y=[None], name=name, marker=marker, hoverinfo="skip")
 
 
 def _hover(bar: Bar) -> str:

@@ -96,6 +96,8 @@ def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
         if bars:
             with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
                 _layers(bars, point["blocks_removed"])
+        with st.popover("Details", icon=":material/notes:", type="tertiary"):
+            st.markdown("  \n".join(map(escape.markdown, text.details(point))))
         st.page_link(
             "../pages/runs.py", label="Its run", icon=":material/list_alt:", query_params={"run": str(point["run_id"])}
         )

@@ -23,6 +23,8 @@ class View:
     x: axes.Axis
     y: axes.Axis
     log: bool
+    log_y: bool
+    against: bool  # what is lost against how many times smaller, each beside its own baseline
     before: bool
     steps: bool
     int8: bool
@@ -34,6 +36,11 @@ class View:
         shown = selection.select(frame, before=self.before, steps=self.steps, int8=self.int8)
         shown = selection.with_baseline_key(shown)
         return board_columns.with_board(points.with_latency(shown, self.host), self.board)
+
+    @property
+    def axes(self) -> tuple[axes.Axis, axes.Axis]:
+        """The axes of the chart: the quantities, or what they are against the baseline's."""
+        return axes.relative(self.x, self.y) if self.against else (self.x, self.y)
 
     @property
     def note(self) -> str:
@@ -48,6 +55,13 @@ def show(frame: pd.DataFrame) -> View:
     x = _x_axis(frame)
     log = st.toggle("Log", key="log", bind="query-params", help="Logarithmic cost axis.")
     y = _y_axis(frame)
+    log_y = st.toggle("Log quality", key="log_y", bind="query-params", help="Logarithmic quality axis.")
+    against = st.toggle(
+        "Against baseline",
+        key="against",
+        bind="query-params",
+        help="What is lost, against how many times smaller or faster it is, each model beside its own baseline.",
+    )
     before = st.toggle("Before recovery", key="before", bind="query-params", help="Hollow: before its recovery.")
     steps = st.toggle(
         "All steps",
@@ -56,7 +70,7 @@ def show(frame: pd.DataFrame) -> View:
         help="Also what was measured between phases, and after each step of an iterative one.",
     )
     int8 = bool(frame["int8"].any()) and st.toggle("INT8", True, key="int8", bind="query-params")
-    return View(x, y, log, before, steps, int8, _host(frame), _board(frame, x))
+    return View(x, y, log, log_y, against, before, steps, int8, _host(frame), _board(frame, x))
 
 
 def _x_axis(frame: pd.DataFrame) -> axes.Axis:

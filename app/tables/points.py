@@ -79,7 +79,6 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
         experiment({**row, "criterion": criteria.get(row["run_id"], row["criterion"])})
         for row in frame.to_dict("records")
     ]
-    frame["hover"] = [text.hover(row) for row in frame.to_dict("records")]
     return frame
 
 

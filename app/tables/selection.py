@@ -122,15 +122,10 @@ def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     Columns: `seeds`, how many there are; `mean`; `half`, half the width of the mean's 95 % interval, NaN for one seed.
     A seed that was run twice counts once.
     """
-    from scipy.special import stdtrit  # a third of a second, which a first paint does without
-
     cells = frame.groupby(_REPETITION, dropna=False, sort=False).ngroup()
     values = frame[["seed", column]].assign(cell=cells).dropna(subset=[column]).drop_duplicates(["cell", "seed"])
     repeated = values.groupby("cell")[column].agg(["count", "mean", "std"])
-    count = repeated["count"].to_numpy()
-    several = count > 1
-    quantile = np.where(several, stdtrit(np.where(several, count - 1, 1), 0.975), np.nan)
-    repeated["half"] = quantile * repeated["std"] / np.sqrt(count)
+    repeated["half"] = stats.half_width(repeated["std"], repeated["count"])
     table = repeated.rename(columns={"count": "seeds"})[["seeds", "mean", "half"]]
     return table.reindex(cells.to_numpy()).set_axis(frame.index).fillna({"seeds": 0}).astype({"seeds": int})
 

@@ -1,6 +1,7 @@
 """What is said of a field where it is declared, and the fields of a model with it, the same for every reader. No torch.
 
-Flags, the index's columns, headings of tables, the places of errors on a form and hovers are all read from here.
+Flags, the index's columns, headings of tables, the places of errors on a form and a point's details are all read from
+here.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -10,6 +10,7 @@ from engine.storage.store import Store
 from tests.support import runs
 
 X, Y = axes.X_AXES["macs"], axes.Y_AXES["top1"]
+RINGS = ("best", "selected")
 
 
 @pytest.fixture
@@ -22,6 +23,11 @@ def frame(results: Store) -> pd.DataFrame:
 
 def traces(fig: object, **properties: object) -> list[object]:
     return [t for t in fig.data if all(t[key] == value for key, value in properties.items())]  # type: ignore[attr-defined]
+
+
+def drawn(fig: object, **properties: object) -> list[object]:
+    """The traces without the legend's keys."""
+    return [t for t in traces(fig, **properties) if t.x[0] is not None]  # type: ignore[attr-defined]
 
 
 def draw(frame: pd.DataFrame, **more: object) -> object:
@@ -42,17 +48,17 @@ def test_an_ensemble_mixes_its_members_colours() -> None:
 
 def test_points_are_coloured_by_criterion_and_shaped_by_order(frame: pd.DataFrame) -> None:
     fig = draw(selection.select(frame, before=True, steps=False))
-    (group,) = traces(fig, name="L1 norm, channels → layers")
-    assert group.marker.color == theme.CRITERION_COLOURS["l1"]
-    assert set(group.marker.symbol) == {"diamond", "diamond-open"}
+    groups = traces(fig, name="L1 norm, channels → layers")
+    assert {group.marker.color for group in groups} == {theme.CRITERION_COLOURS["l1"]}
+    assert {group.marker.symbol for group in groups} == {"diamond", "diamond-open"}
 
 
 def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
     rows = selection.select(frame, before=True, steps=False)
-    (group,) = traces(draw(rows), name="L1 norm, channels → layers")
     stages = rows.set_index("id")["stage"]
-    for symbol, (point, _) in zip(group.marker.symbol, group.customdata, strict=True):
-        assert symbol.endswith("-open") == (stages[point] == "pruned")
+    for group in traces(draw(rows), name="L1 norm, channels → layers"):
+        for point, _ in group.customdata:
+            assert group.marker.symbol.endswith("-open") == (stages[point] == "pruned")
 
 
 def test_what_hollow_means_is_in_the_legend_where_it_is_shown(frame: pd.DataFrame) -> None:
@@ -67,15 +73,19 @@ def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
     fig = draw(rows, marks=tradeoff.Marks(front=front))
     for group in traces(fig, mode="markers"):
         if group.customdata is not None and group.name != "baseline":
-            for opacity, (point, _) in zip(group.marker.opacity, group.customdata, strict=True):
-                assert opacity == (1.0 if point in front else tradeoff.FADED)
+            (_, faded), (_, full) = group.marker.colorscale
+            assert (
+                faded == theme.translucent(full, tradeoff.FADED) and full == theme.CRITERION_COLOURS[group.legendgroup]
+            )
+            for colour, (point, _) in zip(group.marker.color, group.customdata, strict=True):
+                assert colour == (1 if point in front else 0)
     (step,) = traces(fig, name="Pareto front")
     assert step.line.shape == "hv" and len(step.x) == len(front)
 
 
 def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.DataFrame) -> None:
     fig = draw(selection.select(frame, before=False, steps=False))
-    lines = [t for t in fig.data if t.mode == "lines" and t.fill is None and t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
+    lines = [t for t in drawn(fig, mode="lines", fill=None) if t.name in ("Taylor", "L1 norm")]  # type: ignore[attr-defined]
     assert [(line.name, len(line.x)) for line in lines] == [("Taylor", 3), ("L1 norm", 3)]
     (band,) = traces(fig, fill="toself")
     assert band.legendgroup == "taylor" and len(band.x) == 2 * 3  # type: ignore[attr-defined]
@@ -84,8 +94,8 @@ def test_seeds_are_averaged_into_one_line_with_a_band_from_three_on(frame: pd.Da
 def test_experiments_of_one_criterion_share_a_trace_with_a_gap_between(results: Store) -> None:
     for order in ("layers-channels", "channels-layers"):
         runs.finished(results, RunSpec.model_validate({"order": order}))
-    (line,) = traces(draw(points.tidy(results.points())), mode="lines", name="BN scale")
-    assert [x is None for x in line.x] == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
+    (line,) = drawn(draw(points.tidy(results.points())), mode="lines", name="BN scale")
+    assert list(pd.isna(line.x)) == [False] * 3 + [True] + [False] * 3  # type: ignore[attr-defined]
 
 
 def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
@@ -94,9 +104,9 @@ def test_steps_are_small_and_joined_and_int8_is_a_cross(results: Store) -> None:
     fig = draw(selection.select(points.tidy(results.points()), before=False, steps=True))
     (line,) = traces(fig, name="Exact accuracy, steps")
     assert len(line.x) == 4 and list(line.x) == sorted(line.x)  # type: ignore[attr-defined]
-    (group,) = traces(fig, name="Exact accuracy, layers")
-    look = list(zip(group.marker.symbol, group.marker.size, strict=True))  # type: ignore[attr-defined]
-    assert look.count(("cross", 10)) == 2 and look.count(("square", 10)) == 2 and look.count(("square", 6)) == 2
+    groups = traces(fig, name="Exact accuracy, layers")
+    looks = {(group.marker.symbol, group.marker.size): len(group.x) for group in groups}  # type: ignore[attr-defined]
+    assert looks == {("cross", 10): 2, ("square", 10): 2, ("square", 6): 2}
     assert traces(fig, name="INT8")
 
 
@@ -113,7 +123,10 @@ def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
 
 
 def test_no_name_of_a_baseline_covers_another_however_close_they_are(frame: pd.DataFrame) -> None:
-    both = pd.concat([frame, *(frame.assign(model=name, id=name + frame["id"]) for name in ("vgg16", "lenet"))])
+    others = [
+        frame.assign(model=name, run_id=name + frame["run_id"], id=name + frame["id"]) for name in ("vgg16", "lenet")
+    ]
+    both = pd.concat([frame, *others])
     names = draw(both).layout.annotations  # type: ignore[attr-defined]
     assert len(names) == len({(name.xanchor, name.yanchor) for name in names}) == 3
 
@@ -125,9 +138,12 @@ def test_shares_are_drawn_in_per_cent_and_the_log_axis_is_one(frame: pd.DataFram
 
 
 def test_the_selected_and_the_best_point_are_ringed(frame: pd.DataFrame) -> None:
-    final = frame[frame["final"]]["id"].iloc[0]
-    fig = draw(frame, marks=tradeoff.Marks(selected=final, best=final))
-    assert [t.name for t in fig.data if t.name in ("best", "selected")] == ["best", "selected"]  # type: ignore[attr-defined]
+    final = frame[frame["final"]].iloc[0]
+    best, selected = (traces(draw(frame, marks=tradeoff.Marks(best=final["id"])), name=name) for name in RINGS)
+    assert list(best[0].x) == [final["macs"]] and best[0].marker.symbol != selected[0].marker.symbol  # type: ignore[attr-defined]
+    assert selected[0].meta == tradeoff.RING and list(selected[0].x) == [None], "the page sets it, without a new figure"  # type: ignore[attr-defined]
+    assert tradeoff.position(frame, final["id"], X, Y) == (final["macs"], pytest.approx(100 * final["top1"]))
+    assert tradeoff.position(frame, "gone", X, Y) is None
 
 
 def test_a_chart_without_points_is_empty_and_not_an_error(frame: pd.DataFrame) -> None:
@@ -164,7 +180,7 @@ def test_host_and_device_are_compared_along_the_line_of_the_median_ratio(
     on_tx2: tuple[pd.DataFrame, board_columns.BoardConditions],
 ) -> None:
     fig = host_vs_board.figure(*on_tx2, "CPU", ink=theme.LIGHT)
-    (line,) = (trace for trace in fig.data if trace.mode == "lines")
+    (line,) = drawn(fig, mode="lines")
     assert line.line.dash == "dash" and line.y[1] / line.x[1] == pytest.approx(9.0) and line.x[0] == line.y[0] == 0
     (group,) = traces(fig, name="L1 norm, layers → channels")
     assert group.marker.color == theme.CRITERION_COLOURS["l1"] and set(group.marker.symbol) == {"circle"}  # type: ignore[attr-defined]

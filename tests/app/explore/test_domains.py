@@ -5,6 +5,7 @@ import io
 import pandas as pd
 import pytest
 
+from app import text
 from app.charts import axes
 from app.explore import table
 from app.tables import points
@@ -49,12 +50,12 @@ def test_the_card_has_both_accuracies_beside_those_of_the_baseline(results: Stor
     assert metrics["Top-1 on mnist5k"] == ("86.5 %", "−3.5 points")
 
 
-def test_hover_table_and_csv_have_both_accuracies(results: Store) -> None:
+def test_details_table_and_csv_have_both_accuracies(results: Store) -> None:
     runs.carried_over(results, runs.spec(**PAIR))
     frame = points.with_latency(points.tidy(results.points()), None)
-    hover = frame.iloc[2]["hover"]
-    assert "on digits, the target: top-1 63.0 % (−7.0 points)" in hover
-    assert "on mnist5k, the source: top-1 86.5 % (−3.5 points) · validation 64.0 %" in hover
+    lines = text.details(frame.iloc[2])
+    assert any("on digits, the target: top-1 63.0 % (−7.0 points)" in line for line in lines)
+    assert "on mnist5k, the source: top-1 86.5 % (−3.5 points) · validation 64.0 %" in lines
     assert list(table.display_rows(frame)["source top-1"]) == pytest.approx([90, 88, 86.5])
     rows = pd.read_csv(io.BytesIO(table.csv(frame, None)))
     assert list(rows["target_top1"]) == list(rows["top1"]) == pytest.approx([0.7, 0.66, 0.63])
@@ -64,7 +65,9 @@ def test_hover_table_and_csv_have_both_accuracies(results: Store) -> None:
 def test_a_run_on_one_dataset_shows_nothing_of_domains(results: Store) -> None:
     run = runs.finished(results, runs.spec())
     frame = points.with_latency(points.tidy(results.points()), None)
-    assert "source top-1" not in table.display_rows(frame) and "the target" not in frame.iloc[0]["hover"]
+    assert "source top-1" not in table.display_rows(frame) and not any(
+        "the target" in line for line in text.details(frame.iloc[0])
+    )
     at = app(point=f"{run.id}.2")
     assert at.metric[0].label == "Top-1"
     assert chart(at)["layout"]["yaxis"]["title"]["text"] == "top-1 accuracy on the test split"

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from app import text
 from app.explore import table
 from app.tables import points, selection
 from engine.spec.run import parse
@@ -64,8 +65,8 @@ def test_runs_that_differ_in_one_setting_alone_are_told_apart(
     assert set(table_rows[heading].dropna()) >= {value}
     csv_rows = pd.read_csv(io.BytesIO(table.csv(frame, None)))
     assert set(csv_rows[csv_rows["run_id"] == second.id][column]) == {value}
-    hover = frame[frame["run_id"] == second.id].iloc[0]["hover"]
-    assert f"{heading} {str(value).rsplit('/', 1)[-1]}" in hover
+    details = "\n".join(text.details(frame[frame["run_id"] == second.id].iloc[0]))
+    assert f"{heading} {str(value).rsplit('/', 1)[-1]}" in details
 
 
 def test_the_csv_has_the_columns_that_it_had_and_the_new_ones_after_the_other_settings(results: Store) -> None:
@@ -74,12 +75,13 @@ def test_the_csv_has_the_columns_that_it_had_and_the_new_ones_after_the_other_se
     assert list(pd.read_csv(io.BytesIO(table.csv(frame, None)))) == COLUMNS.split()
 
 
-def test_a_hover_tells_what_is_not_as_usual_and_nothing_of_what_is(results: Store) -> None:
+def test_the_details_tell_what_is_not_as_usual_and_nothing_of_what_is(results: Store) -> None:
     plain = runs.finished(results, parse({}))
     special = runs.finished(
         results, parse({"train": {"batch_size": 64, "lr": 0.05}, "recover": {"between_phases": False}})
     )
-    hovers = points.tidy(results.points()).groupby("run_id")["hover"].first()
-    assert "batch 64 images" in hovers[special.id] and "training rate 0.05" in hovers[special.id]
-    assert "no recovery between phases" in hovers[special.id]
-    assert "training rate" not in hovers[plain.id] and "between phases" not in hovers[plain.id]
+    first = points.tidy(results.points()).groupby("run_id").head(1)
+    told = {row["run_id"]: "\n".join(text.details(row)) for row in first.to_dict("records")}
+    assert "batch 64 images" in told[special.id] and "training rate 0.05" in told[special.id]
+    assert "no recovery between phases" in told[special.id]
+    assert "training rate" not in told[plain.id] and "between phases" not in told[plain.id]

@@ -1,0 +1,1 @@
+"""The marks of the trade-off chart, each kind in a file of its own. Pure functions."""

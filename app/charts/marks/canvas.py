@@ -1,0 +1,79 @@
+"""What the marks of the trade-off chart share: the figure, its axes, and where points lie on them."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from app import theme
+from app.charts.axes import Axis
+from app.charts.marks import hover
+from app.tables import selection
+
+SVG_POINTS = 1000  # more are drawn by the graphics card
+_COLUMNS = """
+    id run_id baseline_key group seed gallery baseline final int8 at_chance stage phase keep step trajectory
+    criterion order depth_method width_method model data data_label limit image_size labels normalize weights
+    train_epochs top1 macs base_top1 base_val_top1 base_params base_macs
+"""
+# A click is answered by the ring around the selected point; no point is to fade or to grow for it.
+_SAME_WHEN_SELECTED = {"selected": {"marker": {"opacity": 1}}, "unselected": {"marker": {"opacity": 1}}}
+
+
+@dataclass(frozen=True)
+class Marks:
+    """What the trade-off chart points out besides the points themselves; ids are values of the `id` column.
+
+    `hidden` are the criteria that the user has switched off in the legend: they keep their entries there, and nothing
+    else of them is drawn. The front is of what is shown (`shown`).
+    """
+
+    front: frozenset[str] = frozenset()
+    best: str | None = None
+    at_most: float | None = None  # a budget on x, in the axis's unit
+    at_least: float | None = None  # a floor (or, for a loss, a ceiling) on y, in the axis's unit
+    hidden: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """The figure that marks are added to, and what they look at."""
+
+    fig: go.Figure
+    x: Axis
+    y: Axis
+    ink: theme.Ink
+    marks: Marks
+    log: tuple[bool, bool] = (False, False)  # of x and y
+
+    def add_dots(self, rows: pd.DataFrame, **properties: object) -> None:
+        """Adds points as one trace, each with its id, by which a click finds it, and its text under the pointer.
+
+        A few are drawn as pictures, many by the graphics card.
+        """
+        kind = go.Scattergl if len(rows) > SVG_POINTS else go.Scatter
+        shared = {"mode": "markers", "showlegend": False, **_SAME_WHEN_SELECTED}
+        shared |= {"customdata": rows[["id", "hover"]].to_numpy(object), "hovertemplate": hover.TEMPLATE}
+        self.fig.add_trace(kind(x=rows["at_x"], y=rows["at_y"], **{**shared, **properties}))
+
+
+def shown(points: pd.DataFrame, hidden: frozenset[str]) -> pd.DataFrame:
+    """The points without those of criteria that are switched off in the legend; baselines always stay."""
+    return points[points["baseline"] | ~points["criterion"].isin(hidden)] if hidden else points
+
+
+def place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
+    """The points that have a place on both axes, with it as `at_x` and `at_y`, in the axes' units.
+
+    Of the other columns only those that the chart looks at: a copy of all would take longer than the chart.
+    """
+    of_axes = [f"{base}{axis.column}" for axis in (x, y) for base in ("", "base_")]
+    points = selection.with_baseline_key(points)
+    rows = points[list(dict.fromkeys([*_COLUMNS.split(), *of_axes]))]
+    return rows.assign(at_x=x.values(rows), at_y=y.values(rows)).dropna(subset=["at_x", "at_y"])
+
+
+def position(points: pd.DataFrame, point: str | None, x: Axis, y: Axis) -> tuple[float, float] | None:
+    """Where the point of an id lies in the chart, in the axes' units; None where it is not drawn."""
+    row = place(points[points["id"] == point], x, y)
+    return None if row.empty else (float(row["at_x"].iloc[0]), float(row["at_y"].iloc[0]))

@@ -1,0 +1,82 @@
+"""The lines of the trade-off chart: experiments over their targets, runs over their steps, and the Pareto front."""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from app import escape, text, theme
+from app.charts.curves import Curve, curves, trajectories
+from app.charts.marks.canvas import Canvas
+
+BAND, FRONT = "95 % interval over seeds", "Pareto front"
+Outline = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+def add_trajectories(c: Canvas, rows: pd.DataFrame) -> None:
+    """One thin trace per criterion through the steps of its runs."""
+    steps = trajectories(rows, "at_x", "at_y")
+    for criterion in dict.fromkeys(curve.criterion for curve in steps):
+        colour = theme.translucent(theme.criterion_colour(criterion), 0.5)
+        outlines = [(curve.x, curve.y) for curve in steps if curve.criterion == criterion]
+        name = f"{text.criterion_label(criterion)}, steps"
+        _add(c, criterion, escape.html(name), outlines, {"line": {"color": colour, "width": 1}})
+
+
+def add_curves(c: Canvas, rows: pd.DataFrame) -> None:
+    """One trace per criterion for its bands and one for its lines: their experiments are parted by gaps."""
+    targets = curves(rows[rows["final"] & ~rows["baseline"]], "at_x", "at_y")
+    for criterion in dict.fromkeys(curve.criterion for curve in targets):
+        of_criterion = [curve for curve in targets if curve.criterion == criterion]
+        colour = theme.criterion_colour(criterion)
+        band = {"fill": "toself", "fillcolor": theme.translucent(colour, 0.15), "line": {"width": 0}}
+        _add(c, criterion, BAND, [_band(curve) for curve in of_criterion], band)
+        line = {"line": {"color": theme.translucent(colour, 0.65), "width": 1.6}}
+        outlines = [(curve.x, curve.y) for curve in of_criterion]
+        _add(c, criterion, escape.html(text.criterion_label(criterion)), outlines, line)
+
+
+def add_front(c: Canvas, rows: pd.DataFrame) -> None:
+    """A bold step line for each network that runs began with: what was made of different ones is not compared."""
+    best = rows[rows["id"].isin(c.marks.front)].sort_values(["at_x", "at_y"])
+    fronts = [front for _, front in best.groupby("baseline_key", sort=False) if len(front) > 1]
+    for number, front in enumerate(fronts):
+        c.fig.add_scatter(
+            x=front["at_x"],
+            y=front["at_y"],
+            mode="lines",
+            line={
+                "color": theme.translucent(c.ink.line, 0.75),
+                "width": 2.6,
+                "shape": "hv" if c.x.better == "low" else "vh",  # what is as good costs no less in between
+            },
+            hoverinfo="skip",
+            showlegend=number == 0,
+            name=FRONT,
+        )
+
+
+def _add(c: Canvas, criterion: str, name: str, outlines: Sequence[Outline], style: dict[str, Any]) -> None:
+    xs, ys = _with_gaps(outlines)
+    if len(xs):
+        group = {"legendgroup": criterion, "showlegend": False}
+        c.fig.add_scatter(x=xs, y=ys, mode="lines", hoverinfo="skip", name=name, **group, **style)
+
+
+def _band(curve: Curve) -> Outline:
+    """The outline of a curve's interval, there along its top and back along its bottom; empty without one."""
+    if curve.low is None or curve.high is None:
+        return (), ()
+    return curve.x + curve.x[::-1], curve.high + curve.low[::-1]
+
+
+def _with_gaps(outlines: Sequence[Outline]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Outlines one after the other with a gap between them, which is no number."""
+    parted = [((*x, np.nan), (*y, np.nan)) for x, y in outlines if x]
+    xs, ys = (
+        np.fromiter(chain.from_iterable(ends), float) for ends in (zip(*parted, strict=True) if parted else ((), ()))
+    )
+    return xs[:-1], ys[:-1]
