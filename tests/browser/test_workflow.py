@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from engine.storage.store import Store
 from engine.zoo.build import construct
-from tests.support.browser import PATIENCE, SECOND, choose, fill, fill_in_popover, press, settle, visit
+from tests.support.browser import PATIENCE, SECOND, choose, fill, fill_in_popover, only, press, settle, visit
 
 
 @pytest.mark.timeout(900)
@@ -20,7 +20,7 @@ def test_the_workflow_from_a_click_to_a_downloaded_network(
 ) -> None:
     _see_what_is_decided_before_the_press(page, address, tmp_path)
     visit(page, f"{address}/launch")
-    choose(page, "Order", "channels")
+    only(page, "Orders", "channels", "layers → channels")
     _keep_only_the_first_target(page)
     fill_in_popover(page, "Training", "Epochs before pruning", "1")
     fill_in_popover(page, "Fewer images", "Use only the first", "300")

@@ -43,8 +43,8 @@ def test_what_is_queued_is_what_is_seen_at_the_press_and_not_what_the_page_last_
     results: Store, submitted: list[Store]
 ) -> None:
     at = app("launch")
-    at.number_input(key="launch_recover").set_value(1)
-    at.number_input(key="launch_limit").set_value(300)
+    at.text_input(key="launch_recover").set_value("1")
+    at.text_input(key="launch_limit").set_value("300")
     at.button(key="prune").click().run()  # the browser sends what is typed and pressed at once as one
     assert not at.exception
     (run,) = results.runs()
