@@ -173,7 +173,10 @@ def _confidence() -> dict[str, Any]:
             "Made anew every", default.refresh, "launch_refresh", help="Epochs, or steps of an iterative method."
         ),
         "balance": st.toggle(
-            "Balance the classes", default.balance, key="launch_balance", persist_state="session",
+            "Balance the classes",
+            default.balance,
+            key="launch_balance",
+            persist_state="session",
             help="No class has more pseudo-labels than the mean of all classes; the most confident ones stay.",
         ),
     }

@@ -9,6 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.launch.request import Wrong
+from engine.spec.messages import quote
 
 Typed = int | float | str | None  # a number; the text as it was typed, where it is none; None of an optional field
 
@@ -26,14 +27,16 @@ def number(label: str, default: float | None, key: str, *, step: float = 0, **op
     return _field(label, default, key, is_whole=False, step=step, **options)
 
 
-def per_cent(label: str, default: float | None, key: str, field: str, what: str, **options: Any) -> float | Wrong | None:
+def per_cent(
+    label: str, default: float | None, key: str, field: str, what: str, **options: Any
+) -> float | Wrong | None:
     """A field of per cent, as the share that the engine has it as; `field` is the engine's, `what` the form's name."""
     value = read(_text(label, default, key, **options).removesuffix("%").strip())
     if value is None and default is None:
         return None
     if not isinstance(value, int | float) or not 0 < value < 100:
-        shown_value = "nothing" if value is None else repr(value)
-        return Wrong(field, f"{what} must be a number above 0 and below 100 per cent (got {shown_value})")
+        found = "nothing" if value is None else quote(value)
+        return Wrong(field, f"{what} must be a number above 0 and below 100 per cent (got {found})")
     return round(value / 100, _DIGITS)
 
 
@@ -49,7 +52,7 @@ def read(text: str, *, is_whole: bool = False) -> Typed:
         value = float(body.replace(",", "."))
     except ValueError:
         return text
-    if body != plain:
+    if plain.endswith("%"):
         value = round(value / 100, _DIGITS)
     return int(value) if is_whole and value.is_integer() else value
 
@@ -62,9 +65,7 @@ def shown(value: float | None) -> str:
     return short if float(short) == value else repr(value)
 
 
-def _field(
-    label: str, default: float | None, key: str, *, is_whole: bool, step: float = 0, **options: Any
-) -> Typed:
+def _field(label: str, default: float | None, key: str, *, is_whole: bool, step: float = 0, **options: Any) -> Typed:
     """The field. An optional one, whose default is None, may be empty; of any other that is what the engine refuses."""
     if not step:
         text = _text(label, default, key, **options)

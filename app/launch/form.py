@@ -93,9 +93,7 @@ def _request(
     except RequestError as error:
         return forms.Refusal.of(str(error), error.field)
     kept = fill.kept()
-    return forms.Request(
-        forms.merged(kept, base), choice.criteria, choice.ensemble, seeds, choice.measures, methods
-    )
+    return forms.Request(forms.merged(kept, base), choice.criteria, choice.ensemble, seeds, choice.measures, methods)
 
 
 def _section(grid: Any, title: str, name: Section, error_places: dict[Section, Any]) -> _Section:
@@ -145,7 +143,7 @@ def _weights(model: str) -> str:
 
 
 def _has_published(model: str) -> bool:
-    """Whether somebody may have published weights of a network: timm says so of its own only when they are asked for."""
+    """Whether somebody may have published weights of a network: timm says so of its own when they are asked for."""
     return bool(FAMILIES[model].hub) if model in FAMILIES else not own_names.is_own(model)
 
 

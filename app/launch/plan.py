@@ -1,4 +1,4 @@
-"""What a request comes to before it is launched: its runs, the shapes of networks that they make, and how long it takes.
+"""What a request comes to before it is launched: its runs, the shapes of networks that they make, how long it takes.
 
 Pure functions.
 """

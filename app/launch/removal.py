@@ -110,9 +110,9 @@ def draw(head: Any) -> Removal:
     depths = widths = ["one-shot"]
     with st.container(horizontal=True, gap="small"):
         if "layers" in phases:
-            depths = _methods("Layers", "direct", "Direct measures what each layer's removal costs, one after the other.")
+            depths = _methods("Layers", "direct", "Direct measures what each layer's removal costs, one by one.")
         if "channels" in phases:
-            widths = _methods("Channels", "progressive", "Progressive tries a few channels of every layer, step by step.")
+            widths = _methods("Channels", "progressive", "Progressive tries a few of every layer, step by step.")
     methods = methods_of(orders, depths, widths)
     criteria: list[str] = []
     measures: list[str] = []

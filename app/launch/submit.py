@@ -1,4 +1,4 @@
-"""Below the preview: the experiment's name, the button with how long it will take, and the command that does the same."""
+"""Below the preview: the experiment's name, the button with how long it takes, and the command that does the same."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -107,11 +107,20 @@ def _ask(plan: Plan, name: str | None, time: Time | None) -> None:
     st.markdown(f"{words.count(len(plan.runs), 'run')}{called}, one after the other: {length} on this machine.")
     st.caption("Runs can be cancelled, and resumed later, at any time.")
     with st.container(horizontal=True):
-        if st.button("Start", type="primary", icon=":material/content_cut:", key="confirmed"):
-            st.session_state[_CONFIRMED] = (plan.runs, name)
+        confirmed = st.button(
+            "Start",
+            type="primary",
+            icon=":material/content_cut:",
+            key="confirmed",
+            on_click=_confirm,
+            args=(plan.runs, name),
+        )
+        if confirmed or st.button("Not now"):
             st.rerun()
-        if st.button("Not now"):
-            st.rerun()
+
+
+def _confirm(runs: tuple[RunSpec, ...], name: str | None) -> None:
+    st.session_state[_CONFIRMED] = (runs, name)
 
 
 def _submit(runs: Sequence[RunSpec], name: str | None) -> bool:

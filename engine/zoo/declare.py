@@ -59,7 +59,8 @@ def family(
 
     `image` (3, height, width) and `classes` are those that the models were published for; `images` names other sizes
     by model. `examples` stand for the family in tests. `published` gives a model's weights on the hub, `hub` says in
-    words which have some, and `trained_on` names the dataset that they were trained on. The network starts from torch's current random state. RequestError when a name is taken.
+    words which have some, and `trained_on` names the dataset that they were trained on. The network starts from torch's
+    current random state. RequestError when a name is taken.
     """
 
     def register(construct: Constructor) -> Constructor:

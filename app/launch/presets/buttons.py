@@ -8,7 +8,7 @@ import streamlit as st
 
 from app.launch.fields import shown
 from app.launch.presets import fill
-from app.launch.presets.fill import Lists
+from app.launch.presets.fill import NO_LISTS, Lists
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
 
@@ -30,7 +30,7 @@ class Preset:
     icon: str
     help: str
     request: Mapping[str, Any]
-    lists: Lists = Lists()
+    lists: Lists = NO_LISTS
     own_images: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)  # of single widgets, by their keys
 
@@ -60,8 +60,8 @@ PRESETS = (
     Preset(
         "No training: reconstruct only",
         ":material/bolt:",
-        "A network that comes trained with Espalier, cut to five sizes and refitted, each in seconds. Under a minute on "
-        "two cores.",
+        "A network that comes trained with Espalier, cut to five sizes and refitted, each in seconds. Under a minute "
+        "on two cores.",
         {
             "weights": TRAINED,
             "train": {"epochs": 0},
@@ -82,8 +82,8 @@ PRESETS = (
     Preset(
         "Three seeds with a band",
         ":material/area_chart:",
-        "The same three times, for a curve with its 95 % interval, on the network and the images chosen below. As given, "
-        "about nine minutes on two cores.",
+        "The same three times, for a curve with its 95 % interval, on the network and the images chosen below. As "
+        "given, about nine minutes on two cores.",
         {},
         Lists(seeds=(0, 1, 2)),
         own_images=True,
@@ -91,8 +91,8 @@ PRESETS = (
     Preset(
         "Overnight",
         ":material/bedtime:",
-        "Four criteria, both orders, three seeds and five sizes with long recovery, on the network and the images chosen "
-        "below. As given, some six hours on two cores.",
+        "Four criteria, both orders, three seeds and five sizes with long recovery, on the network and the images "
+        "chosen below. As given, some six hours on two cores.",
         {
             "train": {"epochs": 60},
             "target": {"keep": [0.8, 0.65, 0.5, 0.35, 0.2]},

@@ -34,7 +34,10 @@ class Lists:
     seeds: tuple[int, ...] = ()
 
 
-def state_of(spec: RunSpec, lists: Lists = Lists()) -> State:
+NO_LISTS = Lists()
+
+
+def state_of(spec: RunSpec, lists: Lists = NO_LISTS) -> State:
     """What every widget of the form holds for a request, by the key of the widget."""
     return {
         **_network(spec),

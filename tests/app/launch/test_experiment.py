@@ -74,9 +74,7 @@ def test_each_combination_is_a_run_with_the_settings_that_its_method_has(
     assert at.text_input(key="launch_experiment").placeholder == f"{name} (2)", "another experiment"
 
 
-def test_a_name_that_was_typed_is_kept_and_one_that_is_none_is_refused(
-    results: Store, submitted: list[Store]
-) -> None:
+def test_a_name_that_was_typed_is_kept_and_one_that_is_none_is_refused(results: Store, submitted: list[Store]) -> None:
     at = app("launch")
     at.text_input(key="launch_experiment").set_value("x" * 101).run()
     assert at.button(key="refused").disabled and "An experiment's name is one line" in captions(at)

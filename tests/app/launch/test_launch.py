@@ -75,10 +75,10 @@ def test_what_is_queued_when_submitting_stops_is_worked_on(
 ) -> None:
     submit = Queue.submit
 
-    def until_full(self: Queue, spec: specs.RunSpec) -> Run:
+    def until_full(self: Queue, spec: specs.RunSpec, experiment: str | None = None) -> Run:
         if results.runs():
             raise WorkError("the disk is full")
-        return submit(self, spec)
+        return submit(self, spec, experiment)
 
     monkeypatch.setattr(Queue, "submit", until_full)
     at = app("launch")
