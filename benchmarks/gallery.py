@@ -40,12 +40,9 @@ def main() -> None:
 
 
 def _replace(runs: Path, gallery: Path) -> None:
-    """Keep what a visitor looks at, and for the models at the end of each target what they may want to take along.
-
-    The baseline, which all runs have, is kept with the first: a preset of Launch goes on from it, without training.
-    """
+    """Keep what a visitor looks at, and for the models at the end of each target what they may want to take along."""
     shutil.rmtree(gallery, ignore_errors=True)
-    for number, run in enumerate(sorted(path for path in runs.iterdir() if not path.name.startswith("."))):
+    for run in sorted(path for path in runs.iterdir() if not path.name.startswith(".")):
         kept = gallery / run.name
         (kept / "models").mkdir(parents=True)
         for name in KEPT:
@@ -56,8 +53,6 @@ def _replace(runs: Path, gallery: Path) -> None:
         ]:
             if file.stat().st_size <= LARGEST:
                 shutil.copyfile(file, kept / "models" / file.name)
-        for suffix in ("plan.json", "safetensors") if number == 0 else ():
-            shutil.copyfile(run / "models" / f"p0.{suffix}", kept / "models" / f"p0.{suffix}")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,8 @@ def _field(label: str, default: float | None, key: str, *, is_whole: bool, step:
 
 
 def _text(label: str, default: float | None, key: str, **options: Any) -> str:
-    return st.text_input(label, shown(default), key=key, persist_state="session", **options)
+    text: str = st.text_input(label, shown(default), key=key, persist_state="session", **options)
+    return text
 
 
 def _add(key: str, by: float, is_whole: bool) -> None:

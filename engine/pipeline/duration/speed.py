@@ -67,7 +67,7 @@ def _training_step(
     def step() -> None:
         module.train()
         optimizer.zero_grad(set_to_none=True)
-        F.cross_entropy(module(images).float(), labels).backward()
+        F.cross_entropy(module(images).float(), labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
     return step
