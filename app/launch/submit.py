@@ -45,10 +45,17 @@ def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
     except RequestError as error:
         draw_refused(request.Refusal.of(str(error), None))
         return
-    time = time_in_history(plan, history) or _time_by_speed(plan, history)
+    look = speeds.Look(None)
+    time = time_in_history(plan, history)
+    if time is None:
+        busy = any(run["state"] == "running" for run in history)  # which a measurement would slow down, and itself
+        look = speeds.look(plan.runs[0], may_start=not busy)
+        time = None if look.measured is None else time_by_speed(plan, look.measured)
     _prune_button(plan, name, time)
     if time is not None:
         st.caption(time.sentence)
+    elif look.goes_on:
+        _wait(plan.runs[0])
     commands = st.expander(
         "The command line that does the same", icon=":material/terminal:", expanded=len(plan.runs) < 3
     )
@@ -57,15 +64,6 @@ def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
 
 def _taken(history: Sequence[Mapping[str, Any]]) -> set[str]:
     return {run["experiment"] for run in history if run["experiment"]}
-
-
-def _time_by_speed(plan: Plan, history: Sequence[Mapping[str, Any]]) -> Time | None:
-    """By a measurement, which goes on while the page is looked at, and not beside a run, which would slow it down."""
-    busy = any(run["state"] == "running" for run in history)
-    look = speeds.look(plan.runs[0], may_start=not busy)
-    if look.goes_on:
-        _wait(plan.runs[0])
-    return None if look.measured is None else time_by_speed(plan, look.measured)
 
 
 @st.fragment(run_every=_REFRESH_SECONDS)

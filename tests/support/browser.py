@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 SECOND = 1000  # Playwright counts milliseconds
 PATIENCE = 120 * SECOND  # a bound, not a delay: of a machine that is busy with something else, too
@@ -51,7 +51,12 @@ def choose(page: Page, label: str, option: str) -> None:
 def press(page: Page, button: str) -> None:
     """Presses the button of this name once the page is at rest."""
     settle(page)
-    page.get_by_role("button", name=button, exact=True).click()
+    button_of(page, button).click()
+
+
+def button_of(page: Page, name: str) -> Locator:
+    """The button of this name, which may have a key of its own behind it."""
+    return page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}(\s*Ctrl \+ Enter)?$"))
 
 
 @contextmanager

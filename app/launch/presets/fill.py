@@ -188,7 +188,7 @@ def _target(spec: RunSpec) -> State:
     at_least = target.at_least
     return {
         "launch_question": "accuracy" if target.asks_accuracy else "ratios",
-        "launch_keep": _options(target.keep or specs.TargetSpec().keep, RATIOS),
+        "launch_keep": _options(target.keep or specs.TargetSpec().keep, RATIOS, "×"),
         "launch_wish": "lose" if at_least is None else "at_least",
         "launch_lose": shown(1.0 if target.lose is None else target.lose),
         "launch_at_least": shown(90.0 if at_least is None else round(100 * at_least, 9)),
@@ -196,13 +196,13 @@ def _target(spec: RunSpec) -> State:
         "launch_smallest_by": target.metric,
         "launch_table": target.latency_table or "",
         "launch_share": target.depth_share,
-        "launch_shares": _options(shares, SHARES),
+        "launch_shares": _options(shares, SHARES, ""),
     }
 
 
-def _options(values: Iterable[float], known: Sequence[float]) -> list[float | str]:
+def _options(values: Iterable[float], known: Sequence[float], unit: str) -> list[float | str]:
     """Entries of a list that takes typed ones, too: those are texts."""
-    return [value if value in known else shown(value) for value in values]
+    return [value if value in known else f"{shown(value)}{unit}" for value in values]
 
 
 def _recovery(spec: RunSpec) -> State:
