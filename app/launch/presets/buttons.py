@@ -60,8 +60,7 @@ PRESETS = (
     Preset(
         "No training: reconstruct only",
         ":material/bolt:",
-        "A network that comes trained with Espalier, from the gallery, cut to five sizes and refitted, each in seconds. "
-        "Under a minute on two cores.",
+        "A trained network of the gallery, cut to five sizes and refitted, each in seconds. Under a minute on two cores.",
         {
             "weights": TRAINED,
             "train": {"epochs": 0},
