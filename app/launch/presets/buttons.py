@@ -60,7 +60,7 @@ PRESETS = (
     Preset(
         "No training: reconstruct only",
         ":material/bolt:",
-        "A trained network of the gallery, cut to five sizes and refitted, each in seconds. Under a minute on two cores.",
+        "A trained network of the gallery, cut to five sizes and refitted in seconds. Under a minute on two cores.",
         {
             "weights": TRAINED,
             "train": {"epochs": 0},

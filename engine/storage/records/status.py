@@ -41,6 +41,7 @@ class StatusChanges(TypedDict, total=False):
     foreground: bool
     crashes: int
     steps: int
+    experiment: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
