@@ -56,7 +56,7 @@ def press(page: Page, button: str) -> None:
 
 def button_of(page: Page, name: str) -> Locator:
     """The button of this name, which may have a key of its own behind it."""
-    return page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}(\s*Ctrl \+ Enter)?$"))
+    return page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}(\s*Shortcut .*)?$"))
 
 
 @contextmanager
