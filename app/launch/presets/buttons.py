@@ -91,7 +91,7 @@ PRESETS = (
         "Overnight",
         ":material/bedtime:",
         "Four criteria, both orders, three seeds and five sizes with long recovery, on the network and the images "
-        "chosen below. As given, some six hours on two cores.",
+        "chosen below. As given, three to four hours on two cores.",
         {
             "train": {"epochs": 60},
             "target": {"keep": [0.8, 0.65, 0.5, 0.35, 0.2]},
