@@ -57,7 +57,4 @@ def clock(at: float) -> str:
 
 def minutes(seconds: float) -> str:
     """A duration in words: 45 s, 4 min, 1 h 20 min."""
-    if seconds < 60:
-        return f"{max(1, round(seconds))} s"
-    total = round(seconds / 60)
-    return f"{total} min" if total < 60 else f"{total // 60} h {total % 60} min"
+    return units.duration(seconds)

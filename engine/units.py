@@ -23,3 +23,11 @@ def three(number: float) -> str:
 def dimensions(sizes: Iterable[int]) -> str:
     """A shape in words: 3×32×32; () of a single number."""
     return "×".join(str(size) for size in sizes) or "()"
+
+
+def duration(seconds: float) -> str:
+    """A duration in words: 45 s, 4 min, 1 h 20 min."""
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    total = round(seconds / 60)
+    return f"{total} min" if total < 60 else f"{total // 60} h {total % 60} min"

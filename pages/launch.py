@@ -1,13 +1,16 @@
-"""Launch: six short sections make a request; what its runs would cost is shown beside them."""
+"""Launch: presets, and six short sections that make a request; what its runs would cost is shown beside them."""
 
 import streamlit as st
 
 from app.launch import form, preview, request
+from app.launch.presets import buttons, fill
 from app.tables import store
 
 token = store.settled_token()
+fill.from_address()
 with st.container(horizontal=True):
     st.title("Prune a network")
+buttons.draw()
 
 left, right = st.columns([13, 8], gap="medium")
 with left:

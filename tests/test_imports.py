@@ -24,6 +24,7 @@ WITHOUT_TORCH = [
     "engine.spec.flags",
     "engine.jobs.preflight",
     "engine.pipeline.summaries",
+    "engine.pipeline.duration.estimate",
     "engine.pipeline.smallest.bisection",
     "engine.pipeline.smallest.candidate",
     "engine.cli.tables",

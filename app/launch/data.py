@@ -1,17 +1,21 @@
 """The launch form's widgets for the data: its images, the domain that a network is carried over to, and how much."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
+from app.launch import fields
+from app.launch.request import Wrong
+from engine.spec import catalog
 from engine.spec import run as specs
-from engine.spec.catalog import DATASETS, Dataset
+from engine.spec.catalog import DATASETS, Dataset, Root
 
 _DEFAULT = specs.RunSpec()
 _FOLDER, _NPZ = "folder:", "npz:"
 _LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 _HINTS = {_FOLDER: "/path/with/train and test", _NPZ: "/path/to/data.npz"}
+_FILES = {_FOLDER: "the image folder", _NPZ: "the npz file"}
 _NO_TARGET = "none"
 _TARGET_KEY, _LIMIT_KEY = "launch_target", "launch_limit"
 _FEW = 200  # images of a quick trial
@@ -26,20 +30,33 @@ def draw(head: Any, given: bool) -> dict[str, Any]:
     with names:
         source = _dataset("Images", [*DATASETS, *_LABELS], "launch_data")
         target = _target(source)
-    settings = {"name": source + _path("Path", source, "launch_path")}
+    paths = [(source, _path("Path", source, "launch_path"))]
     if target is None:
         if source in DATASETS:
             st.caption(DATASETS[source].summary)
-        return {"data": settings | _of_kinds([source]) | _sizes(head)}
-    settings["name"] += f">{target}{_path('Target path', target, 'launch_target_path')}"
+        return {"data": _named(paths) | _of_kinds([source]) | _sizes(head)}
+    paths.append((target, _path("Target path", target, "launch_target_path")))
     st.caption("Learns from labelled images and from unlabelled ones of the target; every point is tested on both.")
     transfer = _transfer(given)
-    return {"data": settings | _of_kinds([source, target]) | _sizes(head), "transfer": transfer}
+    return {"data": _named(paths) | _of_kinds([source, target]) | _sizes(head), "transfer": transfer}
+
+
+def _named(paths: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """The name of the images, each half with its path; or that a path is not there yet."""
+    for kind, path in paths:
+        if kind in _HINTS and not path:
+            return {"name": Wrong("data.name", f"give the path of {_FILES[kind]}", missing=True)}
+    return {"name": ">".join(kind + path for kind, path in paths)}
 
 
 def _dataset(label: str, names: Sequence[str], key: str, help: str | None = None) -> str:
     return st.selectbox(
-        label, names, format_func=lambda name: _LABELS.get(name, name), key=key, persist_state="session", help=help
+        label,
+        names,
+        format_func=lambda name: _LABELS.get(name, catalog.title_of(name)),
+        key=key,
+        persist_state="session",
+        help=help,
     )
 
 
@@ -89,10 +106,20 @@ def _of_kinds(names: Sequence[str]) -> dict[str, Any]:
             "numbers from 0 without a gap",
             "What other numbers mean: from-1, ignore-255, compact or as-is, several joined by +.",
         )
-    if any(name in DATASETS and DATASETS[name].root is not None for name in names):
-        root = st.text_input("Folder of the data", key="launch_root", persist_state="session").strip()
-        settings["root"] = root or None
+    roots = {name: root for name in names if name in DATASETS and (root := DATASETS[name].root) is not None}
+    if roots:
+        typed = st.text_input("Folder of the data", key="launch_root", persist_state="session").strip()
+        settings["root"] = typed or _missing_root(roots)
     return settings
+
+
+def _missing_root(roots: Mapping[str, Root]) -> Wrong | None:
+    """That a folder is not there yet; None where its place has a default."""
+    for name, root in roots.items():
+        if root.requirement:
+            sentence = f"{catalog.title_of(name)} needs a folder: {root.requirement}"
+            return Wrong("data.root", sentence, missing=True)
+    return None
 
 
 def _transfer(given: bool) -> dict[str, Any]:
@@ -123,29 +150,36 @@ def _transfer(given: bool) -> dict[str, Any]:
 
 
 def _adaptation() -> dict[str, Any]:
-    epochs = st.number_input(
-        "Epochs of adapting", 0, 1000, _DEFAULT.transfer.adapt_epochs, key="launch_adapt", persist_state="session",
+    epochs = fields.whole(
+        "Epochs of adapting",
+        _DEFAULT.transfer.adapt_epochs,
+        "launch_adapt",
         help="Before pruning, in which weights that know nothing of the target are carried over to it.",
-    )  # fmt: skip
+    )
     return {"adapt_epochs": epochs}
 
 
 def _confidence() -> dict[str, Any]:
     default = _DEFAULT.transfer
     return {
-        "confidence": st.number_input(
-            "Least confidence", 0.0, 0.9999, default.confidence, 0.05, format="%g", key="launch_confidence",
-            persist_state="session", help="Images that the network names with less get no pseudo-label.",
+        "confidence": fields.number(
+            "Least confidence",
+            default.confidence,
+            "launch_confidence",
+            step=0.1,
+            help="Images that the network names with less get no pseudo-label.",
         ),
-        "refresh": st.number_input(
-            "Made anew every", 1, 100_000, default.refresh, key="launch_refresh", persist_state="session",
-            help="Epochs, or steps of an iterative method.",
+        "refresh": fields.whole(
+            "Made anew every", default.refresh, "launch_refresh", help="Epochs, or steps of an iterative method."
         ),
         "balance": st.toggle(
-            "Balance the classes", default.balance, key="launch_balance", persist_state="session",
+            "Balance the classes",
+            default.balance,
+            key="launch_balance",
+            persist_state="session",
             help="No class has more pseudo-labels than the mean of all classes; the most confident ones stay.",
         ),
-    }  # fmt: skip
+    }
 
 
 def _sizes(head: Any) -> dict[str, Any]:
@@ -165,31 +199,18 @@ def _image_size(head: Any) -> str | None:
 def _fewer_images(head: Any) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     with head.popover("Fewer images", icon=":material/tune:", type="tertiary"):
-        settings["limit"] = st.number_input(
-            "Use only the first",
-            1,
-            None,
-            None,
-            key=_LIMIT_KEY,
-            persist_state="session",
-            placeholder="all",
-            help="Images of each split, for a quick trial.",
+        settings["limit"] = fields.whole(
+            "Use only the first", None, _LIMIT_KEY, placeholder="all", help="Images of each split, for a quick trial."
         )
         st.button(f"The first {_FEW}", icon=":material/speed:", type="tertiary", on_click=_use_few)
-        settings["val_fraction"] = st.number_input(
-            "Validation share of train",
-            0.01,
-            0.9,
-            _DEFAULT.data.val_fraction,
-            0.05,
-            key="launch_val",
-            persist_state="session",
+        settings["val_fraction"] = fields.number(
+            "Validation share of train", _DEFAULT.data.val_fraction, "launch_val", placeholder="0.1, or 10 %"
         )
     return settings
 
 
 def _use_few() -> None:
-    st.session_state[_LIMIT_KEY] = _FEW
+    st.session_state[_LIMIT_KEY] = fields.shown(_FEW)
 
 
 def _text(label: str, key: str, placeholder: str, help: str) -> str | None:

@@ -7,9 +7,10 @@ import streamlit as st
 from app import escape, format, text
 from app.components import notes as decided
 from app.components.error_boundary import error_boundary
+from app.launch.request import sentence
 from app.tables import store
 from engine.errors import RequestError, WorkError
-from engine.pipeline.preview.answer import Preview, TargetPreview
+from engine.pipeline.preview.answer import Preview, Tally, TargetPreview
 from engine.pipeline.preview.request import PreviewRequest, make_request
 from engine.preview_server.client import Ask, Start
 from engine.spec import catalog
@@ -50,7 +51,7 @@ class Measured:
             self.ask = None
 
 
-def draw(spec: RunSpec) -> None:
+def draw(spec: RunSpec) -> Preview | None:
     """The switch, and what the targets of a request come to while it is on; a changed request is asked anew."""
     asked = st.toggle(
         "Measure before training",
@@ -62,16 +63,17 @@ def draw(spec: RunSpec) -> None:
     current = _current(spec) if asked else None
     if current is None:
         _forget()
-        return
+        return None
     current.look()
     if current.answer is not None:
         _show(current.answer, carried_over=catalog.pair_of(spec.data.name) is not None)
     elif current.failure is not None:
-        st.warning(escape.message(text.sentence(current.failure)), icon=":material/error:")
+        st.warning(sentence(current.failure), icon=":material/error:")
         if current.can_be_asked_again:
             st.button("Measure again", icon=":material/refresh:", on_click=_forget)
     else:
         _wait()
+    return current.answer
 
 
 def _current(spec: RunSpec) -> Measured | None:
@@ -79,7 +81,7 @@ def _current(spec: RunSpec) -> Measured | None:
     try:
         request = make_request(spec, store.results_root())
     except RequestError as error:
-        st.caption(escape.message(text.sentence(str(error))))
+        st.caption(sentence(str(error), error.field))
         return None
     stamps = store.stamps(spec)
     current: Measured | None = st.session_state.get(_KEY)
@@ -117,6 +119,12 @@ def _show(preview: Preview, *, carried_over: bool) -> None:
     refit = f", reconstructed from {preview.calibration_images:,} training images" if preview.calibration_images else ""
     st.caption(f"Untouched {format.percent(preview.untouched.top1)}. Of {images}{refit}; {preview.seconds:.0f} s.")
     decided.show([f"{target.keep:g}×: {note}" for target in preview.targets for note in target.notes])
+
+
+def tally_of(preview: Preview | None, keep: float) -> Tally | None:
+    """The best that was measured for a target; None where nothing was."""
+    targets = () if preview is None else preview.targets
+    return next((target.reconstructed or target.plain for target in targets if target.keep == keep), None)
 
 
 def _sentence(target: TargetPreview, preview: Preview) -> str:

@@ -1,4 +1,4 @@
-"""Beside the launch form: what the request will cost, the command that does the same, and the press of the button."""
+"""Beside the launch form: what each shape of network that the request makes will cost, and what is decided about it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,16 +7,18 @@ import streamlit as st
 
 from app import format, theme
 from app.charts import skyline
-from app.components import actions
 from app.components import notes as decided
-from app.launch import measured, request
+from app.launch import measured, request, submit
 from app.launch.form import HEAD_EPOCHS_KEY, FormState
+from app.launch.plan import Plan, Shape, shapes_of
 from app.tables import loading, store
-from engine.errors import RequestError, WorkError
+from engine.data.images import words
+from engine.errors import RequestError
 from engine.graph.cost import widths
 from engine.graph.summary import ModelSummary
-from engine.jobs import preflight, worker
+from engine.jobs import preflight
 from engine.latency.table import read_for
+from engine.pipeline.preview.answer import Tally
 from engine.pipeline.smallest.bisection import tries_expected
 from engine.pipeline.smallest.candidate import candidates
 from engine.prune.forecast import Forecast, forecast
@@ -24,28 +26,27 @@ from engine.spec.parts import USUAL_HEAD_EPOCHS
 from engine.spec.run import RunSpec
 
 _CHECKED = "checked"  # in the session: what was loaded by a press of the button
+_SHAPE_KEY = "launch_shape"
 
 
 def draw(runs: list[RunSpec] | request.Refusal, form: FormState, history: Sequence[Mapping[str, Any]]) -> None:
-    """The preview, the command that does the same, and the button."""
-    refusal = runs if isinstance(runs, request.Refusal) else None
+    """The preview, the button, and the command that does the same."""
+    planned: Plan | request.Refusal
     with st.container(border=True):
-        if isinstance(runs, list):
-            refusal = _preview(runs[0])
-        if refusal is not None:
+        planned = runs if isinstance(runs, request.Refusal) else _preview(runs)
+        if isinstance(planned, request.Refusal):
             st.caption("What each target will cost appears here as soon as the request can be met.")
-    if refusal is not None:
-        form.errors[refusal.section].error(refusal.sentence, icon=":material/error:")
-        st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
-        return
-    assert isinstance(runs, list)
-    _prune_button(runs, history)
-    with st.expander("The command line that does the same", icon=":material/terminal:", expanded=len(runs) < 3):
-        st.code(request.commands(runs), language="bash", wrap_lines=True)
+    if isinstance(planned, request.Refusal):
+        if not planned.missing:
+            form.errors[planned.section].error(planned.sentence, icon=":material/error:")
+        submit.draw_refused(planned)
+    else:
+        submit.draw(planned, history)
 
 
-def _preview(spec: RunSpec) -> request.Refusal | None:
-    """Draws what each target will cost; or returns why the request cannot be met, and in which section."""
+def _preview(runs: list[RunSpec]) -> Plan | request.Refusal:
+    """Draws what each target will cost; or says why the request cannot be met, and in which section."""
+    spec = runs[0]
     try:
         preflight.check_request(spec)
     except RequestError as error:
@@ -58,17 +59,11 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
         return _ask_for_epochs(loaded.notes)
     summary = loaded.summary
     try:
-        targets = forecast(summary, spec, read_for(spec.target.latency_table, summary))
+        table = read_for(spec.target.latency_table, summary)
+        shapes = shapes_of(runs, lambda run: forecast(summary, run, table))
     except RequestError as error:
         return request.Refusal.of(str(error), error.field)
-    _row(_baseline(summary), theme.NEUTRAL)
-    for target in targets:
-        _row(target, theme.criterion_colour(spec.criterion))
-    if spec.target.asks_accuracy:
-        st.caption(_search_in_words(spec))
-    elif not targets:
-        st.caption("What each target will cost is known once this computer's layer latencies are measured.")
-    measured.draw(spec)
+    _draw_shape(_chosen(shapes), summary)
     decided.show(loaded.notes)
     if loaded.by_name:
         st.button(
@@ -79,7 +74,36 @@ def _preview(spec: RunSpec) -> request.Refusal | None:
             on_click=_check,
             args=(loading.key(spec),),
         )
-    return None
+    return Plan(tuple(runs), tuple(shapes), summary, trains=spec.weights == "none" or loaded.new_head)
+
+
+def _chosen(shapes: Sequence[Shape]) -> Shape:
+    """The shape that is shown: of several the one that was picked."""
+    if len(shapes) == 1:
+        return shapes[0]
+    if st.session_state.get(_SHAPE_KEY, 0) >= len(shapes):
+        del st.session_state[_SHAPE_KEY]
+    number = st.selectbox(
+        f"{len(shapes)} shapes of networks",
+        range(len(shapes)),
+        format_func=lambda n: f"{shapes[n].label}, {words.count(len(shapes[n].runs), 'run')}",
+        key=_SHAPE_KEY,
+    )
+    return shapes[number]
+
+
+def _draw_shape(shape: Shape, summary: ModelSummary) -> None:
+    spec = shape.runs[0]
+    rows = st.container(gap="xsmall")
+    if spec.target.asks_accuracy:
+        st.caption(_search_in_words(spec))
+    elif not shape.targets:
+        st.caption("What each target will cost is known once this computer's layer latencies are measured.")
+    answer = measured.draw(spec)
+    with rows:
+        _row(_baseline(summary), theme.NEUTRAL, None if answer is None else answer.untouched)
+        for target in shape.targets:
+            _row(target, theme.criterion_colour(spec.criterion), measured.tally_of(answer, target.keep))
 
 
 def _search_in_words(spec: RunSpec) -> str:
@@ -117,68 +141,18 @@ def _ask_for_epochs(notes: Sequence[str]) -> request.Refusal:
 
 
 def _train_head() -> None:
-    st.session_state[HEAD_EPOCHS_KEY] = USUAL_HEAD_EPOCHS
+    st.session_state[HEAD_EPOCHS_KEY] = str(USUAL_HEAD_EPOCHS)
 
 
 def _baseline(summary: ModelSummary) -> Forecast:
     return Forecast(keep=1.0, params=summary.params, macs=summary.macs, removed=(), widths=widths(summary))
 
 
-def _row(target: Forecast, colour: str) -> None:
+def _row(target: Forecast, colour: str, tally: Tally | None) -> None:
+    """A network's skyline and what it costs; and its accuracy on validation images, where that was measured."""
     bars = skyline.bars(target.widths, target.removed)
     with st.container(horizontal=True, wrap=False, vertical_alignment="center", gap="small"):
         st.markdown(f"**{format.ratio(target.keep)}**", width=48)
         st.image(skyline.svg(bars, colour, width=190, height=44), width="stretch", alt=skyline.describe(bars))
-        st.caption(f"{format.si(target.macs)} MACs  \n{format.si(target.params)} parameters", width=122)
-
-
-def _prune_button(runs: Sequence[RunSpec], history: Sequence[Mapping[str, Any]]) -> None:
-    """The button; what it queues is what the form holds in this very run of the page.
-
-    A callback would get what the form held when the button was drawn: on a slow machine, before the last values typed.
-    """
-    durations = [store.expected_seconds(history, run) for run in runs]
-    label = "Prune" if len(runs) == 1 else f"Prune, {len(runs)} runs"
-    if st.button(label, type="primary", icon=":material/content_cut:", width="stretch", key="prune") and _submit(runs):
-        st.switch_page("../pages/runs.py")
-    if all(seconds is not None for seconds in durations):
-        total = format.minutes(sum(filter(None, durations)))
-        st.caption(f"About {total} on this machine, as measured in earlier runs like it.")
-
-
-def _submit(runs: Sequence[RunSpec]) -> bool:
-    """Queues the runs and starts a worker where none runs; a double click queues them once.
-
-    False when nothing was queued.
-    """
-    queued = actions.submit_once("submitted", tuple(runs), lambda: _queue_and_start(runs))
-    if not queued:
-        actions.show_toasts()
-    return queued
-
-
-def _queue_and_start(runs: Sequence[RunSpec]) -> bool:
-    """Whether any of the runs was queued."""
-    queued, failure = _queue(runs)
-    if failure is not None:
-        prefix = f"{queued} of {len(runs)} runs are queued, then it stopped: " if len(runs) > 1 else ""
-        actions.say_failure(prefix + failure)
-    if queued == 0:
-        return False
-    if failure is None:
-        actions.say_success("Queued" if len(runs) == 1 else f"{len(runs)} runs queued")
-    actions.run_action(lambda: worker.start_detached(store.open_store()))
-    return True
-
-
-def _queue(runs: Sequence[RunSpec]) -> tuple[int, str | None]:
-    """How many of the runs were queued, and why not all of them."""
-    queued = 0
-    try:
-        queue = store.queue()
-        for run in runs:
-            queue.submit(run)
-            queued += 1
-    except (RequestError, WorkError) as error:
-        return queued, str(error)
-    return queued, None
+        costs = f"{format.si(target.macs)} MACs  \n{format.si(target.params)} parameters"
+        st.caption(costs if tally is None else f"{costs}  \n**{format.percent(tally.top1)}** measured", width=122)

@@ -1,5 +1,6 @@
 """The launch form's widgets for how far pruning goes: ratios, or an accuracy that the smallest network is to keep."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -7,15 +8,17 @@ import streamlit as st
 
 from app import format
 from app.charts.axes import X_AXES
+from app.launch import fields
 from app.launch import request as forms
+from app.launch.removal import Method
 from engine.errors import RequestError
 from engine.spec import run as specs
 from engine.spec.parts import TargetMetric
 
 _DEFAULT = specs.RunSpec().target
 _METRICS = get_args(TargetMetric)
-_RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
-_SHARES = [0.0, 0.25, 0.5, 0.75, 1.0]
+RATIOS = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1]
+SHARES = [0.0, 0.25, 0.5, 0.75, 1.0]
 
 Question = Literal["ratios", "accuracy"]
 
@@ -24,30 +27,33 @@ Question = Literal["ratios", "accuracy"]
 class Distance:
     """How far: ratios as they were typed, or none where an accuracy is among the other settings of the target.
 
-    `shares` are the layers' shares that are tried for it, None where there is nothing to split.
+    Of methods that split a cut, `share` is the layers' share, and `shares` those that are tried for an accuracy.
     """
 
     question: Question
     others: dict[str, Any]
     ratios: list[float | str] = field(default_factory=list)
-    shares: list[float] | None = None
+    share: float | None = None
+    shares: list[float | str] | None = None
 
     @property
     def asks_accuracy(self) -> bool:
         return self.question == "accuracy"
 
-    def settings(self) -> dict[str, Any]:
-        """The target of the request; RequestError for a ratio that is no number, and for no share at all."""
+    def settings(self, method: Method) -> dict[str, Any]:
+        """The target for a method; RequestError for a ratio that is no number, and for no share at all."""
         if not self.asks_accuracy:
-            return {**self.others, "keep": forms.ratios(self.ratios)}
-        if self.shares is None:
+            share = {"depth_share": self.share} if method.splits and self.share is not None else {}
+            return {**self.others, "keep": forms.ratios(self.ratios), **share}
+        if self.shares is None or not method.splits:
             return self.others
-        if not self.shares:
+        shares = forms.shares(self.shares)
+        if not shares:
             raise RequestError("target.depth_share has no value; choose at least one", field="target.depth_share")
-        return {**self.others, "depth_share": self.shares[0], "also_depth_shares": self.shares[1:]}
+        return {**self.others, "depth_share": shares[0], "also_depth_shares": shares[1:]}
 
 
-def draw(head: Any, order: str) -> Distance:
+def draw(head: Any, methods: Sequence[Method]) -> Distance:
     """The question, and the widgets that go with it; the popover in `head` holds the table of another machine."""
     question: Question = st.segmented_control(
         "How far",
@@ -60,26 +66,26 @@ def draw(head: Any, order: str) -> Distance:
         label_visibility="collapsed",  # the heading says it
         width="stretch",
     )
-    splits = len(specs.phases_of(order)) > 1
+    splits = any(method.splits for method in methods)
     if question == "accuracy":
         accuracy = _accuracy()
         metric = _metric(head, "Smallest by", "launch_smallest_by")
         return Distance(question, {**accuracy, **metric}, shares=_shares() if splits else None)
     ratios = _ratios()
     metric = _metric(head, "Of the", "launch_metric")
-    return Distance(question, {**metric, **(_share() if splits else {})}, ratios)
+    return Distance(question, metric, ratios, _share() if splits else None)
 
 
 def _ratios() -> list[float | str]:
     return st.multiselect(
         "Keep",
-        _RATIOS,
+        RATIOS,
         default=list(_DEFAULT.keep),
-        format_func=lambda v: f"{v}×" if isinstance(v, str) else format.ratio(v),
+        format_func=lambda v: v if isinstance(v, str) else format.ratio(v),
         accept_new_options=True,
         key="launch_keep",
         persist_state="session",
-        help="Each ratio gives one model, cut from the baseline.",
+        help="Each gives one model, cut from the baseline. Type others as 0.65 or 65 %.",
     )
 
 
@@ -98,14 +104,9 @@ def _accuracy() -> dict[str, Any]:
             "validation images alone.",
         )
         if says == "lose":
-            points = st.number_input(
-                "Points", 0.0, 100.0, 1.0, 0.5, format="%g", key="launch_lose", persist_state="session"
-            )
-            return {"lose": points}
-        per_cent = st.number_input(
-            "Per cent", 0.0, 100.0, 90.0, 0.5, format="%g", key="launch_at_least", persist_state="session"
-        )
-    return {"at_least": round(per_cent / 100, 6)}
+            return {"lose": fields.number("Points", 1.0, "launch_lose")}
+        share = fields.per_cent("Per cent", 90.0, "launch_at_least", "target.at_least", "the accuracy to keep")
+    return {"at_least": share}
 
 
 def _metric(head: Any, label: str, key: str) -> dict[str, Any]:
@@ -132,8 +133,8 @@ def _metric(head: Any, label: str, key: str) -> dict[str, Any]:
     return settings
 
 
-def _share() -> dict[str, Any]:
-    share = st.slider(
+def _share() -> float:
+    return st.slider(
         "Layers' share of the cut",
         0.0,
         1.0,
@@ -143,14 +144,14 @@ def _share() -> dict[str, Any]:
         persist_state="session",
         help="0: channels do it all; 1: layers do it all.",
     )
-    return {"depth_share": share}
 
 
-def _shares() -> list[float]:
+def _shares() -> list[float | str]:
     return st.multiselect(
         "Layers' shares of the cut",
-        _SHARES,
+        SHARES,
         default=[_DEFAULT.depth_share],
+        accept_new_options=True,
         key="launch_shares",
         persist_state="session",
         help="0: channels do it all; 1: layers do it all. Each is tried, and the smallest network wins.",

@@ -43,7 +43,7 @@ def headings(model: type[BaseModel]) -> dict[str, str]:
 
 SETTINGS = headings(RunSpec)  # the table shows only those in which its points differ
 SAME_IMAGES = ["data", "limit"]  # accuracies on other images are not to be compared
-_RUN = ("run_id", "group", "gallery", "state", "created", "host")
+_RUN = ("run_id", "group", "experiment", "gallery", "state", "created", "host")
 # Of each point as the index has it: the names of `engine.storage.records.point.Point`.
 POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
 _NUMBERS = (*METRICS, "keep", "step", "predicted_ms", "seconds")
@@ -83,8 +83,13 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
 
 def experiment(run: Mapping[str, Any]) -> str:
-    """What the filter calls a run's group: the runs that differ in nothing but their seed; the shipped ones are one."""
-    return "Gallery" if run["gallery"] else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
+    """What the filter calls a run: by the name it was launched under; those without one by their group, the runs that
+    differ in nothing but their seed. The shipped ones are one.
+    """
+    if run["gallery"]:
+        return "Gallery"
+    name = run.get("experiment")
+    return name if isinstance(name, str) else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
 
 
 def host_conditions(frame: pd.DataFrame) -> list[Conditions]:

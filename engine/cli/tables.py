@@ -10,7 +10,7 @@ from engine.storage.records.event import Attempts
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point
 from engine.storage.records.status import Status
-from engine.units import si
+from engine.units import duration, si
 
 
 def models(entries: Sequence[Mapping[str, Any]]) -> None:
@@ -54,6 +54,21 @@ def findings(document: Mapping[str, Any]) -> None:
         else:
             end = " (--fix mends it)" if entry["fixable"] else ""
         write(f"{entry['kind']}: {entry['where']}: {entry['sentence']}{end}")
+
+
+def gpu(document: Mapping[str, Any]) -> None:
+    write(document["gpu"] or "no GPU that torch can use; runs go on the CPU")
+
+
+def estimate(document: Mapping[str, Any]) -> None:
+    runs = "1 run" if document["runs"] == 1 else f"{document['runs']} runs, one after the other"
+    more = "; what is attempted step by step comes on top" if document["more"] else ""
+    speed = document["speed"]
+    write(f"about {duration(document['seconds'])} for {runs}{more}")
+    write(
+        f"measured on {speed['device']}, {speed['threads']} threads: {1000 * speed['train']:.3g} ms an image in "
+        f"training, {1000 * speed['evaluate']:.3g} ms in a forward pass"
+    )
 
 
 def datasets(entries: Sequence[Mapping[str, Any]]) -> None:

@@ -56,6 +56,7 @@ class Difficulty:
     flip=False,  # a mirrored 2 is no 2
     crop=CROP,
     names=DIGITS,
+    counts=(6000, 1000),
 )
 def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     """Each digit at a random place, size and angle, among pieces of other digits and noise."""
@@ -81,6 +82,7 @@ def clutter(difficulty: Difficulty = Difficulty()) -> Parts:
     flip=False,
     crop=CROP,
     names=DIGITS,
+    counts=(1438, 359),
 )
 def digits() -> Parts:
     """The 1,797 digits as they are, enlarged to 16×16 px; a fifth is the test split."""
@@ -96,6 +98,7 @@ def digits() -> Parts:
     flip=False,
     crop=CROP,
     names=DIGITS,
+    counts=(4000, 1000),
 )
 def mnist5k() -> Parts:
     """5,000 images of MNIST (LeCun et al. 1998) as they are, of 28×28 px; a fifth is the test split."""

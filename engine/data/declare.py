@@ -49,17 +49,19 @@ def dataset(
     outlines: bool = False,
     files: bool = False,
     names: tuple[str, ...] = (),
+    title: str = "",
+    counts: tuple[int, int] | None = None,
 ) -> Callable[[F], F]:
     """Declare the decorated `() -> Parts` as a dataset; with `root` it is `(data.root or None) -> Parts`.
 
     `image` is (3, height, width), `normalize` the means and deviations of values in 0..1 (None: ImageNet's). `flip` and
     `crop` say how training images may be varied. With `outlines` the function takes `Wishes`, too, and gives an
-    `Outline`; `files` says that its images are files, `names` how its classes are called. RequestError when the name is
-    taken.
+    `Outline`; `files` says that its images are files, `names` how its classes are called, `title` how people write its
+    name, `counts` how many training and test images it has. RequestError when the name is taken.
     """
 
     def register(read: F) -> F:
-        DATASETS.add(name, Dataset(name, image, classes, summary, root, normalize, names), read)
+        DATASETS.add(name, Dataset(name, image, classes, summary, root, normalize, names, title, counts), read)
         SOURCES.add(name, Source(read, outlines, files, flip, crop), read)
         return read
 

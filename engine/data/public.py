@@ -43,6 +43,8 @@ _IMAGENET = f"{_FOLDERS}, one folder a class in each"
     root=Root(),
     normalize=((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     names=_THINGS,
+    title="CIFAR-10",
+    counts=(50_000, 10_000),
 )
 def cifar10(root: Path | None) -> Parts:
     """CIFAR-10 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32×32 px."""
@@ -58,6 +60,8 @@ def cifar10(root: Path | None) -> Parts:
     summary="60,000 colour images of 100 kinds of things; downloaded",
     root=Root(),
     normalize=((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    title="CIFAR-100",
+    counts=(50_000, 10_000),
 )
 def cifar100(root: Path | None) -> Parts:
     """CIFAR-100 (Krizhevsky 2009): 50,000 training and 10,000 test images of 32×32 px."""
@@ -75,6 +79,8 @@ def cifar100(root: Path | None) -> Parts:
     flip=False,
     crop=CROP,
     names=DIGITS,
+    title="MNIST",
+    counts=(60_000, 10_000),
 )
 def mnist(root: Path | None) -> Parts:
     """MNIST (LeCun et al. 1998): 60,000 training and 10,000 test images of 28×28 px."""
@@ -96,6 +102,8 @@ def mnist(root: Path | None) -> Parts:
     flip=False,
     crop=CROP,
     names=DIGITS,
+    title="USPS",
+    counts=(7291, 2007),
 )
 def usps(root: Path | None) -> Parts:
     """USPS (Hull 1994): 7,291 training and 2,007 test images of 16×16 px."""
@@ -124,6 +132,8 @@ def usps(root: Path | None) -> Parts:
     flip=False,
     crop=CROP,
     names=DIGITS,
+    title="SVHN",
+    counts=(73_257, 26_032),
 )
 def svhn(root: Path | None) -> Parts:
     """SVHN (Netzer et al. 2011): 73,257 training and 26,032 test images of 32×32 px; `extra` is left out."""
@@ -173,6 +183,8 @@ class ResizeAndCrop:
     normalize=IMAGENET,
     outlines=True,
     files=True,
+    title="ImageNet",
+    counts=(1_281_167, 50_000),
 )
 def imagenet(root: Path | None, wishes: Wishes) -> Outline:
     """ImageNet-1k from disk, at 224×224 px where nothing is said; its public validation images are the test split."""

@@ -56,9 +56,12 @@ class Queue:
 
     store: Store
 
-    def submit(self, spec: RunSpec) -> Run:
-        """Puts a run in the queue: there, in the index too, when this returns; nothing is left when it raises."""
-        run = self.store.create(spec)
+    def submit(self, spec: RunSpec, experiment: str | None = None) -> Run:
+        """Puts a run in the queue: there, in the index too, when this returns; nothing is left when it raises.
+
+        `experiment` is the name of what it is a part of.
+        """
+        run = self.store.create(spec, experiment=experiment)
         self._note(run)
         return run
 

@@ -3,6 +3,7 @@
 import os
 import platform
 import tomllib
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ import psutil
 from engine.errors import RequestError
 
 DEVICES = ("auto", "cpu", "cuda")
+# Where Linux has an NVIDIA card, one under Windows' kernel, a Jetson's, and an AMD card, which torch calls cuda, too.
+_GPU_NODES = ("/dev/nvidiactl", "/dev/dxg", "/dev/nvhost-ctrl-gpu", "/dev/nvmap", "/dev/kfd")
 
 
 def environment(threads: int, seed: int, device: str = "cpu") -> dict[str, Any]:
@@ -58,6 +61,18 @@ def resolve_device(choice: str) -> str:
             field="device",
         )
     return "cpu"
+
+
+def may_have_gpu(nodes: Sequence[str] = _GPU_NODES) -> bool:
+    """Whether the system knows of a GPU; only torch can say whether it can be used. Asked without torch."""
+    return os.name == "nt" or any(Path(node).exists() for node in nodes)
+
+
+def gpu() -> str | None:
+    """The name of the GPU that a run would use; None where torch can use none."""
+    import torch
+
+    return _gpu_name() if torch.cuda.is_available() else None
 
 
 def cores() -> int:

@@ -64,6 +64,8 @@ class Dataset:
     root: Root | None = None  # None: it takes no data.root
     normalize: Normalization | None = None  # its own; None: ImageNet's
     names: tuple[str, ...] = ()  # of its classes, where they are known before it is read
+    title: str = ""  # as people write its name; "" where that is the name
+    counts: tuple[int, int] | None = None  # training and test images, where they are known before it is read
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Family:
     images: Mapping[str, Image] = field(default_factory=dict)  # of models that were published for another size
     examples: tuple[str, ...] = ()  # for what must hold for all of them
     hub: str = ""  # which have published weights, in words
+    trained_on: str = ""  # the dataset that published weights were trained on
 
     def image_of(self, model: str) -> Image:
         """The images that `model` was published for."""
@@ -175,6 +178,11 @@ def is_comparable(criterion: str) -> bool:
 def rank_of(criterion: str, asked: Rank | None) -> Rank:
     """What channels are ranked by where `asked` may be left out: per saving where the criterion's scores compare."""
     return asked or ("per-saving" if is_comparable(criterion) else "score")
+
+
+def title_of(dataset: str) -> str:
+    """One dataset's name as people write it."""
+    return (DATASETS[dataset].title if dataset in DATASETS else "") or dataset
 
 
 def roots_of(name: str) -> dict[str, Root]:

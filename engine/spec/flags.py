@@ -163,10 +163,12 @@ def with_timing_flags(command: Callable[..., None]) -> Callable[..., None]:
     return _declared(command, with_flags, "settings", options)
 
 
-def command_line(verb: str, spec: run_spec.RunSpec, seeds: Sequence[int] | None = None) -> str:
+def command_line(
+    verb: str, spec: run_spec.RunSpec, seeds: Sequence[int] | None = None, experiment: str | None = None
+) -> str:
     """The shell command that asks for the same: only what differs from the defaults, and the model, data and method.
 
-    `seeds` may name several.
+    `seeds` may name several, which may be part of an experiment of that name.
     """
     values = spec.model_dump(mode="json")
     if seeds is not None:
@@ -180,6 +182,7 @@ def command_line(verb: str, spec: run_spec.RunSpec, seeds: Sequence[int] | None 
             continue
         if flag.name in _ALWAYS_SHOWN or value != flag.field.default or value != value_at(usual, flag.field.place):
             words += flag.words(value)
+    words += [] if experiment is None else ["--experiment", experiment]
     return shlex.join(words)
 
 

@@ -122,7 +122,7 @@ def _run(run_id: str, folder: FolderState) -> Row:
     for point, text in run.described_lines():
         points.add(point, text)
     summary = _summary(run, status, points, request)
-    keys = ("run_id", "group", "gallery", "state", "created", "host", *_COLUMNS)
+    keys = ("run_id", "group", "experiment", "gallery", "state", "created", "host", *_COLUMNS)
     head = _head(run_id, folder, CPU_LANE, status, len(points.bodies))
     return Row(head, _dumps(summary), _dumps({key: summary[key] for key in keys}), tuple(points.bodies))
 
@@ -264,6 +264,7 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
     return {
         "run_id": run.id,
         "group": status.group,
+        "experiment": status.experiment,
         "gallery": run.gallery,
         "state": status.state,
         "progress": status.progress,
@@ -291,6 +292,7 @@ def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[st
     if folder.kind == "landscape":
         missing = (*_COLUMNS, *_OWN, "group", "host", "phase", "started", "finished")
         return {**dict.fromkeys(missing), **failure, "run_id": job_id, "kind": folder.kind}
-    missing = (*_COLUMNS, "group", "host", "phase", "keep", "started", "finished", "baseline_top1", "best_top1")
+    names = ("group", "experiment", "host", "phase")
+    missing = (*_COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
     run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
     return {**dict.fromkeys(missing), **failure, **run_values}

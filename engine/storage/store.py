@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from engine.errors import RequestError, WorkError
 from engine.spec import messages
 from engine.spec.board_timing import TimingRequest
-from engine.spec.ids import RUN_ID
+from engine.spec.ids import RUN_ID, check_experiment
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
 from engine.storage import directories, files, leftovers
@@ -70,14 +70,17 @@ class Store:
         if not self.is_writable():
             raise RequestError(f"the results folder {self.root} {lacks_permission(self.folder)}")
 
-    def create(self, spec: RunSpec, *, foreground: bool = False) -> Run:
+    def create(self, spec: RunSpec, *, foreground: bool = False, experiment: str | None = None) -> Run:
         """A new run folder, queued; it appears whole, under an id that no other job has.
 
-        A `foreground` run comes with its lock held by this process, and is never the queue's to start.
+        A `foreground` run comes with its lock held by this process, and is never the queue's to start. `experiment` is
+        the name of what the run is a part of; RequestError for one that is none.
         """
+        if experiment is not None:
+            check_experiment(experiment)
         draft = Run(leftovers.new_path(self.folder))
-        document = spec.model_dump(mode="json")
-        return self._create(draft, document, spec.digest(), group=spec.group(), foreground=foreground)
+        document, digest, group = spec.model_dump(mode="json"), spec.digest(), spec.group()
+        return self._create(draft, document, digest, group=group, foreground=foreground, experiment=experiment)
 
     def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
         """The same for a timing on a board."""
@@ -231,7 +234,16 @@ class Store:
             return self.root / "measurements" / f"{path.name}.jsonl"
         return path / "measurements.jsonl" if kind == "run" else None
 
-    def _create(self, job: J, request: dict[str, Any], digest: str, *, group: str, foreground: bool) -> J:
+    def _create(
+        self,
+        job: J,
+        request: dict[str, Any],
+        digest: str,
+        *,
+        group: str,
+        foreground: bool,
+        experiment: str | None = None,
+    ) -> J:
         now = time.time()
         base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{digest}"
         self.prepare()
@@ -242,7 +254,7 @@ class Store:
             if foreground:
                 job.lock.acquire()
             write_json(draft / "spec.json", request)
-            job.write_status(Status.queued(now, foreground=foreground, group=group))
+            job.write_status(Status.queued(now, foreground=foreground, group=group, experiment=experiment))
             self._appear(job, base)
         except BaseException:
             job.lock.release()

@@ -53,16 +53,18 @@ def family(
     examples: tuple[str, ...] = (),
     published: Publisher | None = None,
     hub: str = "",
+    trained_on: str = "",
 ) -> Callable[[Constructor], Constructor]:
     """Declare the decorated `(name, classes) -> nn.Module` as what constructs `models`, listed in that order.
 
     `image` (3, height, width) and `classes` are those that the models were published for; `images` names other sizes
-    by model. `examples` stand for the family in tests. `published` gives a model's weights on the hub, and `hub` says
-    in words which have some. The network starts from torch's current random state. RequestError when a name is taken.
+    by model. `examples` stand for the family in tests. `published` gives a model's weights on the hub, `hub` says in
+    words which have some, and `trained_on` names the dataset that they were trained on. The network starts from torch's
+    current random state. RequestError when a name is taken.
     """
 
     def register(construct: Constructor) -> Constructor:
-        entry = Family(models, image, classes, images or {}, examples, hub)
+        entry = Family(models, image, classes, images or {}, examples, hub, trained_on)
         for model in models:
             FAMILIES.add(model, entry, construct)
             MAKERS.add(model, Maker(construct, published), construct)

@@ -11,7 +11,18 @@ from playwright.sync_api import Page, expect
 
 from engine.storage.store import Store
 from engine.zoo.build import construct
-from tests.support.browser import PATIENCE, SECOND, choose, fill, fill_in_popover, press, settle, visit
+from tests.support.browser import (
+    PATIENCE,
+    SECOND,
+    button_of,
+    choose,
+    fill,
+    fill_in_popover,
+    only,
+    press,
+    settle,
+    visit,
+)
 
 
 @pytest.mark.timeout(900)
@@ -20,7 +31,7 @@ def test_the_workflow_from_a_click_to_a_downloaded_network(
 ) -> None:
     _see_what_is_decided_before_the_press(page, address, tmp_path)
     visit(page, f"{address}/launch")
-    choose(page, "Order", "channels")
+    only(page, "Orders", "channels", "layers → channels")
     _keep_only_the_first_target(page)
     fill_in_popover(page, "Training", "Epochs before pruning", "1")
     fill_in_popover(page, "Fewer images", "Use only the first", "300")
@@ -56,10 +67,10 @@ def _see_what_is_decided_before_the_press(page: Page, address: str, folder: Path
     fill(page, "Weights file", str(folder / "ten.pth"))
     fill(page, "Path", str(folder / "three.npz"))
     expect(page.get_by_text("head replaced: 10 → 3 classes")).to_be_visible()
-    expect(page.get_by_role("button", name="Prune", exact=True)).to_be_disabled()
+    expect(button_of(page, "Prune")).to_be_disabled()
     press(page, "Train 5 epochs before pruning")
     expect(page.get_by_text("the head is new: 5 epochs before pruning")).to_be_visible()
-    expect(page.get_by_role("button", name="Prune", exact=True)).to_be_enabled()
+    expect(button_of(page, "Prune")).to_be_enabled()
 
 
 def _cancel_one(page: Page, address: str, results: Store) -> None:
@@ -118,7 +129,7 @@ def _type_and_press_at_once(page: Page, label: str, value: str, button: str) -> 
     field = page.get_by_label(label, exact=True)
     field.fill(value)
     field.press("Enter")
-    page.get_by_role("button", name=button, exact=True).click()
+    button_of(page, button).click()
 
 
 def _keep_only_the_first_target(page: Page) -> None:

@@ -34,6 +34,15 @@ def test_several_seeds_are_several_runs_of_one_group(espalier: Espalier) -> None
     assert len({listed[run_id]["group"] for run_id in run_ids}) == 1
 
 
+def test_runs_that_are_part_of_an_experiment_keep_its_name(espalier: Espalier) -> None:
+    run_ids = espalier(*ASKED, "--no-worker", "--seed", "0,1", "--experiment", "A *name*", "--json").json()["run_ids"]
+    listed = {run["run_id"]: run["experiment"] for run in espalier("runs", "--json").json()}
+    assert [listed[run_id] for run_id in run_ids] == ["A *name*", "A *name*"]
+    assert espalier("show", run_ids[0], "--json").json()["status"]["experiment"] == "A *name*"
+    refused = espalier(*ASKED, "--no-worker", "--experiment", "two\nlines")
+    assert refused.code == 2 and "an experiment's name is one line" in refused.err
+
+
 def test_a_spec_file_is_taken_and_flags_override_it(espalier: Espalier, tmp_path: Path) -> None:
     file = tmp_path / "spec.json"
     file.write_text(json.dumps({"data": {"name": "digits", "limit": 100}, "target": {"keep": [0.9]}, "seed": 4}))

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 SECOND = 1000  # Playwright counts milliseconds
 PATIENCE = 120 * SECOND  # a bound, not a delay: of a machine that is busy with something else, too
@@ -51,7 +51,12 @@ def choose(page: Page, label: str, option: str) -> None:
 def press(page: Page, button: str) -> None:
     """Presses the button of this name once the page is at rest."""
     settle(page)
-    page.get_by_role("button", name=button, exact=True).click()
+    button_of(page, button).click()
+
+
+def button_of(page: Page, name: str) -> Locator:
+    """The button of this name, which may have a key of its own behind it."""
+    return page.get_by_role("button", name=re.compile(rf"^{re.escape(name)}(\s*Shortcut .*)?$"))
 
 
 @contextmanager
@@ -68,11 +73,22 @@ def popover(page: Page, button: str) -> Iterator[None]:
 def step(page: Page, label: str, value: float, size: float = 1) -> None:
     """Brings a number to a value by presses of its plus or minus, with no key."""
     field = page.get_by_label(label, exact=True)
-    number = page.get_by_test_id("stNumberInput").filter(has=field)
-    for _ in range(_TRIES):
+    beside = field.locator("xpath=ancestor::*[.//button][1]")
+    presses = round((value - float(field.input_value())) / size)
+    for _ in range(_TRIES + abs(presses)):
         settle(page)
-        presses = round((value - float(field.input_value())) / size)
-        if presses == 0:
+        shown = float(field.input_value())
+        if abs(shown - value) < size / 2:
             return
-        number.get_by_test_id(f"stNumberInputStep{'Up' if presses > 0 else 'Down'}").click(click_count=abs(presses))
-    raise AssertionError(f"{label} shows {field.input_value()!r}, and was to be brought to {value} {_TRIES} times")
+        beside.get_by_role("button", name="+" if shown < value else "−", exact=True).click()
+    raise AssertionError(f"{label} shows {field.input_value()!r}, and was to be brought to {value} by single steps")
+
+
+def only(page: Page, label: str, option: str, *others: str) -> None:
+    """Of a list of options leaves one, which is put in where it is not there; `others` are those that are."""
+    choose(page, label, option)
+    page.keyboard.press("Escape")
+    for other in others:
+        settle(page)
+        page.get_by_role("button", name=re.compile(f"Remove.*{other}")).click()
+    settle(page)

@@ -49,10 +49,16 @@ def app(page: str = "explore", **query: str | list[str]) -> AppTest:
 
 
 def launch(**choices: str) -> AppTest:
-    """The launch page with an order, and methods for the layers and the channels."""
+    """The launch page with a model, or one order and one method each for the layers and the channels."""
     at = app("launch")
-    for key, value in choices.items():
-        at.selectbox(key=f"launch_{key}").set_value(value).run()
+    for name, value in choices.items():
+        key = f"launch_{name}"
+        if name == "order":
+            at.multiselect(key=key).set_value([value]).run()
+        elif name in ("layers", "channels"):
+            at.segmented_control(key=key).set_value([value]).run()
+        else:
+            at.selectbox(key=key).set_value(value).run()
     assert not at.exception, at.exception
     return at
 

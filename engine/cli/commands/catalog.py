@@ -63,6 +63,15 @@ def criteria(results: Results = RESULTS, as_json: Json = False) -> None:
     answer(entries, as_json, tables.criteria)
 
 
+@app.command()
+def gpu(name_field: NameField = False, results: Results = RESULTS, as_json: Json = False) -> None:
+    """The GPU that runs on this computer can use; none where torch finds none."""
+    from engine.measure import machine
+
+    with named_field(name_field):
+        answer({"gpu": machine.gpu()}, as_json, tables.gpu)
+
+
 @app.command("sheet")
 def summary(
     *,

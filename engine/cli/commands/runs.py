@@ -24,6 +24,7 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
+from engine.spec.ids import check_experiment
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import remarks
@@ -90,6 +91,9 @@ def submit(
     requests: Requests,
     results: Results = RESULTS,
     no_worker: Annotated[bool, typer.Option("--no-worker", help="leave the queue to a worker you start")] = False,
+    experiment: Annotated[
+        str | None, typer.Option("--experiment", help="the name of what these runs are a part of", show_default="none")
+    ] = None,
     check_images: CheckImages = False,
     as_json: Json = False,
 ) -> None:
@@ -97,6 +101,8 @@ def submit(
     from engine.jobs.preflight import check
     from engine.jobs.worker import start_detached
 
+    if experiment is not None:
+        check_experiment(experiment)
     store = store_in(results)
     specs = [run_spec.parse(with_model(request, store)) for request in requests]
     check(specs[0], store.root)
@@ -108,7 +114,7 @@ def submit(
         decode_all(load(specs[0].data, specs[0].seed, made_for(specs[0].model)))
     run_ids: list[str] = []
     try:
-        run_ids.extend(Queue(store).submit(spec).id for spec in specs)
+        run_ids.extend(Queue(store).submit(spec, experiment).id for spec in specs)
         if not no_worker:
             start_detached(store)
     except WorkError as error:

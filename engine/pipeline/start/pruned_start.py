@@ -119,8 +119,13 @@ def _of_run(name: str, named: RunPoint, store: Store) -> PrunedStart:
         specs.append(first.spec())
     stated = next((spec for spec in specs if spec.data.normalize is not None), specs[-1])
     normalize = _normalization_in(formats.metadata(weights), weights) or normalization_of_run(stated)
-    origin = serialization.read_plan(point_file(first, 0, "plan.json")), point_file(first, 0, "safetensors")
-    return PrunedStart(name, plan, weights, normalize, sum(points), origin)
+    return PrunedStart(name, plan, weights, normalize, sum(points), _origin_of(first))
+
+
+def _origin_of(run: Run) -> tuple[Plan, Path] | None:
+    """The network that a run began with; None where its files are not there, as with most runs of the gallery."""
+    files = [run.path / "models" / f"p0.{suffix}" for suffix in ("plan.json", "safetensors")]
+    return (serialization.read_plan(files[0]), files[1]) if all(file.is_file() for file in files) else None
 
 
 def _of_file(name: str, path: Path) -> PrunedStart | None:

@@ -20,6 +20,7 @@ class DataSpec(Part):
             "shell takes > for its own",
             "--data",
             "data",
+            label="the name of the images",
             costs_time=True,
         ),
     ] = "clutter"
@@ -41,7 +42,11 @@ class DataSpec(Part):
     ] = Field(0.1, gt=0, lt=1)
     normalize: Annotated[
         Literal["imagenet", "cifar10", "cifar100"] | tuple[Three, Three] | None,
-        Setting("imagenet, cifar10, cifar100 or [[3 means], [3 deviations]]", heading="normalisation"),
+        Setting(
+            "imagenet, cifar10, cifar100 or [[3 means], [3 deviations]]",
+            heading="normalisation",
+            label="the normalisation",
+        ),
     ] = Field(None, description="imagenet, cifar10, cifar100 or [[3 means], [3 deviations above 0]]")
 
     image_size: Annotated[

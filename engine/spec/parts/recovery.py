@@ -90,14 +90,20 @@ class RecoverSpec(Part):
     between_phases: Annotated[
         Flag,
         Setting(
-            "fine-tune after each phase, or the last one only", "--recover-between", heading="recovery between phases"
+            "fine-tune after each phase, or the last one only",
+            "--recover-between",
+            heading="recovery between phases",
+            label="recovery between phases",
         ),
     ] = True
     # A recovery by itself.
     reestimate_bn: Annotated[
         Flag,
         Setting(
-            "measure batch norm statistics anew before fine-tuning", "--recover-bn", heading="batch norm re-estimated"
+            "measure batch norm statistics anew before fine-tuning",
+            "--recover-bn",
+            heading="batch norm re-estimated",
+            label="re-estimating batch norm",
         ),
     ] = False
     between_steps_batches: Annotated[

@@ -24,6 +24,7 @@ class DepthSpec(Part):
             "one-shot | direct: measure every block's removal, one at a time",
             "--depth",
             "depth_method",
+            label="the method for layers",
             costs_time=True,
         ),
     ] = "one-shot"
@@ -40,11 +41,20 @@ class DepthSpec(Part):
 class WidthSpec(Part):
     method: Annotated[
         Literal["one-shot", "progressive"],
-        Setting("one-shot | progressive: attempt, select, prune, repeat", "--width", "width_method", costs_time=True),
+        Setting(
+            "one-shot | progressive: attempt, select, prune, repeat",
+            "--width",
+            "width_method",
+            label="the method for channels",
+            costs_time=True,
+        ),
     ] = "one-shot"
     scope: Annotated[
         Literal["global", "uniform"],
-        Setting("rank channels over the whole network or in each layer: global | uniform"),
+        Setting(
+            "rank channels over the whole network or in each layer: global | uniform",
+            label="the comparison of channels",
+        ),
     ] = "global"
     round_to: Annotated[Whole, Setting("widths become multiples of this", label="the multiple to keep")] = Field(
         1, ge=1, le=256
@@ -78,7 +88,11 @@ class WidthSpec(Part):
     ] = None
     select: Annotated[
         Literal["per-saving", "rise"],
-        Setting("smallest rise per unit saved, or smallest rise: per-saving | rise", heading="ranked by"),
+        Setting(
+            "smallest rise per unit saved, or smallest rise: per-saving | rise",
+            heading="ranked by",
+            label="the ranking of attempts",
+        ),
     ] = "per-saving"
     least_share: Annotated[
         Number,

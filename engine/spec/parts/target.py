@@ -16,7 +16,7 @@ TargetMetric = Literal[CountMetric, "latency"]
 class TargetSpec(Part):
     metric: Annotated[
         TargetMetric,
-        Setting(f"what the ratios are of: {' | '.join(get_args(TargetMetric))}", heading="target"),
+        Setting(f"what the ratios are of: {' | '.join(get_args(TargetMetric))}", heading="target", label="the metric"),
     ] = "macs"
     keep: Annotated[
         tuple[Annotated[Number, Field(gt=0, le=1)], ...],

@@ -28,5 +28,9 @@ class TrainSpec(Part):
     batch_size: Annotated[Whole, Setting("images per step", heading="batch", label="the batch size", unit="images")] = (
         Field(128, ge=2, le=65_536)
     )
-    weight_decay: Annotated[Number, Setting("in training and in recovery")] = Field(0.0005, ge=0)
-    label_smoothing: Annotated[Number, Setting("of the baseline's training")] = Field(0.0, ge=0, lt=1)
+    weight_decay: Annotated[Number, Setting("in training and in recovery", label="the weight decay")] = Field(
+        0.0005, ge=0
+    )
+    label_smoothing: Annotated[Number, Setting("of the baseline's training", label="the label smoothing")] = Field(
+        0.0, ge=0, lt=1
+    )

@@ -41,6 +41,7 @@ class StatusChanges(TypedDict, total=False):
     foreground: bool
     crashes: int
     steps: int
+    experiment: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +49,11 @@ class Status(Record):
     """How a job stands: `progress` is 0..1, `error` one sentence.
 
     The queue's own: a `foreground` job is not its to start; it was lost `crashes` times in a row, the last time with so
-    many `steps` behind it. `group` is shared by runs that differ in nothing but their seed.
+    many `steps` behind it. `group` is shared by runs that differ in nothing but their seed, `experiment` is the name of
+    what a run was launched as a part of.
     """
 
-    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"group"})
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"group", "experiment"})
 
     state: State
     progress: Share
@@ -63,12 +65,20 @@ class Status(Record):
     crashes: Whole = 0
     steps: Whole = 0
     group: str | None = None
+    experiment: str | None = None
 
     @classmethod
-    def queued(cls, now: float, *, foreground: bool, group: str | None) -> "Status":
+    def queued(cls, now: float, *, foreground: bool, group: str | None, experiment: str | None = None) -> "Status":
         """Of a job that nobody has started, created `now` (Unix seconds)."""
-        times = Times(created=now, queued=now)
-        return cls(state="queued", progress=0.0, message="waiting", times=times, foreground=foreground, group=group)
+        return cls(
+            state="queued",
+            progress=0.0,
+            message="waiting",
+            times=Times(created=now, queued=now),
+            foreground=foreground,
+            group=group,
+            experiment=experiment,
+        )
 
     def needs_process(self) -> bool:
         """Whether a process works on the job, if nothing went wrong."""

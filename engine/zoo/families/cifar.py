@@ -21,6 +21,7 @@ CLASSES = 10
     classes=CLASSES,
     published=hub.cifar,
     hub=", ".join(hub.CIFAR),
+    trained_on="cifar10",
 )
 def resnet(name: str, classes: int) -> nn.Module:
     """ResNet-20 to -110 (He et al. 2016); -a: with option A, parameter-free, padded shortcuts."""

@@ -68,6 +68,7 @@ EXAMPLES = (
     examples=tuple(PREFIX + name for name in EXAMPLES),
     published=lambda model: hub.torchvision(model.removeprefix(PREFIX)),
     hub=PREFIX + "NAME",
+    trained_on="imagenet",
 )
 def network(model: str, classes: int) -> nn.Module:
     """torchvision's network without auxiliary heads."""

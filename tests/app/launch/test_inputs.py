@@ -14,8 +14,11 @@ from tests.support.screen import app, captions, errors, launch, small_summary
 def test_a_dataset_that_needs_a_folder_is_refused_beside_the_data(submitted: list[Store]) -> None:
     at = app("launch")
     at.selectbox(key="launch_data").set_value("imagenet").run()
-    assert len(errors(at)) == 1 and errors(at)[0].startswith("Imagenet needs data.root")
+    assert errors(at) == [], "nobody has typed anything yet"
     assert at.button(key="refused").disabled
+    assert "ImageNet needs a folder: the folder with ImageNet's train/ and val/." in captions(at)
+    at.text_input(key="launch_root").set_value("/there/is/none").run()
+    assert "data.root" not in captions(at) + str(errors(at))
 
 
 def test_weights_that_cannot_be_read_are_refused(submitted: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,7 +29,8 @@ def test_weights_that_cannot_be_read_are_refused(submitted: list[Store], monkeyp
 def test_a_weights_file_without_a_path_is_asked_for(submitted: list[Store]) -> None:
     at = app("launch")
     at.segmented_control(key="launch_weights").set_value("file").run()
-    assert errors(at) == ["Give the path of a weights file."]
+    assert errors(at) == [] and "Give the path of a weights file." in captions(at)
+    assert at.button(key="refused").disabled
 
 
 def test_the_size_of_images_and_the_meaning_of_labels_are_asked_for(submitted: list[Store]) -> None:
@@ -121,12 +125,12 @@ def test_a_target_is_a_second_field_and_offers_what_may_have_the_same_classes(su
     at.selectbox(key="launch_data").set_value("mnist5k").run()
     options = at.selectbox(key="launch_target").options
     assert options[0] == "none" and "digits" in options
-    assert not {"mnist5k", "cifar100", "imagenet"} & set(options)
+    assert not {"mnist5k", "CIFAR-100", "ImageNet"} & set(options)
     at.selectbox(key="launch_target").set_value("digits").run()
     assert not errors(at) and "every point is tested on both" in captions(at)
     assert "--data 'mnist5k>digits'" in at.code[0].value and "adversarial" not in at.code[0].value
     at.toggle(key="launch_adversarial").set_value(False).run()
-    at.number_input(key="launch_confidence").set_value(0.8).run()
+    at.text_input(key="launch_confidence").set_value("0.8").run()
     assert "--no-adversarial" in at.code[0].value and "--confidence 0.8" in at.code[0].value
     at.toggle(key="launch_pseudo_labels").set_value(False).run()
     assert not errors(at) and "--no-pseudo-labels" in at.code[0].value and "--confidence" not in at.code[0].value
@@ -139,6 +143,7 @@ def test_a_target_may_be_a_file_or_a_folder_and_needs_its_path(submitted: list[S
     at.selectbox(key="launch_data").set_value("npz:").run()
     at.text_input(key="launch_path_npz:").set_value("/x/a b.npz").run()
     at.selectbox(key="launch_target").set_value("folder:").run()
-    assert len(errors(at)) == 1 and "folder:" in errors(at)[0]
+    assert not errors(at) and "Give the path of the image folder." in captions(at)
+    assert at.button(key="refused").disabled
     at.text_input(key="launch_target_path_folder:").set_value("/photos").run()
     assert not errors(at) and "--data 'npz:/x/a b.npz>folder:/photos'" in at.code[0].value

@@ -43,8 +43,8 @@ def test_what_is_queued_is_what_is_seen_at_the_press_and_not_what_the_page_last_
     results: Store, submitted: list[Store]
 ) -> None:
     at = app("launch")
-    at.number_input(key="launch_recover").set_value(1)
-    at.number_input(key="launch_limit").set_value(300)
+    at.text_input(key="launch_recover").set_value("1")
+    at.text_input(key="launch_limit").set_value("300")
     at.button(key="prune").click().run()  # the browser sends what is typed and pressed at once as one
     assert not at.exception
     (run,) = results.runs()
@@ -75,10 +75,10 @@ def test_what_is_queued_when_submitting_stops_is_worked_on(
 ) -> None:
     submit = Queue.submit
 
-    def until_full(self: Queue, spec: specs.RunSpec) -> Run:
+    def until_full(self: Queue, spec: specs.RunSpec, experiment: str | None = None) -> Run:
         if results.runs():
             raise WorkError("the disk is full")
-        return submit(self, spec)
+        return submit(self, spec, experiment)
 
     monkeypatch.setattr(Queue, "submit", until_full)
     at = app("launch")

@@ -67,5 +67,5 @@ def test_what_cannot_be_previewed_or_was_lost_is_one_sentence(submitted: list[St
     wait_for(lambda: shows(at, "another one starts"))
     by(at, standin.AT_ONCE)
     wait_for(lambda: shows(at, "Untouched 75.0 %"))
-    at.selectbox(key="launch_order").set_value("alternate").run()
+    at.multiselect(key="launch_order").set_value(["alternate"]).run()
     assert "The order alternate goes step by step" in captions(at)

@@ -31,7 +31,7 @@ def test_only_the_methods_of_the_orders_phases_are_offered(
     submitted: list[Store], order: str, layers: bool, channels: bool
 ) -> None:
     at = launch(order=order)
-    keys = {box.key for box in at.selectbox}
+    keys = {control.key for control in at.segmented_control}
     assert ("launch_layers" in keys, "launch_channels" in keys) == (layers, channels)
     assert ("launch_race" in {toggle.key for toggle in at.toggle}) == (order == "alternate")
     assert at.button(key="prune") and not errors(at)
@@ -40,10 +40,10 @@ def test_only_the_methods_of_the_orders_phases_are_offered(
 def test_criteria_of_whole_blocks_are_offered_where_only_layers_go(submitted: list[Store]) -> None:
     at = launch()
     assert "CKA" not in at.multiselect(key="launch_criteria").options
-    at.selectbox(key="launch_order").set_value("layers").run()
+    at.multiselect(key="launch_order").set_value(["layers"]).run()
     assert "CKA" in at.multiselect(key="launch_criteria").options
     at.multiselect(key="launch_criteria").set_value(["l1", "cka"]).run()
-    at.selectbox(key="launch_order").set_value("channels").run()
+    at.multiselect(key="launch_order").set_value(["channels"]).run()
     assert not at.exception and at.multiselect(key="launch_criteria").value == ["l1"]
 
 
@@ -52,7 +52,7 @@ def test_direct_removal_alone_asks_for_measures_in_place_of_criteria(results: St
     assert "launch_criteria" not in {box.key for box in at.multiselect}
     at.multiselect(key="launch_measures").set_value(["accuracy", "loss"]).run()
     at.toggle(key="launch_race").set_value(True).run()
-    at.number_input(key="launch_floor").set_value(85.0).run()
+    at.text_input(key="launch_floor").set_value("85").run()
     at.button(key="prune").click().run()
     queued = [results.run(row["run_id"]).spec() for row in results.runs()]
     assert sorted(spec.measure("layers") for spec in queued) == ["accuracy", "loss"]
@@ -62,13 +62,13 @@ def test_direct_removal_alone_asks_for_measures_in_place_of_criteria(results: St
 def test_a_progressive_run_is_asked_for_with_all_its_settings(results: Store, submitted: list[Store]) -> None:
     at = launch(order="channels", channels="progressive")
     assert "launch_scope" not in {control.key for control in at.segmented_control}
-    for key, value in (("launch_fraction", 0.2), ("launch_per_step", 0.5), ("launch_least", 0.3)):
-        at.number_input(key=key).set_value(value).run()
+    for key, value in (("launch_fraction", "0.2"), ("launch_per_step", "50 %"), ("launch_least", "0,3")):
+        at.text_input(key=key).set_value(value).run()
     at.selectbox(key="launch_select").set_value("rise").run()
     at.selectbox(key="launch_measure").set_value("divergence").run()
-    at.number_input(key="launch_batches").set_value(20).run()
+    at.text_input(key="launch_batches").set_value("20").run()
     at.toggle(key="launch_distil").set_value(True).run()
-    at.number_input(key="launch_temperature").set_value(2.0).run()
+    at.text_input(key="launch_temperature").set_value("2").run()
     at.toggle(key="launch_int8").set_value(True).run()
     at.button(key="prune").click().run()
     (row,) = results.runs()
@@ -103,7 +103,7 @@ def test_channels_are_ranked_as_the_criterion_does_or_as_asked_for(results: Stor
 def test_layers_that_stay_are_named_in_one_line(results: Store, submitted: list[Store]) -> None:
     at = launch(order="channels")
     at.multiselect(key="launch_keep").set_value([0.8]).run()
-    at.number_input(key="launch_least").set_value(0.25).run()
+    at.text_input(key="launch_least").set_value("0.25").run()
     at.text_input(key="launch_kept_layers").set_value("block.conv1=0.5, conv1").run()
     assert "--keep-layer block.conv1=0.5,conv1" in at.code[0].value and not errors(at)
     at.text_input(key="launch_kept_layers").set_value("blok").run()
@@ -120,18 +120,18 @@ def test_layers_that_stay_are_named_in_one_line(results: Store, submitted: list[
 
 def test_the_rate_of_recovery_is_the_usual_one_of_what_it_comes_after(submitted: list[Store]) -> None:
     at = app("launch")
-    assert at.number_input(key="launch_rlr").value == 0.003
+    assert at.text_input(key="launch_rlr").value == "0.003"
     at.toggle(key="launch_reconstruct").set_value(False).run()
-    assert at.number_input(key="launch_rlr_plain").value == 0.01
+    assert at.text_input(key="launch_rlr_plain").value == "0.01"
     assert "--no-reconstruct" in at.code[0].value and "--recover-lr 0.01" in at.code[0].value
 
 
 def test_settings_of_a_method_that_is_not_chosen_any_more_are_not_asked_for(submitted: list[Store]) -> None:
     at = launch(order="layers-channels", layers="direct", channels="progressive")
     at.toggle(key="launch_race").set_value(True).run()
-    at.number_input(key="launch_batches").set_value(20).run()
+    at.text_input(key="launch_batches").set_value("20").run()
     for key in ("launch_layers", "launch_channels"):
-        at.selectbox(key=key).set_value("one-shot").run()
+        at.segmented_control(key=key).set_value(["one-shot"]).run()
     assert not errors(at)
     assert "--race" not in at.code[0].value and "--step-batches" not in at.code[0].value
 

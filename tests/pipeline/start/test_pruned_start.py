@@ -101,6 +101,12 @@ def test_a_preview_of_it_is_of_the_pruned_network_and_kept(progressive: Run) -> 
         summary_of("resnet20", "20000101-000000-00000000:1", spec.data, results)
 
 
+def test_a_network_of_the_gallery_is_gone_on_from_though_its_run_comes_without_the_baseline(tmp_path: Path) -> None:
+    start = pruned_start.find("20261121-062642-6164d5fc:4", tmp_path)
+    assert start is not None and start.origin is None
+    assert (start.plan.model, start.points_before) == ("resnet20", 4)
+
+
 def with_plan(folder: Run, point: int, path: Path, **metadata: str) -> Path:
     """The weights of a point as a file that carries its plan."""
     text = json.dumps(json.loads(folder.model_file(point, "plan.json").read_text()))

@@ -1,0 +1,1 @@
+"""The launch form filled in: by a preset, or from a run."""

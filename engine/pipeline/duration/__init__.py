@@ -1,0 +1,1 @@
+"""How long runs will take on this machine: a short measurement of its speed, and arithmetic."""
