@@ -5,7 +5,7 @@ import streamlit as st
 from app import escape, theme
 from app.charts import landscape as chart
 from app.components.error_boundary import error_boundary
-from app.landscape import address, card, choice, form, live, manage, names
+from app.landscape import address, card, choice, form, live, manage
 from app.tables import landscapes, store
 
 token = store.settled_token()

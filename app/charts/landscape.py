@@ -248,7 +248,9 @@ def hover(row: Mapping[str, Any], view: View) -> str:
     if view.sides is not None and not pd.isna(row.get("gain")):
         first, second = (escape.html(side.label) for side in view.sides)
         gain = f"{row['gain']:+.1f}".replace("-", "−")
-        accuracies = [f"{first} {format.percent(row[view.quantity])}, {second} {format.percent(row['theirs'])} ({gain})"]
+        accuracies = [
+            f"{first} {format.percent(row[view.quantity])}, {second} {format.percent(row['theirs'])} ({gain})"
+        ]
     costs = f"MACs {format.si(row['macs'])} ({format.ratio(row['macs_share'])})"
     if not pd.isna(row["ms"]):
         costs += f" · {format.milliseconds(row['ms'])} predicted"
@@ -263,7 +265,9 @@ def _mark_selected(fig: go.Figure, view: View, ink: theme.Ink) -> None:
     (left, right), (bottom, top) = (
         _edges(side, share) for side, share in zip((view.depths, view.widths), view.selected, strict=True)
     )
-    fig.add_shape(type="rect", x0=left, x1=right, y0=bottom, y1=top, line={"width": 3, "color": ink.line}, layer="above")
+    fig.add_shape(
+        type="rect", x0=left, x1=right, y0=bottom, y1=top, line={"width": 3, "color": ink.line}, layer="above"
+    )
 
 
 def _edges(side: Sequence[float], share: float) -> tuple[float, float]:
@@ -285,7 +289,7 @@ def _axis(side: Sequence[float], what: str, metric: str) -> dict[str, Any]:
     return {
         "title": {"text": f"{what} kept, share of {escape.html(metric)}", "standoff": 6},
         "tickvals": shown,
-        "ticktext": [f"{share:.2g}×" for share in shown],
+        "ticktext": [f"{share:.3g}×" for share in shown],
         "range": [low, high],
         "fixedrange": True,
         "showgrid": False,
@@ -299,6 +303,7 @@ def _lay_out(fig: go.Figure, view: View, ink: theme.Ink) -> None:
         height=_HEIGHT,
         margin={"l": 0, "r": 0, "t": 8, "b": 0},
         dragmode=False,
+        clickmode="event+select",
         hovermode="closest",
         hoverdistance=60,
         hoverlabel={"align": "left"},

@@ -66,4 +66,3 @@ def link() -> str:
     """The address of what is shown now."""
     query = [(key, value) for key in st.query_params for value in st.query_params.get_all(key)]
     return f"{st.context.url or ''}?{urlencode(query)}"
-

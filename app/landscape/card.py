@@ -1,4 +1,4 @@
-"""The card of one cell: two sliders that choose it, its skyline and numbers, and the run that makes this very network."""
+"""The card of one cell: two sliders that choose it, its skyline and numbers, and the run that makes its network."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +43,7 @@ def choose(grid: Grid, cells: pd.DataFrame, default: tuple[float, float]) -> Cho
 def show(grid: Grid, chosen: Chosen, quantity: Quantity, criterion: str) -> None:
     """The sliders and the card below them."""
     for key, label, side in ((DEPTH, "Depth kept", grid.depths), (WIDTH, "Width kept", grid.widths)):
-        st.select_slider(label, sorted(side), format_func=format.ratio, **address.bound(key))
+        st.select_slider(label, sorted(side), format_func=_exact, **address.bound(key))
     if chosen.row is None or chosen.cell is None:
         st.caption("This network is not measured yet.")
         return
@@ -54,6 +54,11 @@ def show(grid: Grid, chosen: Chosen, quantity: Quantity, criterion: str) -> None
     _skyline(chosen, criterion)
     _facts(grid, chosen.row)
     _launch(grid, chosen)
+
+
+def _exact(share: float) -> str:
+    """A share with as many digits as it has: two that differ little are two places of a slider."""
+    return f"{share:g}×"
 
 
 def _metrics(grid: Grid, row: pd.Series, quantity: Quantity) -> None:
@@ -129,6 +134,4 @@ def _launch(grid: Grid, chosen: Chosen) -> None:
 def _submit(spec: RunSpec) -> None:
     """Queues the run once, however often it is clicked within a moment."""
     said = "Queued; Runs shows how it goes"
-    actions.submit_once(
-        _SUBMITTED, spec, lambda: actions.enqueue(lambda: store.queue().submit(spec), said)
-    )
+    actions.submit_once(_SUBMITTED, spec, lambda: actions.enqueue(lambda: store.queue().submit(spec), said))

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import escape, text
+from app import text
 from app.charts import landscape as chart
 from app.charts.landscape import Side, View
 from app.landscape import address, names

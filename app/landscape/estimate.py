@@ -31,7 +31,7 @@ class Estimate:
 
 
 def estimate(request: LandscapeRequest, macs: int, references: Sequence[Reference]) -> Estimate | None:
-    """From the landscape that is most like the request: of this machine, then of the same network and data, then newest.
+    """From the landscape most like the request: of this machine, then of the same network and data, then the newest.
 
     A cell's time is taken to go with the untouched network's MACs, which are `macs`. None where nothing is measured.
     """

@@ -197,7 +197,8 @@ def _submit(request: LandscapeRequest) -> None:
 def _queue(request: LandscapeRequest) -> bool:
     submitted: list[str] = []
     queued = actions.enqueue(
-        lambda: submitted.append(store.queue().submit_landscape(request).id), "Landscape queued; it appears cell by cell"
+        lambda: submitted.append(store.queue().submit_landscape(request).id),
+        "Landscape queued; it appears cell by cell",
     )
     if submitted:
         st.query_params[address.LANDSCAPE] = submitted[0]

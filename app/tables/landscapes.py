@@ -153,11 +153,11 @@ def matrix(frame: pd.DataFrame, column: str, depths: Sequence[float], widths: Se
 
 
 def difference(one: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
-    """The cells of `one` with `gain`: by how many points its accuracy is above that of `other` there; NaN if unknown."""
+    """The cells of `one` with `gain`: how many points its accuracy is above that of `other` there; NaN if unknown."""
     places = ["depth", "width"]
     theirs = other.set_index(places)[quantity].rename("theirs")
     frame = one.join(theirs, on=places)
-    return frame.assign(gain=100 * (frame[quantity] - frame["theirs"]))
+    return frame.assign(gain=(100 * (frame[quantity] - frame["theirs"])).round(6))
 
 
 def best_cells(frame: pd.DataFrame, quantity: Quantity, budgets: Sequence[float] = BUDGETS) -> pd.DataFrame:

@@ -47,7 +47,9 @@ def run_of(grid: Grid, cell: Cell) -> RunSpec:
         shares = (cell.asked.width, cell.kept.width, cell.asked.depth)
     phases = _Phases(request.spec.order, layers_first, *shares)
     if not (0 < phases.kept <= phases.asked * (1 + _CLOSE) and phases.asked <= 1 and 0 < phases.rest <= 1):
-        raise WorkError(f"a cell of the landscape is damaged: it keeps {phases.kept:g} where {phases.asked:g} was asked")
+        raise WorkError(
+            f"a cell of the landscape is damaged: it keeps {phases.kept:g} where {phases.asked:g} was asked"
+        )
     raw = request.spec.model_dump(mode="json")
     raw |= _removal(raw, phases, _baseline(grid))
     raw["recover"] |= {"between_phases": False}

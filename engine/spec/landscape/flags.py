@@ -32,7 +32,7 @@ LANDSCAPE_FLAGS = (*_SHARED, *_OWN)
 
 
 def command_line(request: LandscapeRequest) -> str:
-    """The shell command that puts the same landscape into the queue: what differs from the defaults, and what is cut."""
+    """The shell command that queues the same landscape: what differs from the defaults, and what it is of."""
     # Some defaults hang on another setting.
     usual = LandscapeRequest(spec=RunSpec(recover=RecoverSpec(reconstruct=request.spec.recover.reconstruct)))
     words = words_of(LANDSCAPE_FLAGS, request.model_dump(mode="json"), usual.model_dump(mode="json"))

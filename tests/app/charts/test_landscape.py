@@ -25,7 +25,10 @@ def traces(fig: Any) -> dict[str | None, Any]:
 
 
 def test_the_map_has_lines_of_equal_cost_the_path_and_the_best_cells_each_with_a_key() -> None:
-    drawn = traces(chart.figure(view(), ink=theme.LIGHT))
+    shown = view()
+    harmed = shown.cells["value"].where(shown.cells["depth"] + shown.cells["width"] > 0.7, 40.0)
+    known = shown.cells["value"].notna()
+    drawn = traces(chart.figure(replace(shown, cells=shown.cells.assign(value=harmed.where(known))), ink=theme.LIGHT))
     macs, time = drawn["equal MACs (share kept)"], drawn["equal time, predicted (share kept)"]
     heat = next(trace for trace in drawn.values() if trace.type == "heatmap")
     assert heat.z.shape == macs.z.shape == (5, 5)

@@ -48,6 +48,6 @@ def test_the_time_is_that_of_the_cells_of_the_landscape_that_is_most_alike() -> 
     shipped, own = Reference(JOB | {"gallery": True}, grid), Reference(JOB | {"data": "clutter"}, grid)
     assert estimate(REQUEST, BASE_MACS, []) is None
     first = estimate(REQUEST, 2 * BASE_MACS, [shipped])
-    assert first is not None and (first.seconds, first.own) == (2 * 2.0 * 25, False)
+    assert first is not None and (first.seconds, first.own) == (2 * 48.0, False)
     second = estimate(REQUEST, BASE_MACS, [shipped, own])
     assert second is not None and second.own

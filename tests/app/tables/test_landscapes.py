@@ -76,7 +76,8 @@ def test_only_landscapes_of_the_same_baseline_and_cells_are_held_against_each_ot
 
 def test_sides_that_no_landscape_has_are_damage(results: Store) -> None:
     grid = figures(REQUEST)
+    sentence = r"landscape.json is damaged: its (depths|widths) are not 1 to 21 different"
     for sides in ({"depths": ()}, {"widths": (1.0, 1.0)}, {"widths": (1.0, 0.0)}):
         job = stored(results, replace(grid, **sides))
-        with pytest.raises(WorkError, match=r"landscape.json is damaged: its (depths|widths) are not 1 to 21 different"):
+        with pytest.raises(WorkError, match=sentence):
             landscapes.grid(job.id)
