@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from app import escape, format, theme
-from app.tables.landscapes import Quantity, compound_path, matrix
+from app.tables.landscapes import Quantity, Values, compound_path, matrix
 
 # From little accuracy to much; each step is further from the page than the one before it.
 _SEQUENTIAL = {
@@ -114,7 +114,7 @@ def _add_map(fig: go.Figure, view: View, ink: theme.Ink) -> None:
     )
 
 
-def _accuracy_look(values: np.ndarray, view: View, ink: theme.Ink) -> dict[str, Any]:
+def _accuracy_look(values: Values, view: View, ink: theme.Ink) -> dict[str, Any]:
     known = values[~np.isnan(values)]
     top = max([view.untouched, *known])
     bottom = max(min([view.untouched, *known]), top - _HIDES)
@@ -131,7 +131,7 @@ def _accuracy_look(values: np.ndarray, view: View, ink: theme.Ink) -> dict[str, 
     }
 
 
-def _difference_look(values: np.ndarray, both: tuple[Side, Side], ink: theme.Ink) -> dict[str, Any]:
+def _difference_look(values: Values, both: tuple[Side, Side], ink: theme.Ink) -> dict[str, Any]:
     known = np.abs(values[~np.isnan(values)])
     most = max(float(known.max()) if len(known) else 0.0, 0.1)
     first, second = both
@@ -287,7 +287,8 @@ def _axis(side: Sequence[float], what: str, metric: str) -> dict[str, Any]:
     low, _ = _edges(side, shares[0])
     _, high = _edges(side, shares[-1])
     return {
-        "title": {"text": f"{what} kept, share of {escape.html(metric)}", "standoff": 6},
+        "title": {"text": f"{what} kept, share of {escape.html(metric)}", "standoff": 12},
+        "automargin": True,
         "tickvals": shown,
         "ticktext": [f"{share:.3g}×" for share in shown],
         "range": [low, high],

@@ -30,7 +30,7 @@ def pick(key: str, options: Sequence[T], default: T, what: str) -> T:
             "choices here; the rest is shown."
         )
     chosen = default if found is None else found
-    st.session_state[key] = chosen
+    st.session_state[key] = st.session_state[_drawn(key)] = chosen
     return chosen
 
 
@@ -38,9 +38,19 @@ def _spellings(option: object) -> tuple[str, ...]:
     return (str(option), f"{option:g}") if isinstance(option, float) else (str(option),)
 
 
+def _drawn(key: str) -> str:
+    """Where the session keeps what a widget was drawn with."""
+    return f"{key} as drawn"
+
+
 def remember(key: str) -> None:
-    """Writes what a widget holds into the address; what a widget without a choice holds is taken out of it."""
+    """Writes what a widget holds into the address; what a widget without a choice holds is taken out of it.
+
+    A browser reports what a widget was set to by the page as if it had been changed there: that is no choice.
+    """
     value = st.session_state[key]
+    if value == st.session_state.get(_drawn(key)):
+        return
     if value is None:
         st.query_params.pop(key, None)
     else:
@@ -59,7 +69,7 @@ def choose_clicked(chart: str) -> None:
     if data is None:
         return
     depth, width = (data[name] for name in (("0", "1") if isinstance(data, Mapping) else (0, 1)))
-    st.query_params[DEPTH], st.query_params[WIDTH] = str(float(depth)), str(float(width))
+    st.query_params.update({DEPTH: str(float(depth)), WIDTH: str(float(width))})
 
 
 def link() -> str:

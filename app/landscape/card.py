@@ -42,8 +42,9 @@ def choose(grid: Grid, cells: pd.DataFrame, default: tuple[float, float]) -> Cho
 
 def show(grid: Grid, chosen: Chosen, quantity: Quantity, criterion: str) -> None:
     """The sliders and the card below them."""
-    for key, label, side in ((DEPTH, "Depth kept", grid.depths), (WIDTH, "Width kept", grid.widths)):
-        st.select_slider(label, sorted(side), format_func=_exact, **address.bound(key))
+    sliders = ((DEPTH, "Depth kept", grid.depths), (WIDTH, "Width kept", grid.widths))
+    for column, (key, label, side) in zip(st.columns(2), sliders, strict=True):
+        column.select_slider(label, sorted(side), format_func=_exact, **address.bound(key))
     if chosen.row is None or chosen.cell is None:
         st.caption("This network is not measured yet.")
         return

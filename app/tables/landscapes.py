@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import streamlit as st
+from numpy.typing import NDArray
 
 from app.tables import store
 from engine.errors import WorkError
@@ -21,6 +22,7 @@ from engine.spec.settings import columns_of, section_of
 from engine.storage.landscapes.grid import Accuracy, Cell, Grid
 from engine.storage.landscapes.job import Landscape
 
+Values = NDArray[np.float64]
 Quantity = Literal["reconstructed", "plain"]  # the network refitted, or cut and nothing else
 BUDGETS = tuple(tenth / 10 for tenth in range(9, 0, -1))  # shares of the untouched network's MACs
 # Compound scaling makes a network deeper by 1.2 and wider by 1.1 at a time (Tan & Le 2019), and MACs go with the square
@@ -44,7 +46,8 @@ def landscapes(token: str) -> list[dict[str, Any]]:
 
 @st.cache_data(max_entries=4, show_spinner=False)
 def _landscapes(root: str, token: str) -> list[dict[str, Any]]:
-    folder = store.Store(Path(root))
+    """The list; `root` and `token` only make the cache tell one state of one results folder from others."""
+    folder = store.open_store()
     own = [{**job, "gallery": False} for job in folder.landscapes()]
     jobs = [*own, *({**job, "gallery": True} for job in folder.shipped_landscapes())]
     names = domains.shorten(job["data"] for job in jobs if job["data"])
@@ -145,11 +148,12 @@ def _share(accuracy: Accuracy | None) -> float | None:
     return None if accuracy is None else accuracy.top1
 
 
-def matrix(frame: pd.DataFrame, column: str, depths: Sequence[float], widths: Sequence[float]) -> np.ndarray:
+def matrix(frame: pd.DataFrame, column: str, depths: Sequence[float], widths: Sequence[float]) -> Values:
     """A column of a tidy table as an array of widths × depths; NaN where there is no value."""
     values = frame.set_index(["width", "depth"])[column]
     grid_of_places = pd.MultiIndex.from_product([widths, depths])
-    return values.reindex(grid_of_places).to_numpy(dtype=float).reshape(len(widths), len(depths))
+    drawn: Values = values.reindex(grid_of_places).to_numpy(dtype=float).reshape(len(widths), len(depths))
+    return drawn
 
 
 def difference(one: pd.DataFrame, other: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:

@@ -124,7 +124,8 @@ def _first_limits(phases: _Phases, baseline: float) -> tuple[float, float]:
 def _shortest(low: float, high: float, fits: Callable[[float], bool]) -> float:
     """The number between two that has the fewest digits after the point, of those that fit."""
     for digits in range(_MOST_DIGITS):
-        number = math.ceil(low * 10**digits) / 10**digits
+        scale: int = 10**digits
+        number = math.ceil(low * scale) / scale
         if number <= high and fits(number):
             return number
     return low
