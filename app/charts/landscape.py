@@ -72,6 +72,7 @@ def figure(view: View, *, ink: theme.Ink) -> go.Figure:
     _add_lines(fig, view, "macs_share", "equal MACs", {"color": theme.translucent(ink.line, 0.55), "width": 1})
     time = {"color": ink.line, "width": 1.2, "dash": "dot"}
     _add_lines(fig, view, "ms_share", "equal time, predicted", time)
+    _add_sides(fig, view)
     _add_path(fig, view, ink)
     _add_best(fig, view, ink)
     _add_absences(fig, view, ink)
@@ -136,13 +137,11 @@ def _difference_look(values: Values, both: tuple[Side, Side], ink: theme.Ink) ->
     most = max(float(known.max()) if len(known) else 0.0, 0.1)
     first, second = both
     ticks = [-most, -most / 2, 0.0, most / 2, most]
-    words = [f"{abs(tick):.1f}" for tick in ticks]
-    words[0], words[2], words[-1] = f"{most:.1f} {second.label}", "0", f"{most:.1f} {first.label}"
     return {
         "colorscale": [[0.0, second.colour], [0.5, _MIDDLE[ink]], [1.0, first.colour]],
         "zmin": -most,
         "zmax": most,
-        "colorbar": _key(ticks, [escape.html(word) for word in words]),
+        "colorbar": _key(ticks, [f"{abs(tick):.1f}" if tick else "0" for tick in ticks]),
     }
 
 
@@ -173,6 +172,19 @@ def _add_lines(fig: go.Figure, view: View, column: str, name: str, line: dict[st
         showlegend=True,
         name=f"{name} (share kept)",
     )
+
+
+def _add_sides(fig: go.Figure, view: View) -> None:
+    """The key of a difference: which colour says that which of the two is ahead."""
+    for side in view.sides or ():
+        fig.add_scatter(
+            x=[None],
+            y=[None],
+            mode="markers",
+            marker={"symbol": "square", "size": 11, "color": side.colour},
+            hoverinfo="skip",
+            name=f"{escape.html(side.label)} is ahead, by points",
+        )
 
 
 def _add_path(fig: go.Figure, view: View, ink: theme.Ink) -> None:
@@ -308,9 +320,16 @@ def _lay_out(fig: go.Figure, view: View, ink: theme.Ink) -> None:
         hovermode="closest",
         hoverdistance=60,
         hoverlabel={"align": "left"},
-        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "font": {"color": ink.line, "size": 11}},
+        legend={
+            "orientation": "h",
+            "y": 1.0,
+            "yanchor": "bottom",
+            "x": 0,
+            "font": {"color": ink.line, "size": 11},
+            "itemclick": False,  # a key and no switch: the next choice of a cell would undo it
+            "itemdoubleclick": False,
+        },
         showlegend=True,
-        uirevision="landscape",  # what the legend hides stays hidden when a cell is chosen
         xaxis=_axis(view.depths, "depth", view.metric),
         yaxis=_axis(view.widths, "width", view.metric),
     )

@@ -77,7 +77,10 @@ def _form(jobs: Sequence[Mapping[str, Any]]) -> None:
 def _ask() -> tuple[dict[str, Any], str | None]:
     """The widgets: the request as they have it, and what has still to be typed."""
     spec: dict[str, Any] = {}
-    spec["model"] = st.selectbox("Model", _models(), key="landscape_model", persist_state="session")
+    left, right = st.columns(2, gap="small")
+    spec["model"] = left.selectbox("Model", _models(), key="landscape_model", persist_state="session")
+    with right:
+        spec["data"], no_folder = _ask_for_data()
     source = st.segmented_control(
         "Weights", list(_WEIGHTS), default="none", required=True, key="landscape_weights", persist_state="session",
         format_func=_WEIGHTS.__getitem__, width="stretch",
@@ -90,7 +93,6 @@ def _ask() -> tuple[dict[str, Any], str | None]:
             persist_state="session",
         ).strip()  # fmt: skip
         missing = None if spec["weights"] else "Give the path of a weights file."
-    spec["data"], no_folder = _ask_for_data()
     spec["criterion"] = st.selectbox(
         "Criterion", _criteria(), index=_criteria().index(_DEFAULT.spec.criterion), key="landscape_criterion",
         persist_state="session", format_func=text.criterion_label,
@@ -165,7 +167,8 @@ def _in_words(sentence: str) -> str:
 def _show_estimate(request: LandscapeRequest, macs: int, jobs: Sequence[Mapping[str, Any]]) -> None:
     expected = estimate(request, macs, _references(jobs))
     cells = f"{request.grid} × {request.grid} networks"
-    training = f", after {request.spec.train.epochs} epochs for the baseline" if request.spec.train.epochs else ""
+    epochs = request.spec.train.epochs
+    training = f", after {epochs} epoch{'s' if epochs != 1 else ''} for the baseline" if epochs else ""
     if expected is None:
         st.caption(f"{cells}{training}. How long it takes is shown from the first cell on.")
         return

@@ -87,6 +87,7 @@ def answer_of_difference(cells: pd.DataFrame, labels: tuple[str, str], images: i
 
 def _lead(cells: pd.DataFrame, gains: pd.Series, label: str, sign: int) -> str:
     ahead = (sign * gains)[sign * gains > 0]
+    label = label[:1].upper() + label[1:]
     if ahead.empty:
         return f"{label} is ahead in none of {len(gains)} cells."
     most = cells.loc[ahead.idxmax()]

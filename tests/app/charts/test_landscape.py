@@ -74,7 +74,10 @@ def test_a_difference_has_a_key_of_its_own_in_the_colours_of_its_criteria() -> N
     fig = chart.figure(shown, ink=theme.DARK)
     heat = next(trace for trace in fig.data if trace.type == "heatmap")
     assert heat.zmax == -heat.zmin == 8.0
-    assert heat.colorbar.ticktext[0] == "8.0 L1 &lt;b&gt;" and heat.colorbar.ticktext[-1] == "8.0 FPGM"
+    assert heat.colorbar.ticktext == ("8.0", "4.0", "0", "4.0", "8.0")
+    keys = {trace.name: trace.marker.color for trace in fig.data if str(trace.name).endswith("is ahead, by points")}
+    assert list(keys) == ["FPGM is ahead, by points", "L1 &lt;b&gt; is ahead, by points"]
+    assert list(keys.values()) == [side.colour for side in sides]
     assert heat.colorscale[0][1] == sides[1].colour and heat.colorscale[-1][1] == sides[0].colour
     assert "FPGM is ahead in 19 cells" in chart.describe(shown)
     hover = next(hover for depth, width, hover in traces(fig)["cells"].customdata if (depth, width) == (1.0, 0.2))
