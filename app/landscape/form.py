@@ -29,7 +29,6 @@ _WORDS = {
     "data.limit": "the number of images",
     "data.name": "the images",
     "train.epochs": "the epochs before pruning",
-    "least": "the smallest share",
 }
 
 
@@ -101,13 +100,14 @@ def _ask() -> tuple[dict[str, Any], str | None]:
         "Order", ORDERS, default=ORDERS[0], required=True, key="landscape_order", persist_state="session",
         format_func=text.order_label, width="stretch",
     )  # fmt: skip
+    # Without bounds of their own: a field that refuses a number goes on holding the one before, unseen.
     with st.container(horizontal=True, gap="small"):
         grid = st.number_input(
-            "Shares a side", 2, MOST_SIDE, _DEFAULT.grid, key="landscape_grid", persist_state="session",
-            help="9 gives 9 × 9 networks.",
+            "Shares a side", value=_DEFAULT.grid, key="landscape_grid", persist_state="session",
+            help=f"9 gives 9 × 9 networks; at most {MOST_SIDE}.",
         )  # fmt: skip
         epochs = st.number_input(
-            "Epochs before pruning", 0, 1000, _DEFAULT.spec.train.epochs if source == "none" else 0,
+            "Epochs before pruning", value=_DEFAULT.spec.train.epochs if source == "none" else 0,
             key=f"landscape_epochs_{source == 'none'}", persist_state="session",
         )  # fmt: skip
     spec["train"] = {"epochs": epochs}
@@ -161,6 +161,8 @@ def _summary(request: LandscapeRequest) -> ModelSummary | str:
 def _in_words(sentence: str) -> str:
     for name, words in _WORDS.items():
         sentence = sentence.replace(name, words)
+    if sentence.startswith("grid "):
+        sentence = f"shares a side{sentence.removeprefix('grid')}"
     return text.sentence(sentence)
 
 

@@ -118,6 +118,9 @@ def test_the_form_queues_what_it_shows_and_nothing_that_it_refuses(results: Stor
     at.selectbox(key="landscape_data").set_value("imagenet").run()
     assert "imagenet needs a folder" in captions(at)
     at.selectbox(key="landscape_data").set_value("digits")
+    at.number_input(key="landscape_grid").set_value(400).run()
+    assert at.button(key="landscape_refused").disabled
+    assert errors(at) == ["Shares a side must be a whole number of at least 2 and at most 21 (got 400)."]
     at.number_input(key="landscape_grid").set_value(4).run()
     at.button(key="landscape_measure").click().run()
     assert not at.exception and len(submitted) == 1
