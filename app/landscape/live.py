@@ -54,26 +54,32 @@ def _rows(job_id: str) -> int:
 
 def _card(job: Mapping[str, Any], shown: str | None) -> None:
     job_id = str(job["run_id"])
+    grid = landscapes.grid(job_id)
+    has_cells = grid is not None and bool(grid.cells)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(job)
         st.markdown(f"**{escape.markdown(names.title(job))}**", width="stretch")
         label = "Show the new cells" if shown == job_id else "Show"
-        if st.button(label, icon=":material/grid_on:", key=f"show-{job_id}"):
+        can_show = shown != job_id or has_cells
+        if can_show and st.button(label, icon=":material/grid_on:", key=f"show-{job_id}"):
             st.query_params[address.LANDSCAPE] = job_id
             st.rerun()
         st.button("Cancel", icon=":material/cancel:", key=f"cancel-{job_id}", on_click=job_panel.cancel, args=(job_id,))
     if job["state"] != "running":
         return
-    st.progress(min(1.0, max(0.0, job["progress"])), text=_progress(job, landscapes.grid(job_id)))
+    st.progress(min(1.0, max(0.0, job["progress"])), text=progress(job, grid))
 
 
-def _progress(job: Mapping[str, Any], grid: Grid | None) -> str:
-    """What is going on, how long it has taken, and how long the rest will take as its cells have so far."""
+def progress(job: Mapping[str, Any], grid: Grid | None) -> str:
+    """What is going on, how long it has taken, and how long the rest will take as its cells have so far.
+
+    The first cell says nothing of that: it is the untouched network's.
+    """
     parts = [f"{job['progress']:.0%}", escape.markdown(job["message"])]
     if job["started"]:
         parts.append(f"{format.minutes(max(0.0, time.time() - job['started']))} so far")
-    if grid is not None and grid.cells:
+    if grid is not None and len(grid.cells) > 1:
         left = len(grid.depths) * len(grid.widths) - len(grid.cells)
-        seconds = sum(cell.seconds for cell in grid.cells) / len(grid.cells) * left
+        seconds = sum(cell.seconds for cell in grid.cells[1:]) / (len(grid.cells) - 1) * left
         parts.append(f"about {format.minutes(seconds)} left")
     return " · ".join(parts)

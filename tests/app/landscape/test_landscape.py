@@ -90,7 +90,11 @@ def test_damaged_figures_are_said_in_their_place_and_a_landscape_that_has_stoppe
     damaged.file.write_text('{"landscape_version": 1}')
     stopped = results.create_landscape(REQUEST)
     stopped.end("cancelled", "cancelled; resume goes on from its last finished cell")
+    running = stored(results, figures(REQUEST), done=False)
+    assert running.lock.acquire()
+    running.update(state="running", progress=0.96, message="25 of 25: depth 0.2×, width 0.2×")
     at = app("landscape", landscape=damaged.id)
+    assert "96% · 25 of 25: depth 0.2×" in at.get("progress")[0].proto.text
     assert len(errors(at)) == 1 and "landscape.json is damaged: it lacks request" in errors(at)[0]
     at.selectbox(key="landscape").set_value(stopped.id).run()
     assert not errors(at) and "Nothing is measured yet" in captions(at)
@@ -101,6 +105,7 @@ def test_damaged_figures_are_said_in_their_place_and_a_landscape_that_has_stoppe
     button(at, "Delete this landscape").click().run()
     at.button(key="confirmed").click().run()
     assert not at.exception and not stopped.path.exists()
+    running.lock.release()
 
 
 def test_the_form_queues_what_it_shows_and_nothing_that_it_refuses(results: Store, submitted: list[Store]) -> None:

@@ -1,4 +1,6 @@
-from app.landscape import names
+from dataclasses import replace
+
+from app.landscape import live, names
 from app.landscape.estimate import Reference, estimate
 from app.tables.landscapes import difference, tidy
 from engine.spec.landscape.request import parse
@@ -33,6 +35,12 @@ def test_the_sentence_says_what_half_the_macs_cost_at_best_and_scaled_evenly() -
     assert "Nothing with half the MACs is measured yet" in names.answer(cells.iloc[:1], 0.95, "reconstructed", 200)
     assert "costs nothing at best" in names.answer(cells, 0.91, "reconstructed", 200)
     assert "costs less than nothing (+1.0 points)" in names.answer(cells, 0.90, "reconstructed", 200)
+
+
+def test_what_is_left_of_a_landscape_under_way_is_told_from_its_second_cell_on() -> None:
+    job, grid = JOB | {"progress": 0.1, "message": "3 of 25", "started": None}, figures(REQUEST)
+    assert live.progress(job, None) == live.progress(job, replace(grid, cells=grid.cells[:1])) == "10% · 3 of 25"
+    assert live.progress(job, replace(grid, cells=grid.cells[:5])) == "10% · 3 of 25 · about 40 s left"
 
 
 def test_the_sentence_of_a_difference_says_who_is_ahead_where() -> None:
