@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app import escape, theme
-from app.charts import landscape as chart
+from app.charts.landscape import heat_map, view
 from app.components.error_boundary import error_boundary
 from app.landscape import address, card, choice, form, live, manage
 from app.tables import landscapes, store
@@ -39,19 +39,19 @@ if chosen.damage is not None:
 elif chosen.grid is None:
     st.caption("Nothing is measured yet: the map appears with the first cell.")
 else:
-    view = choice.make_view(chosen)
-    cell = card.choose(chosen.grid, view.cells, choice.first_cell(view, chosen.grid))
-    st.markdown(escape.markdown(choice.answer(view, chosen), escape.LONGEST_SENTENCE))
+    whole = choice.make_view(chosen)
+    cell = card.choose(chosen.grid, whole.cells, choice.first_cell(whole, chosen.grid))
+    st.markdown(escape.markdown(choice.answer(whole, chosen), escape.LONGEST_SENTENCE))
     left, right = st.columns([7, 3], gap="medium")
     with left:
-        shown = choice.select(view, (cell.depth, cell.width))
+        shown = choice.select(whole, (cell.depth, cell.width))
         st.plotly_chart(
-            chart.figure(shown, ink=theme.ink()),
+            heat_map.figure(shown, ink=theme.ink()),
             key=choice.CHART,
             on_select=choice.select_clicked,
             selection_mode="points",
             config={"displayModeBar": False},
-            alt=chart.describe(shown),
+            alt=view.describe(shown),
         )
     with right, st.container(border=True), error_boundary():
         card.show(chosen.grid, cell, chosen.quantity, str(chosen.job["criterion"]))

@@ -8,8 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from app import text
-from app.charts import landscape as chart
-from app.charts.landscape import Side, View
+from app.charts.landscape.view import Side, View, sides, with_values
 from app.landscape import address, names
 from app.landscape.address import AGAINST, LANDSCAPE, NETWORKS
 from app.tables import landscapes
@@ -96,7 +95,7 @@ def _other(job: Mapping[str, Any], grid: Grid, other: Mapping[str, Any]) -> Othe
             "that they have right say."
         )
         return None
-    return Other(figures, chart.sides(job, other, names.apart(job, other)))
+    return Other(figures, sides(job, other, names.apart(job, other)))
 
 
 def make_view(chosen: Choice) -> View:
@@ -106,7 +105,7 @@ def make_view(chosen: Choice) -> View:
     cells = tidy(grid)
     best = best_cells(cells, quantity)
     view = View(
-        chart.with_values(cells, quantity),
+        with_values(cells, quantity),
         grid.depths,
         grid.widths,
         names.METRIC_LABELS.get(grid.metric, grid.metric),

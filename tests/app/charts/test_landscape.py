@@ -4,8 +4,8 @@ from typing import Any
 import numpy as np
 
 from app import theme
-from app.charts import landscape as chart
-from app.charts.landscape import View
+from app.charts.landscape import heat_map
+from app.charts.landscape.view import View, describe, sides, with_values
 from app.tables.landscapes import best_cells, difference, tidy
 from engine.spec.landscape.request import parse
 from tests.support.landscapes import figures
@@ -15,7 +15,7 @@ REQUEST = parse({"grid": 5, "spec": {"data": {"name": "digits"}, "criterion": "l
 
 def view(timed: bool = True) -> View:
     grid = figures(REQUEST, timed=timed)
-    cells = chart.with_values(tidy(grid), "reconstructed")
+    cells = with_values(tidy(grid), "reconstructed")
     best = best_cells(cells, "reconstructed")
     return View(cells, grid.depths, grid.widths, "MACs", 95.0, "reconstructed", best, (0.6, 0.8))
 
@@ -28,7 +28,9 @@ def test_the_map_has_lines_of_equal_cost_the_path_and_the_best_cells_each_with_a
     shown = view()
     harmed = shown.cells["value"].where(shown.cells["depth"] + shown.cells["width"] > 0.7, 40.0)
     known = shown.cells["value"].notna()
-    drawn = traces(chart.figure(replace(shown, cells=shown.cells.assign(value=harmed.where(known))), ink=theme.LIGHT))
+    drawn = traces(
+        heat_map.figure(replace(shown, cells=shown.cells.assign(value=harmed.where(known))), ink=theme.LIGHT)
+    )
     macs, time = drawn["equal MACs (share kept)"], drawn["equal time, predicted (share kept)"]
     heat = next(trace for trace in drawn.values() if trace.type == "heatmap")
     assert heat.z.shape == macs.z.shape == (5, 5)
@@ -44,11 +46,11 @@ def test_the_map_has_lines_of_equal_cost_the_path_and_the_best_cells_each_with_a
 
 
 def test_no_line_of_equal_time_is_drawn_where_none_is_predicted() -> None:
-    assert "equal time, predicted (share kept)" not in traces(chart.figure(view(timed=False), ink=theme.DARK))
+    assert "equal time, predicted (share kept)" not in traces(heat_map.figure(view(timed=False), ink=theme.DARK))
 
 
 def test_every_cell_can_be_pointed_at_and_says_what_it_is() -> None:
-    cells = traces(chart.figure(view(), ink=theme.LIGHT))["cells"]
+    cells = traces(heat_map.figure(view(), ink=theme.LIGHT))["cells"]
     assert len(cells.customdata) == 25 and cells.marker.opacity == 0 and cells.selected.marker.opacity == 0
     words = {(depth, width): hover for depth, width, hover in cells.customdata}
     assert words[0.6, 0.6].split("<br>") == [
@@ -61,28 +63,28 @@ def test_every_cell_can_be_pointed_at_and_says_what_it_is() -> None:
 
 
 def test_a_chosen_cell_is_framed_half_way_to_its_neighbours() -> None:
-    (frame,) = chart.figure(view(), ink=theme.LIGHT).layout.shapes
+    (frame,) = heat_map.figure(view(), ink=theme.LIGHT).layout.shapes
     assert np.allclose([frame.x0, frame.x1, frame.y0, frame.y1], [0.5, 0.7, 0.7, 0.9])
 
 
 def test_a_difference_has_a_key_of_its_own_in_the_colours_of_its_criteria() -> None:
     one, other = tidy(figures(REQUEST, tilt=0.1)), tidy(figures(REQUEST))
-    sides = chart.sides({"criterion": "fpgm"}, {"criterion": "l1"}, ("FPGM", "L1 <b>"))
-    assert [side.colour for side in sides] == [theme.criterion_colour("fpgm"), theme.criterion_colour("l1")]
+    both = sides({"criterion": "fpgm"}, {"criterion": "l1"}, ("FPGM", "L1 <b>"))
+    assert [side.colour for side in both] == [theme.criterion_colour("fpgm"), theme.criterion_colour("l1")]
     compared = difference(one, other, "reconstructed")
-    shown = replace(view(), cells=compared.assign(value=compared["gain"]), sides=sides, best=None)
-    fig = chart.figure(shown, ink=theme.DARK)
+    shown = replace(view(), cells=compared.assign(value=compared["gain"]), sides=both, best=None)
+    fig = heat_map.figure(shown, ink=theme.DARK)
     heat = next(trace for trace in fig.data if trace.type == "heatmap")
     assert heat.zmax == -heat.zmin == 8.0
     assert heat.colorbar.ticktext == ("8.0", "4.0", "0", "4.0", "8.0")
     keys = {trace.name: trace.marker.color for trace in fig.data if str(trace.name).endswith("is ahead, by points")}
     assert list(keys) == ["FPGM is ahead, by points", "L1 &lt;b&gt; is ahead, by points"]
-    assert list(keys.values()) == [side.colour for side in sides]
-    assert heat.colorscale[0][1] == sides[1].colour and heat.colorscale[-1][1] == sides[0].colour
-    assert "FPGM is ahead in 19 cells" in chart.describe(shown)
+    assert list(keys.values()) == [side.colour for side in both]
+    assert heat.colorscale[0][1] == both[1].colour and heat.colorscale[-1][1] == both[0].colour
+    assert "FPGM is ahead in 19 cells" in describe(shown)
     hover = next(hover for depth, width, hover in traces(fig)["cells"].customdata if (depth, width) == (1.0, 0.2))
     assert "FPGM 79.0 %, L1 &lt;b&gt; 71.0 % (+8.0)" in hover
-    same = chart.sides({"criterion": "l1"}, {"criterion": "l1"}, ("a", "b"))
+    same = sides({"criterion": "l1"}, {"criterion": "l1"}, ("a", "b"))
     assert same[0].colour != same[1].colour
 
 
@@ -90,5 +92,5 @@ def test_a_landscape_of_a_single_cell_or_of_none_is_drawn() -> None:
     whole = view()
     for cells in (whole.cells.iloc[:1], whole.cells.iloc[:0]):
         shown = replace(whole, cells=cells, best=None)
-        assert chart.figure(shown, ink=theme.LIGHT).data
-        assert chart.describe(shown)
+        assert heat_map.figure(shown, ink=theme.LIGHT).data
+        assert describe(shown)

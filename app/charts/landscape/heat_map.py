@@ -4,17 +4,16 @@ Over the map lie lines of equal MACs and of equal time, the path of compound sca
 each budget. Heat maps report no clicks, so the cells lie once more over it as marks that cannot be seen.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import plotly.graph_objects as go
 
-from app import escape, format, theme
-from app.tables.landscapes import Quantity, Values, compound_path, matrix
+from app import escape, theme
+from app.charts.landscape.view import Side, View, hover
+from app.tables.landscapes import Values, compound_path, matrix
 
 # From little accuracy to much; each step is further from the page than the one before it.
 _SEQUENTIAL = {
@@ -22,47 +21,10 @@ _SEQUENTIAL = {
     theme.DARK: ["#2b2730", "#3a4249", "#3d6a62", "#45997a", "#6fcf97"],
 }
 _MIDDLE = {theme.LIGHT: "#f4f4f2", theme.DARK: "#2a2a2c"}  # of differences: neither is ahead
-_PAIR = ("#0072B2", "#D55E00")  # where two landscapes differ in something else than their criterion
 _HIDES = 30.0  # points below the untouched network from which on all cells look alike, which would hide the others
 _HEIGHT = 440  # px
 _MOST_TICKS = 11
 _LEVELS = {"start": 0.1, "end": 0.9, "size": 0.1}  # shares that the lines stand for
-QUANTITY_LABELS: dict[Quantity, str] = {"reconstructed": "after reconstruction", "plain": "cut and nothing else"}
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of the two landscapes of a difference: what tells it from the other, and its colour."""
-
-    label: str
-    colour: str
-
-
-@dataclass(frozen=True)
-class View:
-    """What is drawn: the cells of `tidy` with a `value` each, and what is pointed out among them.
-
-    Values are accuracies in per cent, or with two `sides` the points by which the first is ahead of the second.
-    """
-
-    cells: pd.DataFrame
-    depths: Sequence[float]
-    widths: Sequence[float]
-    metric: str  # that the shares are of, in words
-    untouched: float  # per cent
-    quantity: Quantity
-    best: pd.DataFrame | None = None  # of `best_cells`
-    selected: tuple[float, float] | None = None
-    sides: tuple[Side, Side] | None = None
-
-
-def sides(one: Mapping[str, Any], other: Mapping[str, Any], labels: tuple[str, str]) -> tuple[Side, Side]:
-    """Two landscapes in the colours of their criteria, where they differ in these."""
-    criteria = (str(one["criterion"]), str(other["criterion"]))
-    colours = _PAIR
-    if criteria[0] != criteria[1]:
-        colours = (theme.criterion_colour(criteria[0]), theme.criterion_colour(criteria[1]))
-    return Side(labels[0], colours[0]), Side(labels[1], colours[1])
 
 
 def figure(view: View, *, ink: theme.Ink) -> go.Figure:
@@ -80,31 +42,6 @@ def figure(view: View, *, ink: theme.Ink) -> go.Figure:
     _mark_selected(fig, view, ink)
     _lay_out(fig, view, ink)
     return fig
-
-
-def describe(view: View) -> str:
-    """The map in one sentence."""
-    known = view.cells.dropna(subset=["value"])
-    size = f"{len(view.depths)} × {len(view.widths)} shares of depth and width kept"
-    if known.empty:
-        return f"Nothing is measured yet of {size}."
-    low, high = known["value"].min(), known["value"].max()
-    if view.sides is not None:
-        first, second = view.sides
-        ahead, behind = (known["value"] > 0).sum(), (known["value"] < 0).sum()
-        return (
-            f"Difference in accuracy over {size}: {first.label} is ahead in {ahead} cells, {second.label} in {behind}, "
-            f"from {low:+.1f} to {high:+.1f} points."
-        )
-    return (
-        f"Accuracy {QUANTITY_LABELS[view.quantity]} over {size}: from {low:.1f} to {high:.1f} %, "
-        f"the untouched network {view.untouched:.1f} %."
-    )
-
-
-def with_values(cells: pd.DataFrame, quantity: Quantity) -> pd.DataFrame:
-    """The cells with their accuracy in per cent as `value`."""
-    return cells.assign(value=100 * cells[quantity])
 
 
 def _add_map(fig: go.Figure, view: View, ink: theme.Ink) -> None:
@@ -245,30 +182,6 @@ def _add_targets(fig: go.Figure, view: View) -> None:
         showlegend=False,
         name="cells",
     )
-
-
-def hover(row: Mapping[str, Any], view: View) -> str:
-    """A cell in four lines: its shares, its accuracies, its costs, and what they are measured on."""
-    title = f"<b>depth {format.ratio(row['depth'])} · width {format.ratio(row['width'])}</b>"
-    if row["why"] is not None and not pd.isna(row["why"]):
-        return f"{title}<br>No such network:<br>{escape.html(row['why'])}"
-    accuracies = [
-        f"{format.percent(row[quantity])} {QUANTITY_LABELS[quantity]}"
-        for quantity in ("reconstructed", "plain")
-        if not pd.isna(row[quantity])
-    ]
-    if view.sides is not None and not pd.isna(row.get("gain")):
-        first, second = (escape.html(side.label) for side in view.sides)
-        gain = f"{row['gain']:+.1f}".replace("-", "−")
-        accuracies = [
-            f"{first} {format.percent(row[view.quantity])}, {second} {format.percent(row['theirs'])} ({gain})"
-        ]
-    costs = f"MACs {format.si(row['macs'])} ({format.ratio(row['macs_share'])})"
-    if not pd.isna(row["ms"]):
-        costs += f" · {format.milliseconds(row['ms'])} predicted"
-    images = f"{row['images']:,.0f} validation images" if not pd.isna(row["images"]) else ""
-    lines = [title, " · ".join(accuracies), costs, images]
-    return "<br>".join(line for line in lines if line)
 
 
 def _mark_selected(fig: go.Figure, view: View, ink: theme.Ink) -> None:
