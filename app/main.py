@@ -18,6 +18,7 @@ page = st.navigation(
         st.Page("../pages/explore.py", title="Explore", icon=":material/scatter_plot:", default=True),
         st.Page("../pages/compare.py", title="Compare", icon=":material/compare_arrows:"),
         st.Page("../pages/launch.py", title="Launch", icon=":material/content_cut:"),
+        st.Page("../pages/landscape.py", title="Landscape", icon=":material/grid_on:"),
         st.Page("../pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("../pages/devices.py", title="Devices", icon=":material/developer_board:"),
     ],

@@ -1,10 +1,9 @@
-"""Makes results/gallery anew: ResNet-20 on clutter, four criteria, both orders, five targets.
+"""Makes results/gallery anew: ResNet-20 on clutter, four criteria, both orders, five targets; and its landscapes.
 
     python -m benchmarks.gallery
-    python -m benchmarks.gallery --complete
+    python -m benchmarks.gallery --landscapes    only these: ResNet-20 on digits, both orders
 
-Everything is trained and measured here, one run after the other; small files only are kept. With `--complete` nothing
-is trained: the runs that are there get what later versions keep of a point, as far as its network is among their files.
+Everything is trained and measured here, one job after the other; small files only are kept.
 """
 
 import argparse
@@ -13,55 +12,70 @@ import tempfile
 from pathlib import Path
 
 from engine.cli.progress import show_progress
-from engine.data import thumbnails
-from engine.data.load import Data, load
-from engine.graph.cost import CostModel
-from engine.graph.summarize import summarize
 from engine.jobs.child import execute
 from engine.pipeline import run as pipeline
+from engine.pipeline.landscape import run as landscape_pipeline
 from engine.spec import run as run_spec
+from engine.spec.landscape import request as landscape_request
 from engine.storage.atomic import read_lines
-from engine.storage.job_folder import Run
 from engine.storage.outcomes import images, layers, predictions
-from engine.storage.records.point import Point
 from engine.storage.store import GALLERY, Store
-from engine.surgery import serialization
-from engine.train.evaluate import evaluate
-from engine.zoo.build import on_meta
-from engine.zoo.makers import made_for
 
 CRITERIA = ("random", "l1", "bn_scale", "taylor")
 ORDERS = ("layers-channels", "channels-layers")
 KEEP = (0.8, 0.65, 0.5, 0.35, 0.2)
 KEPT = ("spec.json", "status.json", "env.json", "events.jsonl", "points.jsonl", images.FILE)
 OUTCOMES = (predictions.SUFFIX, layers.SUFFIX)  # of every point
+KEPT_OF_LANDSCAPES = ("spec.json", "status.json", "env.json", "landscape.json")
 LARGEST = 1_000_000  # bytes of one file
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--complete", action="store_true", help="train nothing, and add what is missing")
-    if parser.parse_args().complete:
-        complete(GALLERY)
-    else:
-        make()
-
-
-def make() -> None:
-    """Every run, and then the gallery in place of the one that is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--landscapes", action="store_true", help="make the landscapes only")
+    only_landscapes = parser.parse_args().landscapes
     with tempfile.TemporaryDirectory() as scratch:
         store = Store(Path(scratch), gallery=Path(scratch) / "none")
-        for criterion in CRITERIA:
-            for order in ORDERS:
-                spec = run_spec.parse(
-                    {"criterion": criterion, "order": order, "target": {"keep": KEEP}, "recover": {"epochs": 3}}
-                )
-                folder = store.create(spec, foreground=True)
-                with show_progress(folder):
-                    if execute(folder, pipeline.run) != "done":
-                        raise SystemExit(f"{criterion}, {order}: {folder.status().message}")
-                print(f"{criterion}, {order}: {folder.points()[-1].top1:.1%} at {KEEP[-1]}×", flush=True)
-        _replace(store.folder, GALLERY)
+        if not only_landscapes:
+            make_runs(store)
+            _replace(store.folder, GALLERY)
+        make_landscapes(store)
+        _replace_landscapes(store.landscapes_folder, GALLERY / "landscapes")
+
+
+def make_runs(store: Store) -> None:
+    for criterion in CRITERIA:
+        for order in ORDERS:
+            spec = run_spec.parse(
+                {"criterion": criterion, "order": order, "target": {"keep": KEEP}, "recover": {"epochs": 3}}
+            )
+            folder = store.create(spec, foreground=True)
+            with show_progress(folder):
+                if execute(folder, pipeline.run) != "done":
+                    raise SystemExit(f"{criterion}, {order}: {folder.status().message}")
+            print(f"{criterion}, {order}: {folder.points()[-1].top1:.1%} at {KEEP[-1]}×", flush=True)
+
+
+def make_landscapes(store: Store) -> None:
+    """ResNet-20 on the digits as they are: small enough that two landscapes take minutes."""
+    for order in ORDERS:
+        request = landscape_request.parse(
+            {"spec": {"criterion": "bn_scale", "order": order, "data": {"name": "digits", "val_fraction": 0.25}}}
+        )
+        folder = store.create_landscape(request, foreground=True)
+        with show_progress(folder):
+            if execute(folder, landscape_pipeline.run) != "done":
+                raise SystemExit(f"landscape, {order}: {folder.status().message}")
+        print(f"landscape, {order}: {folder.file.stat().st_size:,} bytes", flush=True)
+
+
+def _replace_landscapes(landscapes: Path, gallery: Path) -> None:
+    """Keep the figures and how they came about."""
+    shutil.rmtree(gallery, ignore_errors=True)
+    for job in sorted(path for path in landscapes.iterdir() if not path.name.startswith(".")):
+        (gallery / job.name).mkdir(parents=True)
+        for name in KEPT_OF_LANDSCAPES:
+            shutil.copyfile(job / name, gallery / job.name / name)
 
 
 def _replace(runs: Path, gallery: Path) -> None:
@@ -80,40 +94,6 @@ def _replace(runs: Path, gallery: Path) -> None:
         for file in (run / "models" / name for name in files):
             if file.stat().st_size <= LARGEST:
                 shutil.copyfile(file, kept / "models" / file.name)
-
-
-def complete(gallery: Path) -> None:
-    """Measures the networks that are kept once more, and adds what they name each test image and what layers cost."""
-    for path in sorted(path for path in gallery.iterdir() if path.is_dir()):
-        run = Run(path, gallery=True)
-        spec = run.spec()
-        data = load(spec.data, spec.seed, made_for(spec.model))
-        images.write(path, thumbnails.describe_test(data))
-        for point in run.points():
-            if point.stage == "baseline":
-                network = on_meta(spec.model, len(data.classes))
-                layers.write(
-                    _file(run, point, layers.SUFFIX), CostModel(summarize(network, data.image).summary).by_layer()
-                )
-            elif _file(run, point, "safetensors").exists():
-                _complete_point(run, point, data)
-
-
-def _complete_point(run: Run, point: Point, data: Data) -> None:
-    """Of a network that comes to other figures than its point says, nothing is added but its layers."""
-    module, plan = serialization.read(_file(run, point, "plan.json"), _file(run, point, "safetensors"))
-    layers.write(_file(run, point, layers.SUFFIX), CostModel(summarize(module, plan.image).summary).by_layer())
-    result = evaluate(module, data.reported, data, "cpu")
-    if result.correct == point.correct:
-        predictions.write(_file(run, point, predictions.SUFFIX), result.predictions.numpy())
-    else:
-        print(
-            f"{run.id}, point {point.point}: {result.correct} images right, where it says {point.correct}", flush=True
-        )
-
-
-def _file(run: Run, point: Point, suffix: str) -> Path:
-    return run.path / "models" / f"p{point.point}.{suffix}"
 
 
 if __name__ == "__main__":

@@ -94,6 +94,8 @@ def paired_test(first: ArrayLike, second: ArrayLike) -> PairedTest:
     if error == 0:
         return PairedTest(interval, 1.0 if interval.mean == 0 else 0.0)
     return PairedTest(interval, 2 * float(stdtr(one.size - 1, -abs(interval.mean) / error)))
+
+
 def half_width(deviation: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> NDArray[np.float64]:
     """Half of the Student-t interval of the mean of `n` independent repetitions with this sample standard deviation.
 

@@ -125,8 +125,8 @@ def main(arguments: list[str], pipeline: Pipeline = _pipeline) -> int:
         return RequestError.exit_code
     try:
         job = Store(Path(arguments[0])).job(arguments[1])
-        if isinstance(job, Run) and job.gallery:
-            raise RequestError(f"{job.id} is a gallery run, shipped with the project; it cannot be run")
+        if job.gallery:
+            raise RequestError(f"{job.id} is a gallery {job.noun}, shipped with the project; it cannot be run")
         return WorkError.exit_code if execute(job, pipeline) == "failed" else 0
     except (RequestError, WorkError) as error:
         print(error, file=sys.stderr)

@@ -231,8 +231,8 @@ class Queue:
 
     def _user_job(self, job_id: str, verb: str) -> Job:
         job = self.store.job(job_id)
-        if isinstance(job, Run) and job.gallery:
-            raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be {verb}")
+        if job.gallery:
+            raise RequestError(f"{job_id} is a gallery {job.noun}, shipped with the project; it cannot be {verb}")
         return job
 
     def _own(self) -> list[Head]:

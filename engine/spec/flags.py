@@ -3,7 +3,7 @@
 import inspect
 import json
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, get_args
@@ -175,15 +175,23 @@ def command_line(
         values["seed"] = list(seeds)
     # Some defaults hang on another setting.
     usual = run_spec.RunSpec(recover=RecoverSpec(reconstruct=spec.recover.reconstruct)).model_dump(mode="json")
-    words = ["espalier", verb]
-    for flag in FLAGS:
+    name = [] if experiment is None else ["--experiment", experiment]
+    return shlex.join(["espalier", verb, *words_of(FLAGS, values, usual), *name])
+
+
+def words_of(flags: Sequence[Flag], values: Mapping[str, Any], usual: Mapping[str, Any]) -> list[str]:
+    """The flags as words of a command line: those whose value is not the `usual` one, and what a reader wants to see.
+
+    `values` are those of a request, as JSON has them.
+    """
+    words: list[str] = []
+    for flag in flags:
         value = value_at(values, flag.field.place)
         if value == []:  # no flag says that there are none
             continue
         if flag.name in _ALWAYS_SHOWN or value != flag.field.default or value != value_at(usual, flag.field.place):
             words += flag.words(value)
-    words += [] if experiment is None else ["--experiment", experiment]
-    return shlex.join(words)
+    return words
 
 
 def _declared(

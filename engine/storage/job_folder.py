@@ -44,6 +44,7 @@ class Job(ABC):
 
     noun: str
     resumes: str
+    gallery: bool = False  # whether it is shipped with the project, and is only read
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -21,7 +21,7 @@ from engine.spec.run import RunSpec
 from engine.storage import directories, files, leftovers
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
-from engine.storage.index_rows import FolderState, Head, Kind, kind_of, stamp
+from engine.storage.index_rows import FolderState, Head, Kind, index_row, kind_of, stamp
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.permissions import lacks_permission
@@ -47,6 +47,7 @@ class Store:
         self.folder = self.root / "runs"
         self.timings_folder = self.root / "timings"
         self.landscapes_folder = self.root / "landscapes"
+        self.shipped_landscapes_folder = gallery / "landscapes"
         self._refuse_file()
         self.index = Index(self.root / "index.sqlite", self._scan)
 
@@ -111,12 +112,22 @@ class Store:
             return Timing(self.timings_folder / job_id)
         raise RequestError(f"there is no timing {job_id} in {self.root}")
 
+    def landscape(self, job_id: str) -> Landscape:
+        """The landscape of that id, the user's or a shipped one; RequestError for an unknown or malformed one."""
+        _check_id(job_id, "a landscape's id")
+        if os.path.lexists(self.landscapes_folder / job_id):
+            return Landscape(self.landscapes_folder / job_id)
+        if os.path.lexists(self.shipped_landscapes_folder / job_id):
+            return Landscape(self.shipped_landscapes_folder / job_id, gallery=True)
+        raise RequestError(f"there is no landscape {job_id} in {self.root}")
+
     def job(self, job_id: str) -> Run | Timing | Landscape:
         """The run, timing or landscape of that id; RequestError for an unknown or malformed one."""
         if _ID.fullmatch(job_id) and os.path.lexists(self.timings_folder / job_id):
             return self.timing(job_id)
-        if _ID.fullmatch(job_id) and os.path.lexists(self.landscapes_folder / job_id):
-            return Landscape(self.landscapes_folder / job_id)
+        places = (self.landscapes_folder, self.shipped_landscapes_folder)
+        if _ID.fullmatch(job_id) and any(os.path.lexists(folder / job_id) for folder in places):
+            return self.landscape(job_id)
         return self.run(job_id)
 
     def runs(self) -> list[dict[str, Any]]:
@@ -128,8 +139,14 @@ class Store:
         return self._summaries("timing")
 
     def landscapes(self) -> list[dict[str, Any]]:
-        """One summary for every landscape, newest first, under the keys that a run's has them by."""
+        """One summary for every landscape of the user's, newest first, under the keys that a run's has them by."""
         return self._summaries("landscape")
+
+    def shipped_landscapes(self) -> list[dict[str, Any]]:
+        """The same for the landscapes that are shipped with the project: few, and in no index."""
+        folder = self.shipped_landscapes_folder
+        names = sorted((name for name in _names(folder) if _ID.fullmatch(name)), reverse=True)
+        return [json.loads(index_row(name, self._folder_state(folder / name, "landscape")).summary) for name in names]
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
@@ -177,8 +194,8 @@ class Store:
     def delete(self, job_id: str) -> None:
         """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
         job = self.job(job_id)
-        if isinstance(job, Run) and job.gallery:
-            raise RequestError(f"{job_id} is a gallery run, shipped with the project; it cannot be deleted")
+        if job.gallery:
+            raise RequestError(f"{job_id} is a gallery {job.noun}, shipped with the project; it cannot be deleted")
         with ExitStack() as stack:
             stack.enter_context(refuse_deleted(job))
             # A lock that is none, as in a folder that somebody else made, is nobody's.

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from engine.errors import RequestError
-from engine.spec.landscape.flags import LANDSCAPE_FLAGS
+from engine.spec.landscape.flags import LANDSCAPE_FLAGS, command_line
 from engine.spec.landscape.request import LandscapeRequest, is_shared, parse
 from engine.spec.run import RunSpec
 from engine.spec.settings import settings_of
@@ -61,3 +61,13 @@ def test_every_setting_of_a_landscape_has_a_flag_that_a_run_calls_the_same() -> 
     assert {"--criterion", "--order", "--ridge", "--round-to", "--keep-layer"} <= flags.keys()
     assert not {"--keep", "--depth-share", "--recover-epochs", "--int8"} & flags.keys()
     assert {field.place[0] for field in settings_of(LandscapeRequest)} == {place[0] for place in flags.values()}
+
+
+def test_the_command_of_a_request_says_what_differs_from_the_defaults() -> None:
+    usual = "espalier landscape --model resnet20 --data clutter --criterion bn_scale --order layers-channels"
+    assert command_line(parse({})) == f"{usual} --submit"
+    spec = {"recover": {"reconstruct": False}, "keep_layers": ["conv1"], "train": {"epochs": 3}}
+    words = command_line(parse({"grid": 5, "spec": spec})).split()
+    for flag in ("--no-reconstruct", "--keep-layer conv1", "--train-epochs 3", "--grid 5"):
+        assert f" {flag} " in " ".join([*words, ""]), words
+    assert "--recover-lr" not in words

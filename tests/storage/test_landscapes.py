@@ -82,6 +82,24 @@ def test_damaged_figures_are_said_and_put_aside_so_that_the_landscape_can_go_on(
     assert not [finding for finding in examine(store) if finding.kind in ("damage", "index")]
 
 
+def test_a_shipped_landscape_is_read_and_is_nobodys_to_change(store: Store) -> None:
+    job = store.create_landscape(REQUEST)
+    job.write_grid(empty_grid())
+    job.end("done", "done")
+    store.gallery.joinpath("landscapes").mkdir(parents=True)
+    shipped = job.path.rename(store.gallery / "landscapes" / job.id)
+    assert store.landscapes() == [] and store.runs() == []
+    assert [summary["run_id"] for summary in store.shipped_landscapes()] == [shipped.name]
+    again = store.job(shipped.name)
+    assert isinstance(again, Landscape) and again.gallery and again.grid() == empty_grid()
+    for change in (store.delete, Queue(store).cancel, Queue(store).resume):
+        with pytest.raises(RequestError, match="is a gallery landscape, shipped with the project"):
+            change(shipped.name)
+    for unknown in ("20260101-000000-00000000", "../landscapes"):
+        with pytest.raises(RequestError):
+            store.landscape(unknown)
+
+
 def test_a_landscape_whose_request_is_damaged_is_listed_as_failed_beside_the_others(store: Store) -> None:
     damaged, whole = store.create_landscape(REQUEST), store.create_landscape(REQUEST)
     (damaged.path / "spec.json").write_text('{"spec": 3}')

@@ -15,10 +15,14 @@ MOST_BYTES = 64 * files.MIB  # of the file of figures; one of 441 networks of a 
 
 
 class Landscape(Job):
-    """The folder of a landscape, below the results folder's `landscapes/`."""
+    """The folder of a landscape, below the results folder's `landscapes/`, or the gallery's."""
 
     noun = "landscape"
     resumes = "goes on from its last finished cell"
+
+    def __init__(self, path: Path, *, gallery: bool = False) -> None:
+        super().__init__(path)
+        self.gallery = gallery
 
     @property
     def file(self) -> Path:

@@ -9,9 +9,11 @@ import pytest
 from engine.errors import RequestError
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
+from engine.pipeline import run as run_pipeline
 from engine.pipeline import single_steps
 from engine.pipeline.landscape import levels as made_levels
 from engine.pipeline.landscape import run as pipeline
+from engine.pipeline.landscape.same_network import run_of
 from engine.spec.landscape.request import parse
 from engine.storage.landscapes.grid import Cell, Grid
 from engine.storage.landscapes.job import Landscape
@@ -161,6 +163,18 @@ def test_a_landscape_whose_file_of_code_has_changed_does_not_go_on(model: str, t
     listing.enter(f"{file}:build")
     with pytest.raises(RequestError, match="start a new landscape"):
         pipeline.run(request, folder)
+
+
+def test_the_run_of_a_cell_makes_the_very_network_of_the_cell(finished: Landscape) -> None:
+    grid = grid_of(finished)
+    cell = next(cell for cell in grid.cells if cell.blocks_removed and cell.asked.width < 1)
+    spec = run_of(grid, cell)
+    spec = spec.model_copy(update={"recover": spec.recover.model_copy(update={"epochs": 0})})
+    run = Store(finished.path.parents[1], gallery=finished.path / "none").create(spec, foreground=True)
+    assert execute(run, run_pipeline.run) == "done", run.log_tail()
+    point = run.points()[-1]
+    assert point.final and point.macs == cell.macs and point.widths == cell.widths
+    assert tuple(point.blocks_removed) == cell.blocks_removed
 
 
 def test_a_landscape_of_a_pruned_network_is_of_what_goes_from_there(finished: Landscape, tmp_path: Path) -> None:
