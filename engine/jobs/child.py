@@ -1,6 +1,7 @@
 """One job in one process, start to end: `python -m engine.jobs.child RESULTS JOB_ID`. Its output goes to log.txt."""
 
 import errno
+import os
 import sys
 import time
 import traceback
@@ -65,8 +66,10 @@ def _work(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> Sta
     atomic.remove_leftovers(job.path)
     atomic.remove_leftovers(job.path / "models")
     job.update(state="running", message="starting", error=None, times={"started": time.time(), "finished": None})
+    job.tell(f"process {os.getpid()} works on this {job.noun}")
     state, sentence = _outcome(job, pipeline, stop)
     job.end(state, sentence)
+    job.tell(state if state == sentence else f"{state}: {sentence}")
     return state
 
 

@@ -24,7 +24,7 @@ from engine.spec.settings import with_earlier
 from engine.storage import atomic, files
 from engine.storage.job_files import LOCK, time_in
 from engine.storage.locks import Lock
-from engine.storage.records import earlier
+from engine.storage.records import earlier, log_lines
 from engine.storage.records.event import Attempts, Epoch, Event
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
@@ -167,9 +167,10 @@ class Job(ABC):
     # -- what happened
 
     def append_event(self, event: Event) -> None:
-        """Appends one event, stamped with the Unix time `t`."""
+        """Appends one event, stamped with the Unix time `t`, and what the log says of it."""
         line = {"t": time.time(), "kind": event.KIND, **event.to_json()}
         atomic.append_line(self._events, line)
+        self.tell(*log_lines.lines_of(event))
 
     def events(self, kind: type[E]) -> list[E]:
         """All events of one kind, oldest first; WorkError when a line of it is damaged."""
@@ -184,8 +185,14 @@ class Job(ABC):
     def _events(self) -> Path:
         return self.path / "events.jsonl"
 
+    def tell(self, *sentences: str) -> None:
+        """Appends to log.txt, each on a line of its own behind this computer's time."""
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        if sentences:
+            self.log("\n".join(f"{now}  {sentence}" for sentence in sentences))
+
     def log(self, line: str) -> None:
-        """Appends to log.txt, where the child's own output goes too."""
+        """Appends to log.txt as it is, where the child's own output goes too."""
         with self.log_file() as descriptor:
             os.write(descriptor, (line.rstrip("\n") + "\n").encode(errors="replace"))
 
