@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components import actions, health
+from app.components import actions, endings, health
 from app.components.error_boundary import error_boundary
 from app.tables import store
 
@@ -22,7 +22,9 @@ page = st.navigation(
     ],
     position="top",
 )
-actions.show_toasts()
 with error_boundary():
-    health.show(store.settled_token())
+    token = store.settled_token()
+    endings.show(token)
+    actions.show_toasts()
+    health.show(token)
     page.run()

@@ -5,10 +5,11 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape, text, theme
+from app import escape, format, text, theme
 from app.charts import learning_curves
 from app.components import notes
 from app.runs import attempts, domains, tries
+from app.tables.store import ACTIVE
 from engine.errors import WorkError
 from engine.storage.job_folder import Run
 from engine.storage.records import remarks
@@ -30,6 +31,24 @@ def title(run: Mapping[str, Any]) -> str:
     )
 
 
+def setting_text(key: str, value: Any) -> str:
+    """A setting in the words of the screen; a dash for one that is empty."""
+    if value is None or value == []:
+        return format.MISSING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(setting_text(key, item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(text.NAMES.get(key, str)(value))
+
+
+def duration(run: Mapping[str, Any]) -> str | None:
+    """How long a run that has ended took since it was last started; None for any other."""
+    if run["state"] in ACTIVE or not (run["started"] and run["finished"]):
+        return None
+    return format.minutes(max(0.0, run["finished"] - run["started"]))
+
+
 def show_events(run: Mapping[str, Any], folder: Run) -> None:
     """What was decided for a run and what to doubt, its tries, domains, learning curves and attempts, if there are any.
 
@@ -43,6 +62,14 @@ def show_events(run: Mapping[str, Any], folder: Run) -> None:
             if str(error) not in said:
                 st.error(escape.message(error), icon=":material/error:")
             said += f" {error}"
+
+
+def has_epochs(folder: Run) -> bool:
+    """Whether a run has curves yet; True also where its events are damaged, which is said in their place."""
+    try:
+        return bool(folder.events(Epoch))
+    except WorkError:
+        return True
 
 
 def _show_remarks(folder: Run) -> None:
