@@ -22,9 +22,9 @@ page = st.navigation(
     ],
     position="top",
 )
+actions.show_toasts()
 with error_boundary():
     token = store.settled_token()
     endings.show(token)
-    actions.show_toasts()
     health.show(token)
     page.run()

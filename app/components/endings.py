@@ -26,7 +26,6 @@ def show(token: str) -> None:
 @error_boundary()
 def _watch() -> None:
     _look(store.settled_token())
-    actions.show_toasts()
 
 
 def _look(token: str) -> None:
@@ -36,6 +35,7 @@ def _look(token: str) -> None:
     if ended:
         for sentence in sentences([run for run in store.runs(token) if run["run_id"] in ended]):
             actions.say_ending(sentence)
+        actions.show_toasts()
 
 
 def sentences(runs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -66,7 +66,7 @@ def rows(runs: Sequence[Run], sizes: Mapping[str, int]) -> pd.DataFrame:
     differing = [key for key in points.differing_settings(_settings(runs)) if key not in _SAID]
     place = list(table).index("what") + 1
     for number, key in enumerate(differing):
-        table.insert(place + number, points.SETTINGS[key], _column(key, [run[key] for run in runs]), True)
+        table.insert(place + number, points.SETTINGS[key], _column(key, [run[key] for run in runs]))
     return table.dropna(axis="columns", how="all")
 
 
