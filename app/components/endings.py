@@ -48,7 +48,7 @@ def sentences(runs: Sequence[Mapping[str, Any]]) -> list[str]:
         said.append(f"{_what(done)} {_is(done)} done. [Show the curve{'s' if len(done) > 1 else ''}]({link})")
     if failed:
         link = f"./runs?{urlencode({'run': failed[0]['run_id']})}"
-        said.append(f"{_what(failed)} {_is(failed)} failed. [Show why]({link})")
+        said.append(f"{_what(failed)} failed. [Show why]({link})")
     return said
 
 
