@@ -10,6 +10,7 @@ own_runs = [run for run in runs if not run["gallery"]]
 gallery_runs = [run for run in runs if run["gallery"]]
 
 live.show_head()
+history.show_unknown(runs)
 live.show(token)
 
 if own_runs:

@@ -28,6 +28,16 @@ _COLUMNS = {
 }
 
 
+def show_unknown(runs: Sequence[Mapping[str, Any]]) -> None:
+    """One line about what a link names and nobody knows here; the rest of it is shown."""
+    ids = {run["run_id"] for run in runs}
+    unknown = [f"the run {name}" for name in st.query_params.get_all("run") if name not in ids]
+    unknown += [f"the state {name}" for name in st.query_params.get_all("state") if name not in theme.STATE_LOOK]
+    if unknown:
+        more = f" and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        st.info(f"This link names {escape.markdown(unknown[0])}{more}, not known here.", icon=":material/link_off:")
+
+
 def show(runs: Sequence[Mapping[str, Any]]) -> None:
     """The user's own runs, of which there is at least one."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
@@ -58,8 +68,8 @@ def show_gallery(runs: Sequence[Mapping[str, Any]]) -> None:
     """The runs that are shipped with the program, folded; the selected one's details stand below."""
     ids = [run["run_id"] for run in runs]
     named = next((run_id for run_id in st.query_params.get_all("run") if run_id in ids), None)
-    label = f"Gallery: {len(runs):,} runs that come with Espalier"
-    expander = st.expander(label, icon=":material/collections_bookmark:", key="gallery_runs", on_change="rerun")
+    label = "Gallery: 1 run that comes" if len(runs) == 1 else f"Gallery: {len(runs):,} runs that come"
+    expander = st.expander(f"{label} with Espalier", icon=":material/collections_bookmark:", key="gallery_runs", on_change="rerun")
     if expander.open:
         with expander:
             job_table.show(

@@ -3,6 +3,8 @@
 import time
 from typing import Any
 
+import pytest
+
 from app import escape
 from app.components import endings
 from app.runs import facts, listing
@@ -76,7 +78,7 @@ def test_what_remains_goes_by_the_pace_since_the_last_start() -> None:
         {"kind": "phase", "t": 1010.0, "progress": 0.4},
     ]
     run = {"progress": 0.6, "started": 1000.0}
-    assert facts.remaining_seconds(run, begun, 1030.0) == 40.0
+    assert facts.remaining_seconds(run, begun, 1030.0) == pytest.approx(40)
     assert facts.pace(run, begun, None, 1030.0) == "running for 30 s · about 40 s left"
     assert facts.remaining_seconds(run | {"progress": 0.41}, begun, 1030.0) is None, "too little to go by"
     assert facts.pace(run | {"progress": 0.4}, begun, 100.0, 1011.0) == "running for 11 s · about 1 min left"

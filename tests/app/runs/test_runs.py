@@ -107,7 +107,7 @@ def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monk
     monkeypatch.setattr(listing, "PAGE_ROWS", 2)
     at = app("runs", run=own[0].id)
     assert "3–3 of 3 runs" in captions(at) and len(at.dataframe[0].value) == 1
-    assert "Gallery: 1 runs that come with Espalier" in [part.label for part in at.expander]
+    assert "Gallery: 1 run that comes with Espalier" in [part.label for part in at.expander]
     at = app("runs", run=shipped.id)
     assert not at.exception and "1–2 of 3 runs" in captions(at)
     assert "Run again" in labels(at) and f"delete-{shipped.id}" not in [button.key for button in at.button]
@@ -116,9 +116,16 @@ def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monk
     assert any("in all" in markdown.value for markdown in at.markdown)
 
 
+def test_a_link_with_what_is_not_known_says_so_and_shows_the_rest(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}), files=False)
+    at = app("runs", run=["<b>nope</b>", run.id], state=["odd", "done"])
+    assert [info.value for info in at.info] == ["This link names the run \\<b>nope\\</b> and 1 more, not known here."]
+    assert "Run again" in labels(at) and at.button_group(key="run_state").value == ["done"]
+
+
 def test_a_run_that_ends_is_told_on_another_page(results: Store) -> None:
     run = runs.underway(results, specs.parse({}))
-    at = app("launch")
+    at = app()
     assert not at.toast
     run.end("done", "done")
     run.lock.release()
