@@ -1,6 +1,7 @@
 """One run on the page: what it is in a few words, its tries, learning curves and attempts."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,9 @@ from engine.errors import WorkError
 from engine.storage.job_folder import Run
 from engine.storage.records import remarks
 from engine.storage.records.event import Epoch
+
+
+_CURVES_HEIGHT = 170  # px
 
 
 def is_readable(run: Mapping[str, Any]) -> bool:
@@ -49,27 +53,21 @@ def duration(run: Mapping[str, Any]) -> str | None:
     return format.minutes(max(0.0, run["finished"] - run["started"]))
 
 
-def show_events(run: Mapping[str, Any], folder: Run) -> None:
+def show_events(run: Mapping[str, Any], folder: Run, *, epochs_ahead: bool = False) -> None:
     """What was decided for a run and what to doubt, its tries, domains, learning curves and attempts, if there are any.
 
-    What of it cannot be read is said once, in the place of that part.
+    What of it cannot be read is said once, in the place of that part. Where `epochs_ahead` is said, the curves have
+    their place before their first point, so that nothing below moves when it comes.
     """
     said = run["error"] or ""
-    for show in (_show_remarks, _show_notes, tries.show, domains.show, _show_epochs, _show_attempts):
+    show_epochs = partial(_show_epochs, ahead=epochs_ahead)
+    for show in (_show_remarks, _show_notes, tries.show, domains.show, show_epochs, _show_attempts):
         try:
             show(folder)
         except WorkError as error:
             if str(error) not in said:
                 st.error(escape.message(error), icon=":material/error:")
             said += f" {error}"
-
-
-def has_epochs(folder: Run) -> bool:
-    """Whether a run has curves yet; True also where its events are damaged, which is said in their place."""
-    try:
-        return bool(folder.events(Epoch))
-    except WorkError:
-        return True
 
 
 def _show_remarks(folder: Run) -> None:
@@ -80,10 +78,13 @@ def _show_notes(folder: Run) -> None:
     notes.show(remarks.notes(folder.event_lines()))
 
 
-def _show_epochs(folder: Run) -> None:
+def _show_epochs(folder: Run, *, ahead: bool) -> None:
     epochs = folder.events(Epoch)
     if epochs:
         show_curves(epochs, key=folder.id)
+    elif ahead:
+        for column in st.columns(2):
+            column.skeleton(height=_CURVES_HEIGHT)
 
 
 def _show_attempts(folder: Run) -> None:
@@ -98,7 +99,7 @@ def show_curves(epochs: Sequence[Epoch], *, key: str) -> None:
     both: tuple[learning_curves.Quantity, learning_curves.Quantity] = ("loss", "accuracy")
     for column, quantity in zip(st.columns(2), both, strict=True):
         column.plotly_chart(
-            learning_curves.figure(epochs, quantity, ink=ink),
+            learning_curves.figure(epochs, quantity, ink=ink, height=_CURVES_HEIGHT),
             key=f"{quantity}-{key}",
             config={"displayModeBar": False},
             alt=learning_curves.describe(epochs, quantity),

@@ -12,7 +12,7 @@ from app.runs import bulk, listing, panel
 from app.tables import store
 from engine.storage.housekeeping import disk
 
-_STATES, _WORDS, _PAGE = "run_state", "find", "page"
+_STATES, _WORDS, _PAGE = "run_state", "find", "runs_page"
 
 _COLUMNS = {
     "state": st.column_config.TextColumn(width="small"),

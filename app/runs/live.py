@@ -15,7 +15,6 @@ from engine.errors import RequestError, WorkError
 from engine.storage.job_folder import Run
 
 _WAITING_SHOWN = 3
-_CURVES_HEIGHT = 170  # px, of what stands there before the first epoch, so that nothing below moves
 
 
 def show_head() -> None:
@@ -74,10 +73,7 @@ def _running_card(run: Mapping[str, Any], token: str) -> None:
     if folder is None:
         return
     st.caption(_pace(run, folder, token))
-    if _epochs_are_ahead(run, folder):
-        for column in st.columns(2):
-            column.skeleton(height=_CURVES_HEIGHT)
-    details.show_events(run, folder)
+    details.show_events(run, folder, epochs_ahead=_epochs_are_ahead(run))
     job_panel.show_log(folder, ended=False)
 
 
@@ -90,10 +86,9 @@ def _pace(run: Mapping[str, Any], folder: Run, token: str) -> str:
     return facts.pace(run, events, expected, time.time())
 
 
-def _epochs_are_ahead(run: Mapping[str, Any], folder: Run) -> bool:
-    """Whether curves will stand in the card that have no point yet."""
-    expected = (run["weights"] == "none" and run["train_epochs"]) or run["recover_epochs"]
-    return bool(expected) and not details.has_epochs(folder)
+def _epochs_are_ahead(run: Mapping[str, Any]) -> bool:
+    """Whether a run trains at all, as far as its request says."""
+    return bool((run["weights"] == "none" and run["train_epochs"]) or run["recover_epochs"])
 
 
 def _headline(run: Mapping[str, Any]) -> None:

@@ -30,10 +30,12 @@ from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.record import Record
 from engine.storage.records.status import ENDED, State, Status, StatusChanges, TimesChanges
+from engine.texts import one_line
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=Record)
 MOST_SMALL = files.MIB  # bytes of a request, a status or an environment
+_LONGEST_LINE = 1000  # characters of the log
 
 
 class Job(ABC):
@@ -189,7 +191,7 @@ class Job(ABC):
         """Appends to log.txt, each on a line of its own behind this computer's time."""
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         if sentences:
-            self.log("\n".join(f"{now}  {sentence}" for sentence in sentences))
+            self.log("\n".join(f"{now}  {one_line(sentence, _LONGEST_LINE)}" for sentence in sentences))
 
     def log(self, line: str) -> None:
         """Appends to log.txt as it is, where the child's own output goes too."""
