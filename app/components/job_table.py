@@ -22,7 +22,11 @@ def show_several(rows: pd.DataFrame, ids: Sequence[str], query: str, **options: 
 
 
 def _show(
-    rows: pd.DataFrame, ids: Sequence[str], query: str, mode: Literal["single-row", "multi-row"], options: dict[str, Any]
+    rows: pd.DataFrame,
+    ids: Sequence[str],
+    query: str,
+    mode: Literal["single-row", "multi-row"],
+    options: dict[str, Any],
 ) -> list[str]:
     named = set(st.query_params.get_all(query))
     selected = [job_id for job_id in ids if job_id in named]

@@ -16,7 +16,6 @@ from engine.storage.job_folder import Run
 from engine.storage.records import remarks
 from engine.storage.records.event import Epoch
 
-
 _CURVES_HEIGHT = 170  # px
 
 

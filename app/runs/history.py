@@ -43,7 +43,9 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         found = listing.matching(runs, _select_states(runs), _type_words())
     if not found:
-        st.info("No run has this state and these words; clear a filter to see the others.", icon=":material/search_off:")
+        st.info(
+            "No run has this state and these words; clear a filter to see the others.", icon=":material/search_off:"
+        )
         return
     named = next(iter(st.query_params.get_all("run")), None)
     count, number = listing.page_count(len(found)), 1
@@ -69,7 +71,9 @@ def show_gallery(runs: Sequence[Mapping[str, Any]]) -> None:
     ids = [run["run_id"] for run in runs]
     named = next((run_id for run_id in st.query_params.get_all("run") if run_id in ids), None)
     label = "Gallery: 1 run that comes" if len(runs) == 1 else f"Gallery: {len(runs):,} runs that come"
-    expander = st.expander(f"{label} with Espalier", icon=":material/collections_bookmark:", key="gallery_runs", on_change="rerun")
+    expander = st.expander(
+        f"{label} with Espalier", icon=":material/collections_bookmark:", key="gallery_runs", on_change="rerun"
+    )
     if expander.open:
         with expander:
             job_table.show(

@@ -15,7 +15,7 @@ from engine.storage.housekeeping import disk
 from engine.storage.job_folder import Run
 from engine.storage.records.status import RESUMABLE
 
-_TARGET_COLUMNS = {
+_TARGET_COLUMNS: dict[str, Any] = {
     "top1": st.column_config.NumberColumn("top-1", format="%.1f %%"),
     "change": st.column_config.NumberColumn(format="%+.1f", help="Points from the untouched network."),
     "macs": "MACs",

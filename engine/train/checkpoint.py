@@ -61,7 +61,7 @@ def restore(path: Path, module: nn.Module, optimizer: Optimizer, identity: dict[
 
 
 def epochs_done(path: Path) -> int:
-    """How many epochs a checkpoint has behind it, whatever training it is of; 0 when there is none, or a damaged one."""
+    """How many epochs a checkpoint has behind it, whatever training it is of; 0 for none and a damaged one."""
     try:
         with files.opened(path), safe_open(path, framework="pt") as file:
             found = (file.metadata() or {}).get("epochs_done", "")

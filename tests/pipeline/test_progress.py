@@ -10,7 +10,9 @@ from engine.storage.records.event import PhaseEvent
 from engine.storage.store import Store
 
 
-def test_a_training_moves_with_its_batches_written_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_training_moves_with_its_batches_written_now_and_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = Store(tmp_path, gallery=tmp_path / "none").create(parse({}), foreground=True)
     progress = Progress(folder, 10)
     on_batch = progress.batches_of_epochs(BASELINE, "training", 4)

@@ -42,7 +42,12 @@ def test_what_is_written_about_a_run_is_kept_listed_and_bounded(store: Store) ->
     (row,) = store.runs()
     assert (row["name"], row["note"], row["tags"]) == (written.name, written.note, ["b", "a"])
     assert store.token() != before and run.spec().digest() == make().digest()
-    for name, note, tags in (("n" * 81, "", []), ("", "n" * 2001, []), ("", "", ["t" * 31]), ("", "", list("abcdefghijk"))):
+    for name, note, tags in (
+        ("n" * 81, "", []),
+        ("", "n" * 2001, []),
+        ("", "", ["t" * 31]),
+        ("", "", list("abcdefghijk")),
+    ):
         with pytest.raises(RequestError, match="at most"):
             Annotation.of(name, note, tags)
     annotations.write(run, Annotation())
@@ -74,7 +79,7 @@ def test_deleted_runs_can_be_put_back_together_also_by_another_process(store: St
     assert [one.job_id for one in batch] == sorted(ids)
     trash.restore(again, batch)
     assert {run["run_id"] for run in store.runs()} == {kept.id, busy.id, *ids} and deleted[0].points()
-    with pytest.raises(RequestError, match="was put back or removed for good|is there again"):
+    with pytest.raises(RequestError, match="is there again"):
         trash.restore(again, batch)
 
 

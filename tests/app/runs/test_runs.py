@@ -1,7 +1,7 @@
 import pytest
 
-from engine.spec import run as specs
 from app.runs import listing
+from engine.spec import run as specs
 from engine.storage.housekeeping import annotations
 from engine.storage.records.annotation import Annotation
 from engine.storage.records.event import StartEvent
