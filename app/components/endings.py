@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from app import escape
+from app import escape, text
 from app.components import actions
 from app.components.error_boundary import error_boundary
 from app.tables import points, store
@@ -56,7 +56,8 @@ def _what(runs: Sequence[Mapping[str, Any]]) -> str:
     if len(runs) > 1:
         return f"{len(runs)} runs"
     run = runs[0]
-    return escape.markdown(run["name"] or f"{run['model']} {run['criterion']}, seed {run['seed']}")
+    settings = f"{run['model']}, {text.criterion_label(run['criterion'])}, seed {run['seed']}"
+    return escape.markdown(run["name"] or settings)
 
 
 def _is(runs: Sequence[Mapping[str, Any]]) -> str:

@@ -40,7 +40,7 @@ def show_unknown(runs: Sequence[Mapping[str, Any]]) -> None:
 
 def show(runs: Sequence[Mapping[str, Any]]) -> None:
     """The user's own runs, of which there is at least one."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         found = listing.matching(runs, _select_states(runs), _type_words())
     if not found:
         st.info(
@@ -52,7 +52,8 @@ def show(runs: Sequence[Mapping[str, Any]]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         place = st.empty()
         if count > 1:
-            number = st.pagination(count, default=listing.page_of(found, named), key=_PAGE, bind="query-params")
+            default = listing.page_of(found, named)
+            number = st.pagination(count, default=default, key=_PAGE, bind="query-params", width=320)
     shown = listing.page(found, number)
     place.caption(listing.position(len(shown), number, len(found), len(runs)))
     selected = _table(shown)

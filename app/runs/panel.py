@@ -118,7 +118,8 @@ def _show_facts(run: Mapping[str, Any], folder: Run) -> None:
         )
     settings = facts.settings(run) if details.is_readable(run) else pd.DataFrame()
     if not settings.empty:
-        with st.expander(f"Settings: {len(settings)} are not the usual ones", icon=":material/tune:"):
+        count = "1 is not the usual one" if len(settings) == 1 else f"{len(settings)} are not the usual ones"
+        with st.expander(f"Settings: {count}", icon=":material/tune:"):
             _draw_pairs(settings, f"settings-{folder.id}", "Settings that are not the usual ones")
 
 

@@ -21,6 +21,7 @@ from engine.storage.timings.job import Timing
 
 Pipeline = Callable[[Any, Any], None]  # the request, and the job
 LOCK_WAIT = 10.0
+_LOADING = "loading PyTorch"
 
 
 class _Stop:
@@ -112,10 +113,12 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
 
         timing_job.run(request, job)
     elif isinstance(job, Landscape):
+        job.say(_LOADING)
         from engine.pipeline.landscape import run as landscape
 
         landscape.run(request, job)
     else:
+        job.say(_LOADING)
         from engine.pipeline import run as pipeline
 
         pipeline.run(request, job)

@@ -64,7 +64,7 @@ class Trajectory:
 def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
     if inputs is None:
-        folder.update(message="loading the images and the network")
+        folder.say("loading the images and the network")
         inputs = prepare(spec, folder.path.parents[1])
     own_networks.refuse_other(folder, inputs.zoo_model, begun=bool(folder.points()))
     conditions = machine.environment(torch.get_num_threads(), spec.seed, inputs.device)

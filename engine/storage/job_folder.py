@@ -187,6 +187,11 @@ class Job(ABC):
     def _events(self) -> Path:
         return self.path / "events.jsonl"
 
+    def say(self, message: str) -> None:
+        """What is going on, in the status and in the log."""
+        self.update(message=message)
+        self.tell(message)
+
     def tell(self, *sentences: str) -> None:
         """Appends to log.txt, each on a line of its own behind this computer's time."""
         now = time.strftime("%Y-%m-%d %H:%M:%S")

@@ -93,5 +93,5 @@ def test_runs_that_ended_are_told_in_one_sentence_with_the_way_to_their_curve() 
     two = [run, run | {"run_id": "r2", "state": "failed", "name": ""}, run | {"criterion": "l2"}]
     done, failed = endings.sentences(two)
     assert done == "2 runs are done. [Show the curves](./?exp=m+l1+abcdef&exp=m+l2+abcdef)"
-    assert failed == "m l1, seed 0 failed. [Show why](./runs?run=r2)"
+    assert failed == "m, L1 norm, seed 0 failed. [Show why](./runs?run=r2)"
     assert endings.sentences([run | {"state": "cancelled"}]) == []
