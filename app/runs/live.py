@@ -15,6 +15,7 @@ from engine.errors import RequestError, WorkError
 from engine.storage.job_folder import Run
 
 _WAITING_SHOWN = 3
+_EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took, which all runs are looked through for
 
 
 def show_head() -> None:
@@ -79,11 +80,14 @@ def _running_card(run: Mapping[str, Any], token: str) -> None:
 
 def _pace(run: Mapping[str, Any], folder: Run, token: str) -> str:
     """How long it has been worked on and will be; of damaged files only the former."""
+    known: dict[str, float | None] = st.session_state.setdefault(_EXPECTED, {})
     try:
-        events, expected = folder.event_lines(), store.expected_seconds(store.runs(token), folder.spec())
+        if folder.id not in known:
+            known[folder.id] = store.expected_seconds(store.runs(token), folder.spec())
+        events = folder.event_lines()
     except (RequestError, WorkError):
-        events, expected = [], None
-    return facts.pace(run, events, expected, time.time())
+        events = []
+    return facts.pace(run, events, known.get(folder.id), time.time())
 
 
 def _epochs_are_ahead(run: Mapping[str, Any]) -> bool:

@@ -37,7 +37,7 @@ def _choose() -> None:
     results = store.open_store()
     planned = disk.cleaning(results, weights=what == _WEIGHTS)
     deleted = disk.sizes(results)["deleted runs"]
-    said = [f"{planned.count:,} files of {len(planned.files):,} runs that are done, {format.si(planned.bytes, 'B')}"]
+    said = [f"{planned.count:,} files of runs that are done, {format.si(planned.bytes, 'B')}"]
     said += [f"deleted runs that could still be put back, {format.si(deleted, 'B')}"] if deleted else []
     if not planned.count and not deleted:
         st.markdown("There is nothing to remove.")

@@ -70,7 +70,7 @@ def _work(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> Sta
     job.tell(f"process {os.getpid()} works on this {job.noun}")
     state, sentence = _outcome(job, pipeline, stop)
     job.end(state, sentence)
-    job.tell(state if state == sentence else f"{state}: {sentence}")
+    job.tell(sentence if sentence.startswith(state) else f"{state}: {sentence}")
     return state
 
 

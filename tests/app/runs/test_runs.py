@@ -103,7 +103,7 @@ def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monk
     shipped = runs.finished(results, specs.parse({"criterion": "l2"}), files=False)
     (results.folder.parents[1] / "gallery").mkdir()
     shipped.path.rename(results.folder.parents[1] / "gallery" / shipped.id)
-    own = [runs.finished(results, specs.parse({"seed": seed}), files=False) for seed in range(3)]
+    own = [runs.finished(results, specs.parse({"seed": seed}), files=seed == 0) for seed in range(3)]
     monkeypatch.setattr(listing, "PAGE_ROWS", 2)
     at = app("runs", run=own[0].id)
     assert "3–3 of 3 runs" in captions(at) and len(at.dataframe[0].value) == 1
@@ -114,6 +114,12 @@ def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monk
     at.session_state["disk_usage"] = True
     at.run()
     assert any("in all" in markdown.value for markdown in at.markdown)
+    next(b for b in at.button if b.label == "Make space").click().run()
+    assert any("This removes 3 files of runs that are done" in markdown.value for markdown in at.markdown)
+    confirmed = at.button(key="confirmed")
+    assert confirmed.proto.type == "secondary" and confirmed.label == ":red[Remove for good]"
+    confirmed.click().run()
+    assert not at.exception and not list(own[0].path.rglob("*.onnx")) and list(own[0].path.rglob("*.plan.json"))
 
 
 def test_a_link_with_what_is_not_known_says_so_and_shows_the_rest(results: Store) -> None:
