@@ -67,10 +67,10 @@ def _work(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> Sta
     atomic.remove_leftovers(job.path)
     atomic.remove_leftovers(job.path / "models")
     job.update(state="running", message="starting", error=None, times={"started": time.time(), "finished": None})
-    job.tell(f"process {os.getpid()} works on this {job.noun}")
+    job.write_log(f"process {os.getpid()} works on this {job.noun}")
     state, sentence = _outcome(job, pipeline, stop)
     job.end(state, sentence)
-    job.tell(sentence if sentence.startswith(state) else f"{state}: {sentence}")
+    job.write_log(sentence if sentence.startswith(state) else f"{state}: {sentence}")
     return state
 
 

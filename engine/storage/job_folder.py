@@ -172,7 +172,7 @@ class Job(ABC):
         """Appends one event, stamped with the Unix time `t`, and what the log says of it."""
         line = {"t": time.time(), "kind": event.KIND, **event.to_json()}
         atomic.append_line(self._events, line)
-        self.tell(*log_lines.lines_of(event))
+        self.write_log(*log_lines.lines_of(event))
 
     def events(self, kind: type[E]) -> list[E]:
         """All events of one kind, oldest first; WorkError when a line of it is damaged."""
@@ -190,9 +190,9 @@ class Job(ABC):
     def say(self, message: str) -> None:
         """What is going on, in the status and in the log."""
         self.update(message=message)
-        self.tell(message)
+        self.write_log(message)
 
-    def tell(self, *sentences: str) -> None:
+    def write_log(self, *sentences: str) -> None:
         """Appends to log.txt, each on a line of its own behind this computer's time."""
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         if sentences:
