@@ -22,8 +22,8 @@ def show_head() -> None:
     """The title, the way back from a deletion, and the button for another run."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Runs", width="content")
+        bulk.show_undo()  # not on the right, where the toast of the deletion lies
         st.space("stretch")
-        bulk.show_undo()
         if st.button("New run", icon=":material/add:"):
             st.switch_page("../pages/launch.py")
 
