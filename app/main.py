@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components import actions, health
+from app.components import actions, endings, health
 from app.components.error_boundary import error_boundary
 from app.tables import store
 
@@ -26,5 +26,7 @@ page = st.navigation(
 )
 actions.show_toasts()
 with error_boundary():
-    health.show(store.settled_token())
+    token = store.settled_token()
+    endings.show(token)
+    health.show(token)
     page.run()

@@ -1,17 +1,19 @@
 """What a button does: the action and the toast of its outcome, and the dialog before one that cannot be undone."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import streamlit as st
 
-from app import escape
+from app import escape, format
 from app.tables import store
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
+from engine.storage.housekeeping import trash
 
 DOUBLE_CLICK_SECONDS = 3.0
+_ENDING_SECONDS = 20  # long enough to be read, and not in the way of what is below it
 _TOASTS = "said"  # in the session: toasts that are to be shown
 
 
@@ -41,8 +43,13 @@ def say_success(sentence: str) -> None:
     _toasts().append({"body": sentence, "icon": ":material/check:"})
 
 
-def _toasts() -> list[dict[str, str]]:
-    toasts: list[dict[str, str]] = st.session_state.setdefault(_TOASTS, [])
+def say_ending(sentence: str) -> None:
+    """Leaves a toast of a run that has ended, in Markdown, to `show_toasts`; it stays for a while."""
+    _toasts().append({"body": sentence, "icon": ":material/flag:", "duration": _ENDING_SECONDS})
+
+
+def _toasts() -> list[dict[str, Any]]:
+    toasts: list[dict[str, Any]] = st.session_state.setdefault(_TOASTS, [])
     return toasts
 
 
@@ -73,6 +80,29 @@ def submit_once(key: str, request: object, submit: Callable[[], bool]) -> bool:
     if submitted:
         st.session_state[key] = (request, time.monotonic())
     return submitted
+
+
+def say_refusals(sentences: Sequence[str]) -> None:
+    """Leaves one toast of what went wrong with some of several jobs: the first, and how many more there are."""
+    if sentences:
+        more = f" (and {len(sentences) - 1} more like it)" if len(sentences) > 1 else ""
+        say_failure(f"{sentences[0]}{more}")
+
+
+def delete_button(run_id: str) -> None:
+    """The button that deletes a run at once, as that can be undone."""
+    st.button(":red[Delete]", icon=":material/delete:", key=f"delete-{run_id}", on_click=delete, args=([run_id],))
+
+
+def delete(run_ids: Sequence[str]) -> None:
+    """Deletes runs, which can be put back for a while."""
+    deleted, refusals = trash.discard(store.open_store(), run_ids)
+    if deleted:
+        what = "Run" if len(deleted) == 1 else f"{len(deleted)} runs"
+        until = format.clock(time.time() + trash.KEPT_SECONDS)
+        say_success(f"{what} deleted; *Put back* above undoes it until {until.removeprefix('at ')}")
+        st.query_params.pop("run", None)
+    say_refusals(refusals)
 
 
 def confirm(label: str, action: Callable[..., None], *arguments: Any) -> None:

@@ -1,8 +1,9 @@
-"""A table of jobs in which the ticked row is the one that the page's address names."""
+"""A table of jobs in which the ticked rows are those that the page's address names."""
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Literal
+from zlib import crc32
 
 import pandas as pd
 import streamlit as st
@@ -12,25 +13,54 @@ from app import format
 
 def show(rows: pd.DataFrame, ids: Sequence[str], query: str, **options: Any) -> str | None:
     """Draws `rows`, one for each of `ids`; the id that the parameter `query` names, None when it is none of them."""
-    selected = st.query_params.get(query)
-    # Another list of jobs is another table: the tick of this one would stay where it is, at another job's row.
-    key = f"{query}-{len(ids)}-{ids[0]}"
+    return next(iter(_show(rows, ids, query, "single-row", options)), None)
+
+
+def show_several(rows: pd.DataFrame, ids: Sequence[str], query: str, **options: Any) -> list[str]:
+    """The same where any number of rows can be ticked; those of the ids that the parameter names, in their order."""
+    return _show(rows, ids, query, "multi-row", options)
+
+
+def _show(
+    rows: pd.DataFrame,
+    ids: Sequence[str],
+    query: str,
+    mode: Literal["single-row", "multi-row"],
+    options: dict[str, Any],
+) -> list[str]:
+    named = set(st.query_params.get_all(query))
+    selected = [job_id for job_id in ids if job_id in named]
+    key = _key(ids, query, selected)
     st.dataframe(
         rows,
         hide_index=True,
         placeholder=format.MISSING,
         key=key,
-        on_select=partial(_select_row, key, query, tuple(ids)),
-        selection_mode="single-row",
-        selection_default={"selection": {"rows": [ids.index(selected)]}} if selected in ids else None,
+        on_select=partial(_select_rows, key, query, tuple(ids)),
+        selection_mode=mode,
+        selection_default={"selection": {"rows": [ids.index(each) for each in selected]}} if selected else None,
         **options,
     )
-    return selected if selected in ids else None
+    return selected
 
 
-def _select_row(key: str, query: str, ids: tuple[str, ...]) -> None:
+def _key(ids: Sequence[str], query: str, selected: Sequence[str]) -> str:
+    """The table's key: another one for other jobs, or where the address names others than those that are ticked.
+
+    The ticks of a table that keeps its key stay where they are, at whatever rows.
+    """
+    base = f"{query}-{len(ids)}-{crc32(' '.join(ids).encode())}"
+    version: int = st.session_state.setdefault(f"{base}-version", 0)
+    state = st.session_state.get(f"{base}-{version}")
+    if state is not None and sorted(state["selection"]["rows"]) != sorted(ids.index(each) for each in selected):
+        version += 1
+        st.session_state[f"{base}-version"] = version
+    return f"{base}-{version}"
+
+
+def _select_rows(key: str, query: str, ids: tuple[str, ...]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
     if rows:
-        st.query_params[query] = ids[rows[0]]
+        st.query_params[query] = [ids[row] for row in sorted(rows)]
     else:
         st.query_params.pop(query, None)

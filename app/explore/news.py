@@ -17,10 +17,10 @@ def show(token: str) -> None:
 @error_boundary()
 def _refresh(shown_count: int) -> None:
     added = _result_count(store.settled_token()) - shown_count
-    if added > 0:
-        label = f"{added} new result" + ("s" if added > 1 else "")
-        if st.button(label, icon=":material/refresh:", help="Bring them into the chart."):
-            st.rerun()
+    label = f"{added} new result{'s' if added > 1 else ''}" if added > 0 else "No new results yet"
+    # It is there before there is news, so that the chart below stays where it is.
+    if st.button(label, icon=":material/refresh:", help="Bring them into the chart.", disabled=added <= 0):
+        st.rerun()
 
 
 def _result_count(token: str) -> int:

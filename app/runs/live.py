@@ -1,83 +1,106 @@
 """The head of the runs page and the cards of the runs that wait or are under way, which refresh themselves."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from app import escape, theme
+from app import escape
 from app.components import actions, job_panel
 from app.components.error_boundary import error_boundary
-from app.runs import details
+from app.runs import bulk, details, facts
 from app.tables import points, store
+from engine.errors import RequestError, WorkError
+from engine.storage.job_folder import Run
 
-_WAITING_SHOWN = 8
+_WAITING_SHOWN = 3
+_EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took, which all runs are looked through for
+
+
+def show_head() -> None:
+    """The title, the way back from a deletion, and the button for another run."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.title("Runs", width="content")
+        bulk.show_undo()  # not on the right, where the toast of the deletion lies
+        st.space("stretch")
+        if st.button("New run", icon=":material/add:"):
+            st.switch_page("../pages/launch.py")
 
 
 def show(token: str) -> None:
-    """The head of the runs page and the cards of the active runs.
+    """The cards of the active runs, and whether a worker is missing.
 
-    While there are any it refreshes itself; when one has been queued, ended or deleted, the page is drawn anew once.
+    While there are any they refresh themselves; when one has been queued, begun, ended or deleted, the page is drawn
+    anew once.
     """
-    ids = tuple(run["run_id"] for run in store.active_runs(token))
-    if ids:
-        _live_cards(frozenset(ids))
+    active = _states(store.active_runs(token))
+    if active:
+        _live_cards(active)
     else:
-        _head(token)
         job_panel.show_worker_notice()
 
 
 @st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
-def _live_cards(ids: frozenset[str]) -> None:
+def _live_cards(drawn: frozenset[tuple[str, str]]) -> None:
     token = store.settled_token()
     runs = store.active_runs(token)
-    if {run["run_id"] for run in runs} != ids:
+    if _states(runs) != drawn:
         st.rerun()
     actions.show_toasts()
-    _head(token)
     job_panel.show_worker_notice()
     for run in runs:
         if run["state"] == "running":
             with st.container(border=True), error_boundary():
-                _running_card(run)
+                _running_card(run, token)
     waiting = [run for run in runs if run["state"] == "queued"]
     if waiting:
         with st.container(border=True, gap="xsmall"):
             for run in waiting[:_WAITING_SHOWN]:
                 _headline(run)
             if len(waiting) > _WAITING_SHOWN:
-                st.caption(f"and {len(waiting) - _WAITING_SHOWN} more that wait behind these")
+                st.caption(f"and {len(waiting) - _WAITING_SHOWN:,} more that wait behind these, in the table below")
 
 
-def _head(token: str) -> None:
-    """The title and how many runs there are in each state."""
-    own_runs = [run for run in store.runs(token) if not run["gallery"]]
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.title("Runs", width="content")
-        for state, (label, icon, colour) in theme.STATE_LOOK.items():
-            count = sum(run["state"] == state for run in own_runs)
-            if count:
-                st.badge(f"{count} {label}", icon=icon, color=colour)
-        st.space("stretch")
-        if st.button("New run", icon=":material/add:"):
-            st.switch_page("../pages/launch.py")
+def _states(runs: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
+    return frozenset((run["run_id"], run["state"]) for run in runs)
 
 
-def _running_card(run: Mapping[str, Any]) -> None:
+def _running_card(run: Mapping[str, Any], token: str) -> None:
     _headline(run)
     st.progress(min(1.0, max(0.0, run["progress"])), text=f"{run['progress']:.0%} · {escape.markdown(run['message'])}")
     folder = store.run_or_none(run["run_id"])
     if folder is None:
         return
-    details.show_events(run, folder)
+    st.caption(_pace(run, folder, token))
+    details.show_events(run, folder, epochs_ahead=_epochs_are_ahead(run))
     job_panel.show_log(folder, ended=False)
+
+
+def _pace(run: Mapping[str, Any], folder: Run, token: str) -> str:
+    """How long it has been worked on and will be; of damaged files only the former."""
+    known: dict[str, float | None] = st.session_state.setdefault(_EXPECTED, {})
+    try:
+        if folder.id not in known:
+            known[folder.id] = store.expected_seconds(store.runs(token), folder.spec())
+        events = folder.event_lines()
+    except (RequestError, WorkError):
+        events = []
+    return facts.pace(run, events, known.get(folder.id), time.time())
+
+
+def _epochs_are_ahead(run: Mapping[str, Any]) -> bool:
+    """Whether a run trains at all, as far as its request says."""
+    return bool((run["weights"] == "none" and run["train_epochs"]) or run["recover_epochs"])
 
 
 def _headline(run: Mapping[str, Any]) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_panel.show_state(run)
-        st.markdown(f"**{escape.markdown(details.title(run))}**", width="stretch")
+        title = escape.markdown(details.title(run))
+        said = f"**{escape.markdown(run['name'])}** · {title}" if run["name"] else f"**{title}**"
+        st.markdown(said, width="stretch")
         if run["points"]:
             st.page_link(
                 "../pages/explore.py",

@@ -311,4 +311,3 @@ def _phase(job: Timing, phase: str, message: str, progress: float) -> None:
     if job.status().message != message:
         job.update(phase=phase, message=message, progress=progress)
         job.append_event(event.PhaseEvent(phase=phase, message=message))
-        job.log(message)

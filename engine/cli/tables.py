@@ -233,6 +233,15 @@ def index_size(document: Mapping[str, Any]) -> None:
     write(f"runs in the index: {document['runs']}")
 
 
+def cleaning(document: Mapping[str, Any]) -> None:
+    counts = f"{document['files']:,} files of {len(document['runs']):,} runs, {si(document['bytes'], 'B')}"
+    deleted = f"; and what was deleted, {si(document['deleted_bytes'], 'B')}" if document["deleted_bytes"] else ""
+    if document["removed"]:
+        write(f"removed {counts}{deleted}")
+    else:
+        write(f"would remove {counts}{deleted}; --yes does it")
+
+
 def output_file(document: Mapping[str, Any]) -> None:
     write(f"{document['out']}: {document['bytes']:,} bytes")
     write_notes(document.get("notes", ()))

@@ -1,6 +1,7 @@
 """One job in one process, start to end: `python -m engine.jobs.child RESULTS JOB_ID`. Its output goes to log.txt."""
 
 import errno
+import os
 import sys
 import time
 import traceback
@@ -20,6 +21,7 @@ from engine.storage.timings.job import Timing
 
 Pipeline = Callable[[Any, Any], None]  # the request, and the job
 LOCK_WAIT = 10.0
+_LOADING = "loading PyTorch"
 
 
 class _Stop:
@@ -65,8 +67,10 @@ def _work(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> Sta
     atomic.remove_leftovers(job.path)
     atomic.remove_leftovers(job.path / "models")
     job.update(state="running", message="starting", error=None, times={"started": time.time(), "finished": None})
+    job.write_log(f"process {os.getpid()} works on this {job.noun}")
     state, sentence = _outcome(job, pipeline, stop)
     job.end(state, sentence)
+    job.write_log(sentence if sentence.startswith(state) else f"{state}: {sentence}")
     return state
 
 
@@ -109,10 +113,12 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
 
         timing_job.run(request, job)
     elif isinstance(job, Landscape):
+        job.say(_LOADING)
         from engine.pipeline.landscape import run as landscape
 
         landscape.run(request, job)
     else:
+        job.say(_LOADING)
         from engine.pipeline import run as pipeline
 
         pipeline.run(request, job)

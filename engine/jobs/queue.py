@@ -19,6 +19,7 @@ from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
+from engine.storage.housekeeping import trash
 from engine.storage.index_rows import Head
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
@@ -174,6 +175,7 @@ class Queue:
         Not those in `child_ids`: whoever watches a child settles its job.
         """
         self.store.sweep()
+        trash.sweep(self.store)
         for head in self._own():
             if head.job_id in child_ids or not (head.state in ("running", "interrupted") or head.foreground):
                 continue

@@ -22,7 +22,7 @@ from engine.latency import host_timing
 from engine.measure.counters import Counts, count
 from engine.pipeline import transfer
 from engine.pipeline.network import Network
-from engine.pipeline.step import ON_THE_WAY, Standing, StandingRule, StepKey, epoch_event
+from engine.pipeline.step import ON_THE_WAY, Progress, Standing, StandingRule, StepKey
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.outcomes import images, layers, predictions
@@ -32,7 +32,6 @@ from engine.storage.records.point import Point, Reached, Reconstruction, Request
 from engine.surgery import serialization
 from engine.surgery.model_card import ModelCard
 from engine.train.evaluate import Evaluation, evaluate
-from engine.train.fit import EpochResult
 
 TIGHT = 0.02  # how far below its target a point may land without a note
 
@@ -63,7 +62,7 @@ class Recorder:
         self._points = folder.points()
         self.reconstruction: Reconstruction | None = None  # of the step that is being worked on
         self._baseline_cost: Cost | None = None  # known once the baseline's step is behind
-        self._units, self._units_done, self._progress = units, 0.0, 0.0
+        self.progress = Progress(folder, units)
         self._started = time.monotonic()
 
     def step(
@@ -91,7 +90,7 @@ class Recorder:
             )
         if key.stage == "baseline":
             self._baseline_cost = CostModel(network.structure.summary)()
-        self._units_done += units if isinstance(units, int | float) else units(network)
+        self.progress.pass_units(units if isinstance(units, int | float) else units(network))
         return network
 
     def point(self, key: StepKey) -> Point:
@@ -101,7 +100,7 @@ class Recorder:
     def under(self, spec: RunSpec) -> "Recorder":
         """The same under another request of the same run, such as one candidate of a search."""
         other = copy.copy(self)
-        other.spec = spec
+        other.spec, other.progress = spec, copy.copy(self.progress)
         return other
 
     def is_final(self, keep: float) -> bool:
@@ -122,27 +121,11 @@ class Recorder:
 
     def report(self, key: StepKey, message: str, part: float = 0.0) -> None:
         """Write to the folder what is going on; `part` is how much of the step's units is done."""
-        self._progress = max(self._progress, min((self._units_done + part) / self._units, 0.999))
-        progress = self._progress
-        self.folder.update(phase=key.phase, message=f"{key.label()}, {message}", progress=round(progress, 4))
-        self.folder.append_event(
-            event.PhaseEvent(
-                phase=key.phase, keep=key.keep, stage=key.stage, message=message, progress=round(progress, 4)
-            )
-        )
-
-    def epochs(self, key: StepKey, message: str, units: float) -> Callable[[EpochResult], None]:
-        """A listener that writes an event and the progress after every epoch."""
-
-        def on_epoch(epoch: EpochResult) -> None:
-            self.folder.append_event(epoch_event(key, epoch))
-            self.report(key, f"{message}, epoch {epoch.epoch}/{epoch.epochs}", units * epoch.epoch / epoch.epochs)
-
-        return on_epoch
+        self.progress.report(key, message, part)
 
     def pass_units(self, units: float) -> None:
         """Count work behind the run that is no step."""
-        self._units_done += units
+        self.progress.pass_units(units)
 
     def _weights(self, number: int) -> Path:
         return self.folder.model_file(number, "safetensors")

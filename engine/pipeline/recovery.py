@@ -66,7 +66,8 @@ def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: i
     if phases.whole_epochs_each_step(recorder.spec, key.phase):
         fine_tune_phase(recorder, key, network, number, teacher)
     elif settings.between_steps_batches:
-        recorder.report(key, f"recovering, {settings.between_steps_batches} batches")
+        batches = settings.between_steps_batches
+        recorder.report(key, f"recovering, {batches} batches")
         data, seed = _without_crops(recorder.data), _seed(recorder, number)
         fit_batches(
             network.module,
@@ -74,7 +75,8 @@ def fine_tune_step(recorder: Recorder, key: StepKey, network: Network, number: i
             recipe,
             recorder.device,
             seed,
-            batches=settings.between_steps_batches,
+            batches=batches,
+            on_batch=recorder.progress.batches(key, "recovering", batches),
             teacher=teacher,
             adversary=transfer.adversary(recorder.spec, data, network, named=True),
         )
@@ -120,7 +122,8 @@ def _fit(
         recipe,
         recorder.device,
         _seed(recorder, number),
-        on_epoch=recorder.epochs(key, message, recipe.epochs),
+        on_epoch=recorder.progress.epochs(key, message, recipe.epochs),
+        on_batch=recorder.progress.batches_of_epochs(key, message, recipe.epochs),
         checkpoint=recorder.checkpoint(number),
         teacher=teacher,
         adversary=adversary,

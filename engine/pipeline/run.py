@@ -27,7 +27,7 @@ from engine.pipeline.smallest import search
 from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
 from engine.pipeline.start import loading, own_networks
 from engine.pipeline.start.inputs import RunInputs, prepare
-from engine.pipeline.step import Standing, StandingRule, StepKey
+from engine.pipeline.step import Standing, StandingRule, StepKey, resumption
 from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
 from engine.spec import phases
@@ -63,11 +63,14 @@ class Trajectory:
 
 def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
-    inputs = inputs or prepare(spec, folder.path.parents[1])
+    if inputs is None:
+        folder.say("loading the images and the network")
+        inputs = prepare(spec, folder.path.parents[1])
     own_networks.refuse_other(folder, inputs.zoo_model, begun=bool(folder.points()))
     conditions = machine.environment(torch.get_num_threads(), spec.seed, inputs.device)
     folder.write_env({**conditions, **inputs.zoo_model.conditions})
-    folder.append_event(event.StartEvent(notes=loading.notes(spec, inputs), device=inputs.device))
+    notes = (*resumption(folder), *loading.notes(spec, inputs))
+    folder.append_event(event.StartEvent(notes=notes, device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
     before = Before(len(inputs.network.plan.steps), inputs.points_before)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model), before)

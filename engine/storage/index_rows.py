@@ -15,11 +15,12 @@ from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.run import RunSpec
 from engine.spec.settings import SpecField, columns_of, settings_of
+from engine.storage.housekeeping import annotations
 from engine.storage.job_files import odd_files, time_in
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Conditions, Measurement
-from engine.storage.records.point import Point
+from engine.storage.records.point import Point, Reached
 from engine.storage.records.status import State, Status
 from engine.storage.timings.job import Timing
 
@@ -30,6 +31,7 @@ _LONGEST = 500  # characters of a sentence
 _LONGEST_TEXT = 4096  # of a setting: as long as a path may be
 _MOST_VALUES = 1000  # of a list
 _COLUMNS = columns_of(RunSpec)
+_SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
 _KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
 
@@ -196,6 +198,7 @@ class _Points:
         self.bodies: list[str] = []
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
+        self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
 
     def add(self, point: Point, text: str) -> None:
         """The next point, and its JSON."""
@@ -206,8 +209,15 @@ class _Points:
         self.bodies.append(text)
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
-        if point.final and point.top1 is not None:
-            self.best_top1 = max(point.top1, self.best_top1 or 0.0)
+        if point.final and point.top1 is not None and point.top1 >= (self.best_top1 or 0.0):
+            self.best_top1 = point.top1
+            self.best_cost = _share_kept(point)
+
+
+def _share_kept(point: Point) -> float | None:
+    """What a point has of the baseline's cost, in what its target is stated in; None where that is not known."""
+    metric = None if point.asked is None else point.asked.metric
+    return point.got.share(metric) if metric in _SHARES else None
 
 
 def _dumps(value: Any) -> str:
@@ -280,6 +290,8 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
         "points": len(points.bodies),
         "baseline_top1": points.baseline_top1,
         "best_top1": points.best_top1,
+        "best_cost": points.best_cost,
+        **annotations.read_or_empty(run).to_json(),
     }
 
 
@@ -294,5 +306,6 @@ def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[st
         return {**dict.fromkeys(missing), **failure, "run_id": job_id, "kind": folder.kind}
     names = ("group", "experiment", "host", "phase")
     missing = (*_COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
-    run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0}
+    run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0, "best_cost": None}
+    run_values |= annotations.read_or_empty(folder.run()).to_json()
     return {**dict.fromkeys(missing), **failure, **run_values}

@@ -11,7 +11,7 @@ from engine.storage import files
 LOCK = ".lock"  # who works on the job
 _FILES = (
     *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", "log.txt"),
-    *("test.json", "measured.json", "landscape.json", LOCK, ".cancel"),
+    *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, ".cancel"),
 )
 _FOLDERS = ("models", "checkpoint", "samples", "layers")
 

@@ -24,16 +24,18 @@ from engine.spec.settings import with_earlier
 from engine.storage import atomic, files
 from engine.storage.job_files import LOCK, time_in
 from engine.storage.locks import Lock
-from engine.storage.records import earlier
+from engine.storage.records import earlier, log_lines
 from engine.storage.records.event import Attempts, Epoch, Event
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
 from engine.storage.records.record import Record
 from engine.storage.records.status import ENDED, State, Status, StatusChanges, TimesChanges
+from engine.texts import one_line
 
 E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=Record)
 MOST_SMALL = files.MIB  # bytes of a request, a status or an environment
+_LONGEST_LINE = 1000  # characters of the log
 
 
 class Job(ABC):
@@ -168,9 +170,10 @@ class Job(ABC):
     # -- what happened
 
     def append_event(self, event: Event) -> None:
-        """Appends one event, stamped with the Unix time `t`."""
+        """Appends one event, stamped with the Unix time `t`, and what the log says of it."""
         line = {"t": time.time(), "kind": event.KIND, **event.to_json()}
         atomic.append_line(self._events, line)
+        self.write_log(*log_lines.lines_of(event))
 
     def events(self, kind: type[E]) -> list[E]:
         """All events of one kind, oldest first; WorkError when a line of it is damaged."""
@@ -185,8 +188,19 @@ class Job(ABC):
     def _events(self) -> Path:
         return self.path / "events.jsonl"
 
+    def say(self, message: str) -> None:
+        """What is going on, in the status and in the log."""
+        self.update(message=message)
+        self.write_log(message)
+
+    def write_log(self, *sentences: str) -> None:
+        """Appends to log.txt, each on a line of its own behind this computer's time."""
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        if sentences:
+            self.log("\n".join(f"{now}  {one_line(sentence, _LONGEST_LINE)}" for sentence in sentences))
+
     def log(self, line: str) -> None:
-        """Appends to log.txt, where the child's own output goes too."""
+        """Appends to log.txt as it is, where the child's own output goes too."""
         with self.log_file() as descriptor:
             os.write(descriptor, (line.rstrip("\n") + "\n").encode(errors="replace"))
 

@@ -21,11 +21,9 @@ def new_path(parent: Path) -> Path:
     return parent / f"{_NEW}{uuid.uuid4().hex}"
 
 
-def put_aside(path: Path) -> Path:
-    """Takes a folder's name away, so that what is in it can be removed at leisure; where it is then. OSError."""
-    removed = path.with_name(f"{_REMOVED}{uuid.uuid4().hex}")
-    path.rename(removed)
-    return removed
+def removed_name() -> str:
+    """A hidden name of its own, for a folder that has lost its name so that what is in it can be removed at leisure."""
+    return f"{_REMOVED}{uuid.uuid4().hex}"
 
 
 def remove(path: Path) -> None:

@@ -193,6 +193,15 @@ class Store:
 
     def delete(self, job_id: str) -> None:
         """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
+        removed = self.put_aside(job_id, leftovers.removed_name())
+        with as_work_error(removed):
+            leftovers.remove(removed)
+
+    def put_aside(self, job_id: str, name: str) -> Path:
+        """Gives the folder of a job that nobody works on a hidden name, by which it is no job any more; where it is.
+
+        RequestError for a running or a gallery run.
+        """
         job = self.job(job_id)
         if job.gallery:
             raise RequestError(f"{job_id} is a gallery {job.noun}, shipped with the project; it cannot be deleted")
@@ -202,10 +211,10 @@ class Store:
             has_lock = files.kind_of(job.path) == "a folder" and files.kind_of(job.lock.path) is None
             if has_lock and not stack.enter_context(job.lock.holding()):
                 raise RequestError(f"{job_id} is running; cancel it before deleting it")
+            aside = job.path.with_name(name)
             with as_work_error(job.path):
-                removed = leftovers.put_aside(job.path)
-        with as_work_error(removed):
-            leftovers.remove(removed)
+                job.path.rename(aside)
+        return aside
 
     def leftovers(self, older_than: float = leftovers.USUAL_AGE) -> list[Path]:
         """What killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""

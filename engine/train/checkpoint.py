@@ -60,6 +60,16 @@ def restore(path: Path, module: nn.Module, optimizer: Optimizer, identity: dict[
     return int(epochs_done)
 
 
+def epochs_done(path: Path) -> int:
+    """How many epochs a checkpoint has behind it, whatever training it is of; 0 for none and a damaged one."""
+    try:
+        with files.opened(path), safe_open(path, framework="pt") as file:
+            found = (file.metadata() or {}).get("epochs_done", "")
+    except (OSError, SafetensorError, RuntimeError, ValueError):
+        return 0  # `restore` says what is wrong with it
+    return int(found) if _EPOCHS.fullmatch(found) else 0
+
+
 def _read(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with files.opened(path), safe_open(path, framework="pt") as file:

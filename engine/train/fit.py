@@ -24,6 +24,9 @@ from engine.train.recipe import Recipe, sgd
 CHECKPOINT_SECONDS = 2.0  # at most one checkpoint in this time: tiny networks would spend theirs waiting for the disk
 _FINITE_CHECK_STEPS = 20  # reading the loss waits for the GPU, so not after every step
 
+OnBatch = Callable[[float], None]  # of how much is behind, after every batch
+_Heard = Callable[[int, int], None]  # of the batches and the images of a pass that are behind
+
 
 @dataclass(frozen=True)
 class EpochResult:
@@ -49,6 +52,7 @@ def fit(
     seed: int,
     *,
     on_epoch: Callable[[EpochResult], None],
+    on_batch: OnBatch | None = None,
     checkpoint: Path | None = None,
     teacher: Teacher | None = None,
     adversary: Adversary | None = None,
@@ -63,7 +67,8 @@ def fit(
     only: each epoch's order, augmentation and dropout come from (`seed`, epoch). With `checkpoint` a training that was
     stopped goes on after the last epoch written there and ends with the same weights, bit for bit; `on_epoch` may then
     hear of an epoch again, as it is called before the file is written. The file is left to the caller, who records the
-    result and deletes it. On CUDA the forward pass runs in bfloat16 where the GPU has it.
+    result and deletes it. `on_batch` hears after every batch how many epochs are behind, such as 2.25. On CUDA the
+    forward pass runs in bfloat16 where the GPU has it.
 
     Raises WorkError when the loss is not finite, there are fewer than two images, or the checkpoint is of another
     training.
@@ -77,7 +82,7 @@ def fit(
         start = checkpoints.restore(checkpoint, training.trained, training.optimizer, identity) if checkpoint else 0
         written = time.monotonic()
         for epoch in range(start, recipe.epochs):
-            on_epoch(training.run_epoch(epoch))
+            on_epoch(training.run_epoch(epoch, on_batch))
             due = time.monotonic() - written >= CHECKPOINT_SECONDS and epoch + 1 < recipe.epochs
             if checkpoint and due:
                 checkpoints.save(checkpoint, training.trained, training.optimizer, epoch + 1, identity)
@@ -92,6 +97,7 @@ def fit_batches(
     seed: int,
     *,
     batches: int,
+    on_batch: OnBatch | None = None,
     teacher: Teacher | None = None,
     adversary: Adversary | None = None,
 ) -> float:
@@ -100,20 +106,25 @@ def fit_batches(
     Passes over the split follow one another until there are enough; of the recipe, epochs and schedule do not count.
     The same `seed` means the same images again: repeated recoveries need one each. Returns the mean training loss of
     an image. Where the network ends, what the result depends on and what is raised are as for `fit`; nothing is
-    evaluated, and there is no checkpoint.
+    evaluated, and there is no checkpoint. `on_batch` hears how many batches are behind.
     """
     if batches < 1:
         raise ValueError("a recovery takes at least one batch")
     remaining, loss_sum, images = batches, 0.0, 0
     with _training(module, data, recipe, device, seed, lambda _: recipe.lr, teacher, adversary) as training:
         for epoch in count():
-            result = training.run_pass(epoch, most=remaining)
+            result = training.run_pass(epoch, remaining, _counted(on_batch, batches - remaining))
             remaining -= result.batches
             loss_sum += result.loss_sum
             images += result.images
             if not remaining:
                 break
     return loss_sum / images
+
+
+def _counted(on_batch: OnBatch | None, before: int) -> _Heard | None:
+    """A listener that hears how many batches are behind, those of earlier passes with them."""
+    return None if on_batch is None else lambda batches, _: on_batch(before + batches)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
@@ -185,12 +196,14 @@ class _Training:
     adversary: Adversary | None
     features: Callable[[], Tensor] | None
 
-    def run_epoch(self, epoch: int) -> EpochResult:
+    def run_epoch(self, epoch: int, on_batch: OnBatch | None = None) -> EpochResult:
         """Trains for the epoch with this index, from 0, and evaluates on the validation split."""
         started = time.perf_counter()
         if self.adversary:
             self.adversary.start_epoch(self.module, epoch, self.device)
-        result = self.run_pass(epoch)
+        images = len(self.data.train)
+        heard = None if on_batch is None else lambda _, done: on_batch(epoch + done / images)
+        result = self.run_pass(epoch, heard=heard)
         val = evaluate(self.module, self.data.val, self.data, self.device)
         return EpochResult(
             epoch=epoch + 1,
@@ -202,15 +215,15 @@ class _Training:
             seconds=time.perf_counter() - started,
         )
 
-    def run_pass(self, epoch: int, most: int | None = None) -> _Pass:
+    def run_pass(self, epoch: int, most: int | None = None, heard: _Heard | None = None) -> _Pass:
         """One pass over the training split, ended after `most` batches, with an order and draws of its own."""
         order = epoch_seed(self.seed, epoch)
         accelerators = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=accelerators, device_type="cuda"):
             torch.manual_seed(order)  # dropout and stochastic depth draw from the global generator
-            return self._run_pass(epoch, order, most)
+            return self._run_pass(epoch, order, most, heard)
 
-    def _run_pass(self, epoch: int, order: int, most: int | None) -> _Pass:
+    def _run_pass(self, epoch: int, order: int, most: int | None, heard: _Heard | None) -> _Pass:
         train, recipe, device = self.data.train, self.recipe, self.device
         loss_sum = torch.zeros((), device=device)
         correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -227,6 +240,8 @@ class _Training:
             loss_sum += loss * size
             correct += (logits.argmax(dim=1) == labels).sum()
             images_done += size
+            if heard is not None:
+                heard(step, images_done)
             if step % _FINITE_CHECK_STEPS == 0:
                 _require_finite(loss_sum, epoch, lr)
         _require_finite(loss_sum, epoch, lr)

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.runs import listing
 from engine.boards.registry import parse
 from engine.pipeline.summaries import summary_of
 from engine.spec.board_timing import PointId, TimingRequest
@@ -13,6 +15,12 @@ from engine.storage.job_folder import Run
 from engine.storage.store import Store
 from tests.support import damage, runs
 from tests.support.screen import app, chart
+
+
+@pytest.fixture(autouse=True)
+def _one_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All runs are on one page of the table."""
+    monkeypatch.setattr(listing, "PAGE_ROWS", 1000)
 
 
 def _good(results: Store) -> tuple[Run, Run]:

@@ -142,6 +142,9 @@ def test_a_run_stopped_after_any_event_resumes_to_the_same_points(
         assert stops < 40
     assert stops >= 3
     assert essence(folder) == essence(finished)
+    first, *others = (line["notes"][0] for line in folder.event_lines() if line["kind"] == "start")
+    assert "goes on after" not in first and all(note.startswith("goes on after ") for note in others)
+    assert any("after point 3 (0.6×: channels, reconstructed)" in line for line in folder.log_tail(1000))
 
 
 def test_a_second_run_with_the_same_baseline_does_not_train_it_again(finished: Run) -> None:

@@ -16,6 +16,7 @@ from tests.support.hostile import snapshot
 from tests.support.standin import child_command, make_spec, steady
 
 IN_RUN = ["events.jsonl", ".lock", "log.txt", "points.jsonl", "checkpoint", "models", ".cancel", "status.json"]
+IN_RUN += ["annotation.json"]
 IN_ROOT = ["worker.log", "index.sqlite", "index.sqlite-wal", ".worker.lock"]
 TIMES = (1_000_000_000, 1_000_000_000)
 

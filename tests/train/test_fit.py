@@ -25,6 +25,15 @@ def test_a_learnable_toy_is_learned():
     assert results[-1].val_top1 > 0.9
 
 
+def test_a_listener_hears_of_every_batch_how_many_epochs_are_behind():
+    behind: list[float] = []
+    fit(tiny.network(), tiny.data(), replace(RECIPE, epochs=2), "cpu", 0, on_epoch=tiny.ignore, on_batch=behind.append)
+    assert behind == pytest.approx([0.32, 0.64, 0.96, 1.0, 1.32, 1.64, 1.96, 2.0])
+    behind.clear()
+    loop.fit_batches(tiny.network(), tiny.data(), RECIPE, "cpu", 0, batches=6, on_batch=behind.append)
+    assert behind == [1, 2, 3, 4, 5, 6]
+
+
 def test_the_same_seed_gives_the_same_weights_whatever_was_drawn_before():
     first, second = tiny.network(dropout=0.5), tiny.network(dropout=0.5)
     fit(first, tiny.data(), RECIPE, "cpu", 3, on_epoch=tiny.ignore)

@@ -54,7 +54,8 @@ def _jobs_in(results: Path) -> Iterator[Run | Landscape]:
     kinds: tuple[tuple[str, type[Run | Landscape]], ...] = (("runs", Run), ("landscapes", Landscape))
     for name, kind in kinds:
         if (results / name).is_dir():
-            yield from map(kind, sorted((results / name).iterdir()))
+            folders = (path for path in (results / name).iterdir() if not path.name.startswith("."))  # not deleted ones
+            yield from map(kind, sorted(folders))
 
 
 def _measured_spec(job: Run | Landscape) -> RunSpec | None:

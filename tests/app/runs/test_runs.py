@@ -1,6 +1,9 @@
 import pytest
 
+from app.runs import listing
 from engine.spec import run as specs
+from engine.storage.housekeeping import annotations
+from engine.storage.records.annotation import Annotation
 from engine.storage.records.event import StartEvent
 from engine.storage.store import Store
 from tests.support import runs
@@ -60,10 +63,82 @@ def test_a_selected_run_can_be_repeated_and_deleted(results: Store, submitted: l
     assert not [b for b in at.button if b.label == "Resume"]
     next(b for b in at.button if b.label == "Run again").click().run()
     assert sorted(r["state"] for r in results.runs()) == ["done", "queued"]
-    next(b for b in at.button if b.label == "Delete").click().run()
-    assert run.path.exists()
-    at.button(key="confirmed").click().run()
+    at.button(key=f"delete-{run.id}").click().run()
     assert not at.exception and not run.path.exists()
+    at.button(key="undo-delete").click().run()
+    assert not at.exception and run.path.exists() and len(results.runs()) == 2
+    assert "undo-delete" not in [button.key for button in at.button]
+
+
+def test_several_runs_are_found_acted_on_together_and_put_back(results: Store, submitted: list[Store]) -> None:
+    queued, failed = results.create(specs.parse({})), results.create(specs.parse({"seed": 1}))
+    failed.end("failed", "the loss is not finite; lower the learning rate")
+    done = runs.finished(results, specs.parse({"criterion": "l1"}), files=False)
+    annotations.write(done, Annotation.of("<i>Talk</i> **1**", "=1+1\n# not a heading", ["*demo*"]))
+    ids = [queued.id, failed.id, done.id]
+    at = app("runs", run=ids)
+    pills = at.button_group(key="run_state")
+    assert pills.options == ["1 queued", "1 done", "1 failed"]
+    assert {"Cancel 1", "Resume 1", ":red[Delete 2]"} <= set(labels(at)) and "3 runs" in captions(at)
+    at.button(key="delete-ticked").click().run()
+    assert not at.exception and [run["run_id"] for run in results.runs()] == [queued.id]
+    at.button(key="undo-delete").click().run()
+    assert len(results.runs()) == 3
+    at.button_group(key="run_state").set_value(["failed"]).run()
+    (table,) = [frame.value for frame in at.dataframe]
+    assert list(table["state"]) == ["failed"] and "1 of 3 runs" in captions(at)
+    at.button_group(key="run_state").set_value([]).run()
+    at.query_params["run"] = done.id
+    at.text_input(key="find").set_value("talk DEMO").run()
+    assert not at.exception and "1 of 3 runs" in captions(at)
+    assert "**\\<i>Talk\\</i> \\*\\*1\\*\\***" in [markdown.value for markdown in at.markdown]
+    assert [text.value for text in at.text] == ["=1+1\n# not a heading"]
+    assert {"Run again", "Save"} <= set(labels(at))
+    at.text_input(key=f"annotation-name-{done.id}").set_value("Renamed")
+    next(b for b in at.button if b.label == "Save").click().run()
+    assert annotations.read(done).name == "Renamed" and annotations.read(done).tags == ("*demo*",)
+
+
+def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    shipped = runs.finished(results, specs.parse({"criterion": "l2"}), files=False)
+    (results.folder.parents[1] / "gallery").mkdir()
+    shipped.path.rename(results.folder.parents[1] / "gallery" / shipped.id)
+    own = [runs.finished(results, specs.parse({"seed": seed}), files=seed == 0) for seed in range(3)]
+    monkeypatch.setattr(listing, "PAGE_ROWS", 2)
+    at = app("runs", run=own[0].id)
+    assert "3–3 of 3 runs" in captions(at) and len(at.dataframe[0].value) == 1
+    assert "Gallery: 1 run that comes with Espalier" in [part.label for part in at.expander]
+    at = app("runs", run=shipped.id)
+    assert not at.exception and "1–2 of 3 runs" in captions(at)
+    assert "Run again" in labels(at) and f"delete-{shipped.id}" not in [button.key for button in at.button]
+    at.session_state["disk_usage"] = True
+    at.run()
+    assert any("in all" in markdown.value for markdown in at.markdown)
+    next(b for b in at.button if b.label == "Make space").click().run()
+    assert any("This removes 3 files of runs that are done" in markdown.value for markdown in at.markdown)
+    confirmed = at.button(key="confirmed")
+    assert confirmed.proto.type == "secondary" and confirmed.label == ":red[Remove for good]"
+    confirmed.click().run()
+    assert not at.exception and not list(own[0].path.rglob("*.onnx")) and list(own[0].path.rglob("*.plan.json"))
+
+
+def test_a_link_with_what_is_not_known_says_so_and_shows_the_rest(results: Store) -> None:
+    run = runs.finished(results, specs.parse({}), files=False)
+    at = app("runs", run=["<b>nope</b>", run.id], state=["odd", "done"])
+    assert [info.value for info in at.info] == ["This link names the run \\<b>nope\\</b> and 1 more, not known here."]
+    assert "Run again" in labels(at) and at.button_group(key="run_state").value == ["done"]
+
+
+def test_a_run_that_ends_is_told_on_another_page(results: Store) -> None:
+    run = runs.underway(results, specs.parse({}))
+    at = app()
+    assert not at.toast
+    run.end("done", "done")
+    run.lock.release()
+    at.run()
+    assert [toast.value for toast in at.toast] == [
+        f"resnet20, BN scale, seed 0 is done. [Show the curve](./?exp=resnet20+bn_scale+{run.spec().group()[:6]})"
+    ]
 
 
 def test_a_failed_run_says_why_and_can_be_resumed(results: Store, submitted: list[Store]) -> None:
@@ -124,7 +199,7 @@ def test_a_search_shows_its_tries_and_its_answer(results: Store) -> None:
     assert "6 tries, of which 4 keep the 90.0 %" in chart.proto.alt and "keeps 0.78×" in chart.proto.alt
     tables = [frame.value for frame in at.dataframe]
     assert list(tables[0]["targets"]) == ["lose ≤ 1 point"]
-    assert list(tables[1][""]) == ["kept", "kept", "lost", "kept", "found", "lost"]
+    assert list(next(table for table in tables if "" in table)[""]) == ["kept", "kept", "lost", "kept", "found", "lost"]
     assert any("the smallest of some tries" in markdown.value for markdown in at.markdown)
 
 

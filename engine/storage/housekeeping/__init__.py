@@ -1,0 +1,1 @@
+"""What people do about their runs: names and notes, deletion that can be undone, and space on the disk."""
