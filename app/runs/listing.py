@@ -8,7 +8,7 @@ import pandas as pd
 
 from app import escape, format, text, theme
 from app.runs import details
-from app.tables import points
+from app.tables import points, selection
 
 PAGE_ROWS = 50
 _METRIC_LABELS = {"macs": "MACs", "params": "parameters"}
@@ -63,7 +63,7 @@ def position(shown: int, number: int, total: int, of_all: int) -> str:
 def rows(runs: Sequence[Run], sizes: Mapping[str, int]) -> pd.DataFrame:
     """A row for each run, with the settings in which they differ; columns of which nothing is known are left out."""
     table = pd.DataFrame([_row(run, sizes.get(run["run_id"])) for run in runs])
-    differing = [key for key in points.differing_settings(_settings(runs)) if key not in _SAID]
+    differing = [key for key in selection.differing_settings(pd.DataFrame(runs)) if key not in _SAID]
     place = list(table).index("what") + 1
     for number, key in enumerate(differing):
         table.insert(place + number, points.SETTINGS[key], _column(key, [run[key] for run in runs]))
@@ -102,11 +102,6 @@ def _row(run: Run, size: int | None) -> dict[str, Any]:
 def _texts(run: Run) -> str:
     """All that a search looks through."""
     return " ".join((details.title(run), run["name"], run["note"], *run["tags"], run["run_id"])).casefold()
-
-
-def _settings(runs: Sequence[Run]) -> pd.DataFrame:
-    """The settings of the runs as texts, in which an empty one is a value like any other."""
-    return pd.DataFrame({key: [details.setting_text(key, run[key]) for run in runs] for key in points.SETTINGS})
 
 
 def _column(key: str, values: Sequence[Any]) -> list[Any]:
