@@ -19,6 +19,7 @@ page = st.navigation(
         st.Page("../pages/launch.py", title="Launch", icon=":material/content_cut:"),
         st.Page("../pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("../pages/devices.py", title="Devices", icon=":material/developer_board:"),
+        st.Page("../pages/methods.py", title="Methods", icon=":material/school:"),
     ],
     position="top",
 )

@@ -1,0 +1,58 @@
+"""Makes app/methods/demonstration.json anew: what the page Methods shows of a small network.
+
+    python -m benchmarks.demonstration [--train]
+
+Every criterion ranks the channels of every layer (or the blocks); the lowest go, and validation images tell what that
+costs, before and after reconstruction. --train trains the network anew first. Minutes on one core.
+"""
+
+import argparse
+import json
+import sys
+
+from app.methods import demonstration
+from app.methods.demonstration import Demonstration, Layer, Ranking
+from benchmarks.demonstration import experiments, network
+from benchmarks.demonstration.bench import Bench
+from engine.data.load import Data
+from engine.spec.catalog import CRITERIA
+from engine.storage.atomic import atomic_write
+
+
+def main(arguments: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.demonstration", allow_abbrev=False)
+    parser.add_argument("--train", action="store_true", help="train the network anew first")
+    data = network.images()
+    module = network.train(data) if parser.parse_args(arguments).train else network.read()
+    document = _measure(Bench.of(module, data), data).model_dump(mode="json")
+    with atomic_write(demonstration.FILE) as part:
+        part.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    print(f"{demonstration.FILE.stat().st_size:,} bytes", flush=True)
+
+
+def _measure(bench: Bench, data: Data) -> Demonstration:
+    rankings: dict[str, dict[str, Ranking]] = {}
+    for name in CRITERIA:
+        rankings[name] = bench.rank(name)
+        print(f"{name} is measured", flush=True)
+    summary = bench.structure.summary
+    return Demonstration(
+        weights=network.digest(),
+        data=data.name,
+        training_images=len(data.train),
+        validation_images=len(data.val),
+        calibration_images=len(bench.reference.images),
+        training_epochs=network.EPOCHS,
+        recovery_epochs=experiments.EPOCHS,
+        layers=tuple(Layer(name=name, width=width) for name, width in bench.layers().items()),
+        blocks=bench.blocks(),
+        macs=summary.macs,
+        params=summary.params,
+        correct=bench.correct(bench.module),
+        rankings=rankings,
+        experiments=tuple(experiments.run(bench)),
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
