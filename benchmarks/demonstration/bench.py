@@ -41,9 +41,7 @@ class Bench:
         """That of a network in evaluation mode."""
         structure = summarize(module, data.image)
         reference = Reference(structure, calibration_images(data, IMAGES, "cpu", SEED), SEED)
-        calibration = prepare_calibration(
-            module, structure.trace, data.val, data, "cpu", SEED, reference=reference
-        )
+        calibration = prepare_calibration(module, structure.trace, data.val, data, "cpu", SEED, reference=reference)
         return cls(module, structure, data, calibration, reference)
 
     def correct(self, module: nn.Module) -> int:

@@ -12,7 +12,7 @@ _MIXED = ((0.9, 0.2, 0.5, 0.1), (0.1, 0.8, 0.3, 0.6), (0.6, 0.1, 0.9, 0.4), (0.3
 
 def _valley(x: float) -> float:
     """The height of a loss over a weight, in the drawing."""
-    return 16 + 0.006 * (x - 150) ** 2
+    return 40 + 0.004 * (x - 150) ** 2
 
 
 def _loss(pen: Pen) -> str:
@@ -22,17 +22,16 @@ def _loss(pen: Pen) -> str:
 
 def taylor(pen: Pen) -> str:
     """A loss over a weight, and its slope where the weight is."""
-    at = (200.0, 96 - _valley(200))
-    slope = -2 * 0.006 * 50
-    far = (60.0, at[1] - slope * 140)
+    at = (185.0, 96 - _valley(185))
+    far = (60.0, at[1] + 2 * 0.004 * (185 - 150) * (185 - 60))
     return picture(
         _loss(pen),
         pen.line(at, far, dashed=True),
         pen.circle(*at, 5, fill=pen.ink),
         pen.line((60, 88), (60, 8), width=0.8),
         pen.text(60, 102, "weight 0", size=10),
-        pen.text(200, 102, "weight now", size=10),
-        pen.text(96, 18, "slope: what the loss would do", size=10, anchor="start"),
+        pen.text(185, 102, "weight now", size=10),
+        pen.text(92, 18, "loss, and its slope here", size=10, anchor="start"),
     )
 
 
@@ -48,7 +47,7 @@ def obd(pen: Pen) -> str:
         pen.line((60, bottom[1]), bottom, dashed=True, width=0.9),
         pen.text(60, 102, "weight 0", size=10),
         pen.text(150, 102, "weight now", size=10),
-        pen.text(104, 18, "curvature: what it costs", size=10, anchor="start"),
+        pen.text(92, 18, "loss, and how it would rise", size=10, anchor="start"),
     )
 
 

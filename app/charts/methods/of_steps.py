@@ -54,7 +54,7 @@ def alternate(pen: Pen) -> str:
         pen.skyline(94, 42, _NO_BLOCKS, height=34, step=7.4),
         pen.skyline(94, 94, _NARROW, height=34, step=7.4),
         pen.text(154, 32, "a block", size=10, anchor="start"),
-        pen.text(154, 84, "as much in channels", size=9, anchor="start"),
+        pen.text(154, 84, "or channels", size=10, anchor="start"),
         pen.text(194, 58, "what hurts less", size=10),
     )
 
@@ -74,11 +74,11 @@ def direct(pen: Pen) -> str:
     """Each block is left out in turn; the one that is missed least goes."""
     parts = []
     for row, share in enumerate((0.5, 0.9, 0.65)):
-        y = 8.0 + 30 * row
+        y = 6.0 + 28 * row
         parts += [(pen.gone if number == row + 1 else pen.kept)(10 + 24 * number, y, 18, 20) for number in range(5)]
-        parts += [pen.box(140, y + 4, 60, 12), pen.kept(140, y + 4, 60 * share, 12)]
-        parts += [pen.text(206, y + 14, "this one" if row == 1 else "", size=9, anchor="start")]
-    return picture(*parts, pen.text(68, 103, "without each", size=10), pen.text(170, 103, "accuracy", size=10))
+        parts += [pen.box(134, y + 4, 54, 12), pen.kept(134, y + 4, 54 * share, 12)]
+        parts += [pen.text(193, y + 14, "this one" if row == 1 else "", size=10, anchor="start")]
+    return picture(*parts, pen.text(68, 100, "without each", size=10), pen.text(161, 100, "accuracy", size=10))
 
 
 def progressive(pen: Pen) -> str:

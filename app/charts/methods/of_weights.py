@@ -57,7 +57,7 @@ def bn_scale(pen: Pen) -> str:
             pen.line((58, y), (104, y), width=1),
             pen.knob(116, y, 9, turn),
             pen.line((126, y), (172, y), width=0.5 + 4 * turn),
-            pen.text(182, y + 4, "loud" if turn > 0.5 else "silent: goes" if turn < 0.1 else "quiet", anchor="start"),
+            pen.text(178, y + 4, "loud" if turn > 0.5 else "off: goes" if turn < 0.1 else "quiet", anchor="start"),
         ]
     return picture(*parts)
 

@@ -111,7 +111,7 @@ def test_the_histogram_holds_every_channel_and_hatches_those_that_go() -> None:
     figure = scores.figure(some, 4, "#009E73", "channel", ink=theme.LIGHT)
     bars = {trace.name: sum(trace.y) for trace in figure.data if trace.type == "bar"}
     assert bars == {"goes": 4, "stays": 6}
-    assert [shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1][0] == pytest.approx(4.5)
+    assert next(shape.x0 for shape in figure.layout.shapes if shape.x0 == shape.x1) == pytest.approx(4.5)
     far = scores.figure(ranking(1e-6, 1e-4, 1.0), 1, "#009E73", "channel", ink=theme.DARK)
     assert "10<sup>−6</sup>" in far.layout.xaxis2.ticktext
     assert scores.bins([2.0, 2.0], frozenset({0})) == (scores.Bin(1.5, 2.5, 1, 1),)
