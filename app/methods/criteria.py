@@ -29,7 +29,7 @@ CARDS = (
     ),
     _criterion(
         "l1",
-        sentence="A filter whose weights are all close to nought changes little of what it reads, so it can go.",
+        sentence="A filter whose weights are all close to zero changes little of what it reads, so it can go.",
         formula=r"s_c = \sum_{w \in W_c} |w|",
         symbols=_FILTER,
         paper=papers.LI,
@@ -91,7 +91,7 @@ CARDS = (
         needs=GRADIENTS,
         costs="Seconds: a pass forwards and one backwards over up to 640 images.",
         draw=of_images.taylor,
-        alt="A curve of the loss over a weight; a straight line along its slope leads to where the weight is nought.",
+        alt="A curve of the loss over a weight; a straight line along its slope leads to where the weight is zero.",
     ),
     _criterion(
         "obd",
@@ -102,7 +102,7 @@ CARDS = (
         needs=GRADIENTS,
         costs="Some seconds: forwards and backwards for each of 128 images by itself.",
         draw=of_images.obd,
-        alt="A curve of the loss with the weight at its lowest point; an arrow shows how far the loss rises at nought.",
+        alt="A curve of the loss with the weight at its lowest point; an arrow shows how far the loss rises at zero.",
     ),
     _criterion(
         "feature_taylor",
@@ -118,7 +118,7 @@ CARDS = (
     ),
     _criterion(
         "gate_taylor",
-        sentence="Takes the volume knob of batch norm and asks how the loss would change if it were turned to nought.",
+        sentence="Takes the volume knob of batch norm and asks how the loss would change if it were turned to zero.",
         formula=r"s_c = \Big( \gamma_c \, \frac{\partial L}{\partial \gamma_c} \Big)^2",
         symbols=r"$\gamma_c$: the scale of channel $c$ in the batch norm right behind the layer. " + _LOSS,
         paper=papers.MOLCHANOV_2019,

@@ -105,6 +105,11 @@ class Demonstration(_Part):
     rankings: dict[str, dict[str, Ranking]]  # by criterion and layer; by criterion and `BLOCKS` for those of blocks
     experiments: tuple[Experiment, ...]
 
+    @property
+    def recovery(self) -> str:
+        """How long networks were fine-tuned, in words."""
+        return f"{self.recovery_epochs} epoch" + ("s" if self.recovery_epochs != 1 else "")
+
     def share(self, images: int) -> float:
         """So many of the validation images as a share of all."""
         return images / self.validation_images

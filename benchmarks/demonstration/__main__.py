@@ -1,9 +1,11 @@
 """Makes app/methods/demonstration.json anew: what the page Methods shows of a small network.
 
-    python -m benchmarks.demonstration [--train]
+    python -m benchmarks.demonstration [--train | --time]
 
 Every criterion ranks the channels of every layer (or the blocks); the lowest go, and validation images tell what that
 costs, before and after reconstruction. --train trains the network anew first. Minutes on one core.
+
+--time makes nothing, but says how soon the page answers when its slider is moved.
 """
 
 import argparse
@@ -12,22 +14,27 @@ import sys
 
 from app.methods import demonstration
 from app.methods.demonstration import Demonstration, Layer, Ranking
-from benchmarks.demonstration import experiments, network
+from benchmarks.demonstration import answer, experiments, network
 from benchmarks.demonstration.bench import Bench
 from engine.data.load import Data
 from engine.spec.catalog import CRITERIA
 from engine.storage.atomic import atomic_write
 
 
-def main(arguments: list[str]) -> None:
+def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.demonstration", allow_abbrev=False)
     parser.add_argument("--train", action="store_true", help="train the network anew first")
+    parser.add_argument("--time", action="store_true", help="how soon the page answers")
+    options = parser.parse_args(arguments)
+    if options.time:
+        return answer.report(["taylor", "obs", "accuracy"])
     data = network.images()
-    module = network.train(data) if parser.parse_args(arguments).train else network.read()
+    module = network.train(data) if options.train else network.read()
     document = _measure(Bench.of(module, data), data).model_dump(mode="json")
     with atomic_write(demonstration.FILE) as part:
         part.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
     print(f"{demonstration.FILE.stat().st_size:,} bytes", flush=True)
+    return 0
 
 
 def _measure(bench: Bench, data: Data) -> Demonstration:
@@ -55,4 +62,4 @@ def _measure(bench: Bench, data: Data) -> Demonstration:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main(sys.argv[1:]))

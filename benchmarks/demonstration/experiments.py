@@ -20,7 +20,7 @@ KEEP = (0.75, 0.5, 0.35)
 CRITERION, ORDER = "taylor", "layers-channels"  # of the experiment that all others differ from in one thing
 CRITERIA = ("random", "l1", "taylor", "obs")
 ORDERS = ("layers-channels", "channels-layers", "layers", "channels")
-EPOCHS = 2  # of recovery
+EPOCHS = 1  # of recovery
 
 
 def run(bench: Bench) -> Iterator[Experiment]:

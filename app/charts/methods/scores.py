@@ -22,7 +22,7 @@ class Scale:
 
     @classmethod
     def of(cls, scores: Sequence[float]) -> "Scale":
-        """Powers of ten where scores differ by far and none is nought."""
+        """Powers of ten where scores differ by far and none is zero."""
         return cls(min(scores) > 0 and max(scores) / min(scores) > _WIDE)
 
     def place(self, score: float) -> float:
