@@ -96,7 +96,7 @@ class Demonstration(_Part):
     validation_images: int
     calibration_images: int
     training_epochs: int
-    recovery_epochs: int
+    recovery_images: int  # that fine-tuning saw
     layers: tuple[Layer, ...]
     blocks: tuple[str, ...]  # those that may go
     macs: int
@@ -104,11 +104,6 @@ class Demonstration(_Part):
     correct: int
     rankings: dict[str, dict[str, Ranking]]  # by criterion and layer; by criterion and `BLOCKS` for those of blocks
     experiments: tuple[Experiment, ...]
-
-    @property
-    def recovery(self) -> str:
-        """How long networks were fine-tuned, in words."""
-        return f"{self.recovery_epochs} epoch" + ("s" if self.recovery_epochs != 1 else "")
 
     def share(self, images: int) -> float:
         """So many of the validation images as a share of all."""

@@ -150,7 +150,7 @@ def _show_stages(shown: Demonstration) -> None:
     )
     st.markdown(
         f"Cut by {text.criterion_label(experiment.criterion)}, {text.order_label(experiment.order)}. "
-        f"Recovery is {shown.recovery} of fine-tuning after the reconstruction."
+        f"Recovery is fine-tuning on {shown.recovery_images:,} images with labels, after the reconstruction."
     )
 
 

@@ -109,7 +109,7 @@ def repair(shown: Demonstration, ink: Ink) -> Step:
         "Reconstruct and recover",
         "*Reconstruction* looks at images without labels and gives the layers that are left the weights that come "
         f"nearest to what the whole network computed: seconds, and **{_percent(shown, target.reconstructed)}** right. "
-        f"*Recovery* then trains on, here for {shown.recovery}: "
+        f"*Recovery* then trains on, here with {shown.recovery_images:,} labelled images: "
         f"**{_percent(shown, target.recovered)}**.",
         (
             Picture(

@@ -11,6 +11,7 @@ costs, before and after reconstruction. --train trains the network anew first. M
 import argparse
 import json
 import sys
+import time
 
 from app.methods import demonstration
 from app.methods.demonstration import Demonstration, Layer, Ranking
@@ -41,7 +42,7 @@ def _measure(bench: Bench, data: Data) -> Demonstration:
     rankings: dict[str, dict[str, Ranking]] = {}
     for name in CRITERIA:
         rankings[name] = bench.rank(name)
-        print(f"{name} is measured", flush=True)
+        print(f"{name} is measured, after {time.process_time():.0f} s of the processor", flush=True)
     summary = bench.structure.summary
     return Demonstration(
         weights=network.digest(),
@@ -50,12 +51,12 @@ def _measure(bench: Bench, data: Data) -> Demonstration:
         validation_images=len(data.val),
         calibration_images=len(bench.reference.images),
         training_epochs=network.EPOCHS,
-        recovery_epochs=experiments.EPOCHS,
+        recovery_images=experiments.RECOVERY_BATCHES * experiments.BATCH,
         layers=tuple(Layer(name=name, width=width) for name, width in bench.layers().items()),
         blocks=bench.blocks(),
         macs=summary.macs,
         params=summary.params,
-        correct=bench.correct(bench.module),
+        correct=bench.validation.correct(bench.module),
         rankings=rankings,
         experiments=tuple(experiments.run(bench)),
     )

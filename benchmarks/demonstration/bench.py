@@ -9,6 +9,7 @@ from torch import nn
 
 from app.methods import demonstration
 from app.methods.demonstration import BLOCKS, Ranking, Removal
+from benchmarks.demonstration.validation import Validation
 from engine.criteria.calibration import Calibration, prepare_calibration
 from engine.criteria.registry import score_blocks, score_filters
 from engine.data.load import Data
@@ -19,10 +20,9 @@ from engine.surgery import plan
 from engine.surgery.plan import Step
 from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import refit
-from engine.train.evaluate import evaluate
 
-SHARES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 0.9)  # of a layer's channels that go
-IMAGES, SEED = 1024, 0  # that refits look at
+SHARES = (0.12, 0.25, 0.4, 0.55, 0.75)  # of a layer's channels that go
+IMAGES, SAMPLES, SEED = 256, 3072, 0  # that refits look at
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,16 @@ class Bench:
     data: Data
     calibration: Calibration
     reference: Reference
+    validation: Validation
     _measured: dict[Step, tuple[int, int, int]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: nn.Module, data: Data) -> Self:
         """That of a network in evaluation mode."""
         structure = summarize(module, data.image)
-        reference = Reference(structure, calibration_images(data, IMAGES, "cpu", SEED), SEED)
+        reference = Reference(structure, calibration_images(data, IMAGES, "cpu", SEED), SEED, SAMPLES)
         calibration = prepare_calibration(module, structure.trace, data.val, data, "cpu", SEED, reference=reference)
-        return cls(module, structure, data, calibration, reference)
-
-    def correct(self, module: nn.Module) -> int:
-        """How many of the validation images a network has right."""
-        return evaluate(module, self.data.val, self.data, "cpu", batch_size=256).correct
+        return cls(module, structure, data, calibration, reference, Validation.of(module, data))
 
     def rank(self, criterion: str) -> dict[str, Ranking]:
         """The rankings by a criterion: of every convolution's channels, or of the blocks that may go."""
@@ -91,12 +88,24 @@ class Bench:
     def _measure(self, step: Step) -> tuple[int, int, int]:
         cut = copy.deepcopy(self.module)
         if not step.removes_something():
-            correct = self.correct(cut)
+            correct = self.validation.correct(cut)
             return self.structure.summary.macs, correct, correct
         plan.apply(step, cut, self.structure)
-        plain, structure = self.correct(cut), summarize(cut, self.data.image)
+        first = self._first_part(step)
+        plain, structure = self.validation.correct(cut, first), summarize(cut, self.data.image)
         refit(structure, cut, self.reference, [step])
-        return structure.summary.macs, plain, self.correct(cut)
+        return structure.summary.macs, plain, self.validation.correct(cut, self._before(first))
+
+    def _first_part(self, step: Step) -> str:
+        """The first part of the chain that a step changes."""
+        changed = {*step.blocks, *(layer for layer, _ in step.channels)}
+        return next(part for part in self.validation.parts if any(f"{name}.".startswith(f"{part}.") for name in changed))
+
+    def _before(self, part: str) -> str | None:
+        """The part before, which a refit changes where a block is gone; None where there is none."""
+        parts = list(self.validation.parts)
+        number = parts.index(part)
+        return parts[number - 1] if number else None
 
 
 def _rounded(scores: list[float]) -> tuple[float, ...]:

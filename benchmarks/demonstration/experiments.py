@@ -13,14 +13,14 @@ from engine.data.loader import batches
 from engine.graph.cost import kept_widths
 from engine.graph.summarize import summarize
 from engine.spec.parts import GENTLE_LR
-from engine.train.fit import fit
+from engine.train.fit import fit_batches
 from engine.train.recipe import Recipe
 
 KEEP = (0.75, 0.5, 0.35)
 CRITERION, ORDER = "taylor", "layers-channels"  # of the experiment that all others differ from in one thing
 CRITERIA = ("random", "l1", "taylor", "obs")
 ORDERS = ("layers-channels", "channels-layers", "layers", "channels")
-EPOCHS = 1  # of recovery
+RECOVERY_BATCHES, BATCH = 20, 128
 
 
 def run(bench: Bench) -> Iterator[Experiment]:
@@ -42,8 +42,8 @@ def _cut(bench: Bench, criterion: str, order: str, keep: float) -> Target:
         calibration=_labelled(bench),
         reconstruct=True,
     )
-    plain = bench.correct(engine.apply(pruned.plan, bench.module))
-    reconstructed = bench.correct(pruned.module)
+    plain = bench.validation.correct(engine.apply(pruned.plan, bench.module))
+    reconstructed = bench.validation.correct(pruned.module)
     recovered = _recover(bench, pruned.module)
     summary = summarize(recovered, bench.data.image).summary
     return Target(
@@ -53,13 +53,14 @@ def _cut(bench: Bench, criterion: str, order: str, keep: float) -> Target:
         widths={name: kept for name, (_, kept) in kept_widths(summary).items()},
         plain=plain,
         reconstructed=reconstructed,
-        recovered=bench.correct(recovered),
+        recovered=bench.validation.correct(recovered),
     )
 
 
 def _recover(bench: Bench, module: nn.Module) -> nn.Module:
     recovered = copy.deepcopy(module)
-    fit(recovered, bench.data, Recipe(epochs=EPOCHS, lr=GENTLE_LR), "cpu", 0, on_epoch=lambda _: None)
+    recipe = Recipe(epochs=1, lr=GENTLE_LR, batch_size=BATCH)
+    fit_batches(recovered, bench.data, recipe, "cpu", 0, batches=RECOVERY_BATCHES)
     return recovered.eval()
 
 

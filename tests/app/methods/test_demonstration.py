@@ -75,7 +75,7 @@ def test_a_removal_that_is_measured_anew_comes_out_as_it_is_shown() -> None:
     """On one layer: counts may differ by an image or two, as machines round differently."""
     bench = Bench.of(network.read(), network.images())
     layer, shown = SHOWN.layers[-1].name, SHOWN.rankings["l1"][SHOWN.layers[-1].name]
-    assert abs(bench.correct(bench.module) - SHOWN.correct) <= 2
+    assert abs(bench.validation.correct(bench.module) - SHOWN.correct) <= 2
     count = shown.counts[5]
     again = bench.remove_channels(layer, shown.scores, count)
     assert again.macs == shown.removal(count).macs
