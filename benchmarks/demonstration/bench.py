@@ -13,6 +13,7 @@ from benchmarks.demonstration.validation import Validation
 from engine.criteria.calibration import Calibration, prepare_calibration
 from engine.criteria.registry import score_blocks, score_filters
 from engine.data.load import Data
+from engine.graph.cost import is_inside
 from engine.graph.summarize import Structure, summarize
 from engine.pipeline.reconstruction import calibration_images
 from engine.spec.catalog import CRITERIA
@@ -99,7 +100,7 @@ class Bench:
     def _first_part(self, step: Step) -> str:
         """The first part of the chain that a step changes."""
         changed = {*step.blocks, *(layer for layer, _ in step.channels)}
-        return next(part for part in self.validation.parts if any(f"{name}.".startswith(f"{part}.") for name in changed))
+        return next(part for part in self.validation.parts if any(is_inside(name, (part,)) for name in changed))
 
     def _before(self, part: str) -> str | None:
         """The part before, which a refit changes where a block is gone; None where there is none."""

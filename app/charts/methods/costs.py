@@ -55,16 +55,16 @@ def of_experiments(
     ink: theme.Ink,
     height: int = 280,
 ) -> go.Figure:
-    """Accuracy over MACs; one line for each experiment and stage, with the untouched network as a dashed line."""
-    fig = go.Figure()
+    """Accuracy over MACs; one line for each experiment and stage, from its targets to the untouched network."""
+    fig, whole = go.Figure(), demonstration.correct
     for experiment in experiments:
         for stage in stages:
             words, filling = STAGES[stage]
             name = _name(experiment, experiments) if len(experiments) > 1 else words
             targets = sorted(experiment.targets, key=lambda target: target.macs)
             fig.add_scatter(
-                x=[target.macs for target in targets],
-                y=[100 * demonstration.share(getattr(target, stage)) for target in targets],
+                x=[*(target.macs for target in targets), demonstration.macs],
+                y=[100 * demonstration.share(right) for right in (*(getattr(t, stage) for t in targets), whole)],
                 name=escape.html(name),
                 mode="lines+markers",
                 line={"color": theme.criterion_colour(experiment.criterion), "width": 2},

@@ -126,6 +126,9 @@ def test_every_mark_of_a_layers_chart_is_a_measurement() -> None:
     for trace, stage in zip(figure.data, ("reconstructed", "plain"), strict=True):
         assert tuple(trace.x) == each.counts
         assert list(trace.y) == pytest.approx([100 * SHOWN.share(getattr(r, stage)) for r in each.removals])
+    (line,) = costs.of_experiments(SHOWN, SHOWN.experiments[:1], ["plain"], ink=theme.LIGHT).data
+    assert (line.x[-1], line.y[-1]) == (SHOWN.macs, 100 * SHOWN.share(SHOWN.correct)), "it ends at the whole network"
+    assert list(line.x) == sorted(line.x)
     bars = live.bars_without(SHOWN, SHOWN.layers[2].name, each, each.counts[2])
     assert skyline.describe(bars).startswith("Skyline: all 7 convolutions")
 
