@@ -17,6 +17,11 @@ from app.methods.demonstration import BLOCKS, Demonstration, Experiment, Ranking
 _USUAL_CRITERION, _CRITERION_OF = "bn_scale", {"direct": "accuracy"}  # where a card is of no criterion
 _CONFIG = {"displayModeBar": False}
 _EXPERIMENT = ("taylor", "layers-channels")
+NOT_MEASURED = {  # orders
+    "alternate": "it takes many small steps.",
+    "channels-layers": "in a plain chain of layers like this one, no block may go any more once its input and output "
+    "differ in width. Networks with shortcuts have no such limit.",
+}
 
 
 def show(card: Card) -> None:
@@ -123,7 +128,7 @@ def _show_order(shown: Demonstration, card: Card) -> None:
     own = [each for each in experiments if each.order == card.name]
     if not own:
         measured = ", ".join(text.order_label(each.order) for each in experiments)
-        st.markdown(f"Measured here: {measured}. {card.title} takes many small steps and is not among them.")
+        st.markdown(f"Measured here: {measured}. {card.title} is not among them: {NOT_MEASURED[card.name]}")
     for each in own:
         _show_targets(shown, each)
 

@@ -12,7 +12,7 @@ from app.charts.methods import costs, scores
 from app.methods.demonstration import Demonstration, Target
 from app.theme import Ink
 
-CRITERION, ORDER, OTHER_ORDER, KEEP = "taylor", "layers-channels", "channels-layers", 0.5
+CRITERION, ORDER, OTHER_ORDER, KEEP = "taylor", "layers-channels", "channels", 0.5
 _NORMAL_95 = 1.96
 
 
@@ -50,14 +50,14 @@ def network(shown: Demonstration, ink: Ink) -> Step:
 
 def criterion(shown: Demonstration, ink: Ink) -> Step:
     """What matters least."""
-    layer = shown.layers[len(shown.layers) // 2]
-    ranking = shown.rankings[CRITERION][layer.name]
+    layer = list(shown.rankings[CRITERION])[1]
+    ranking = shown.rankings[CRITERION][layer]
     count = ranking.counts[len(ranking.counts) // 2]
     colour = theme.criterion_colour(CRITERION)
     return Step(
         "A criterion",
-        f"Which channels matter least? A *criterion* gives each a score. Here are those of the {layer.width} channels "
-        f"of the middle layer by {text.criterion_label(CRITERION)}, which follows the slope of the loss. Left of the "
+        f"Which channels matter least? A *criterion* gives each a score. Here are those of the {len(ranking.scores)} channels "
+        f"of one layer by {text.criterion_label(CRITERION)}, which follows the slope of the loss. Left of the "
         f"dashed line are the {count} lowest: they would go first.",
         (
             Picture(

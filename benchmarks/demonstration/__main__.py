@@ -12,6 +12,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Iterator
 
 from app.methods import demonstration
 from app.methods.demonstration import Demonstration, Layer, Ranking
@@ -31,18 +32,29 @@ def main(arguments: list[str]) -> int:
         return answer.report(["taylor", "obs", "accuracy"])
     data = network.images()
     module = network.train(data) if options.train else network.read()
-    document = _measure(Bench.of(module, data), data).model_dump(mode="json")
-    with atomic_write(demonstration.FILE) as part:
-        part.write_text(json.dumps(document, ensure_ascii=False, separators=(",", ":")) + "\n")
+    for document in _measure(Bench.of(module, data), data):
+        _write(document)
     print(f"{demonstration.FILE.stat().st_size:,} bytes", flush=True)
     return 0
 
 
-def _measure(bench: Bench, data: Data) -> Demonstration:
-    rankings: dict[str, dict[str, Ranking]] = {}
+def _write(document: Demonstration) -> None:
+    with atomic_write(demonstration.FILE) as part:
+        fields = document.model_dump(mode="json")
+        part.write_text(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
+
+
+def _measure(bench: Bench, data: Data) -> Iterator[Demonstration]:
+    """What is known after each criterion: a run that is stopped leaves what it has measured."""
+    known, rankings = _describe(bench, data), dict[str, dict[str, Ranking]]()
     for name in CRITERIA:
         rankings[name] = bench.rank(name)
         print(f"{name} is measured, after {time.process_time():.0f} s of the processor", flush=True)
+        yield known.model_copy(update={"rankings": dict(rankings)})
+
+
+def _describe(bench: Bench, data: Data) -> Demonstration:
+    """The network and its experiments, before any ranking."""
     summary = bench.structure.summary
     return Demonstration(
         weights=network.digest(),
@@ -57,7 +69,7 @@ def _measure(bench: Bench, data: Data) -> Demonstration:
         macs=summary.macs,
         params=summary.params,
         correct=bench.validation.correct(bench.module),
-        rankings=rankings,
+        rankings={},
         experiments=tuple(experiments.run(bench)),
     )
 

@@ -10,12 +10,13 @@ from app.charts.methods import costs, scores
 from app.methods import demonstration, live, steps
 from app.methods.demonstration import BLOCKS, Ranking, Removal
 from benchmarks.demonstration import experiments, network
-from benchmarks.demonstration.bench import Bench
+from benchmarks.demonstration.bench import RANKED, Bench
 from engine.criteria.calibration import Calibration
 from engine.criteria.registry import score_filters
 from engine.graph.cost import CostModel
 from engine.graph.summarize import summarize
 from engine.spec.catalog import CRITERIA
+from engine.spec.run import ORDERS
 
 SHOWN = demonstration.load()
 
@@ -27,11 +28,11 @@ def ranking(*values: float) -> Ranking:
 
 def test_every_criterion_is_shown_on_every_layer_or_on_the_blocks() -> None:
     assert list(SHOWN.rankings) == list(CRITERIA)
-    names = [layer.name for layer in SHOWN.layers]
+    names, widths = list(RANKED), SHOWN.widths()
     for criterion, places in SHOWN.rankings.items():
         assert list(places) == ([BLOCKS] if CRITERIA[criterion].scope == "blocks" else names), criterion
         for place, each in places.items():
-            width = len(SHOWN.blocks) if place == BLOCKS else dict(SHOWN.widths())[place][0]
+            width = len(SHOWN.blocks) if place == BLOCKS else widths[place][0]
             assert len(each.scores) == width, (criterion, place)
     assert demonstration.FILE.stat().st_size <= 150_000
 
@@ -52,11 +53,11 @@ def test_macs_are_those_of_the_networks_arithmetic() -> None:
     assert (SHOWN.macs, SHOWN.params) == (summary.macs, summary.params)
     assert SHOWN.blocks == tuple(block.name for block in summary.blocks if block.removable)
     model, full = CostModel(summary), [group.size for group in summary.channel_groups]
-    for layer in SHOWN.layers:
-        ((group, _),) = next(each.outs for each in summary.layers if each.name == layer.name)
-        for removal in SHOWN.rankings["l1"][layer.name].removals:
+    for name, ranked in SHOWN.rankings["l1"].items():
+        ((group, _),) = next(each.outs for each in summary.layers if each.name == name)
+        for removal in ranked.removals:
             kept = [size - removal.count * (number == group) for number, size in enumerate(full)]
-            assert model(kept).macs == removal.macs, (layer.name, removal.count)
+            assert model(kept).macs == removal.macs, (name, removal.count)
 
 
 def test_what_is_shown_was_measured_of_the_weights_that_are_shipped() -> None:
@@ -66,9 +67,8 @@ def test_what_is_shown_was_measured_of_the_weights_that_are_shipped() -> None:
     weights_alone = Calibration(module, structure.trace, lambda: iter(()), next(module.parameters()).device, 0)
     for criterion in ("l1", "bn_scale", "fpgm"):
         made_anew = score_filters(weights_alone, criterion)
-        for layer in SHOWN.layers:
-            shown = SHOWN.rankings[criterion][layer.name].scores
-            assert list(shown) == pytest.approx(made_anew[layer.name].tolist(), rel=1e-4), (criterion, layer.name)
+        for name, shown in SHOWN.rankings[criterion].items():
+            assert list(shown.scores) == pytest.approx(made_anew[name].tolist(), rel=1e-4), (criterion, name)
 
 
 def test_a_removal_that_is_measured_anew_comes_out_as_it_is_shown() -> None:
@@ -89,6 +89,7 @@ def test_experiments_are_of_the_criteria_and_orders_that_the_page_names() -> Non
     assert {(criterion, experiments.ORDER) for criterion in experiments.CRITERIA} <= made
     assert {(experiments.CRITERION, order) for order in experiments.ORDERS} <= made
     assert (steps.CRITERION, steps.ORDER) in made and (steps.CRITERION, steps.OTHER_ORDER) in made
+    assert set(ORDERS) - {order for _, order in made} == set(live.NOT_MEASURED), "of these the page says why not"
     for each in SHOWN.experiments:
         assert steps.KEEP in [target.keep for target in each.targets]
         for target in each.targets:
