@@ -125,6 +125,10 @@ def _show_order(shown: Demonstration, card: Card) -> None:
         config=_CONFIG,
         alt=costs.describe_experiments(shown, experiments, "recovered"),
     )
+    st.markdown(
+        "This network is a plain chain, which misses whole layers badly. Networks with shortcuts, such as the ResNets "
+        "on Explore, can do without more of theirs."
+    )
     own = [each for each in experiments if each.order == card.name]
     if not own:
         measured = ", ".join(text.order_label(each.order) for each in experiments)
