@@ -56,9 +56,9 @@ def criterion(shown: Demonstration, ink: Ink) -> Step:
     colour = theme.criterion_colour(CRITERION)
     return Step(
         "A criterion",
-        f"Which channels matter least? A *criterion* gives each a score. Here are those of the {len(ranking.scores)} channels "
-        f"of one layer by {text.criterion_label(CRITERION)}, which follows the slope of the loss. Left of the "
-        f"dashed line are the {count} lowest: they would go first.",
+        "Which channels matter least? A *criterion* gives each a score. Here are those of the "
+        f"{len(ranking.scores)} channels of one layer by {text.criterion_label(CRITERION)}, which follows the slope of "
+        f"the loss. Left of the dashed line are the {count} lowest: they would go first.",
         (
             Picture(
                 scores.figure(ranking, count, colour, "channel", ink=ink), scores.describe(ranking, count, "channel")
