@@ -21,6 +21,7 @@ page = st.navigation(
         st.Page("../pages/landscape.py", title="Landscape", icon=":material/grid_on:"),
         st.Page("../pages/runs.py", title="Runs", icon=":material/list_alt:"),
         st.Page("../pages/devices.py", title="Devices", icon=":material/developer_board:"),
+        st.Page("../pages/methods.py", title="Methods", icon=":material/school:"),
     ],
     position="top",
 )

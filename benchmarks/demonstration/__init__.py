@@ -1,0 +1,1 @@
+"""Measures a small network for the page Methods."""
