@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app import text
 from app.tables import points as tables
 from engine.cli.commands.runs import _document
 from engine.spec import phases
@@ -60,7 +61,7 @@ def test_the_points_of_before_stand_in_the_table_as_before(store: Store) -> None
         assert (row["trajectory"] if row["step"] > 0 else None) == before["trail"]
         if before["hover"] is not None:  # a line has come since: settings that are not the default
             settings = r"<br>(recovery rate 0.01, )?no reconstruction(, INT8 too)?<br>"
-            hover = re.sub(settings, "<br>", row["hover"])
+            hover = re.sub(settings, "<br>", text.hover(row))
             assert hover == before["hover"]
 
 
