@@ -34,6 +34,7 @@ def figure(frame: pd.DataFrame, board: BoardConditions, host: str, *, ink: theme
     dashed line gains more on the board than the host would have it.
     """
     points = frame.dropna(subset=["latency", "device_ms"])
+    points = points.assign(hover=[text.hover(row) for row in points.to_dict("records")])
     y, _ = axes.board_axes(board.name)
     fig = go.Figure()
     _add_proportion(fig, points, ink)

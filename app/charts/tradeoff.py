@@ -59,6 +59,7 @@ def figure(
     the title of the x axis (the conditions of a latency).
     """
     rows = points.dropna(subset=[x.column, y.column])
+    rows = rows.assign(hover=[text.hover(row) for row in rows.to_dict("records")])
     dots = go.Scattergl if len(rows) > _SVG_POINTS else go.Scatter
     canvas = _Canvas(go.Figure(), x, y, ink, marks, dots)
     sound = rows[~rows["at_chance"]]

@@ -38,6 +38,7 @@ class WiderTiming(board_timing.TimingRequest):
 run.RunSpec, board_timing.TimingRequest = WiderRun, WiderTiming
 """
 _USED = """
+from app import text
 from app.launch import request as forms
 from app.tables import points
 from engine.errors import RequestError
@@ -76,7 +77,7 @@ print(json.dumps({
     "differing": points.differing_settings(frame),
     "absolute": Path(run.parse({"finish": "varnish"}).finish).is_absolute(),
     "heading": points.SETTINGS["gloss"],
-    "told": [hover for hover in frame["hover"] if "shine 0.7 lm" in hover] != [],
+    "told": any("shine 0.7 lm" in text.hover(row) for row in frame.to_dict("records")),
     "refused": [refused.section, refused.sentence],
     "timings": [row["warm_up"] for row in results.timings()],
     "timing_heading": columns_of(WiderTiming)["warm_up"].heading,

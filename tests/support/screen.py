@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
+from app import text
 from app.tables import store
 from engine.graph.cost import cost
 from engine.graph.summary import Block, ChannelGroup, Layer, ModelSummary
@@ -34,6 +36,11 @@ def small_summary(normed: bool = True) -> ModelSummary:
     return ModelSummary(
         "resnet20", (3, 8, 8), 10, total.params, total.macs, channel_groups, tuple(layers), (), (block,)
     )
+
+
+def hovers(frame: pd.DataFrame) -> pd.Series:
+    """What is told of each point of a tidy table, by its number."""
+    return pd.Series([text.hover(row) for row in frame.to_dict("records")], index=frame["point"])
 
 
 def app(page: str = "explore", **query: str | list[str]) -> AppTest:

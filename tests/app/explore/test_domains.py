@@ -12,7 +12,7 @@ from engine.spec import run as specs
 from engine.spec.images.domains import Domains, shorten
 from engine.storage.store import Store
 from tests.support import runs
-from tests.support.screen import app, chart, numbers
+from tests.support.screen import app, chart, hovers, numbers
 
 PAIR = {"data": {"name": "mnist5k>digits"}}
 
@@ -52,7 +52,7 @@ def test_the_card_has_both_accuracies_beside_those_of_the_baseline(results: Stor
 def test_hover_table_and_csv_have_both_accuracies(results: Store) -> None:
     runs.carried_over(results, runs.spec(**PAIR))
     frame = points.with_latency(points.tidy(results.points()), None)
-    hover = frame.iloc[2]["hover"]
+    hover = hovers(frame).iloc[2]
     assert "on digits, the target: top-1 63.0 % (−7.0 points)" in hover
     assert "on mnist5k, the source: top-1 86.5 % (−3.5 points) · validation 64.0 %" in hover
     assert list(table.display_rows(frame)["source top-1"]) == pytest.approx([90, 88, 86.5])
@@ -64,7 +64,7 @@ def test_hover_table_and_csv_have_both_accuracies(results: Store) -> None:
 def test_a_run_on_one_dataset_shows_nothing_of_domains(results: Store) -> None:
     run = runs.finished(results, runs.spec())
     frame = points.with_latency(points.tidy(results.points()), None)
-    assert "source top-1" not in table.display_rows(frame) and "the target" not in frame.iloc[0]["hover"]
+    assert "source top-1" not in table.display_rows(frame) and "the target" not in hovers(frame).iloc[0]
     at = app(point=f"{run.id}.2")
     assert at.metric[0].label == "Top-1"
     assert chart(at)["layout"]["yaxis"]["title"]["text"] == "top-1 accuracy on the test split"

@@ -11,6 +11,7 @@ from app.tables import points
 from engine.spec.run import parse
 from engine.storage.store import Store
 from tests.support import runs
+from tests.support.screen import hovers
 
 COLUMNS = """
     run_id point gallery group host model data weights criterion order seed metric depth_share depth_method floor
@@ -64,7 +65,7 @@ def test_runs_that_differ_in_one_setting_alone_are_told_apart(
     assert set(table_rows[heading].dropna()) >= {value}
     csv_rows = pd.read_csv(io.BytesIO(table.csv(frame, None)))
     assert set(csv_rows[csv_rows["run_id"] == second.id][column]) == {value}
-    hover = frame[frame["run_id"] == second.id].iloc[0]["hover"]
+    hover = hovers(frame[frame["run_id"] == second.id]).iloc[0]
     assert f"{heading} {str(value).rsplit('/', 1)[-1]}" in hover
 
 
@@ -79,7 +80,8 @@ def test_a_hover_tells_what_is_not_as_usual_and_nothing_of_what_is(results: Stor
     special = runs.finished(
         results, parse({"train": {"batch_size": 64, "lr": 0.05}, "recover": {"between_phases": False}})
     )
-    hovers = points.tidy(results.points()).groupby("run_id")["hover"].first()
-    assert "batch 64 images" in hovers[special.id] and "training rate 0.05" in hovers[special.id]
-    assert "no recovery between phases" in hovers[special.id]
-    assert "training rate" not in hovers[plain.id] and "between phases" not in hovers[plain.id]
+    frame = points.tidy(results.points())
+    told = {run.id: hovers(frame[frame["run_id"] == run.id]).iloc[0] for run in (plain, special)}
+    assert "batch 64 images" in told[special.id] and "training rate 0.05" in told[special.id]
+    assert "no recovery between phases" in told[special.id]
+    assert "training rate" not in told[plain.id] and "between phases" not in told[plain.id]

@@ -11,6 +11,7 @@ from app.tables import board_columns, points
 from engine.spec.run import RunSpec
 from engine.storage.store import Store
 from tests.support import runs
+from tests.support.screen import hovers
 
 
 def spec(**changes: object) -> RunSpec:
@@ -102,12 +103,13 @@ def test_the_hover_tells_the_method_the_step_and_the_note(results: Store) -> Non
     run = runs.stepwise(results, request)
     more = {"final": True, "note": "the last block takes it lower", "predicted_ms": 1.25, "phase": "layers"}
     run.append_point(runs.point(50, "pruned", 0.2, 0.7, **more))
-    frame = points.tidy(results.points()).set_index("point")
-    assert "direct layers" in frame.loc[1, "hover"] and "after recovery, layers, step 1" in frame.loc[1, "hover"]
-    assert "attempts judged by loss, raced" in frame.loc[1, "hover"]
-    assert "INT8" in frame.loc[3, "hover"] and text.title(frame.loc[3]).endswith("0.60× INT8")
+    frame = points.tidy(results.points())
+    told = hovers(frame)
+    assert "direct layers" in told[1] and "after recovery, layers, step 1" in told[1]
+    assert "attempts judged by loss, raced" in told[1]
+    assert "INT8" in told[3] and text.title(frame.set_index("point").loc[3]).endswith("0.60× INT8")
     for part in ("not recovered", "the last block takes it lower", "predicted 1.25 ms"):
-        assert part in frame.loc[50, "hover"]
+        assert part in told[50]
 
 
 def test_the_front_holds_what_nothing_beats(frame: pd.DataFrame) -> None:
@@ -159,7 +161,7 @@ def test_only_the_settings_that_differ_are_named(frame: pd.DataFrame) -> None:
 
 
 def test_the_hover_tells_settings_differences_and_conditions(frame: pd.DataFrame) -> None:
-    sentence = frame[frame["final"]].iloc[0]["hover"]
+    sentence = hovers(frame[frame["final"]]).iloc[0]
     for part in (
         "L1 norm · 0.60× macs",
         "clutter",
@@ -258,15 +260,15 @@ def test_the_hover_says_how_a_device_measured_and_that_it_throttled(results: Sto
     runs.on_board(run, 1, power_rail="sum of GPU, CPU, SOC")
     untold = {"p90_ms": None, "p99_ms": None, "gpu_p50_ms": None, "h2d_p50_ms": None, "power_mw": None}
     runs.on_board(run, 4, n=30, **untold, why_no_power="the board has no power monitor")
-    hovers = points.tidy(results.points()).set_index("point")["hover"]
+    told = hovers(points.tidy(results.points()))
     for part in (
         "on tx2: p50 7.20 ms; TensorRT 8.2.1, FP32, MAXN, clocks locked; n = 1,834, p90 3.20 ms, p99 3.50 ms",
         "GPU compute 2.60 ms, transfers 0.400 ms, 9.80 W, 70.6 mJ",
         "throttled: the GPU fell to 854 MHz",
     ):
-        assert part in hovers[2]
-    assert "n = 30<br>" in hovers[4] and "transfers" not in hovers[4] and "throttled" not in hovers[4]
-    assert "9.80 W (sum of GPU, CPU, SOC)" in hovers[1] and "no power: the board has no power monitor" in hovers[4]
+        assert part in told[2]
+    assert "n = 30<br>" in told[4] and "transfers" not in told[4] and "throttled" not in told[4]
+    assert "9.80 W (sum of GPU, CPU, SOC)" in told[1] and "no power: the board has no power monitor" in told[4]
 
 
 def test_a_card_takes_the_chosen_timing_or_else_the_last_one(results: Store) -> None:
