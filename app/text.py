@@ -191,7 +191,7 @@ def _timing_lines(entry: Timed) -> list[str]:
 
 def _attempts_line(row: Mapping[str, Any]) -> str:
     """How a run's attempts were judged; empty where its spec has no such setting."""
-    measure = f"attempts judged by {measure_label(row['measure'])}" if row["measure"] else ""
+    measure = "" if pd.isna(row["measure"]) else f"attempts judged by {measure_label(row['measure'])}"
     race = "raced" if row["race"] else ""
     batches = f"{row['between_steps_batches']} batches after each step" if row["between_steps_batches"] else ""
     return ", ".join(filter(None, (measure, race, batches)))

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 MIN_N_P90 = 64
 MIN_N_P99 = 662
 MIN_PAIRS = 3  # of repetitions, for a test of their difference
+_CHANCE_CONFIDENCE = 0.95  # that an accuracy is better than guessing
+_FIRST_CUTS = 16  # points by which most of the others are beaten
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,58 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
     cheapest = np.maximum.accumulate(np.where(rises, np.arange(v.size), 0))
     front[order] = (v == best) & (c == c[cheapest])
     return front
+
+
+def pareto_front(objectives: ArrayLike) -> NDArray[np.bool_]:
+    """Which points nothing beats in any number of objectives, shape (n, k), of which lower is better in all.
+
+    As in `pareto` equal points stand or fall together, and a point with a NaN is never on the front. What a few
+    balanced points beat goes first, which is nearly all; each that is left is compared with those that came before it
+    in the order of the first objective (Kung et al. 1975).
+    """
+    import numpy as np
+
+    values = np.asarray(objectives, dtype=float)
+    if values.ndim != 2:
+        raise ValueError(f"objectives need a shape (n, k), not {values.shape}")
+    front = np.zeros(len(values), dtype=bool)
+    rows = np.flatnonzero(~np.isnan(values).any(axis=1))
+    columns = list(np.ascontiguousarray(values[rows].T))
+    balance = sum((_balanced(column) for column in columns), np.zeros(len(rows)))
+    for _ in range(min(_FIRST_CUTS, len(rows))):
+        best = balance.argmin()
+        open_rows = _not_beaten(columns, best)
+        balance[best] = np.inf
+        rows, balance, columns = rows[open_rows], balance[open_rows], [column[open_rows] for column in columns]
+    order = np.lexsort(columns[::-1]) if columns else rows
+    rows, columns = rows[order], [column[order] for column in columns]
+    while rows.size:
+        equal = np.logical_and.reduce([column == column[0] for column in columns])
+        front[rows[equal]] = True  # what comes first in this order is beaten by nothing
+        open_rows = _not_beaten(columns, 0) & ~equal
+        rows, columns = rows[open_rows], [column[open_rows] for column in columns]
+    return front
+
+
+def _balanced(column: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values between 0 and 1, so that no objective outweighs another by its unit."""
+    import numpy as np
+
+    finite = column[np.isfinite(column)]
+    if not finite.size or finite.min() == finite.max():
+        return np.zeros(column.size)
+    shares: NDArray[np.float64] = (column.clip(finite.min(), finite.max()) - finite.min()) / np.ptp(finite)
+    return shares
+
+
+def _not_beaten(columns: Sequence[NDArray[np.float64]], by: int | np.intp) -> NDArray[np.bool_]:
+    """Which points are better than one of them in some objective, or equal to it."""
+    better, equal = columns[0] < columns[0][by], columns[0] == columns[0][by]
+    for column in columns[1:]:
+        better |= column < column[by]
+        equal &= column == column[by]
+    open_points: NDArray[np.bool_] = better | equal
+    return open_points
 
 
 def mean_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
@@ -125,7 +179,7 @@ def paired_loss(lost: int, gained: int, total: int, confidence: float = 0.95) ->
     return Interval((lost - gained) / total, worse - better - half, worse - better + half, total)
 
 
-def is_near_chance(correct: int, total: int, chance: float, confidence: float = 0.95) -> bool:
+def is_near_chance(correct: int, total: int, chance: float, confidence: float = _CHANCE_CONFIDENCE) -> bool:
     """Whether `correct` of `total` may come of guessing that is right with probability `chance`.
 
     So it is when guessing does as well or better in more than half of what `confidence` leaves: the upper end of the
@@ -137,6 +191,20 @@ def is_near_chance(correct: int, total: int, chance: float, confidence: float = 
         raise ValueError(f"{correct} of {total} with a chance of {chance} is no count of guesses")
     at_least = 1.0 if correct == 0 else float(bdtrc(correct - 1, total, chance))
     return at_least > (1 - confidence) / 2
+
+
+def are_near_chance(correct: ArrayLike, total: ArrayLike, chance: ArrayLike) -> NDArray[np.bool_]:
+    """The same of many counts, shape (n,); False where they are not known, or not those of anything."""
+    import numpy as np
+    from scipy.special import bdtrc
+
+    right, images, guess = (np.asarray(values, dtype=float) for values in (correct, total, chance))
+    known = (right >= 0) & (right <= images) & (images > 0) & (guess > 0) & (guess <= 1)  # NaN is no count
+    near = np.zeros(right.shape, dtype=bool)
+    right, images, guess = right[known], images[known], guess[known]
+    at_least = np.where(right == 0, 1.0, bdtrc(np.maximum(right - 1, 0), images.astype(np.int64), guess))
+    near[known] = at_least > (1 - _CHANCE_CONFIDENCE) / 2
+    return near
 
 
 def share_interval(count: int, total: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -8,7 +8,10 @@ _MOST_LAST = 1 << 16  # characters at the end of an output among which its last 
 
 def printable(text: str, most: int = 4096) -> str:
     """Without what would break a line or a terminal, and not endless: whoever is at the other end may say anything."""
-    return "".join(character for character in text[: 2 * most] if character.isprintable())[:most]
+    begin = text[: 2 * most]
+    if not begin.isprintable():  # as hardly any
+        begin = "".join(filter(str.isprintable, begin))
+    return begin[:most]
 
 
 def last_line(text: str, most: int = 500) -> str:

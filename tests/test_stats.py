@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.stats import is_near_chance, mean_interval, paired_loss, paired_test, pareto
+from engine.stats import (
+    are_near_chance,
+    is_near_chance,
+    mean_interval,
+    paired_loss,
+    paired_test,
+    pareto,
+    pareto_front,
+)
 
 few = st.integers(0, 5).map(float)
 
@@ -34,6 +42,34 @@ def test_front_of_many_points_equals_a_plain_sweep() -> None:
             best = value[i]
             expected.add(int(i))
     assert set(np.flatnonzero(pareto(cost, value)).tolist()) == expected
+
+
+@given(st.lists(st.tuples(few, few, few, few), max_size=40))
+def test_front_of_four_objectives_is_what_the_definition_says(points: list[tuple[float, ...]]) -> None:
+    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
+        return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+    expected = [not any(beats(other, one) for other in points) for one in points]
+    assert pareto_front(np.array(points).reshape(-1, 4)).tolist() == expected
+
+
+def test_front_of_many_points_in_several_objectives_is_that_in_two() -> None:
+    rng = np.random.default_rng(1)
+    cost, value = rng.random(20_000).round(3), rng.random(20_000).round(3)
+    cost[7] = np.nan
+    assert (pareto_front(np.stack([cost, -value], axis=1)) == pareto(cost, value)).all()
+    several = pareto_front(np.stack([cost, -value, cost, -value], axis=1))
+    assert (several == pareto(cost, value)).all()
+    with pytest.raises(ValueError, match=r"shape \(n, k\)"):
+        pareto_front(cost)
+
+
+def test_what_is_near_chance_is_the_same_of_one_count_and_of_many() -> None:
+    counts = [(c, t, p) for c in (0, 9, 10, 14, 15, 30, 100) for t in (100, 1000) for p in (0.1, 0.5, 1.0)]
+    one_by_one = [is_near_chance(*count) for count in counts]
+    assert are_near_chance(*np.array(counts, dtype=float).T).tolist() == one_by_one
+    unknown = ([np.nan, 5, 5, 11, -1], [10, np.nan, 0, 10, 10], [0.1, 0.1, 0.1, 0.1, np.nan])
+    assert not are_near_chance(*unknown).any()
 
 
 def test_front_refuses_unequal_lengths() -> None:

@@ -16,7 +16,7 @@ def show(frame: pd.DataFrame) -> None:
     if not choices:
         return
     st.subheader("What devices measured")
-    timed_rows = frame[[bool(board_columns.board_measurements(entries)) for entries in frame["latencies"]]]
+    timed_rows = board_columns.timed_on_boards(frame)
     conditions = next(iter(points.host_conditions(timed_rows)), None)
     host = None if conditions is None else text.host_conditions(conditions)
     _table(host_vs_board.rows(points.with_latency(timed_rows, conditions)), host)

@@ -48,22 +48,39 @@ class BoardResult:
 
 def boards(frame: pd.DataFrame) -> dict[str, bool]:
     """The boards that timed any of the points, the one with the most first; whether their energy was measured."""
-    entries = [entry for entries in frame["latencies"] for entry in board_measurements(entries)]
+    counts: Counter[str] = Counter()
+    for conditions, number in points.timing_counts(frame).items():
+        if conditions.device is not None:
+            counts[conditions.device] += number
+    if not counts:
+        return {}
+    entries = (entry for entries in timed_on_boards(frame)["latencies"] for entry in board_measurements(entries))
     metered = {entry.device for entry in entries if entry.energy_mj is not None}
-    return {name: name in metered for name, _ in Counter(entry.device for entry in entries).most_common()}
+    return {name: name in metered for name, _ in counts.most_common()}
+
+
+def timed_on_boards(frame: pd.DataFrame) -> pd.DataFrame:
+    """The points that any board timed."""
+    together = frame["conditions"].cat
+    places = [place for place, kind in enumerate(together.categories) if any(each.device for each in kind.entries)]
+    return frame[together.codes.isin(places)]
 
 
 def conditions(frame: pd.DataFrame, board: str) -> list[BoardConditions]:
     """The conditions under which a board timed the points, the most frequent first."""
-    conditions = [entry.conditions for entries in frame["latencies"] for entry in board_measurements(entries)]
-    return [BoardConditions(each) for each in points.by_frequency(each for each in conditions if each.device == board)]
+    chosen = points.by_frequency(points.timing_counts(frame), lambda each: each.device == board)
+    return [BoardConditions(each) for each in chosen]
 
 
 def with_board(frame: pd.DataFrame, board: BoardConditions | None) -> pd.DataFrame:
     """`frame` with `device_ms` (p50) and `device_mj` (per inference), and the baseline's as `base_…` of these."""
-    entries = [None if board is None else _measurement(timings, board) for timings in frame["latencies"]]
-    frame = points.with_baseline(frame, "device_ms", [None if each is None else each.p50_ms for each in entries])
-    return points.with_baseline(frame, "device_mj", [None if each is None else each.energy_mj for each in entries])
+    conditions = None if board is None else board.conditions
+    frame = points.with_baseline(
+        frame, "device_ms", points.timing_values(frame, conditions, lambda entry: entry.p50_ms)
+    )
+    return points.with_baseline(
+        frame, "device_mj", points.timing_values(frame, conditions, lambda entry: entry.energy_mj)
+    )
 
 
 def board_result(frame: pd.DataFrame, point: str, board: BoardConditions | None) -> BoardResult | None:

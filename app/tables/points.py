@@ -1,9 +1,7 @@
 """The points of all runs as one tidy table. Pure functions, nothing here reads a file."""
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,13 +9,14 @@ import pandas as pd
 from pydantic import BaseModel
 
 from app import text
-from engine.spec.images import domains
+from app.tables import assembly, parts
+from app.tables.assembly import METRICS, experiment
 from engine.spec.run import RunSpec
 from engine.spec.settings import arrange, settings_of
 from engine.storage.records import remarks
-from engine.storage.records.measurement import Conditions, Latency, Timed, read_timed
+from engine.storage.records.measurement import Conditions, Latency, Timed
 
-METRICS = ("top1", "top5", "val_top1", "loss", "params", "macs", "bytes", "source_top1", "target_top1")
+__all__ = ["METRICS", "SAME_IMAGES", "SETTINGS", "experiment", "tidy"]
 
 # As the table shows them; a setting that is not named follows the one that it is declared after.
 _ORDER = """
@@ -43,10 +42,6 @@ def headings(model: type[BaseModel]) -> dict[str, str]:
 
 SETTINGS = headings(RunSpec)  # the table shows only those in which its points differ
 SAME_IMAGES = ["data", "limit"]  # accuracies on other images are not to be compared
-_RUN = ("run_id", "group", "experiment", "gallery", "state", "created", "host")
-# Of each point as the index has it: the names of `engine.storage.records.point.Point`.
-POINT = ("point", "stage", "phase", "keep", "final", "step", "note", *METRICS, "predicted_ms", "seconds")
-_NUMBERS = (*METRICS, "keep", "step", "predicted_ms", "seconds")
 
 
 def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -54,68 +49,65 @@ def tidy(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
 
     `id` is `<run_id>.<point>`. `baseline`, `before` (measured just before the recovery that ends a target), `final` and
     `int8` say what kind of point it is; `step` counts the steps of an iterative phase from 1, `trajectory` tells its
-    steps from those of others; `at_chance` says that its accuracy is within noise of guessing. `data_label` tells its
-    data from all others in few words, `domains` has the same of its source and its target. Metrics are as stored,
-    shares in 0..1, counts, bytes; `base_*` the baseline's.
-    `latencies` are the timings of hosts and boards (`engine.storage.records.measurement.Timed`).
+    steps from those of others; `at_chance` says that its accuracy is within noise of guessing, `onnx` that its ONNX
+    file is there. `data_label` tells its data from all others in few words, `domains` has the same of its source and
+    its target. Metrics are as stored, shares in 0..1, counts, bytes; `base_*` the baseline's.
+    `latencies` are the timings of hosts and boards (`engine.storage.records.measurement.Timed`), `conditions` those
+    under which they were made. Columns of words are categoricals.
     """
-    frame = pd.DataFrame([_record(row) for row in rows])
-    if frame.empty:
-        return frame
-    frame = frame.astype(dict.fromkeys(_NUMBERS, float))
-    frame["flops"] = 2 * frame["macs"]
-    frame["baseline"] = frame["stage"].eq("baseline")
-    frame["int8"] = frame["stage"].eq("quantized")
-    frame["domains"] = frame["data"].map(domains.shorten(frame["data"]))
-    frame["data_label"] = [each.label for each in frame["domains"]]
-    frame["at_chance"] = [
-        remarks.may_be_guessed(row.get("correct"), row.get("total"), row.get("chance")) for row in rows
-    ]
-    base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")
-    for metric in (*METRICS, "flops"):
-        frame[f"base_{metric}"] = frame["run_id"].map(base[metric]).astype(float)
-    criteria = base["criterion"].to_dict()  # the run's own, as one of its points may have another
-    frame["experiment"] = [
-        experiment({**row, "criterion": criteria.get(row["run_id"], row["criterion"])})
-        for row in frame.to_dict("records")
-    ]
-    return frame
-
-
-def experiment(run: Mapping[str, Any]) -> str:
-    """What the filter calls a run: by the name it was launched under; those without one by their group, the runs that
-    differ in nothing but their seed. The shipped ones are one.
-    """
-    if run["gallery"]:
-        return "Gallery"
-    name = run.get("experiment")
-    return name if isinstance(name, str) else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
+    return assembly.finish(assembly.assemble(parts.from_rows(rows)))
 
 
 def host_conditions(frame: pd.DataFrame) -> list[Conditions]:
     """The conditions under which hosts timed the points, the most frequent first."""
-    return by_frequency(entry.conditions for entries in frame["latencies"] for entry in _host_latencies(entries))
+    return by_frequency(timing_counts(frame), lambda each: each.device is None)
 
 
-def by_frequency(conditions: Iterable[Conditions]) -> list[Conditions]:
-    """Each of the conditions once, the most frequent first."""
-    return [one for one, _ in Counter(conditions).most_common()]
+def timing_counts(frame: pd.DataFrame) -> Counter[Conditions]:
+    """How many timings there are under each of the conditions, in the order in which they are first met."""
+    together = frame["conditions"].cat
+    numbers = np.bincount(together.codes, minlength=len(together.categories))
+    counts: Counter[Conditions] = Counter()
+    for kind, number in zip(together.categories, numbers.tolist(), strict=True):
+        for each in kind.entries if number else ():
+            counts[each] += number
+    return counts
+
+
+def by_frequency(counts: Counter[Conditions], which: Callable[[Conditions], bool]) -> list[Conditions]:
+    """Some of the conditions, the most frequent first."""
+    return [each for each, _ in counts.most_common() if which(each)]
+
+
+def timing_values(frame: pd.DataFrame, conditions: Conditions | None, value: Callable[[Any], float | None]) -> Any:
+    """A value of each point's first timing under some conditions, shape (n,); NaN where it has none."""
+    together = frame["conditions"].cat
+    places = np.array([_place(kind.entries, conditions) for kind in together.categories], dtype=np.intp)
+    values = np.full(len(frame), np.nan)
+    if not len(places):
+        return values
+    place = places[together.codes.to_numpy()]
+    rows = np.flatnonzero(place >= 0)
+    timings = frame["latencies"].to_numpy()[rows]
+    found = [value(entries[at]) for entries, at in zip(timings, place[rows].tolist(), strict=True)]
+    values[rows] = np.array(found, dtype=float)
+    return values
+
+
+def _place(entries: Sequence[Conditions], wanted: Conditions | None) -> int:
+    return entries.index(wanted) if wanted in entries else -1
 
 
 def with_latency(frame: pd.DataFrame, conditions: Conditions | None) -> pd.DataFrame:
     """`frame` with `latency` and `base_latency` (p50, ms) under one of `host_conditions`."""
-    values = [
-        next((entry.p50_ms for entry in _host_latencies(entries) if entry.conditions == conditions), np.nan)
-        for entries in frame["latencies"]
-    ]
-    return with_baseline(frame, "latency", values)
+    return with_baseline(frame, "latency", timing_values(frame, conditions, lambda entry: entry.p50_ms))
 
 
 def with_baseline(frame: pd.DataFrame, column: str, values: Sequence[float | None]) -> pd.DataFrame:
     """`frame` with the numbers `values`, one a row, as `column`, and each run's own baseline's as `base_<column>`."""
-    frame = frame.assign(**{column: pd.Series(values, index=frame.index, dtype=float)})
-    base = frame[frame["baseline"]].drop_duplicates("run_id").set_index("run_id")[column]
-    return frame.assign(**{f"base_{column}": frame["run_id"].map(base).astype(float)})
+    numbers = np.array(values, dtype=float)
+    runs = {"run_id": frame["run_id"].array, "baseline": frame["baseline"].to_numpy()}
+    return frame.assign(**{column: numbers, f"base_{column}": assembly.of_baseline(runs, numbers)})
 
 
 def slowdown(frame: pd.DataFrame) -> pd.Series:
@@ -139,34 +131,3 @@ def row_with_latency(
 
 def _host_latencies(entries: Sequence[Timed]) -> list[Latency]:
     return [entry for entry in entries if isinstance(entry, Latency)]
-
-
-def _timings(row: Mapping[str, Any]) -> list[Timed]:
-    """A point's timings, those of its host with the processor's name."""
-    host = text.host_label(row.get("host"))
-    timings = map(read_timed, row.get("latency") or ())
-    return [replace(entry, host=host) if isinstance(entry, Latency) else entry for entry in timings]
-
-
-def _record(row: Mapping[str, Any]) -> dict[str, Any]:
-    record = {key: row.get(key) for key in (*_RUN, *POINT)}
-    record |= {key: _scalar(row.get(key)) for key in SETTINGS}
-    record["id"] = f"{row['run_id']}.{row['point']}"
-    record["final"] = bool(row.get("final"))
-    record["gallery"] = bool(row.get("gallery"))
-    record["note"] = row.get("note") or ""
-    record["before"] = bool(row.get("before_recovery"))
-    record["trajectory"] = f"{row['run_id']} {row['trajectory']}" if row.get("trajectory") else None
-    record["latencies"] = _timings(row)
-    record["widths"] = row.get("widths") or {}
-    record["blocks_removed"] = list(row.get("blocks_removed") or ())
-    return record
-
-
-def _scalar(value: Any) -> Any:
-    """A setting as one value of a table: names in a list become one line, other lists their JSON text, none None."""
-    if not isinstance(value, list):
-        return value
-    if all(isinstance(item, str) for item in value):
-        return ", ".join(value) or None
-    return json.dumps(value)

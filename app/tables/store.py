@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from app.tables import points as tables
+from app.tables.held import HeldPoints, HeldRuns
 from engine.boards.registry import Board, Registry
 from engine.errors import RequestError, WorkError
 from engine.graph.summary import ModelSummary
 from engine.jobs import worker
 from engine.jobs.queue import Queue
 from engine.spec import catalog
-from engine.spec.images import domains
 from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
@@ -65,24 +64,23 @@ def queue() -> Queue:
 
 def points(token: str) -> pd.DataFrame:
     """All points of all runs, as `app.tables.points.tidy` has them."""
-    return _points(str(results_root()), token)
+    return _held_points(str(results_root())).frame(open_store(), token)
 
 
 def runs(token: str) -> list[dict[str, Any]]:
     """All runs as the index has them, newest first, each with a `data_label` that tells its data from all others."""
-    return _runs(str(results_root()), token)
+    return _held_runs(str(results_root())).rows(open_store(), token)
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _points(root: str, token: str) -> pd.DataFrame:
-    return tables.tidy(Store(Path(root)).points())
+# What is held is brought up to date, which takes no copy of a hundred thousand points; the token says when.
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _held_points(root: str) -> HeldPoints:
+    return HeldPoints()
 
 
-@st.cache_data(max_entries=4, show_spinner=False)
-def _runs(root: str, token: str) -> list[dict[str, Any]]:
-    runs = Store(Path(root)).runs()
-    names = domains.shorten(run["data"] for run in runs if run["data"])
-    return [{**run, "data_label": names[run["data"]].label if run["data"] else None} for run in runs]
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _held_runs(root: str) -> HeldRuns:
+    return HeldRuns()
 
 
 def timings(token: str) -> list[dict[str, Any]]:
@@ -98,6 +96,19 @@ def _timings(root: str, token: str) -> list[dict[str, Any]]:
 def active_runs(token: str) -> list[dict[str, Any]]:
     """The runs that still change, those that are worked on first, then in the order in which they will start."""
     return _by_start(run for run in runs(token) if not run["gallery"])
+
+
+def has_active() -> bool:
+    """Whether there are runs or timings that still change."""
+    store = open_store()
+    active = (head for head in store.heads().values() if head.state in ACTIVE and head.kind in ("run", "timing"))
+    return any(not store.is_lost(head) for head in active)
+
+
+def result_count(token: str) -> int:
+    """How many points there are, and how many were timed on boards."""
+    timed = sum(len(timing["points"]) for timing in timings(token) if timing["state"] == "done")
+    return timed + sum(head.points for head in open_store().heads().values())
 
 
 def active_timings(token: str) -> list[dict[str, Any]]:
@@ -121,15 +132,9 @@ def boards() -> list[Board]:
 
 
 def with_onnx(token: str) -> frozenset[str]:
-    """The ids (`<run_id>.<point>`) of everything whose ONNX file is there."""
-    return _with_onnx(str(results_root()), token)
-
-
-@st.cache_data(max_entries=4, show_spinner=False)
-def _with_onnx(root: str, token: str) -> frozenset[str]:
-    store = Store(Path(root))
-    folders = [store.run(run["run_id"]).path for run in store.runs()]
-    return frozenset(f"{folder.name}.{file.stem[1:]}" for folder in folders for file in folder.glob("models/p*.onnx"))
+    """The ids (`<run_id>.<point>`) of all points whose ONNX file is there."""
+    frame = points(token)
+    return frozenset(frame.loc[frame["onnx"], "id"])
 
 
 def can_be_timed(point: Mapping[str, Any]) -> bool:

@@ -36,8 +36,9 @@ def check_odd_files(store: Store) -> Iterator[Finding]:
 
 def check_readable(store: Store) -> Iterator[Finding]:
     """Jobs that are listed as damaged: what a look at the index tells."""
-    for head, text in store.index.summaries(("run", "timing", "landscape")):
-        error = json.loads(text)["error"] if head.state == "failed" else None
+    failed = [head.job_id for head in store.index.heads() if head.state == "failed"]
+    for head, text in store.index.summaries(("run", "timing", "landscape"), failed):
+        error = json.loads(text)["error"]
         if error and error.startswith(f"this {head.kind} {DAMAGED}"):
             yield Finding("damage", head.job_id, error)
 

@@ -137,11 +137,11 @@ class Queue:
 
     def queued_ids(self) -> list[str]:
         """The ids of the queued jobs in the order in which those of a lane will start."""
-        return [head.job_id for head in self._own() if head.state == "queued" and not head.foreground]
+        return [head.job_id for head in self._own(("queued",)) if not head.foreground]
 
     def has_work(self, user: int | None = None) -> bool:
         """Whether a worker would have something to do; with `user`, a number of the system, for that one."""
-        waiting = [head for head in self._own() if not head.foreground and head.state in _UNENDED]
+        waiting = [head for head in self._own(_UNENDED) if not head.foreground]
         return any(user is None or _owner(self.store.job_of(head)) == user for head in waiting)
 
     # -- for the worker, of which there is one. What is wrong with one job is reported, and stops no other.
@@ -176,12 +176,12 @@ class Queue:
         """
         self.store.sweep()
         trash.sweep(self.store)
-        for head in self._own():
+        for head in self._own(_UNENDED):
             if head.job_id in child_ids or not (head.state in ("running", "interrupted") or head.foreground):
                 continue
             job = self.store.job_of(head)
             with _each(job, report):
-                if head.state in _UNENDED and not job.lock.is_taken() and _is_ours(job):
+                if not job.lock.is_taken() and _is_ours(job):
                     self.settle(job)
 
     def settle(self, job: Job, *, crashed: bool = False) -> None:
@@ -237,13 +237,14 @@ class Queue:
             raise RequestError(f"{job_id} is a gallery {job.noun}, shipped with the project; it cannot be {verb}")
         return job
 
-    def _own(self) -> list[Head]:
-        """The user's jobs in the order in which they came into the queue."""
-        heads = [head for head in self.store.index.heads() if head.kind != "gallery"]
-        return sorted(heads, key=lambda head: (head.queued, head.job_id))
+    def _own(self, states: Collection[str] = STATES) -> list[Head]:
+        """The user's jobs in some states, in the order in which they came into the queue."""
+        heads = (head for head in self.store.index.heads() if head.kind != "gallery")
+        chosen = (head for head in heads if head.state in states)
+        return sorted(chosen, key=lambda head: (head.queued, head.job_id))
 
     def _lane_jobs(self, states: Collection[str], busy_lanes: Collection[str]) -> list[LaneJob]:
-        heads = [head for head in self._own() if head.state in states and not head.foreground]
+        heads = [head for head in self._own(states) if not head.foreground]
         return [LaneJob(self.store.job_of(head), head.lane) for head in heads if head.lane not in busy_lanes]
 
     @staticmethod

@@ -93,6 +93,12 @@ def share(descriptor: int, folder: int) -> None:
         os.fchmod(descriptor, mode)
 
 
+def names_in(folder: str | Path) -> list[str]:
+    """The names of what is in a folder, of which there may be very many."""
+    with os.scandir(folder) as entries:
+        return [entry.name for entry in entries]
+
+
 def kind_of(path: Path) -> str | None:
     """What is at a path, in words; None for a regular file or nothing."""
     try:

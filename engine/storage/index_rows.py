@@ -1,25 +1,34 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
 import json
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
-
-from pydantic_core import to_json
+from typing import Any, Literal
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.run import RunSpec
-from engine.spec.settings import SpecField, columns_of, settings_of
+from engine.spec.settings import columns_of, settings_of
+from engine.storage import files
 from engine.storage.housekeeping import annotations
+from engine.storage.indexing.columns import (
+    NO_POINTS,
+    NUMBERS,
+    WORDS,
+    ColumnBuilder,
+    PointColumns,
+    as_json,
+    board_entry,
+)
+from engine.storage.indexing.request_values import RequestValues
 from engine.storage.job_files import odd_files, time_in
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
-from engine.storage.records.measurement import Conditions, Measurement
+from engine.storage.records.measurement import Conditions, Latency, Measurement
 from engine.storage.records.point import Point, Reached
 from engine.storage.records.status import State, Status
 from engine.storage.timings.job import Timing
@@ -28,12 +37,17 @@ Kind = Literal["run", "gallery", "timing", "landscape"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
-_LONGEST_TEXT = 4096  # of a setting: as long as a path may be
-_MOST_VALUES = 1000  # of a list
+_MOST_TOGETHER = 6000  # characters of several points in one text, which fits into a row then
 _COLUMNS = columns_of(RunSpec)
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
 _KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
+SETTINGS = tuple(_COLUMNS)
+_VALUES = RequestValues(_COLUMNS)
+_OWN_VALUES = RequestValues(_OWN)
+_KEPT = RequestValues({"keep": _KEEP})
+# What a row of a point has of its run besides the settings.
+BESIDE = ("run_id", "group", "experiment", "gallery", "state", "created", "host")
 
 
 @dataclass(frozen=True)
@@ -54,7 +68,7 @@ def kind_of(job: Job) -> Kind:
     return "timing" if isinstance(job, Timing) else "landscape" if isinstance(job, Landscape) else "run"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Head:
     """A job as the queue sees it: in which state it is, in which lane it goes, and how many points it has."""
 
@@ -68,30 +82,34 @@ class Head:
     created: float
     points: int
 
+    def needs_process(self) -> bool:
+        """Whether a process works on the job of the user's, if nothing went wrong."""
+        return self.kind != "gallery" and (self.state == "running" or (self.state == "queued" and self.foreground))
+
 
 @dataclass(frozen=True)
 class Row:
-    """All of a job: its head, its summary, what stands beside each of its points, and the points themselves.
+    """All of a job: its head, its summary as JSON, and its points: as columns, and as texts of many, joined by commas.
 
-    The last three are JSON, which is made once and read often.
+    It is made once and read often.
     """
 
     head: Head
     summary: str
-    beside: str = "{}"
+    columns: PointColumns = NO_POINTS
     points: tuple[str, ...] = ()
 
 
-def stamp(path: Path, *grows: Path) -> str:
+def stamp(path: str, grows: Iterable[str]) -> str:
     """What distinguishes one state of a job folder from the next, by a stat a file.
 
     A status is replaced, so its inode counts too (the clock of a file system may stand still for milliseconds);
     the other files only grow. The folder's own time tells when something is put in the place of one of them.
     """
     parts: list[int] = []
-    for file in (path / "status.json", path, *grows):
+    for file in (f"{path}/status.json", path, *grows):
         try:
-            state = file.lstat()
+            state = os.lstat(file)
         except OSError:
             parts.append(0)
             continue
@@ -114,19 +132,26 @@ def index_row(job_id: str, folder: FolderState) -> Row:
     noun = "run" if folder.kind == "gallery" else folder.kind
     summary = _damaged_summary(job_id, folder, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
     head = Head(job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
-    return Row(head, _dumps(summary))
+    return Row(head, as_json(summary))
 
 
 def _run(run_id: str, folder: FolderState) -> Row:
     run = folder.run()
     status, request = run.status(), run.request()
-    points = _Points(run.measurements())
-    for point, text in run.described_lines():
+    points = _Points(run.measurements(), _model_files(folder.path))
+    for point, text in run.described_lines(request):
         points.add(point, text)
     summary = _summary(run, status, points, request)
-    keys = ("run_id", "group", "experiment", "gallery", "state", "created", "host", *_COLUMNS)
-    head = _head(run_id, folder, CPU_LANE, status, len(points.bodies))
-    return Row(head, _dumps(summary), _dumps({key: summary[key] for key in keys}), tuple(points.bodies))
+    head = _head(run_id, folder, CPU_LANE, status, points.count)
+    return Row(head, as_json(summary), points.columns(), points.texts())
+
+
+def _model_files(run: Path) -> frozenset[str]:
+    """The names in the folder of a run's networks."""
+    try:
+        return frozenset(files.names_in(f"{run}/models"))
+    except OSError:
+        return frozenset()  # there is none yet
 
 
 def _timing(job_id: str, folder: FolderState) -> Row:
@@ -144,7 +169,7 @@ def _timing(job_id: str, folder: FolderState) -> Row:
         "started": status.times.started,
         "finished": status.times.finished,
     }
-    return Row(_head(job_id, folder, f"device {request.device}", status, 0), _dumps(summary))
+    return Row(_head(job_id, folder, f"device {request.device}", status, 0), as_json(summary))
 
 
 def _landscape(job_id: str, folder: FolderState) -> Row:
@@ -163,13 +188,13 @@ def _landscape(job_id: str, folder: FolderState) -> Row:
         "message": status.message,
         "error": status.error,
         "host": landscape.env().get("cpu"),
-        **{column: _setting(asked, field) for column, field in _COLUMNS.items()},
-        **{name: _setting(request, field) for name, field in _OWN.items()},
+        **_VALUES(asked),
+        **_OWN_VALUES(request),
         "created": status.times.created,
         "started": status.times.started,
         "finished": status.times.finished,
     }
-    return Row(_head(job_id, folder, CPU_LANE, status, 0), _dumps(summary))
+    return Row(_head(job_id, folder, CPU_LANE, status, 0), as_json(summary))
 
 
 _ROWS: Mapping[Kind, Callable[[str, FolderState], Row]] = {
@@ -187,41 +212,62 @@ def _head(job_id: str, folder: FolderState, lane: str, status: Status, points: i
 
 
 class _Points:
-    """A run's points as JSON, with what boards measured of them among their latencies: the last timing under each
-    condition; and what a summary says of them.
+    """A run's points, with what boards measured of them among their latencies: the last timing under each condition;
+    and what a summary says of them.
     """
 
-    def __init__(self, measurements: Iterable[Measurement]) -> None:
+    def __init__(self, measurements: Iterable[Measurement], model_files: frozenset[str]) -> None:
         self._timings: dict[int, dict[Conditions, Measurement]] = {}
         for measurement in measurements:
             self._timings.setdefault(measurement.point, {})[measurement.conditions] = measurement
-        self.bodies: list[str] = []
+        self._model_files = model_files
+        self._columns = ColumnBuilder()
+        self._texts: list[str] = []
+        self._open: list[str] = []  # of the text that is not full yet, and its length
+        self._length = 0
+        self.count = 0
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
 
     def add(self, point: Point, text: str) -> None:
         """The next point, and its JSON."""
-        if timings := self._timings.get(point.point):
+        timings = self._timings.get(point.point, {}).values()
+        if timings:
             document = json.loads(text)
-            document["latency"] += [{"where": m.device, **m.to_json()} for m in timings.values()]
-            text = _dumps(document)
-        self.bodies.append(text)
+            document["latency"] += map(board_entry, timings)
+            text = as_json(document)
+        self._columns.add(point, timings, onnx=f"p{point.point}.onnx" in self._model_files)
+        self.count += 1
+        if self._open and self._length + len(text) > _MOST_TOGETHER:
+            self._close_text()
+        self._open.append(text)
+        self._length += len(text)
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
         if point.final and point.top1 is not None and point.top1 >= (self.best_top1 or 0.0):
             self.best_top1 = point.top1
             self.best_cost = _share_kept(point)
 
+    def columns(self) -> PointColumns:
+        """All points that were added as columns."""
+        return self._columns.columns() if self.count else NO_POINTS
+
+    def texts(self) -> tuple[str, ...]:
+        """Their JSON, as `Row` has it."""
+        if self._open:
+            self._close_text()
+        return tuple(self._texts)
+
+    def _close_text(self) -> None:
+        self._texts.append(",".join(self._open))
+        self._open, self._length = [], 0
+
 
 def _share_kept(point: Point) -> float | None:
     """What a point has of the baseline's cost, in what its target is stated in; None where that is not known."""
     metric = None if point.asked is None else point.asked.metric
     return point.got.share(metric) if metric in _SHARES else None
-
-
-def _dumps(value: Any) -> str:
-    return to_json(value, inf_nan_mode="null").decode()
 
 
 def layout() -> dict[str, Any]:
@@ -235,39 +281,10 @@ def layout() -> dict[str, Any]:
         "timing": timing,
         "landscape": sorted(_damaged_summary("", FolderState(Path(), "landscape", ""), "")),
         "point": [field.name for field in fields(Point)],
-        "conditions": [field.name for field in fields(Conditions)],
+        "timings": [field.name for kind in (Conditions, Latency, Measurement) for field in fields(kind)],
+        "numbers": NUMBERS,
+        "words": WORDS,
     }
-
-
-def _setting(request: Mapping[str, Any], field: SpecField) -> Any:
-    """One value of a request; what runs did before where it was written before the key existed.
-
-    Of the right kind and no more: what this version refuses, such as a dataset that was moved away, can be looked at.
-    """
-    *parents, last = field.place
-    for parent in parents:
-        request = request.get(parent, {})
-    value = request.get(last, field.before)
-    if not _is_of_kind(value, field.annotation):
-        raise WorkError(f"{field.name} of its request is {quote(value)}")
-    return value
-
-
-def _is_of_kind(value: Any, annotation: Any) -> bool:
-    """Whether a value is what a field is annotated as, but that any text will do where some texts are allowed."""
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin is Annotated:
-        return _is_of_kind(value, inner[0])
-    if origin in (Union, UnionType):
-        return any(_is_of_kind(value, each) for each in inner)
-    if origin is tuple:
-        fits = isinstance(value, list) and len(value) <= _MOST_VALUES
-        return fits and all(_is_of_kind(item, inner[0]) for item in value)
-    if annotation is str or origin is Literal:
-        return isinstance(value, str) and len(value) <= _LONGEST_TEXT
-    if annotation in (int, float):
-        return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= 2**53
-    return value is None if annotation is type(None) else isinstance(value, annotation)
 
 
 def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -282,12 +299,12 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
         "message": status.message,
         "error": status.error,
         "host": run.env().get("cpu"),
-        **{column: _setting(request, field) for column, field in _COLUMNS.items()},
-        "keep": _setting(request, _KEEP),
+        **_VALUES(request),
+        **_KEPT(request),
         "created": status.times.created,
         "started": status.times.started,
         "finished": status.times.finished,
-        "points": len(points.bodies),
+        "points": points.count,
         "baseline_top1": points.baseline_top1,
         "best_top1": points.best_top1,
         "best_cost": points.best_cost,

@@ -18,10 +18,19 @@ _FOLDERS = ("models", "checkpoint", "samples", "layers")
 
 def odd_files(folder: Path) -> Iterator[tuple[Path, str]]:
     """What is in the place of one of a job's files and folders and is none, such as a link, and what it is."""
-    for names, expected in ((_FILES, None), (_FOLDERS, "a folder")):
-        for path in (folder / name for name in names):
-            if os.path.lexists(path) and (kind := files.kind_of(path)) != expected:
-                yield path, kind or "a file"
+    try:
+        with os.scandir(folder) as entries:
+            odd = [entry.name for entry in entries if _is_odd(entry)]
+    except OSError:
+        return  # nobody may look, or it is no folder
+    for path in (folder / name for name in (*_FILES, *_FOLDERS) if name in odd):
+        yield path, files.kind_of(path) or "a file"
+
+
+def _is_odd(entry: os.DirEntry[str]) -> bool:
+    if entry.name in _FILES:
+        return not entry.is_file(follow_symlinks=False)
+    return entry.name in _FOLDERS and not entry.is_dir(follow_symlinks=False)
 
 
 def time_in(job_id: str) -> float:

@@ -11,8 +11,9 @@ import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import tee
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
@@ -22,6 +23,7 @@ from engine.spec import phases
 from engine.spec import run as run_spec
 from engine.spec.settings import with_earlier
 from engine.storage import atomic, files
+from engine.storage.indexing.journal import Journal
 from engine.storage.job_files import LOCK, time_in
 from engine.storage.locks import Lock
 from engine.storage.records import earlier, log_lines
@@ -56,6 +58,11 @@ class Job(ABC):
     @property
     def id(self) -> str:
         return self.path.name
+
+    @property
+    def root(self) -> Path:
+        """The results folder."""
+        return self.path.parent.parent
 
     @property
     def cancel_mark(self) -> Path:
@@ -97,6 +104,7 @@ class Job(ABC):
                 raise
             atomic.write_json(path, status.to_json())
         self._status = status
+        self.tell_change()
 
     def update(self, *, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> None:
         """Changes values of the status, and of its times those in `times`.
@@ -161,11 +169,17 @@ class Job(ABC):
     def write_env(self, env: dict[str, Any]) -> None:
         """Versions, hardware, threads and seed of the process that works on the run."""
         atomic.write_json(self.path / "env.json", env)
+        self.tell_change()
 
     def env(self) -> dict[str, Any]:
         """What `write_env` wrote; empty before the run has started."""
         path = self.path / "env.json"
         return atomic.read_json(path, MOST_SMALL) if os.path.lexists(path) else {}
+
+    def tell_change(self) -> None:
+        """Lets those know who keep an index that what it holds of the job has changed."""
+        if not self.id.startswith("."):  # it has a name, so somebody may know of it
+            Journal(self.root).note(self.id)
 
     # -- what happened
 
@@ -231,6 +245,11 @@ class Run(Job):
         self._measurements_file = measurements_file
 
     @property
+    def root(self) -> Path:
+        """The results folder, also of a gallery run whose timings on boards are in one."""
+        return self.measurements_file.parent.parent if self.gallery else super().root
+
+    @property
     def measurements_file(self) -> Path:
         """The file of what boards measured of the run's points; may not exist."""
         return self._measurements_file or self.path / "measurements.jsonl"
@@ -255,6 +274,7 @@ class Run(Job):
     def append_point(self, point: Point) -> None:
         """Adds a point; the line comes last of all that belongs to it, and says that the rest is there."""
         atomic.append_line(self._points, point.to_json())
+        self.tell_change()
 
     def points(self) -> list[Point]:
         """The points as they were written; WorkError when a line is damaged."""
@@ -268,12 +288,18 @@ class Run(Job):
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
-    def described_lines(self) -> Iterator[tuple[Point, str]]:
-        """The same one after the other, each as JSON: its line's own where that is exact, and what is worked out."""
+    def described_lines(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, str]]:
+        """The same one after the other, each with its JSON, which is its line's own where that is exact.
+
+        `request` is the run's, for whoever has read it already.
+        """
         entries, again = tee(self._point_lines())
-        descriptions = earlier.descriptions((point for point, _ in entries), self._phases())
+        descriptions = earlier.descriptions((point for point, _ in entries), phases.of_request(request))
         for (point, text), description in zip(again, descriptions, strict=True):
-            yield point, f"{text[:-1]},{json.dumps(description)[1:]}" if description else text
+            if description:
+                yield replace(point, **description), f"{text[:-1]},{json.dumps(description)[1:]}"
+            else:
+                yield point, text
 
     def _point_lines(self) -> Iterator[tuple[Point, str]]:
         path = self._points
@@ -300,10 +326,12 @@ class Run(Job):
             if not acquired:
                 raise WorkError(f"another process has been writing {file} for half a minute; try again")
             atomic.append_line(file, measurement.to_json())
+        self.tell_change()
 
     def measurements(self) -> list[Measurement]:
         """Everything that boards measured of the points, oldest first; WorkError when a line is damaged."""
-        return _records(Measurement, self.measurements_file)
+        file = self.measurements_file
+        return _records(Measurement, file) if os.path.lexists(file) else []
 
     def model_file(self, point: int, suffix: str) -> Path:
         """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""

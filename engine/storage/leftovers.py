@@ -36,12 +36,7 @@ def remove(path: Path) -> None:
 
 def find(parents: Iterable[Path], older_than: float = USUAL_AGE) -> list[Path]:
     """What killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
-    return [
-        path
-        for parent in parents
-        for path in (parent.glob(".*-*") if parent.is_dir() else ())
-        if path.name.startswith((_NEW, _REMOVED)) and _age(path) > older_than and _is_abandoned(path)
-    ]
+    return [path for parent in parents for path in _hidden(parent) if _age(path) > older_than and _is_abandoned(path)]
 
 
 def sweep(parents: Iterable[Path]) -> None:
@@ -49,6 +44,13 @@ def sweep(parents: Iterable[Path]) -> None:
     for path in find(parents):
         with suppress(OSError):  # another user's
             remove(path)
+
+
+def _hidden(parent: Path) -> list[Path]:
+    """What in a folder has a name on its way in or out."""
+    if not parent.is_dir():
+        return []
+    return [parent / name for name in files.names_in(parent) if name.startswith((_NEW, _REMOVED))]
 
 
 def _is_abandoned(path: Path) -> bool:

@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,7 +21,10 @@ from engine.spec.run import RunSpec
 from engine.storage import directories, files, leftovers
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
-from engine.storage.index_rows import FolderState, Head, Kind, index_row, kind_of, stamp
+from engine.storage.index_rows import BESIDE, SETTINGS, Head, Kind, index_row, kind_of
+from engine.storage.indexing.columns import PointColumns
+from engine.storage.indexing.journal import Journal
+from engine.storage.indexing.watch import Place
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.permissions import lacks_permission
@@ -49,7 +52,11 @@ class Store:
         self.landscapes_folder = self.root / "landscapes"
         self.shipped_landscapes_folder = gallery / "landscapes"
         self._refuse_file()
-        self.index = Index(self.root / "index.sqlite", self._scan)
+        self._gallery_place = Place(gallery, "gallery", self.root / "measurements")
+        kinds: tuple[Kind, ...] = ("run", "timing", "landscape")
+        own = {kind: Place(folder, kind) for kind, folder in zip(kinds, self.folders, strict=True)}
+        self._places = own
+        self.index = Index(self.root / "index.sqlite", (self._gallery_place, *own.values()))
 
     @property
     def folders(self) -> tuple[Path, ...]:
@@ -70,6 +77,7 @@ class Store:
                     files.make_folder(folder)
         if not self.is_writable():
             raise RequestError(f"the results folder {self.root} {lacks_permission(self.folder)}")
+        Journal(self.root).prepare()
 
     def create(self, spec: RunSpec, *, foreground: bool = False, experiment: str | None = None) -> Run:
         """A new run folder, queued; it appears whole, under an id that no other job has.
@@ -102,7 +110,7 @@ class Store:
         if os.path.lexists(own):
             return Run(own)
         if os.path.lexists(gallery_path):
-            return Run(gallery_path, gallery=True, measurements_file=self._measurements_file(gallery_path, "gallery"))
+            return Run(gallery_path, gallery=True, measurements_file=self._gallery_place.measurements_file(run_id))
         raise RequestError(f"there is no run {run_id} in {self.root}; `espalier runs` lists what there is")
 
     def timing(self, job_id: str) -> Timing:
@@ -130,9 +138,9 @@ class Store:
             return self.landscape(job_id)
         return self.run(job_id)
 
-    def runs(self) -> list[dict[str, Any]]:
-        """One summary for every run, newest first."""
-        return self._summaries("run", "gallery")
+    def runs(self, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
+        """One summary for every run, or for those among `ids`, newest first."""
+        return self._summaries("run", "gallery", ids=ids)
 
     def timings(self) -> list[dict[str, Any]]:
         """One summary for every timing on a board, newest first: the request, and how it stands."""
@@ -144,9 +152,11 @@ class Store:
 
     def shipped_landscapes(self) -> list[dict[str, Any]]:
         """The same for the landscapes that are shipped with the project: few, and in no index."""
-        folder = self.shipped_landscapes_folder
-        names = sorted((name for name in _names(folder) if _ID.fullmatch(name)), reverse=True)
-        return [json.loads(index_row(name, self._folder_state(folder / name, "landscape")).summary) for name in names]
+        place = Place(self.shipped_landscapes_folder, "landscape")
+        if not place.folder.is_dir():
+            return []
+        ids = sorted(filter(_ID.fullmatch, files.names_in(place.folder)), reverse=True)
+        return [json.loads(index_row(job_id, place.state(job_id)).summary) for job_id in ids]
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
@@ -154,21 +164,30 @@ class Store:
         Among its latencies are those that boards measured, the last one under each condition.
         """
         points: list[dict[str, Any]] = []
-        for beside, bodies in self.index.points():
+        for summary, bodies in self.index.points():
             # One text for all points of a run: parsing it is several times faster than parsing each.
-            settings, of_run = json.loads(beside), json.loads("[" + ",".join(bodies) + "]")
+            run, of_run = json.loads(summary), json.loads(f"[{bodies}]")
+            settings = {key: run[key] for key in (*BESIDE, *SETTINGS)}
             points += [{**settings, **point} for point in of_run]
         return points
 
+    def heads(self) -> dict[str, Head]:
+        """Every job as the queue sees it, by its id; another object for each that changed since the last look."""
+        return self.index.by_id()
+
+    def columns(self, run_ids: Collection[str]) -> list[tuple[dict[str, Any], PointColumns]]:
+        """The runs among some that have points, oldest first, each with its summary and its points as columns."""
+        return [(json.loads(summary), columns) for _, summary, columns in self.index.columns(run_ids)]
+
     def token(self) -> str:
-        """A value that changes whenever any job did, or lost its process: a few stats a job."""
-        stamps = sorted((job_id, folder.stamp) for job_id, folder in self._scan().items())
-        stamps += [(head.job_id, "lost") for head in self.index.heads() if self.is_lost(head)]
-        return hashlib.sha256(repr(stamps).encode()).hexdigest()[:16]
+        """A value that changes whenever any job did, or lost its process."""
+        number, busy = self.index.token()
+        lost = sorted(head.job_id for head in busy if self.is_lost(head))
+        return hashlib.sha256(repr((number, lost)).encode()).hexdigest()[:16]
 
     def is_lost(self, head: Head) -> bool:
         """Whether a process should be working on a job and is dead."""
-        if head.kind == "gallery" or not (head.state == "running" or (head.state == "queued" and head.foreground)):
+        if not head.needs_process():
             return False
         try:
             return self.job_of(head).observed_status().state == "interrupted"
@@ -189,7 +208,7 @@ class Store:
 
     def note(self, job: Job) -> None:
         """Writes the index row of one job, so that a submission is in the queue when it returns."""
-        self.index.put(job.id, self._folder_state(job.path, kind_of(job)))
+        self.index.put(job.id, self._places[kind_of(job)].state(job.id))
 
     def delete(self, job_id: str) -> None:
         """Removes a job that nobody works on, its files and all; RequestError for a running or a gallery run."""
@@ -224,41 +243,15 @@ class Store:
         """Removes the leftovers."""
         leftovers.sweep(self.folders)
 
-    def _summaries(self, *kinds: Kind) -> list[dict[str, Any]]:
+    def _summaries(self, *kinds: Kind, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
         summaries: list[dict[str, Any]] = []
-        for head, text in self.index.summaries(kinds):
+        for head, text in self.index.summaries(kinds, ids):
             summary = json.loads(text)
             if self.is_lost(head):
                 lost = self.job_of(head).observed_status()
                 summary |= {"state": lost.state, "message": lost.message}
             summaries.append(summary)
         return summaries
-
-    def _scan(self) -> dict[str, FolderState]:
-        folders: dict[str, FolderState] = {}
-        kinds: tuple[tuple[Path, Kind], ...] = (
-            (self.gallery, "gallery"),
-            (self.folder, "run"),
-            (self.timings_folder, "timing"),
-            (self.landscapes_folder, "landscape"),
-        )
-        for parent, kind in kinds:
-            for name in _names(parent):
-                if _ID.fullmatch(name):
-                    folders[name] = self._folder_state(parent / name, kind)
-        return folders
-
-    def _folder_state(self, path: Path, kind: Kind) -> FolderState:
-        """A job folder as it is now."""
-        measurements_file = self._measurements_file(path, kind)
-        grows = () if measurements_file is None else (path / "spec.json", path / "points.jsonl", measurements_file)
-        return FolderState(path, kind, f"{kind}.{stamp(path, *grows)}", measurements_file)
-
-    def _measurements_file(self, path: Path, kind: Kind) -> Path | None:
-        """Where timings of a run's points on boards are; of a gallery run, which is only read, beside the runs."""
-        if kind == "gallery":
-            return self.root / "measurements" / f"{path.name}.jsonl"
-        return path / "measurements.jsonl" if kind == "run" else None
 
     def _create(
         self,
@@ -336,16 +329,6 @@ def _check_path(root: Path) -> None:
         raise RequestError(
             f"the results folder {messages.quote(str(root))} has a name that is no UTF-8 text; choose another one"
         ) from None
-
-
-def _names(folder: Path) -> list[str]:
-    """What is in a folder; nothing where there is none."""
-    try:
-        return [path.name for path in folder.iterdir()]
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError as error:
-        raise WorkError(f"cannot read {folder}: {error.strerror or error}") from None
 
 
 @contextmanager

@@ -121,12 +121,12 @@ def test_a_queue_without_a_worker_gets_one(store: Store, monkeypatch: pytest.Mon
 
 def test_an_index_that_says_other_things_is_made_anew(store: Store, run: Run) -> None:
     truth = store.runs()
-    from engine.storage import index
+    from engine.storage.indexing import tables
 
     with sqlite3.connect(store.index.path) as connection:
-        summary, beside = connection.execute("SELECT summary, beside FROM texts").fetchone()
-        row = (run.id, summary.replace("0.9", "0.8"), beside)
-        connection.execute("REPLACE INTO texts VALUES (?,?,?,?)", (*row, index._check(row)))
+        (summary,) = connection.execute("SELECT summary FROM texts").fetchone()
+        row = (run.id, summary.replace("0.9", "0.8"))
+        connection.execute("REPLACE INTO texts VALUES (?,?,?)", (*row, tables.check_value(row)))
     connection.close()
     assert kinds(store) == ["index"] and mended(store) == [None]
     assert kinds(store) == [] and store.runs() == truth

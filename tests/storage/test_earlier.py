@@ -1,7 +1,7 @@
 """Runs of earlier versions are read as before, and say of their points what the pipeline writes today."""
 
+import html
 import json
-import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from app import text
 from app.tables import points as tables
 from engine.cli.commands.runs import _document
 from engine.spec import phases
@@ -58,10 +59,9 @@ def test_the_points_of_before_stand_in_the_table_as_before(store: Store) -> None
             key: before[key] for key in ("top1", "macs", "before", "final")
         }
         assert (row["trajectory"] if row["step"] > 0 else None) == before["trail"]
-        if before["hover"] is not None:  # a line has come since: settings that are not the default
-            settings = r"<br>(recovery rate 0.01, )?no reconstruction(, INT8 too)?<br>"
-            hover = re.sub(settings, "<br>", row["hover"])
-            assert hover == before["hover"]
+        if before["hover"] is not None:  # its first line is what the card has above all others
+            told = "\n".join(text.details(row))
+            assert [line for line in before["hover"].split("<br>")[1:] if html.unescape(line) not in told] == []
 
 
 def spec(**more: Any) -> RunSpec:
@@ -132,7 +132,7 @@ def test_a_request_that_this_version_refuses_has_phases_all_the_same() -> None:
     assert phases.of_request({}) == RunSpec.model_construct(recover=as_it_was)
 
 
-@pytest.mark.parametrize("folder", sorted(GALLERY.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", sorted(GALLERY.glob("2*")), ids=lambda path: path.name)
 def test_every_target_of_the_gallery_has_one_point_before_its_recovery(folder: Path) -> None:
     points = Run(folder).described_points()
     before = [point for point in points if point.before_recovery]

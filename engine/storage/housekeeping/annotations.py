@@ -44,3 +44,4 @@ def write(run: Run, annotation: Annotation) -> None:
             path.unlink(missing_ok=True)
     else:
         atomic.write_json(path, annotation.to_json())
+    run.tell_change()

@@ -83,6 +83,7 @@ def clean(store: Store, planned: Cleaning) -> Cleaning:
             total += sum(bytes_of for _, bytes_of in gone)
             with as_work_error(store.folder / run_id):
                 os.utime(store.folder / run_id)  # by which whoever keeps lists of its files sees that they changed
+            store.run(run_id).tell_change()
     return Cleaning(removed, total)
 
 

@@ -21,11 +21,6 @@ class Timing(Job):
     noun = "timing"
     resumes = "starts anew"
 
-    @property
-    def root(self) -> Path:
-        """The results folder."""
-        return self.path.parents[1]
-
     def spec(self) -> board_timing.TimingRequest:
         """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
         return board_timing.parse(self.request())

@@ -36,7 +36,7 @@ def named(fig: go.Figure, name: str) -> list[go.Scatter]:
 
 def with_baseline(frame: pd.DataFrame, run: str, top1: float, **settings: object) -> pd.DataFrame:
     """The same points in a run of another network, whose baseline has this accuracy."""
-    ids = run + frame["point"].astype(str) + frame["criterion"]
+    ids = run + frame["point"].astype(str) + frame["criterion"].astype(str)
     other = frame.assign(run_id=run, group=run, id=ids, base_top1=top1, **settings)
     return other.assign(top1=other["top1"].where(~other["baseline"], top1))
 
