@@ -9,6 +9,7 @@ from app import escape, text
 from app.charts import axes
 from app.explore import controls
 from app.explore.answer import Answer
+from app.methods import tour
 from app.tables import store
 
 _UNDERSTOOD = "explore_understood"  # in the session: the explaining sentence was taken away
@@ -68,6 +69,9 @@ def explain(frame: pd.DataFrame, shown: pd.DataFrame, y: axes.Axis) -> None:
         with st.container(horizontal=True, width="content", gap="xsmall"):
             if not has_own and st.button("Try your own", icon=":material/content_cut:", type="primary"):
                 st.switch_page("../pages/launch.py")
+            st.page_link(
+                "../pages/methods.py", label="Take the tour", icon=":material/school:", query_params=tour.FIRST_STEP
+            )
             st.button("Understood", icon=":material/check:", type="tertiary", on_click=_dismiss)
 
 

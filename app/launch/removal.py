@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import text
 from app.launch import fields
+from app.methods import deck
 from engine.spec import catalog
 from engine.spec import run as specs
 from engine.spec.catalog import CRITERIA
@@ -104,7 +105,8 @@ def draw(head: Any) -> Removal:
         format_func=text.order_label,
         key="launch_order",
         persist_state="session",
-        help="Whole layers, channels, one after the other, or step by step whichever hurts less. One run each.",
+        help="Whole layers, channels, one after the other, or step by step whichever hurts less. One run each. "
+        f"{deck.links(ORDERS)}",
     )
     phases = {phase for order in orders for phase in specs.phases_of(order)}
     depths = widths = ["one-shot"]
@@ -157,7 +159,7 @@ def _criteria(*, only_blocks: bool) -> list[str]:
         format_func=text.criterion_label,
         key="launch_criteria",
         persist_state="session",
-        help="What decides how much a channel or a layer matters. One run each.",
+        help=f"What decides how much a channel or a layer matters. One run each. {deck.links(names)}",
     )
 
 

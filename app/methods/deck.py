@@ -6,6 +6,7 @@ from app import escape
 from app.methods import criteria, recovery, removal
 from app.methods.card import Card, Kind
 
+PAGE = "methods"  # its address from any other page
 CARDS: dict[str, Card] = {
     card.name: card for card in (*criteria.CARDS, *removal.ORDERS, *removal.METHODS, *recovery.CARDS)
 }
@@ -18,7 +19,7 @@ def of_kind(kind: Kind) -> tuple[Card, ...]:
 
 def link(name: str) -> str:
     """The address of a card, from any page; that of the page where there is no such card."""
-    return f"methods?method={name}" if name in CARDS else "methods"
+    return f"{PAGE}?method={name}" if name in CARDS else PAGE
 
 
 def links(names: Iterable[str]) -> str:

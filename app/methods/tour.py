@@ -6,7 +6,7 @@ from app import escape, theme
 from app.methods import cards, deck, demonstration, steps
 
 PARAMETER = "tour"  # of the page's address: the number of the step, from 1
-LINK = f"methods?{PARAMETER}=1"  # from any page
+FIRST_STEP = {PARAMETER: "1"}  # the query of a link from another page
 
 
 def turn_to(number: int | None) -> None:

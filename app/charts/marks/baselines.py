@@ -78,7 +78,7 @@ def _names(first: pd.DataFrame) -> list[str]:
         "limit": [
             "all images" if pd.isna(limit) else f"the first {limit:,.0f} images" for limit in first["limit"].tolist()
         ],
-        "weights": [str(weights).rsplit("/", 1)[-1] for weights in first["weights"]],
+        "weights": ["from scratch" if w == "none" else str(w).rsplit("/", 1)[-1] for w in first["weights"]],
         "seed": "seed " + first["seed"].astype(str),
     }
     words = pd.DataFrame(told, index=first.index)
