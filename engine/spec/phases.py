@@ -29,13 +29,23 @@ def of_request(request: Mapping[str, Any]) -> RunSpec:
     """
     if not isinstance(request, Mapping):
         raise WorkError("a stored request is damaged: it is no object")
-    return _of_text(json.dumps({key: request[key] for key in ("order", *_PARTS) if key in request}))
+    parts = {key: request[key] for key in ("order", *_PARTS) if key in request}
+    try:
+        text = json.dumps(parts)
+    except ValueError:  # a number of thousands of digits
+        return _of_parts(parts)
+    return _of_text(text)
 
 
 @lru_cache(maxsize=512)
 def _of_text(text: str) -> RunSpec:
-    """The same of the parts that phases follow from; thousands of runs have the same ones."""
-    request = with_earlier(json.loads(text), RunSpec)
+    """`_of_parts` of their JSON; thousands of runs have the same ones."""
+    return _of_parts(json.loads(text))
+
+
+def _of_parts(parts: Mapping[str, Any]) -> RunSpec:
+    """The request as far as phases follow from these parts of it."""
+    request = with_earlier(parts, RunSpec)
     order = request.get("order", RunSpec.model_fields["order"].default)
     if order not in ORDERS:
         raise WorkError(f"a stored request is damaged: its order is {quote(order)}")

@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 SECOND = 1000  # Playwright counts milliseconds
 PATIENCE = 120 * SECOND  # a bound, not a delay: of a machine that is busy with something else, too
@@ -42,10 +42,17 @@ def fill_in_popover(page: Page, button: str, label: str, value: str) -> None:
 
 
 def choose(page: Page, label: str, option: str) -> None:
-    settle(page)
-    page.get_by_role("combobox", name=re.compile(label)).click()
-    page.get_by_role("option", name=option, exact=True).click()
-    settle(page)
+    """Chooses from a list; again where it was closed as the page was drawn anew meanwhile."""
+    entry = page.get_by_role("option", name=option, exact=True)
+    for _ in range(_TRIES):
+        settle(page)
+        page.get_by_role("combobox", name=re.compile(label)).click()
+        with suppress(TimeoutError):
+            entry.click(timeout=5 * SECOND)
+            settle(page)
+            return
+        page.keyboard.press("Escape")
+    expect(entry).to_be_visible()
 
 
 def press(page: Page, button: str) -> None:
@@ -73,9 +80,9 @@ def popover(page: Page, button: str) -> Iterator[None]:
 def step(page: Page, label: str, value: float, size: float = 1) -> None:
     """Brings a number to a value by presses of its plus or minus, with no key."""
     field = page.get_by_label(label, exact=True)
-    beside = field.locator("xpath=ancestor::*[.//button][1]")
+    beside = field.locator("xpath=ancestor::*[.//button[normalize-space()='+']][1]")
     presses = round((value - float(field.input_value())) / size)
-    for _ in range(_TRIES + abs(presses)):
+    for _ in range(_TRIES * (1 + abs(presses))):
         settle(page)
         shown = float(field.input_value())
         if abs(shown - value) < size / 2:

@@ -124,7 +124,7 @@ def test_one_dashed_baseline_a_network(frame: pd.DataFrame) -> None:
 
 def test_no_name_of_a_baseline_covers_another_however_close_they_are(frame: pd.DataFrame) -> None:
     others = [
-        frame.assign(model=name, run_id=name + frame["run_id"], id=name + frame["id"].astype(str))
+        frame.assign(model=name, run_id=name + frame["run_id"].astype(str), id=name + frame["id"].astype(str))
         for name in ("vgg16", "lenet")
     ]
     both = pd.concat([frame, *others])
