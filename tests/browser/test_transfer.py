@@ -18,6 +18,7 @@ def test_a_transfer_run_is_launched_by_clicks_watched_and_seen_on_both_domains(
 ) -> None:
     visit(page, f"{address}/launch")
     press(page, "Does it run?")
+    expect(page.get_by_text("Change what you like below")).to_be_visible()
     choose(page, "Images", "mnist5k")
     choose(page, "Target", "digits")
     expect(page.get_by_text("every point is tested on both")).to_be_visible()
