@@ -6,9 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from engine import stats
-
-SEEDS_FOR_INTERVAL = 3
+from app.tables.selection import mean_over_seeds
 
 
 @dataclass(frozen=True)
@@ -22,28 +20,11 @@ class Curve:
     high: tuple[float, ...] | None
 
 
-def over_seeds(finals: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Of each group and target the mean of a column over its seeds, and how sure it is; `finals` are final points.
-
-    The index is (`group`, `keep`). `half_width` is half of the 95 % interval of `mean`, NaN under three seeds, and `n`
-    the number of seeds: runs that repeat one seed count as one.
-    """
-    keys = ["group", "keep"]
-    each = finals.groupby([*keys, "seed"], sort=False, observed=True)[column].mean()
-    seeds = each.groupby(level=keys, sort=False, observed=True)
-    table = pd.DataFrame({"mean": seeds.mean(), "half_width": np.nan, "n": seeds.count()})
-    enough = table["n"] >= SEEDS_FOR_INTERVAL
-    if enough.any():
-        deviations, counts = seeds.std(ddof=1)[enough].to_numpy(), table.loc[enough, "n"].to_numpy()
-        table.loc[enough, "half_width"] = stats.half_width(deviations, counts)
-    return table
-
-
 def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve per group with at least two targets; `finals` are final points, columns as in `points.tidy`."""
     if finals.empty:
         return []
-    costs, values = over_seeds(finals, x), over_seeds(finals, y)
+    costs, values = (mean_over_seeds(finals, column, ["group", "keep"]) for column in (x, y))
     table = pd.DataFrame({"x": costs["mean"], "y": values["mean"], "half": values["half_width"]}).reset_index("group")
     criteria = dict(zip(finals["group"].tolist(), finals["criterion"].tolist(), strict=True))
     return [

@@ -7,7 +7,6 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import axes, skyline
-from app.charts.curves import SEEDS_FOR_INTERVAL
 from app.explore import controls
 from app.tables import points, selection
 from app.tables.board_columns import BoardConditions
@@ -47,7 +46,7 @@ def show(
             "seeds": st.column_config.NumberColumn(format="%d", help="How many seeds the mean beside it is of."),
             "mean": st.column_config.NumberColumn(format="%.1f %%", help="Mean top-1 over the seeds."),
             "± 95 %": st.column_config.NumberColumn(
-                format="%.1f", help=f"Half the mean's 95 % interval, from {SEEDS_FOR_INTERVAL} seeds on."
+                format="%.1f", help=f"Half the mean's 95 % interval, from {selection.SEEDS_FOR_INTERVAL} seeds on."
             ),
             "change": st.column_config.NumberColumn(
                 format="%+.1f", help="Percentage points from the run's own baseline."
@@ -169,11 +168,11 @@ def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
 def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
     """The means over seeds, where any point has several."""
     repeated = selection.over_seeds(frame, "top1")
-    several = repeated["seeds"] > 1
+    several = repeated["n"] > 1
     if not several.any():
         return {}
-    half = 100 * repeated["half"].where(repeated["seeds"] >= SEEDS_FOR_INTERVAL)
-    columns = {"seeds": repeated["seeds"], "mean": (100 * repeated["mean"]).where(several)}
+    half = 100 * repeated["half_width"]
+    columns = {"seeds": repeated["n"], "mean": (100 * repeated["mean"]).where(several)}
     return columns if half.isna().all() else {**columns, "± 95 %": half}
 
 

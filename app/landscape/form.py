@@ -5,8 +5,8 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape, format, text
-from app.components import actions
+from app import format, text
+from app.components import actions, own_networks
 from app.landscape import address
 from app.landscape.estimate import Reference, estimate
 from app.tables import landscapes, loading, store
@@ -18,7 +18,6 @@ from engine.spec import catalog
 from engine.spec.landscape import request as landscape_request
 from engine.spec.landscape.flags import command_line
 from engine.spec.landscape.request import MOST_SIDE, ORDERS, LandscapeRequest
-from engine.zoo.own import listing
 
 _KEY, _SUBMITTED = "landscape_form", "landscape_submitted"
 _DEFAULT = LandscapeRequest()
@@ -132,12 +131,7 @@ def _ask_for_data() -> tuple[dict[str, Any], str | None]:
 
 
 def _models() -> list[str]:
-    try:
-        own = listing.names()
-    except WorkError as error:
-        st.warning(escape.message(error))
-        own = ()
-    return [*catalog.MODELS, *own]
+    return [*catalog.MODELS, *own_networks.names()]
 
 
 def _criteria() -> list[str]:

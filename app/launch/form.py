@@ -6,18 +6,17 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape
+from app.components import own_networks
 from app.launch import data, fields, recovery, removal, target
 from app.launch import request as forms
 from app.launch.presets import fill
 from app.tables import devices
-from engine.errors import RequestError, WorkError
+from engine.errors import RequestError
 from engine.spec import catalog
 from engine.spec import run as specs
 from engine.spec.catalog import FAMILIES, MODELS, TIMM_MODELS
 from engine.spec.networks import own_names
 from engine.spec.settings import Section
-from engine.zoo.own import listing
 
 _DEFAULT = specs.parse({})
 HEAD_EPOCHS_KEY = "launch_epochs_False"  # of the epochs before pruning where weights are given
@@ -176,12 +175,7 @@ def _show_origin(model: str, data_name: Any) -> None:
 
 def _models() -> list[str]:
     """The catalogue's models, those that this user has put on a list of their own in a terminal, and timm's."""
-    try:
-        own = listing.names()
-    except WorkError as error:
-        st.warning(escape.message(error))
-        own = ()
-    models = [*MODELS, *own, *TIMM_MODELS]
+    models = [*MODELS, *own_networks.names(), *TIMM_MODELS]
     if st.session_state.get("launch_model") not in (None, *models):  # taken off the list meanwhile
         del st.session_state["launch_model"]
     return models

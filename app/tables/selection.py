@@ -1,6 +1,6 @@
 """Selections from the tidy table: what is shown, what may be compared, what nothing beats. Pure functions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ _BASELINE = [*SAME_IMAGES, "image_size", "model", "base_top1", "base_val_top1", 
 _REPETITION = ["group", "criterion", "depth_share", "stage", "phase", "keep", "step", "final"]
 _KEY = "baseline_key"  # the column of `with_baseline_key`
 _EMPTY = ""
+SEEDS_FOR_INTERVAL = 3
 
 
 def select(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True) -> pd.DataFrame:
@@ -109,25 +110,27 @@ def best_within_budget(
     return str(ranking.iloc[0]["id"])
 
 
-def best_of_runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of each run its most accurate final point, the one with the fewest MACs among equals: a row for each `run_id`."""
-    finals = frame[frame["final"] & ~frame["baseline"] & frame["top1"].notna()]
-    best = finals.sort_values(["top1", "macs"], ascending=[False, True]).drop_duplicates("run_id")
-    return best.set_index("run_id")
+def mean_over_seeds(frame: pd.DataFrame, column: str, keys: Sequence[str]) -> pd.DataFrame:
+    """Of the rows that are equal in `keys` the mean of a column over their seeds; one that was run twice counts once.
+
+    The index are the keys. Columns: `mean`; `half_width`, half of the mean's 95 % interval, NaN under
+    `SEEDS_FOR_INTERVAL` seeds; `n`, the number of seeds.
+    """
+    each = frame.groupby([*keys, "seed"], sort=False, observed=True)[column].mean()
+    seeds = each.groupby(level=list(keys), sort=False, observed=True)
+    table = pd.DataFrame({"mean": seeds.mean(), "half_width": np.nan, "n": seeds.count()})
+    enough = table["n"] >= SEEDS_FOR_INTERVAL
+    if enough.any():
+        deviations, counts = seeds.std(ddof=1)[enough].to_numpy(), table.loc[enough, "n"].to_numpy()
+        table.loc[enough, "half_width"] = stats.half_width(deviations, counts)
+    return table
 
 
 def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """For each row the mean of `column` over the seeds of its experiment, at the same target and stage.
-
-    Columns: `seeds`, how many there are; `mean`; `half`, half the width of the mean's 95 % interval, NaN for one seed.
-    A seed that was run twice counts once.
-    """
-    cells = frame.groupby(_REPETITION, dropna=False, sort=False).ngroup()
-    values = frame[["seed", column]].assign(cell=cells).dropna(subset=[column]).drop_duplicates(["cell", "seed"])
-    repeated = values.groupby("cell")[column].agg(["count", "mean", "std"])
-    repeated["half"] = stats.half_width(repeated["std"], repeated["count"])
-    table = repeated.rename(columns={"count": "seeds"})[["seeds", "mean", "half"]]
-    return table.reindex(cells.to_numpy()).set_axis(frame.index).fillna({"seeds": 0}).astype({"seeds": int})
+    """The same for each row, of its repetitions: those of its experiment at the same target and stage."""
+    cells = frame.groupby(_REPETITION, dropna=False, sort=False, observed=True).ngroup()
+    table = mean_over_seeds(frame.assign(cell=cells), column, ["cell"])
+    return table.reindex(cells.to_numpy()).set_axis(frame.index).fillna({"n": 0}).astype({"n": int})
 
 
 def differing_settings(frame: pd.DataFrame) -> list[str]:
@@ -137,12 +140,12 @@ def differing_settings(frame: pd.DataFrame) -> list[str]:
 
 def _distinct(values: pd.Series) -> set[str]:
     try:
-        return {setting_text(value) for value in values.unique()}
+        return {_text_of(value) for value in values.unique()}
     except TypeError:  # lists, which cannot be looked up
-        return {setting_text(value) for value in values}
+        return {_text_of(value) for value in values}
 
 
-def setting_text(value: Any) -> str:
+def _text_of(value: Any) -> str:
     """A setting as text; None, NaN, an empty text and an empty list are all no value, which is the empty text."""
     if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
         return _EMPTY

@@ -6,7 +6,7 @@ import pytest
 
 from app import text, theme
 from app.charts import axes, legend, tradeoff
-from app.charts.curves import curves, over_seeds
+from app.charts.curves import curves
 from app.charts.marks import hover
 from app.tables import points, selection
 from engine.storage.store import Store
@@ -20,6 +20,9 @@ def frame(results: Store) -> pd.DataFrame:
     runs.finished(results, runs.spec(criterion="taylor"))
     runs.finished(results, runs.spec(criterion="random", order="channels-layers"), loss=0.1)
     return points.tidy(results.points())
+
+
+KEYS = ["group", "keep"]  # of a target of an experiment
 
 
 def draw(frame: pd.DataFrame, x: axes.Axis = X, y: axes.Axis = Y, **more: object) -> go.Figure:
@@ -165,11 +168,11 @@ def test_a_mean_over_seeds_counts_a_seed_that_is_repeated_once(results: Store) -
     for seed in (0, 1, 2, 2):
         runs.finished(results, runs.spec(seed=seed, target={"keep": [0.6]}))
     finals = points.tidy(results.points()).query("final")
-    (row,) = over_seeds(finals, "top1").itertuples()
+    (row,) = selection.mean_over_seeds(finals, "top1", KEYS).itertuples()
     assert row.n == 3 and row.mean == pytest.approx(0.874)
     assert row.half_width == pytest.approx(4.3027 * 0.002 / 3**0.5, rel=1e-3)
     assert text.mean_over_seeds(row.mean, row.half_width, row.n) == "87.4 ± 0.5 % over 3 seeds"
-    two = over_seeds(finals[finals["seed"] < 2], "top1").iloc[0]
+    two = selection.mean_over_seeds(finals[finals["seed"] < 2], "top1", KEYS).iloc[0]
     assert (
         pd.isna(two["half_width"]) and text.mean_over_seeds(two["mean"], two["half_width"], 2) == "87.5 % over 2 seeds"
     )

@@ -87,7 +87,7 @@ def test_of_several_data_and_baselines_the_answer_speaks_of_one_and_says_which(r
 def test_the_answer_says_how_many_seeds_bear_it_out_and_what_was_not_recovered(results: Store) -> None:
     for seed in range(3):
         runs.finished(results, spec(criterion="l1", seed=seed))
-    assert "mean of 3 seeds 85.6 ± 0.5 %" in ask(tidy(results)).about
+    assert "mean 85.6 ± 0.5 % over 3 seeds" in ask(tidy(results)).about
     frame = points.with_latency(points.tidy(results.points()), None)
     before = ask(frame[frame["baseline"] | frame["before"]])
     assert "before recovery" in before.about and "the time" not in before.sentence

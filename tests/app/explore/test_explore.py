@@ -344,7 +344,7 @@ def test_table_and_card_have_the_mean_over_seeds_where_there_are_several(results
     assert set(rows["seeds"]) == {3} and rows["mean"].iloc[0] == pytest.approx(87.4)
     assert rows["± 95 %"].iloc[0] == pytest.approx(0.497, abs=1e-3)
     assert "seeds" not in table.display_rows(frame[frame["seed"] == 0])
-    assert "mean of 3 seeds 87.4 ± 0.5 %" in captions(app(point=f"{run.id}.2"))
+    assert "mean 87.4 ± 0.5 % over 3 seeds" in captions(app(point=f"{run.id}.2"))
 
 
 def test_the_chart_is_the_same_whatever_is_selected_as_another_one_would_lose_its_zoom(results: Store) -> None:
