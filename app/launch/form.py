@@ -10,7 +10,7 @@ from app.components import own_networks
 from app.launch import data, fields, recovery, removal, target
 from app.launch import request as forms
 from app.launch.presets import fill
-from app.tables import devices
+from app.tables import gpu
 from engine.errors import RequestError
 from engine.spec import catalog
 from engine.spec import run as specs
@@ -191,7 +191,7 @@ def _seeds() -> tuple[list[int | str], str]:
         persist_state="session",
         help="One run each; from three on, curves get a 95 % band.",
     )
-    options = [name for name in _DEVICES if name != "cuda" or devices.has_gpu()]
+    options = [name for name in _DEVICES if name != "cuda" or gpu.is_there()]
     if st.session_state.get("launch_device") not in (None, *options):  # of a run on another computer
         del st.session_state["launch_device"]
     device = st.segmented_control(

@@ -11,14 +11,12 @@ from torch import Tensor
 from engine.data.load import Data, Split
 from engine.data.loader import batches
 from engine.pipeline.network import Network
-from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, RecoverSpec
+from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, FEWEST_USUAL, RecoverSpec
 from engine.storage.records.point import Reconstruction
 from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import check_images, refit
 from engine.surgery.reconstruction.samples import SAMPLES
 
-FEWEST_USUAL, MOST_USUAL = 1_024, 4_096  # images, where their number is not asked for
-USUAL_MACS = 1.3e11  # of one look at them all
 MOST_PIXELS = 256 * 224 * 224  # of them all
 Note = Callable[[str], None]
 
@@ -82,14 +80,6 @@ def reconstruction_images(
     if settings.calibration_images is not None and len(images) < settings.calibration_images:
         note(f"reconstruction looks at all {len(images):,} training images, fewer than the number asked for")
     return images
-
-
-def usual_images(macs: int) -> int:
-    """How many images a refit of a network looks at where nothing is said: more of a small one, as a look costs less.
-
-    Small networks have less to spare, too, and their refit gains most from more images.
-    """
-    return max(FEWEST_USUAL, min(MOST_USUAL, int(USUAL_MACS / max(macs, 1))))
 
 
 def _chosen(data: Data, count: int, seed: int) -> Split:

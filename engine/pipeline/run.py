@@ -20,7 +20,7 @@ from engine.measure import machine
 from engine.pipeline import recovery, select, transfer
 from engine.pipeline.baseline import baseline_epochs, name_targets, obtain_baseline
 from engine.pipeline.network import Network, check_images
-from engine.pipeline.reconstruction import Reconstructor, reconstruction_images, usual_images
+from engine.pipeline.reconstruction import Reconstructor, reconstruction_images
 from engine.pipeline.recorder import Before, Recorder
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.pipeline.smallest import search
@@ -31,6 +31,7 @@ from engine.pipeline.step import Standing, StandingRule, StepKey, resumption
 from engine.prune.attempt_context import AttemptRecord
 from engine.prune.forecast import forecast
 from engine.spec import phases
+from engine.spec.parts import usual_images
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records import event

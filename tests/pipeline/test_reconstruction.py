@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from engine.pipeline import reconstruction, select
 from engine.pipeline import run as pipeline
+from engine.pipeline import select
+from engine.spec.parts import usual_images
 from engine.spec.run import parse
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
@@ -28,7 +29,7 @@ def run(results: Path, **changes: Any) -> Run:
 
 
 def test_small_networks_are_refitted_on_more_images_and_none_on_fewer_than_usual() -> None:
-    counts = [reconstruction.usual_images(macs) for macs in (0, 10**6, 41 * 10**6, 126 * 10**6, 4 * 10**9)]
+    counts = [usual_images(macs) for macs in (0, 10**6, 41 * 10**6, 126 * 10**6, 4 * 10**9)]
     assert counts[:2] == [4_096, 4_096] and 3_000 < counts[2] < 3_300 and 1_024 <= counts[3] < 1_100
     assert counts[4] == 1_024
 

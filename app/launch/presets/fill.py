@@ -10,7 +10,7 @@ from app import escape
 from app.launch.fields import shown
 from app.launch.removal import CRITERIONS_OWN, METHOD_DEFAULT
 from app.launch.target import RATIOS, SHARES
-from app.tables import devices, store
+from app.tables import gpu, store
 from engine.errors import RequestError, WorkError
 from engine.spec import catalog
 from engine.spec import run as specs
@@ -111,7 +111,7 @@ def _lines_of(run_id: str, spec: RunSpec) -> Iterable[str]:
             for name, value in values.items()
         ]
         yield f"Kept from it, without a field here: {', '.join(texts)}."
-    if spec.device == "cuda" and not devices.has_gpu():
+    if spec.device == "cuda" and not gpu.is_there():
         yield "It ran on a GPU, which this computer has none of: the form says the best there is."
 
 

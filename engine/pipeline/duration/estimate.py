@@ -7,11 +7,13 @@ as it took on two cores with a network of 20 layers.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from engine.data.cut import TEST_FRACTION
 from engine.graph.summary import ModelSummary
 from engine.pipeline.smallest.bisection import tries_expected
 from engine.pipeline.smallest.candidate import candidates
 from engine.prune.forecast import Forecast
 from engine.spec import catalog
+from engine.spec.parts import usual_images
 from engine.spec.phases import ends_with_recovery, whole_epochs_each_step
 from engine.spec.run import RunSpec
 from engine.storage.records.record import Duration, Record, Whole
@@ -22,9 +24,6 @@ REFIT_SECONDS = 1.5  # the equations of a reconstruction
 MEASURE_SECONDS = 1.5  # the ONNX file, and its latency on the host
 INT8_SECONDS = 4.0  # calibration, another file, its accuracy
 _REFIT_PASSES = 4  # of the calibration images through a network
-_CALIBRATION = 4_096  # images, where their number is not asked for; fewer of large networks
-_CALIBRATION_MACS = 1.3e11
-_CUT_TEST, _TINY = 0.2, 1e-9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +79,7 @@ def split_sizes(counts: Mapping[str, int], val_fraction: float, limit: int | Non
     """The splits in the end: those that a source lacks are cut from train, and a limit is on each."""
     train, val, test = counts["train"], counts.get("val"), counts.get("test")
     if test is None:
-        test = max(1, round(_CUT_TEST * train))
+        test = max(1, round(TEST_FRACTION * train))
         train -= test
     if val is None:
         val = max(1, round(val_fraction * train))
@@ -164,6 +163,5 @@ def _measure(images: Images, speed: Speed, share: float) -> float:
 def _refit(spec: RunSpec, summary: ModelSummary, speed: Speed, share: float) -> float:
     if not spec.recover.reconstruct:
         return 0.0
-    usual = min(_CALIBRATION, int(_CALIBRATION_MACS / max(summary.macs, _TINY)))
-    looked_at = spec.recover.calibration_images or usual
+    looked_at = spec.recover.calibration_images or usual_images(summary.macs)
     return REFIT_SECONDS + _REFIT_PASSES * looked_at * speed.evaluate * share

@@ -9,7 +9,17 @@ from engine.spec.parts.kinds import Flag, Number, Part, Whole
 from engine.spec.settings import Setting
 
 FEWEST_CALIBRATION_IMAGES = 16
+FEWEST_USUAL, MOST_USUAL = 1_024, 4_096  # of these images, where their number is not asked for
+_USUAL_MACS = 1.3e11  # of one look at them all
 GENTLE_LR, PLAIN_LR = 0.003, 0.01  # of recovery: what a reconstruction has gained is lost at the rate that a cut needs
+
+
+def usual_images(macs: int) -> int:
+    """How many images a refit of a network looks at where nothing is said: more of a small one, as a look costs less.
+
+    Small networks have less to spare, too, and their refit gains most from more images.
+    """
+    return max(FEWEST_USUAL, min(MOST_USUAL, int(_USUAL_MACS / max(macs, 1))))
 
 
 class RecoverSpec(Part):

@@ -7,7 +7,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.launch import request as forms
 from app.launch.presets import buttons, fill
-from app.tables import devices
+from app.tables import gpu
 from engine.measure import machine
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
@@ -150,14 +150,14 @@ def test_the_network_that_needs_no_training_is_shipped_and_trained_on_the_preset
 
 def test_a_gpu_is_offered_only_where_there_is_one(submitted: list[Store], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "may_have_gpu", lambda: False)
-    monkeypatch.setattr(devices, "ask_engine", lambda *_: pytest.fail("torch is not asked where there is no card"))
+    monkeypatch.setattr(gpu, "ask_engine", lambda *_: pytest.fail("torch is not asked where there is no card"))
     at = app("launch")
     assert list(at.segmented_control(key="launch_device").options) == ["Best there is", "CPU"]
     monkeypatch.setattr(machine, "may_have_gpu", lambda: True)
     for answer, offered in (({"gpu": None}, False), ({"gpu": "H200"}, True)):
-        devices.has_gpu.clear()  # type: ignore[attr-defined]
-        monkeypatch.setattr(devices, "ask_engine", lambda *_, answer=answer: answer)
-        assert devices.has_gpu() is offered
+        gpu.is_there.clear()  # type: ignore[attr-defined]
+        monkeypatch.setattr(gpu, "ask_engine", lambda *_, answer=answer: answer)
+        assert gpu.is_there() is offered
 
 
 def test_published_weights_say_which_images_they_know(submitted: list[Store]) -> None:

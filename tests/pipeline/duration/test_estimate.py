@@ -1,5 +1,6 @@
 """How long runs take, worked out from the speed of the machine."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,3 +63,10 @@ def test_declared_counts_are_those_that_loading_finds() -> None:
         counts = duration.declared_counts(name)
         assert counts is not None
         assert duration.split_sizes(counts, 0.1, None) == Images(len(data.train), len(data.val), len(data.test))
+
+
+def test_a_refit_of_a_large_network_is_reckoned_with_as_many_images_as_a_run_takes() -> None:
+    large = replace(small_summary(), macs=4 * 10**9)
+    usual, told = (specs.parse({"recover": recover}) for recover in ({}, {"calibration_images": 1_024}))
+    both = [duration.estimate([Job(spec, large, (), False)], COUNTS, SPEED).seconds for spec in (usual, told)]
+    assert both[0] == both[1]

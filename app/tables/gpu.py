@@ -1,4 +1,4 @@
-"""What this computer has that a run may use. Cached, as asking takes a process with torch."""
+"""Whether this computer has a GPU that a run may use. Cached, as asking takes a process with torch."""
 
 import streamlit as st
 
@@ -8,7 +8,7 @@ from engine.measure import machine
 
 
 @st.cache_data(show_spinner=False)
-def has_gpu() -> bool:
+def is_there() -> bool:
     """Whether there is a GPU that torch can use; where the system knows of none, torch is not asked."""
     if not machine.may_have_gpu():
         return False
