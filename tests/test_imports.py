@@ -13,7 +13,7 @@ WITHOUT_TORCH = [
     "engine.spec.run",
     "engine.spec.messages",
     "engine.storage.store",
-    "engine.stats",
+    "engine.statistics.intervals",
     "engine.spec.board_timing",
     "engine.boards.timing_job",
     "engine.boards.agent.session",
@@ -53,7 +53,7 @@ WITHOUT_TORCH = [
 # From the bottom up: a room may import what stands below it, and nothing beside it in its own line.
 LEVELS = (
     "errors units texts",
-    "stats spec graph",
+    "statistics spec graph",
     "storage measure",
     "data zoo boards",
     "train surgery",

@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import escape, format
 from app.compare.models import Model, name_letters
-from engine import stats
+from engine.statistics import counts
 
 if TYPE_CHECKING:
     from engine.storage.outcomes.predictions import Array
@@ -56,7 +56,7 @@ def sentences(models: Sequence[Model]) -> list[str]:
     for model, classes in zip(models[1:], predictions[1:], strict=True):
         right = classes == labels
         lost, gained = int((first & ~right).sum()), int((right & ~first).sum())
-        loss = stats.paired_loss(lost, gained, len(labels))
+        loss = counts.paired_loss(lost, gained, len(labels))
         assert loss.low is not None and loss.high is not None
         change = format.points_between(-loss.mean, -loss.high, -loss.low)
         said.append(

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import escape, format
 from app.compare.models import Model, join
-from engine import stats
+from engine.statistics import intervals, pairs
 
 _SURE = 0.05  # the largest p of a difference that is called one
 _STEP = ("group", "stage", "phase", "keep", "step", "criterion")  # in which repetitions of one point are equal
@@ -72,7 +72,7 @@ def sentences(repeated: Sequence[Repetitions]) -> list[str]:
             said.append(
                 f"{other.letter} is made as {first.letter} is, with another seed: both have the same repetitions."
             )
-        elif len(seeds) < stats.MIN_PAIRS:
+        elif len(seeds) < pairs.MIN_PAIRS:
             few.setdefault(len(seeds), []).append(other.letter)
         else:
             said.append(_compare(first, other, seeds))
@@ -80,7 +80,7 @@ def sentences(repeated: Sequence[Repetitions]) -> list[str]:
 
 
 def _compare(first: Repetitions, other: Repetitions, seeds: Sequence[int]) -> str:
-    test = stats.paired_test([first.by_seed[seed] for seed in seeds], [other.by_seed[seed] for seed in seeds])
+    test = pairs.paired_test([first.by_seed[seed] for seed in seeds], [other.by_seed[seed] for seed in seeds])
     low, high = test.difference.low, test.difference.high
     assert low is not None and high is not None
     verdict = "seeds alone hardly explain it" if test.p < _SURE else "seeds alone may explain it"
@@ -93,12 +93,12 @@ def _compare(first: Repetitions, other: Repetitions, seeds: Sequence[int]) -> st
 
 def _too_few(first: str, letters: Sequence[str], shared: int) -> str:
     have = "no seed" if not shared else "one seed" if shared == 1 else f"{shared} seeds"
-    missing = stats.MIN_PAIRS - shared
+    missing = pairs.MIN_PAIRS - shared
     more = "one more" if missing == 1 else f"{missing} more"
     one = len(letters) == 1
     shares = f"they have {have} in common" if one else f"each has {have} in common with {first}"
     return (
-        f"{join(letters)} against {first}: no test, as {shares}. It takes {stats.MIN_PAIRS}, "
+        f"{join(letters)} against {first}: no test, as {shares}. It takes {pairs.MIN_PAIRS}, "
         f"so run {'both' if one else 'all'} with {more}."
     )
 
@@ -106,7 +106,7 @@ def _too_few(first: str, letters: Sequence[str], shared: int) -> str:
 def _mean(each: Repetitions) -> str:
     if not each.by_seed:
         return format.MISSING
-    interval = stats.mean_interval(list(each.by_seed.values()))
+    interval = intervals.mean_interval(list(each.by_seed.values()))
     if interval.high is None:
         return format.percent(interval.mean)
     return f"{100 * interval.mean:.1f} ± {100 * (interval.high - interval.mean):.1f} %"

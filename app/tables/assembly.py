@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.tables.parts import Part
-from engine import stats
 from engine.spec.images import domains
 from engine.spec.run import RunSpec
 from engine.spec.settings import SpecField, columns_of, plain_types
+from engine.statistics import counts
 from engine.storage.indexing.columns import NUMBERS
 
 Column = Any  # a NumPy array or an array of pandas
@@ -51,7 +51,7 @@ def assemble(part: Part) -> dict[str, Column]:
     columns["flops"] = 2 * numbers["macs"]
     columns["baseline"] = _equals(columns["stage"], "baseline")
     columns["int8"] = _equals(columns["stage"], "quantized")
-    columns["at_chance"] = stats.are_near_chance(numbers["correct"], numbers["total"], numbers["chance"])
+    columns["at_chance"] = counts.are_near_chance(numbers["correct"], numbers["total"], numbers["chance"])
     columns |= {f"base_{key}": of_baseline(columns, columns[key]) for key in (*METRICS, "flops")}
     columns["experiment"] = _words(map(experiment, part.runs)).take(of_run)
     columns["latencies"] = _objects(part.timings)

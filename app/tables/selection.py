@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from app.tables.points import SAME_IMAGES, SETTINGS
-from engine import stats
+from engine.statistics import fronts, intervals
 
 Better = Literal["high", "low"]
 # What tells networks apart that were not pruned yet: their images, their name, and what was measured of them.
@@ -73,7 +73,7 @@ def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Better) -> frozenset
     # other, and one sort does for all of them.
     shift = baseline_key(sound).to_numpy() * len(sound)
     value = sound[y] if y_better == "high" else -sound[y]
-    return frozenset(sound["id"][stats.pareto(_ranks(sound[x]) + shift, _ranks(value) + shift)])
+    return frozenset(sound["id"][fronts.pareto(_ranks(sound[x]) + shift, _ranks(value) + shift)])
 
 
 def _ranks(values: pd.Series) -> Any:
@@ -122,7 +122,7 @@ def mean_over_seeds(frame: pd.DataFrame, column: str, keys: Sequence[str]) -> pd
     enough = table["n"] >= SEEDS_FOR_INTERVAL
     if enough.any():
         deviations, counts = seeds.std(ddof=1)[enough].to_numpy(), table.loc[enough, "n"].to_numpy()
-        table.loc[enough, "half_width"] = stats.half_width(deviations, counts)
+        table.loc[enough, "half_width"] = intervals.half_width(deviations, counts)
     return table
 
 

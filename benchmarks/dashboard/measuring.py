@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.tables import board_columns, points, selection
 from app.tables import store as tables
-from engine import stats
+from engine.statistics import fronts
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 
@@ -54,7 +54,7 @@ def steps(root: Path) -> dict[str, float]:
     frame = _read()
     timed = points.with_latency(frame, points.host_conditions(frame)[0])
     objectives = timed[_COSTS].assign(error=1 - timed["top1"]).to_numpy()
-    figures["front of four objectives"] = _least(lambda: stats.pareto_front(objectives))
+    figures["front of four objectives"] = _least(lambda: fronts.pareto_front(objectives))
     figures["filter"] = _least(lambda: _filtered(frame))
     figures["script of Explore"] = _page()
     figures["memory"] = psutil.Process().memory_info().rss / 1e9

@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.peers.entries import KEEP, Entry
 from engine.measure.machine import cpu_model
-from engine.stats import Interval, mean_interval
+from engine.statistics.intervals import Interval, mean_interval
 from engine.storage.atomic import read_json
 from engine.storage.job_folder import Run
 from engine.storage.records import event

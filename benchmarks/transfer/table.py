@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.transfer.entries import KEEPS, Entry, Task, entries
 from engine.measure.machine import cpu_model
 from engine.spec.run import RunSpec
-from engine.stats import Interval, mean_interval
+from engine.statistics.intervals import Interval, mean_interval
 from engine.storage.job_folder import Run
 from engine.storage.records.point import Point
 

@@ -17,7 +17,7 @@ from engine.boards.sensors import Series
 from engine.boards.trtexec.output import Timing
 from engine.errors import WorkError
 from engine.spec.board_timing import PointId
-from engine.stats import percentiles
+from engine.statistics.samples import percentiles
 from engine.storage.records.measurement import Measurement
 
 FIRST_SAMPLES = 10  # at least, of a network's first round; trtexec's own least number, too

@@ -20,7 +20,7 @@ from engine.boards.registry import Registry
 from engine.boards.trtexec.failure import EngineRefused
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId, TimingRequest
-from engine.stats import MIN_N_P99
+from engine.statistics.samples import MIN_N_P99
 from engine.storage import files
 from engine.storage.records import event
 from engine.storage.records.measurement import Measurement

@@ -14,7 +14,7 @@ import onnxruntime as ort
 from engine.errors import RequestError, WorkError
 from engine.export.runtime import ORT_ERRORS, first_line, session_options, silence
 from engine.latency.sampling import sample_queries
-from engine.stats import percentiles
+from engine.statistics.samples import percentiles
 from engine.storage.records.measurement import Latency
 
 PROVIDERS = {

@@ -177,7 +177,7 @@ def test_steps_count_different_epochs_and_points_once(store: Store) -> None:
 
 def test_reading_needs_no_torch(tmp_path: Path) -> None:
     code = (
-        "import sys, engine.storage.store, engine.stats, engine.jobs.worker, engine.jobs.child; "
+        "import sys, engine.storage.store, engine.statistics.intervals, engine.jobs.worker, engine.jobs.child; "
         "print('torch' in sys.modules)"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from engine.stats import share_interval
+from engine.statistics.counts import share_interval
 from engine.storage.records.point import Reached, Reconstruction
 from engine.storage.records.record import Duration, Record, Share, Whole
 

@@ -19,7 +19,7 @@ from engine.pipeline.smallest.candidate import Candidate, candidates
 from engine.pipeline.smallest.tries import UNITS, Tries
 from engine.pipeline.step import Standing, StepKey
 from engine.spec import phases
-from engine.stats import paired_loss
+from engine.statistics.counts import paired_loss
 from engine.storage.records.point import Answer, Point
 from engine.train.distil import Teacher
 from engine.train.evaluate import hits

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
-from engine.stats import is_near_chance
+from engine.statistics.counts import is_near_chance
 from engine.storage.records.event import Note, PseudoLabelAnswers, PseudoLabels, StartEvent
 from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point
