@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
+MIN_FOR_BOOTSTRAP = 5  # values: 126 different resamples
+_RESAMPLES = 9999
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -45,3 +48,30 @@ def half_width(deviation: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> 
     counts = np.where(np.asarray(n) < 2, np.nan, np.asarray(n, dtype=float))
     halves: NDArray[np.float64] = stdtrit(counts - 1, 0.5 + confidence / 2) * deviation / np.sqrt(counts)
     return halves
+
+
+def bootstrap_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
+    """Mean and bootstrap interval of independent repetitions, shape (n,), without a normal distribution in it.
+
+    Bias-corrected and accelerated (Efron 1987), from resamples that are the same each time, whatever the order or the
+    sign of the values. No interval under `MIN_FOR_BOOTSTRAP` values, of which there are too few different resamples.
+    """
+    import numpy as np
+    from scipy.stats import bootstrap
+
+    x = np.sort(np.asarray(values, dtype=float))
+    if x.ndim != 1 or x.size == 0:
+        raise ValueError("an interval needs a flat list of at least one value")
+    mean = float(x.mean())
+    if x.size < MIN_FOR_BOOTSTRAP:
+        return Interval(mean, None, None, int(x.size))
+    if x[0] == x[-1]:
+        return Interval(mean, mean, mean, int(x.size))
+    mirrored = np.sort(-x)
+    is_mirrored = tuple(mirrored) < tuple(x)
+    sample = mirrored if is_mirrored else x
+    found = bootstrap(
+        (sample,), np.mean, confidence_level=confidence, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
+    ).confidence_interval
+    low, high = (-found.high, -found.low) if is_mirrored else (found.low, found.high)
+    return Interval(mean, float(low), float(high), int(x.size))
