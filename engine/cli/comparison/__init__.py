@@ -1,0 +1,1 @@
+"""Comparisons of runs on the command line."""
