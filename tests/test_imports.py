@@ -48,6 +48,7 @@ WITHOUT_TORCH = [
     "engine.preview_server.server",
     "engine.interface.runs",
     "engine.interface.settings",
+    "engine.comparison.store",
     "engine.zoo.own.listing",
 ]
 # From the bottom up: a room may import what stands below it, and nothing beside it in its own line.
@@ -60,7 +61,7 @@ LEVELS = (
     "export criteria",
     "latency",
     "prune",
-    "pipeline interface",
+    "pipeline interface comparison",
     "jobs preview_server",
     "doctor",
     "cli",

@@ -7,7 +7,7 @@ from engine.comparison.analysis import Comparison
 from engine.comparison.report import Table
 from engine.texts import one_line
 
-_LONGEST_CELL = 200  # characters
+_LONGEST_LINE = 1000  # characters
 _MARKS = str.maketrans({mark: f"\\{mark}" for mark in "\\`*_[]|~"})
 
 
@@ -36,4 +36,4 @@ def table(content: Table) -> str:
 
 def _text(words: str) -> str:
     """Words as they are, whatever marks somebody has put into them."""
-    return html.escape(one_line(words, _LONGEST_CELL * 5), quote=False).translate(_MARKS)
+    return html.escape(one_line(words, _LONGEST_LINE), quote=False).translate(_MARKS)

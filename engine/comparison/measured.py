@@ -4,7 +4,7 @@ from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import isclose, isnan
+from math import isclose, isfinite
 from typing import Any
 
 from pydantic_core import from_json
@@ -46,7 +46,7 @@ class _Point:
 
     def number(self, name: str) -> float | None:
         value = self.numbers[name]
-        return None if isnan(value) else value
+        return value if isfinite(value) else None
 
 
 @dataclass(frozen=True)

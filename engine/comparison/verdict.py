@@ -13,7 +13,7 @@ _MOST_NAMED = 4
 def winner(comparison: Comparison) -> str | None:
     """The kind that is better than each other one, beyond chance; None where there is none, or too little to say so."""
     best = _of_best(comparison)
-    if comparison.repetitions < comparison.least or not best or not all(pair.differs for pair in best):
+    if comparison.repetitions < comparison.least or not best or not all(_is_ahead(comparison, pair) for pair in best):
         return None
     return comparison.kinds[0].name
 
@@ -28,7 +28,7 @@ def sentence(comparison: Comparison) -> str:
         return f"No winner is called: {_too_few(comparison)}"
     if winner(comparison):
         return f"{first} has {_best(comparison)}, and differs from each other kind ({_n(comparison)})."
-    open_pairs = [pair for pair in pairs if not pair.differs]
+    open_pairs = [pair for pair in pairs if not _is_ahead(comparison, pair)]
     return (
         f"No winner is called: chance may explain what is between {first}, with {_best(comparison)}, and "
         f"{_few([pair.second for pair in open_pairs])} ({_n(comparison)}). {_more(comparison, open_pairs)}"
@@ -96,6 +96,12 @@ def _about_pairs(comparison: Comparison) -> str:
     )
 
 
+def _is_ahead(comparison: Comparison, pair: Pair) -> bool:
+    """Whether the first of a pair is surely better; a mean and ranks may speak for different ones."""
+    falls = pair.test.rank_biserial < 0
+    return pair.differs and falls == comparison.metric.higher_is_better
+
+
 def _best(comparison: Comparison) -> str:
     return f"the {'highest' if comparison.metric.higher_is_better else 'lowest'} mean {comparison.metric.heading}"
 
@@ -106,7 +112,7 @@ def _of_best(comparison: Comparison) -> list[Pair]:
 
 def _too_few(comparison: Comparison) -> str:
     best = min(1.0, len(comparison.pairs) * 2.0 ** (1 - comparison.repetitions))
-    needed = [pair for pair in _of_best(comparison) if not pair.differs]
+    needed = [pair for pair in _of_best(comparison) if not _is_ahead(comparison, pair)]
     return (
         f"{_n(comparison)} is too few, as p cannot fall below {best:.3g} then, after Holm over {_count(comparison)}. "
         f"It takes n = {comparison.least}. {_more(comparison, needed)}"

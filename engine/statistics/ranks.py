@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from engine.statistics.rounding import to_figures
@@ -59,9 +60,7 @@ def rank_test(values: ArrayLike, *, higher_is_better: bool, alpha: float = 0.05)
 
 def critical_difference(methods: int, problems: int, alpha: float = 0.05) -> float:
     """How far apart mean ranks must lie to differ (Nemenyi 1963)."""
-    from scipy.stats import studentized_range
-
-    return float(studentized_range.ppf(1 - alpha, methods, math.inf)) / math.sqrt(2) * _error(methods, problems)
+    return _quantile(methods, alpha) * _error(methods, problems)
 
 
 def least_problems(methods: int, alpha: float = 0.05) -> int:
@@ -81,6 +80,14 @@ def cliques(ranks: Sequence[float], difference: float) -> list[tuple[int, ...]]:
         if len(together) > 1 and not (found and set(together) <= set(found[-1])):
             found.append(together)
     return found
+
+
+@cache
+def _quantile(methods: int, alpha: float) -> float:
+    """Of the range of so many standard normal figures, over √2; it takes a moment to find."""
+    from scipy.stats import studentized_range
+
+    return float(studentized_range.ppf(1 - alpha, methods, math.inf)) / math.sqrt(2)
 
 
 def _error(methods: int, problems: int) -> float:
