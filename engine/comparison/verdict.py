@@ -76,6 +76,11 @@ def assumptions(comparison: Comparison) -> list[str]:
         said.append(
             "Friedman's test takes problems as independent, which several targets of one network are not: its p is "
             "too small then. Equal figures share their mean rank, for which χ² is corrected."
+            + (
+                " All problems here are targets of one network: it says nothing of others."
+                if comparison.origins == 1
+                else ""
+            )
         )
     return said
 
@@ -130,8 +135,8 @@ def _more(comparison: Comparison, pairs: Sequence[Pair]) -> str:
 
 
 def _n(comparison: Comparison) -> str:
-    of = "seeds" if comparison.origins == 1 else "pairs of network and seed"
-    return f"n = {comparison.repetitions} {of}"
+    one, several = ("seed", "seeds") if comparison.origins == 1 else ("network and seed", "networks and seeds")
+    return f"n = {comparison.repetitions} {one if comparison.repetitions == 1 else several}"
 
 
 def _count(comparison: Comparison) -> str:
