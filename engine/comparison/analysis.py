@@ -1,6 +1,6 @@
 """The figures of runs, tested: means over seeds, each kind against each, and all of them by their ranks."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from statistics import fmean
@@ -10,6 +10,7 @@ from engine.comparison.choice import Summary, unfinished
 from engine.comparison.measured import Figures, read
 from engine.comparison.metrics import Metric, metric_of
 from engine.comparison.settings import Kind
+from engine.errors import RequestError
 from engine.statistics.intervals import Interval, bootstrap_interval, mean_interval
 from engine.statistics.many import holm, least_pairs, pairs_for_power
 from engine.statistics.pairs import SignedRanks, cohens_dz, differences, signed_ranks
@@ -124,7 +125,35 @@ def compare(
 
 def of_figures(figures: Figures, metric: Metric, by: Sequence[str] = (), notes: Sequence[str] = ()) -> Comparison:
     """The same of figures that were read."""
-    cells = match(figures.rows, by)
+    return _of_cells(match(figures.rows, by), metric, figures.conditions, notes)
+
+
+def of_seeds(figures: Mapping[str, Mapping[int, float]], origin: Sequence[str], metric: str = "top1") -> Comparison:
+    """The same of figures by kind and seed that a page has put together; they are of one network on its images.
+
+    The caller answers for it that equal seeds began with one baseline. RequestError where no seed is common to all.
+    """
+    common = set.intersection(*(set(of_kind) for of_kind in figures.values()))
+    if not common:
+        raise RequestError(f"{', '.join(figures)} have no seed in common; run them with the same seeds")
+    left_out = sorted(set().union(*figures.values()) - common)
+    values = {
+        Place(tuple(origin), "", seed, ""): tuple(of_kind[seed] for of_kind in figures.values())
+        for seed in sorted(common)
+    }
+    cells = Cells(
+        kinds=tuple(Kind(name, {}) for name in figures),
+        by=(),
+        beside=(),
+        values=values,
+        runs=dict.fromkeys(figures, ()),
+        left_out=tuple(f"seed {seed}: not of all" for seed in left_out),
+        notes=(),
+    )
+    return _of_cells(cells, metric_of(metric), None, ())
+
+
+def _of_cells(cells: Cells, metric: Metric, conditions: Conditions | None, notes: Sequence[str]) -> Comparison:
     repetitions = _repetitions(cells)
     order = _best_first(cells, repetitions, metric)
     problems = _by_problem(cells)
@@ -144,7 +173,7 @@ def of_figures(figures: Figures, metric: Metric, by: Sequence[str] = (), notes: 
         ranks=_ranks(cells, order, problems.values(), metric),
         least=least_pairs(len(kinds) * (len(kinds) - 1) // 2, ALPHA),
         least_problems=least_problems(len(kinds), ALPHA) if len(kinds) >= MIN_METHODS else MIN_PROBLEMS,
-        conditions=figures.conditions,
+        conditions=conditions,
         left_out=cells.left_out,
         notes=(*notes, *cells.notes),
     )

@@ -72,7 +72,8 @@ def match(rows: Sequence[Measured], by: Sequence[str]) -> Cells:
         raise RequestError(_nothing_left(left_out, kinds))
     kept = [found for place, found in table.items() if place in values]
     runs = {kind.name: tuple(dict.fromkeys(found[kind.name].run_id for found in kept)) for kind in kinds}
-    notes = (f"{again} figures were measured more than once; the newest run's count",) if again else ()
+    several = "1 figure was" if again == 1 else f"{again} figures were"
+    notes = (f"{several} measured more than once; of each the newest run's counts",) if again else ()
     return Cells(tuple(kinds), tuple(columns), tuple(others), values, runs, _shortened(left_out), notes)
 
 
@@ -112,7 +113,7 @@ def _value(row: Measured) -> float:
 
 
 def _nothing_left(left_out: Sequence[str], kinds: Sequence[Kind]) -> str:
-    more = f" (and {len(left_out) - 1} places more)" if len(left_out) > 1 else ""
+    more = f" (and so on, {len(left_out)} places in all)" if len(left_out) > 1 else ""
     if len(kinds) == 1:
         return f"there is nothing to compare: {left_out[0]}{more}; choose a metric that these runs have"
     return (
@@ -123,7 +124,7 @@ def _nothing_left(left_out: Sequence[str], kinds: Sequence[Kind]) -> str:
 
 def _shortened(left_out: Sequence[str]) -> tuple[str, ...]:
     more = len(left_out) - _MOST_NAMED
-    return (*left_out[:_MOST_NAMED], f"and {more} places more") if more > 0 else tuple(left_out)
+    return (*left_out[:_MOST_NAMED], f"and so on, {len(left_out)} places in all") if more > 0 else tuple(left_out)
 
 
 def _few(names: Sequence[str], most: int = 3) -> str:

@@ -15,13 +15,15 @@ def repetitions(summaries: Sequence[Summary], ids: Iterable[str], groups: Iterab
 
     RequestError for an id or a group that no run has.
     """
-    group_of = {str(run["run_id"]): run["group"] for run in summaries}
-    known = set(group_of.values())
+    by_id = {str(run["run_id"]): run for run in summaries}
+    known = {run["group"] for run in summaries}
     wanted: set[Any] = set()
     for run_id in ids:
-        if group_of.get(run_id) is None:
+        if run_id not in by_id:
             raise RequestError(f"there is no run {messages.quote(run_id)}; {_LISTS}")
-        wanted.add(group_of[run_id])
+        if by_id[run_id]["group"] is None:
+            raise RequestError(f"run {run_id} cannot be read: {by_id[run_id]['error']}")
+        wanted.add(by_id[run_id]["group"])
     for group in groups:
         if group not in known:
             raise RequestError(f"there is no group {messages.quote(group)}; {_LISTS}, each with its group")

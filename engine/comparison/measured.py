@@ -114,7 +114,7 @@ def _no_end(runs: Sequence[Summary], at: float | None, int8: bool) -> str:
 
 def _target(run: Summary, point: _Point) -> str:
     if run.get("lose") is not None:
-        return f"{run['lose']:g} points lost at most"
+        return f"at most {run['lose']:g} point{'' if run['lose'] == 1 else 's'} lost"
     if run.get("at_least") is not None:
         return f"accuracy at least {100 * run['at_least']:g} %"
     return f"{point.numbers['keep']:g}× {_TARGETS.get(str(run['metric']), run['metric'])}"

@@ -120,7 +120,7 @@ def _problem(problem: Problem) -> dict[str, Any]:
 
 
 def _parts(problem: Problem) -> tuple[str, ...]:
-    return (*problem.origin, problem.target)
+    return tuple(filter(None, (*problem.origin, problem.target)))
 
 
 def _own_words(comparison: Comparison, problem: Problem) -> str:

@@ -94,5 +94,5 @@ def _said(column: str, value: Any) -> str:
 
 
 def _differing(rows: Iterable[Measured], columns: Iterable[str]) -> list[str]:
-    every = [row.settings for row in rows]
+    every = {id(row.settings): row.settings for row in rows}.values()  # a run's are those of all its targets
     return [column for column in columns if len({text_of(asked.get(column)) for asked in every}) > 1]

@@ -40,8 +40,8 @@ def of_ranks(comparison: Comparison) -> str:
     ranks = comparison.ranks
     if ranks is None:
         return (
-            f"Friedman's test takes {MIN_METHODS} kinds on {MIN_PROBLEMS} problems, a problem being a target of a "
-            f"network on its images; here are {len(comparison.kinds)} on {len(comparison.problems)}."
+            f"Friedman's test takes {MIN_METHODS} kinds and {MIN_PROBLEMS} problems (a problem is a target of "
+            f"a network on its images); here: {len(comparison.kinds)} and {len(comparison.problems)}."
         )
     found = (
         f"Friedman over {ranks.problems} problems: χ² = {ranks.chi2:.2f}, {probability(ranks.p)}, of ranks shuffled "
@@ -59,7 +59,7 @@ def assumptions(comparison: Comparison) -> list[str]:
     said = [
         "What was matched: network, images, baseline, target, seed"
         + "".join(f", {name}" for name in comparison.beside)
-        + f"; {comparison.places} places where every kind has a figure.",
+        + f". Figures: {_places(comparison)} where every kind has one.",
     ]
     if comparison.places > comparison.repetitions:
         said.append(
@@ -128,6 +128,8 @@ def _more(comparison: Comparison, pairs: Sequence[Pair]) -> str:
     """How many repetitions would do, by the differences that were seen."""
     if comparison.repetitions < MIN_PROBLEMS or not pairs:
         return ""
+    if any(not pair.test.n for pair in pairs):
+        return "Where all figures are equal there is no difference to go by."
     if any(pair.needed is None for pair in pairs):
         return f"By the differences seen not even n = {MOST_NEEDED:,} would tell all of them from it."
     most = max(pair.needed or 0 for pair in pairs)
@@ -137,6 +139,10 @@ def _more(comparison: Comparison, pairs: Sequence[Pair]) -> str:
 def _n(comparison: Comparison) -> str:
     one, several = ("seed", "seeds") if comparison.origins == 1 else ("network and seed", "networks and seeds")
     return f"n = {comparison.repetitions} {one if comparison.repetitions == 1 else several}"
+
+
+def _places(comparison: Comparison) -> str:
+    return "1 place" if comparison.places == 1 else f"{comparison.places} places"
 
 
 def _count(comparison: Comparison) -> str:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 MIN_FOR_BOOTSTRAP = 5  # values: 126 different resamples
-_RESAMPLES = 9999
+_RESAMPLES, _MOST_AT_ONCE = 9999, 1_000_000  # and values of resamples that are held together
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,7 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     mirrored = np.sort(-x)
     is_mirrored = tuple(mirrored) < tuple(x)
     sample = mirrored if is_mirrored else x
-    found = bootstrap(
-        (sample,), np.mean, confidence_level=confidence, n_resamples=_RESAMPLES, rng=np.random.default_rng(0)
-    ).confidence_interval
+    resamples = {"n_resamples": _RESAMPLES, "batch": max(1, _MOST_AT_ONCE // x.size), "rng": np.random.default_rng(0)}
+    found = bootstrap((sample,), np.mean, confidence_level=confidence, **resamples).confidence_interval
     low, high = (-found.high, -found.low) if is_mirrored else (found.low, found.high)
     return Interval(mean, float(low), float(high), int(x.size))

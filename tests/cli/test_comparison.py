@@ -104,6 +104,8 @@ def test_what_cannot_be_compared_is_refused_in_one_sentence(
     }
     for arguments, sentence in sentences.items():
         assert sentence in refused(*arguments)
+    (other.path / "status.json").write_text("{")
+    assert f"run {other.id} cannot be read: " in refused("compare", other.id)
     nowhere = str(tmp_path / "nowhere" / "x.md")
     assert "x.md" in refused("stats", night_name, "--markdown", nowhere, code=1)
     assert json.loads((night["l1"][0].path / "status.json").read_text())["state"] == "done"

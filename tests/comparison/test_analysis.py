@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.comparison import verdict
+from engine.comparison.analysis import of_seeds
+from engine.errors import RequestError
 from tests.support.measured import compared, criteria, figure
 
 SEVEN = [0.80, 0.82, 0.81, 0.84, 0.83, 0.79, 0.85]
@@ -48,7 +50,9 @@ def test_differences_that_chance_explains_are_not_called_and_it_is_said_how_many
         "No winner is called: chance may explain what is between l2, with the highest mean top-1 accuracy, and l1 (n"
     )
     alike = compared(criteria({"l1": SEVEN, "l2": SEVEN}))
-    assert verdict.sentence(alike).endswith("not even n = 1,000 would tell all of them from it.")
+    assert verdict.sentence(alike).endswith(
+        "(n = 7 seeds). Where all figures are equal there is no difference to go by."
+    )
 
 
 def test_targets_of_one_network_are_no_more_repetitions() -> None:
@@ -88,7 +92,7 @@ def test_one_kind_has_means_and_nothing_to_test() -> None:
     assert [(mean.student.mean, mean.student.n) for mean in found.means] == [(pytest.approx(0.8), 3)]
     assert not found.pairs and found.ranks is None and verdict.winner(found) is None
     assert verdict.sentence(found).startswith("There is one kind of run here")
-    assert verdict.of_ranks(found).endswith("here are 1 on 1.")
+    assert verdict.of_ranks(found).endswith("here: 1 and 1.")
 
 
 def test_settings_beside_are_averaged_before_seeds_are_counted() -> None:
@@ -102,6 +106,16 @@ def test_settings_beside_are_averaged_before_seeds_are_counted() -> None:
     assert (found.places, found.repetitions) == (4, 2)
     assert found.means[0].student.mean == pytest.approx(0.86) and found.means[0].student.n == 2
     assert "order" in verdict.assumptions(found)[0]
+
+
+def test_figures_that_a_page_has_by_seed_are_compared_by_the_same_rules() -> None:
+    by_seed = {name: dict(enumerate(values)) for name, values in FOR_SEVEN.items()}
+    found, expected = of_seeds(by_seed, ("resnet20", "clutter")), compared(criteria(FOR_SEVEN))
+    assert found.pairs == expected.pairs and verdict.sentence(found) == verdict.sentence(expected)
+    fewer = of_seeds({**by_seed, "l2": {0: 0.8, 9: 0.7}}, ("resnet20", "clutter"))
+    assert fewer.seeds == (0,) and len(fewer.left_out) == 7
+    with pytest.raises(RequestError, match="l1, l2 have no seed in common"):
+        of_seeds({"l1": {0: 0.8}, "l2": {1: 0.8}}, ("resnet20", "clutter"))
 
 
 @settings(max_examples=20, deadline=None)

@@ -54,7 +54,7 @@ def test_runs_that_began_with_other_networks_are_never_compared() -> None:
     assert [place.seed for place in cells.values] == [0]
     assert cells.left_out[0].endswith("seed 1: the runs did not begin with the same network")
     unknown = [replace(row, baseline=None) for row in rows]
-    with pytest.raises(RequestError, match=r"no place in common: .*same network \(and 1 places more\)"):
+    with pytest.raises(RequestError, match=r"no place in common: .*same network \(and so on, 2 places in all\)"):
         match(unknown, ())
 
 
@@ -79,7 +79,7 @@ def test_of_a_run_that_was_made_again_the_newest_counts() -> None:
     rows = [figure(0.8, created=2.0, run_id="new"), figure(0.1, created=1.0, run_id="old")]
     cells = match(rows, ())
     assert list(cells.values.values()) == [(0.8,)] and cells.runs == {"these runs": ("new",)}
-    assert cells.notes == ("1 figures were measured more than once; the newest run's count",)
+    assert cells.notes == ("1 figure was measured more than once; of each the newest run's counts",)
 
 
 def test_too_many_kinds_are_refused_with_the_settings_that_make_them() -> None:
