@@ -69,7 +69,7 @@ def _check_path(name: str) -> None:
         raise DamagedArchiveError(f"holds {quote(name)}, which is no path of folders and a file with / between them")
     if len(parts) > DEEPEST or any(len(part.encode()) > LONGEST_PART for part in parts):
         raise DamagedArchiveError(
-            f"holds {quote(name)}, which is deeper than {DEEPEST} folders or has a name of more than {LONGEST_PART} bytes"
+            f"holds {quote(name)}, which is deeper than {DEEPEST} folders, or has a name of over {LONGEST_PART} bytes"
         )
 
 

@@ -29,6 +29,9 @@ SUFFIXES: Mapping[Kind, tuple[str, ...]] = {
     "images": (".zip",),
 }
 _WANTED = "zip images alone, in a folder for each class"
+_MOST = (
+    f"{MOST_BYTES // files.MIB} MB, the most that a browser may send; put it on this computer's disk, and give its path"
+)
 _ODD = re.compile(r"[^\w.+() -]")
 _LONGEST = 100  # bytes of a name that is kept
 _ARCHIVE = ".archive"  # the name of one until it is unpacked: no upload is called so
@@ -74,10 +77,7 @@ def _write(stream: IO[bytes], file: Path, shown: str) -> str:
             while chunk := stream.read(files.MIB):
                 size += len(chunk)
                 if size > MOST_BYTES:
-                    raise RequestError(
-                        f"{shown} is larger than {MOST_BYTES // files.MIB} MB, the most that a browser may send; put it on "
-                        "the disk of this computer, and give its path"
-                    )
+                    raise RequestError(f"{shown} is larger than {_MOST}")
                 digest.update(chunk)
                 out.write(chunk)
         os.fsync(descriptor)

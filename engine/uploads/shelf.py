@@ -88,7 +88,7 @@ class Shelf:
         prepare_folder(place.parent)
         with as_work_error(place):
             try:
-                os.rename(draft, place)
+                draft.rename(place)
             except OSError as error:
                 if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                     raise

@@ -34,10 +34,13 @@ def _write(archive: Archive, entry: Entry, place: Path) -> None:
     """Writes one image, of exactly as many bytes as the archive says."""
     left = archive.members[entry.name].file_size
     try:
-        with archive.reader(entry.name) as reader, files.opened(place, os.O_WRONLY | os.O_CREAT) as descriptor:
-            with open(descriptor, "wb", closefd=False) as out:
-                while chunk := reader.read(_CHUNK):
-                    left -= out.write(chunk)
+        with (
+            archive.reader(entry.name) as reader,
+            files.opened(place, os.O_WRONLY | os.O_CREAT) as descriptor,
+            open(descriptor, "wb", closefd=False) as out,
+        ):
+            while chunk := reader.read(_CHUNK):
+                left -= out.write(chunk)
     except DamagedArchiveError as error:
         raise DamagedArchiveError(f"holds {quote(entry.name)}, which {error}") from None
     if left:
