@@ -1,4 +1,4 @@
-"""A field of the form for a path, and the dialog beside it that takes a file from the browser and fills its path in."""
+"""A field of the form for a path, and the popover beside it that takes a file from the browser and fills its path in."""
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -16,46 +16,52 @@ from engine.uploads.limits import MOST_BYTES
 from engine.uploads.receiving import SUFFIXES, receive
 from engine.uploads.shelf import Kind, Shelf, Upload
 
-_CHOSEN = "upload_chosen"  # in the session: the key of a field, and the path that goes into it
-_REFUSED = "upload_refused"  # in the session: why the last file was not taken
+_GENERATION = "upload_generation"  # in the session: how often something was chosen; each closes its popover
+_REFUSED = "upload_refused"  # in the session, by the key of a field: its last file that was not taken, and why
 
 
 def draw(label: str, kind: Kind, key: str, hint: str) -> str:
     """The path that was typed or chosen; `kind` is what may be uploaded in its place."""
-    chosen = st.session_state.get(_CHOSEN)
-    if chosen is not None and chosen[0] == key:
-        st.session_state[key] = chosen[1]
-        del st.session_state[_CHOSEN]
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
+        place = st.container(width="stretch")
+        generation = st.session_state.setdefault(_GENERATION, 0)
+        st.session_state.setdefault(_REFUSED, {})
+        with st.popover("Upload", icon=":material/upload_file:", key=f"upload_popover_{key}_{generation}"):
+            _choose(kind, key, generation)
+    with place:  # after what fills it in
         typed = st.text_input(label, placeholder=hint, key=key, persist_state="session").strip()
-        if st.button("Upload", icon=":material/upload_file:", key=f"upload_for_{key}"):
-            st.session_state.pop(_REFUSED, None)
-            _choose(kind, key)
     upload = Shelf(store.results_root()).of(typed.partition("#")[0])
     if upload is not None:
         st.caption(f":material/upload_file: {escape.markdown(line(upload))}")
     return typed
 
 
-@st.dialog("Upload a file", icon=":material/upload_file:")
 @error_boundary()
-def _choose(kind: Kind, key: str) -> None:
-    """Takes a file, or one that was uploaded before; either closes the dialog."""
+def _choose(kind: Kind, key: str, generation: int) -> None:
+    """Takes a file, or one that was uploaded before."""
     st.markdown(WANTED[kind])
     file = st.file_uploader(
         "From this browser",
         type=list(SUFFIXES[kind]),
         max_upload_size=MOST_BYTES // MIB,
-        key=f"uploaded_{kind}",
+        key=f"upload_file_{key}_{generation}",
     )
     st.caption(limits(kind))
-    if file is not None:
+    refused = st.session_state[_REFUSED]
+    if file is not None and refused.get(key, ("",))[0] != file.file_id:
         _take(kind, key, file)
-    if _REFUSED in st.session_state:
-        st.error(st.session_state[_REFUSED], icon=":material/error:")
+    if key in refused:
+        st.error(refused[key][1], icon=":material/error:")
     earlier = Shelf(store.results_root()).all(kind)
     if earlier:
-        again = st.selectbox("Uploaded before", earlier, index=None, format_func=line, placeholder="Choose one")
+        again = st.selectbox(
+            "Uploaded before",
+            earlier,
+            index=None,
+            format_func=line,
+            placeholder="Choose one",
+            key=f"upload_again_{key}_{generation}",
+        )
         if again is not None:
             _use(again, key)
 
@@ -66,7 +72,7 @@ def _take(kind: Kind, key: str, file: UploadedFile) -> None:
         with st.spinner("Checking the file…"):
             upload = receive(store.results_root(), kind, file.name, file)
     except (RequestError, WorkError) as error:
-        st.session_state[_REFUSED] = text.sentence(str(error))
+        st.session_state[_REFUSED][key] = file.file_id, text.sentence(str(error))
         return
     finally:
         _forget(file)
@@ -75,8 +81,9 @@ def _take(kind: Kind, key: str, file: UploadedFile) -> None:
 
 
 def _use(upload: Upload, key: str) -> None:
-    st.session_state[_CHOSEN] = (key, str(upload.path))
-    st.session_state.pop(_REFUSED, None)
+    st.session_state[key] = str(upload.path)
+    st.session_state[_REFUSED].pop(key, None)
+    st.session_state[_GENERATION] += 1
     st.rerun()
 
 
