@@ -114,7 +114,7 @@ def test_a_file_beyond_the_limit_is_refused_and_the_limit_is_the_servers(
     settings = tomllib.loads(directories.streamlit_settings().read_text())
     assert settings["server"]["maxUploadSize"] * MIB == limits.MOST_BYTES
     monkeypatch.setattr(receiving, "MOST_BYTES", 100)
-    with pytest.raises(RequestError, match=r"^'net\.pth' is larger than 512 MB"):
+    with pytest.raises(RequestError, match=r"^'net\.pth' is larger than 500 MB"):
         receive(tmp_path, "weights", "net.pth", io.BytesIO(saved(STATE)))
     assert is_empty(tmp_path)
 

@@ -14,7 +14,7 @@ WANTED: dict[Kind, str] = {
 
 def limits(kind: Kind) -> str:
     """How large a file may be, and what to do with a larger one."""
-    unpacked = f", {MOST_UNPACKED // MIB:,} MB and {MOST_ENTRIES:,} files unpacked" if kind == "images" else ""
+    unpacked = f", unpacked {MOST_UNPACKED // MIB:,} MB in {MOST_ENTRIES:,} files" if kind == "images" else ""
     return f"At most {MOST_BYTES // MIB} MB{unpacked}. What is larger is named by its path, without an upload."
 
 
