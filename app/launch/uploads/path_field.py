@@ -1,4 +1,4 @@
-"""A field of the form for a path, and the popover beside it that takes a file from the browser and fills its path in."""
+"""A field of the form for a path, and beside it what takes a file from the browser and fills its path in."""
 
 import streamlit as st
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
