@@ -73,8 +73,7 @@ class Shelf:
     @contextmanager
     def draft(self) -> Iterator[Path]:
         """A hidden folder to put an upload into; what is left in it at the end is removed."""
-        for folder in (self.folder.parent, self.folder):
-            prepare_folder(folder)
+        prepare_folder(self.folder)
         draft = leftovers.new_path(self.folder)
         prepare_folder(draft)
         try:

@@ -54,10 +54,13 @@ def test_class_folders_are_unpacked_without_the_folder_around_them_and_what_syst
 
 
 def test_the_same_archive_twice_is_one_upload_under_its_first_name(tmp_path: Path) -> None:
-    first = sent(tmp_path, archive(classes()))
-    again = sent(tmp_path, archive(classes()), "other.zip")
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "results").symlink_to(tmp_path / "disk")
+    content = archive(classes())
+    first = sent(tmp_path / "results", content)
+    again = sent(tmp_path / "results", content, "other.zip")
     assert (again.path, again.name) == (first.path, "pets") and again.at >= first.at
-    assert len(list((tmp_path / "uploads" / "images").iterdir())) == 1
+    assert len(list((tmp_path / "disk" / "uploads" / "images").iterdir())) == 1
 
 
 ODD_NAMES = {
