@@ -1,9 +1,13 @@
 """What somebody else wrote, a board, a server or whoever made a results folder, made fit for a screen."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 
 _MOST_LAST = 1 << 16  # characters at the end of an output among which its last line is looked for
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s@]*@")
+_QUERY = re.compile(r"(\w://[^\s?#]*)[?#][^\s'\")>]*")
 
 
 def printable(text: str, most: int = 4096) -> str:
@@ -12,6 +16,11 @@ def printable(text: str, most: int = 4096) -> str:
     if not begin.isprintable():  # as hardly any
         begin = "".join(filter(str.isprintable, begin))
     return begin[:most]
+
+
+def without_credentials(text: str) -> str:
+    """A text whose addresses name no user, no password, and nothing behind a `?`, such as a signature."""
+    return _QUERY.sub(r"\1", _CREDENTIALS.sub("", text))
 
 
 def last_line(text: str, most: int = 500) -> str:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.texts import short_names
+from engine.texts import short_names, without_credentials
 
 pieces = st.text("ab", min_size=1, max_size=2)
 paths = st.lists(pieces, min_size=1, max_size=4).map("/".join)
@@ -23,3 +23,9 @@ def test_different_names_stay_different_and_each_is_an_end_of_its_own(listed: li
     for name, shown in short.items():
         kind, colon, end = shown.partition(":")
         assert name == shown or (colon and name.startswith(f"{kind}:") and name.endswith(f"/{end}"))
+
+
+def test_an_address_in_a_message_gives_no_credentials_away() -> None:
+    said = "403 for 'https://me:pass@hub.example/a/b.bin?X-Signature=abc&x=1' (see http://hub.example/c#token=1)."
+    assert without_credentials(said) == "403 for 'https://hub.example/a/b.bin' (see http://hub.example/c)."
+    assert without_credentials("a@b.example asks: why?") == "a@b.example asks: why?"

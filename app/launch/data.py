@@ -7,15 +7,18 @@ import streamlit as st
 
 from app.launch import fields
 from app.launch.request import Wrong
+from app.launch.uploads import path_field
 from engine.spec import catalog
 from engine.spec import run as specs
 from engine.spec.catalog import DATASETS, Dataset, Root
+from engine.uploads.shelf import Kind
 
 _DEFAULT = specs.RunSpec()
 _FOLDER, _NPZ = "folder:", "npz:"
 _LABELS = {_FOLDER: "an image folder…", _NPZ: "an npz file…"}
 _HINTS = {_FOLDER: "/path/with/train and test", _NPZ: "/path/to/data.npz"}
 _FILES = {_FOLDER: "the image folder", _NPZ: "the npz file"}
+_KINDS: dict[str, Kind] = {_FOLDER: "images", _NPZ: "arrays"}
 _NO_TARGET = "none"
 _TARGET_KEY, _LIMIT_KEY = "launch_target", "launch_limit"
 _FEW = 200  # images of a quick trial
@@ -93,7 +96,7 @@ def _path(label: str, name: str, key: str) -> str:
     """What was typed behind a prefix; nothing behind a dataset's name."""
     if name not in _HINTS:
         return ""
-    return st.text_input(label, placeholder=_HINTS[name], key=f"{key}_{name}", persist_state="session").strip()
+    return path_field.draw(label, _KINDS[name], f"{key}_{name}", _HINTS[name])
 
 
 def _of_kinds(names: Sequence[str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from app.components import own_networks
 from app.launch import data, fields, recovery, removal, target
 from app.launch import request as forms
 from app.launch.presets import fill
+from app.launch.uploads import path_field
 from app.tables import gpu
 from engine.errors import RequestError
 from engine.spec import catalog
@@ -113,12 +114,8 @@ def _network(head: Any) -> dict[str, Any]:
     source = _weights(model)
     settings: dict[str, Any] = {"model": model, "weights": source}
     if source == "file":
-        settings["weights"] = st.text_input(
-            "Weights file",
-            placeholder="/path/to/checkpoint.pth, FILE#KEY or RUN:POINT",
-            key="launch_file",
-            persist_state="session",
-        ).strip()
+        hint = "/path/to/checkpoint.pth, FILE#KEY or RUN:POINT"
+        settings["weights"] = path_field.draw("Weights file", "weights", "launch_file", hint)
     with head.popover("Training", icon=":material/tune:", type="tertiary"):
         settings["train"] = _training(from_scratch=source == "none")
     return settings

@@ -1,11 +1,16 @@
 """What the runs take on the disk, and the removal of what can be made again."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app import format
 from app.components import actions
 from app.tables import store
+from engine.data.images import words
 from engine.storage.housekeeping import disk, trash
+from engine.uploads import unused
+from engine.uploads.shelf import Upload
 
 _ONNX, _WEIGHTS = "ONNX files", "ONNX files and weights"
 
@@ -37,21 +42,29 @@ def _choose() -> None:
     results = store.open_store()
     planned = disk.cleaning(results, weights=what == _WEIGHTS)
     deleted = disk.sizes(results)["deleted runs"]
+    uploads = unused.find(results)
     said = [f"{planned.count:,} files of runs that are done, {format.si(planned.bytes, 'B')}"]
     said += [f"deleted runs that could still be put back, {format.si(deleted, 'B')}"] if deleted else []
-    if not planned.count and not deleted:
+    if uploads:
+        size = sum(disk.size(upload.path.parent) for upload in uploads)
+        said.append(f"{words.count(len(uploads), 'upload')} that no run names, {format.si(size, 'B')}")
+    if not planned.count and not deleted and not uploads:
         st.markdown("There is nothing to remove.")
         return
     st.markdown(f"This removes {', and '.join(said)}. Plans, points, events and logs stay.")
-    actions.confirm("Remove for good", _clean, planned)
+    actions.confirm("Remove for good", _clean, planned, uploads)
 
 
-def _clean(planned: disk.Cleaning) -> None:
+def _clean(planned: disk.Cleaning, uploads: Sequence[Upload]) -> None:
     results = store.open_store()
 
     def clean() -> None:
         removed = disk.clean(results, planned)
+        gone = unused.remove(results, uploads)
+        more = f", {words.count(len(gone), 'upload')}" if gone else ""
         trash.empty(results)
-        actions.say_success(f"Removed {removed.count:,} files, {format.si(removed.bytes, 'B')}, and what was deleted")
+        actions.say_success(
+            f"Removed {removed.count:,} files, {format.si(removed.bytes, 'B')}{more}, and what was deleted"
+        )
 
     actions.run_action(clean)

@@ -236,10 +236,13 @@ def index_size(document: Mapping[str, Any]) -> None:
 def cleaning(document: Mapping[str, Any]) -> None:
     counts = f"{document['files']:,} files of {len(document['runs']):,} runs, {si(document['bytes'], 'B')}"
     deleted = f"; and what was deleted, {si(document['deleted_bytes'], 'B')}" if document["deleted_bytes"] else ""
+    count = len(document["uploads"])
+    noun = "uploads that no run names" if count > 1 else "upload that no run names"
+    uploads = f"; {count:,} {noun}, {si(document['upload_bytes'], 'B')}" if count else ""
     if document["removed"]:
-        write(f"removed {counts}{deleted}")
+        write(f"removed {counts}{uploads}{deleted}")
     else:
-        write(f"would remove {counts}{deleted}; --yes does it")
+        write(f"would remove {counts}{uploads}{deleted}; --yes does it")
 
 
 def output_file(document: Mapping[str, Any]) -> None:

@@ -80,6 +80,12 @@ def read(path: Path, wishes: Wishes = NO_WISHES) -> Parts:
     return outline(path, wishes).read()
 
 
+def check_headers(path: Path) -> None:
+    """RequestError unless an archive has the arrays of a dataset, by their headers: no image, no label is read."""
+    with open_arrays(path) as arrays:
+        _headers(path, arrays)
+
+
 def _headers(path: Path, arrays: Arrays) -> Headers:
     """The headers of every split, which fit each other, the file and this machine."""
     headers = {}

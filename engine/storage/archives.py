@@ -13,7 +13,7 @@ from typing import IO
 from engine.storage.files import MIB
 
 MOST_MEMBERS = 20_000
-_MOST_READ = 4 * MIB  # at once; the list of 20,000 members takes half of it
+_MOST_LISTED = 200  # bytes of the list of members for each of them, which takes half of it
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
 _LEAST_READ = 4096  # compressed bytes that zipfile reads at once, at least
 _ENCRYPTED = 1  # the flag's bit
@@ -95,25 +95,32 @@ class Reader:
 
 
 @contextmanager
-def archive(descriptor: int) -> Iterator[Archive]:
-    """The zip archive in a regular file that is open; DamagedArchiveError when it is none or lists too much."""
-    with _SmallReads(io.FileIO(os.dup(descriptor), "rb")) as file:
+def archive(descriptor: int, most: int = MOST_MEMBERS) -> Iterator[Archive]:
+    """The zip archive in a regular file that is open.
+
+    DamagedArchiveError when it is none, or has more than `most` members.
+    """
+    with _SmallReads(io.FileIO(os.dup(descriptor), "rb"), most * _MOST_LISTED) as file:
         try:
             listing = zipfile.ZipFile(file)
         except (*_BROKEN, MemoryError):
             raise NoArchiveError("is not a zip archive, or it is cut off") from None
         with listing:
-            if len(listing.infolist()) > MOST_MEMBERS:
-                raise DamagedArchiveError(f"has more than {MOST_MEMBERS:,} members")
+            if len(listing.infolist()) > most:
+                raise DamagedArchiveError(f"has more than {most:,} members")
             yield Archive(listing)
 
 
 class _SmallReads(io.BufferedReader):
     """A file of which nobody reads much at once: zipfile takes the list of members at whatever size it says."""
 
+    def __init__(self, raw: io.FileIO, most: int) -> None:
+        super().__init__(raw)
+        self._most = most
+
     def read(self, size: int | None = -1, /) -> bytes:
-        most = _MOST_READ + 1 if size is None or size < 0 else size
-        if most > _MOST_READ + 1:
+        most = self._most + 1 if size is None or size < 0 else size
+        if most > self._most + 1:
             raise zipfile.BadZipFile("its list of members is too long")
         return super().read(most)
 

@@ -22,6 +22,11 @@ def results() -> Path:
     return Path(os.environ.get("ESPALIER_RESULTS") or "results").expanduser()
 
 
+def uploads(results: Path) -> Path:
+    """Where a folder of runs has what came from the browser. It may not exist yet."""
+    return results / "uploads"
+
+
 def gallery() -> Path:
     """The folder of the runs that are shipped: inside an installed package, or the checkout's results/gallery."""
     return _SHIPPED_GALLERY if _SHIPPED_GALLERY.is_dir() else PACKAGES / "results" / "gallery"

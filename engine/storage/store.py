@@ -237,11 +237,15 @@ class Store:
 
     def leftovers(self, older_than: float = leftovers.USUAL_AGE) -> list[Path]:
         """What killed processes left: folders that never got their name, or had lost it, `older_than` s ago."""
-        return leftovers.find(self.folders, older_than)
+        return leftovers.find(self._draft_folders(), older_than)
 
     def sweep(self) -> None:
         """Removes the leftovers."""
-        leftovers.sweep(self.folders)
+        leftovers.sweep(self._draft_folders())
+
+    def _draft_folders(self) -> tuple[Path, ...]:
+        """Where folders have hidden names until all is in them."""
+        return *self.folders, directories.uploads(self.root)
 
     def _summaries(self, *kinds: Kind, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
         summaries: list[dict[str, Any]] = []

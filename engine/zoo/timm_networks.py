@@ -17,6 +17,7 @@ from torch import nn
 from engine.errors import RequestError, WorkError
 from engine.spec.catalog import Image, Normalization
 from engine.spec.networks.timm_names import TIMM
+from engine.texts import without_credentials
 from engine.zoo.declare import Published
 
 _WEIGHTS_FILE = "model.safetensors"  # pickled ones are never downloaded
@@ -67,7 +68,7 @@ def download(repository: str) -> Path:
     except LocalEntryNotFoundError:
         reason = "is this machine online?"
     except (OSError, ValueError) as error:  # which all of the client's own errors are
-        reason = " ".join(str(error).split())[:300]
+        reason = without_credentials(" ".join(str(error).split()))[:300]
     raise WorkError(f"cannot download {_WEIGHTS_FILE} of {repository}: {reason}")
 
 

@@ -40,6 +40,13 @@ def handshake(port: int, host: str) -> int:
     return status
 
 
+def answered(port: int, request: str) -> int:
+    """The status of what the server answers to a request as it goes over a socket."""
+    with socket.create_connection((HOST, port), timeout=60) as connection:
+        connection.sendall(request.replace("\n", "\r\n").encode())
+        return int(connection.recv(64).split()[1])
+
+
 @pytest.fixture
 def port() -> int:
     with socket.socket() as probe:
@@ -77,6 +84,13 @@ def test_it_serves_this_computer_alone_until_control_c(server: subprocess.Popen[
     listening = [c.laddr for c in psutil.Process(server.pid).net_connections("tcp") if c.status == psutil.CONN_LISTEN]
     assert [(address.ip, address.port) for address in listening] == [(HOST, port)]
     assert handshake(port, HOST) == 101 and handshake(port, "rebound.example") == 403
+    key = "Sec-WebSocket-Version: 13\nSec-WebSocket-Key: MTIzNDU2Nzg5MDEyMzQ1Ng=="
+    for host in ("rebound.example", f"{HOST}.rebound.example:{port}", f"{HOST}@rebound.example", "localhost/x", ""):
+        stream = f"GET /_stcore/stream HTTP/1.1\nHost: {host}\nOrigin: http://{host}\n{key}\n"
+        stream += "Upgrade: websocket\nConnection: Upgrade\n\n"
+        assert answered(port, stream) in (400, 403), host
+    upload = "PUT /_stcore/upload_file/nobody/0 HTTP/1.1\nHost: rebound.example\nContent-Length: 1\n\nx"
+    assert answered(port, upload) in (400, 403), "files are taken from a page that was let in alone"
     server.send_signal(signal.SIGINT)
     out, _ = server.communicate(timeout=120)
     assert server.returncode == 0

@@ -176,6 +176,18 @@ def test_weights_come_from_the_hub_with_what_they_were_trained_with(published: n
         build("timm/test_convnext", 10, (3, 64, 64), "hub")
 
 
+def test_what_the_hub_answers_is_said_without_the_secrets_in_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("403 Forbidden for url: https://me:secret@hub.example/timm/x?signature=secret")
+
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", refuse)
+    with pytest.raises(WorkError, match=r"403 Forbidden for url: https://hub\.example/timm/x$") as refused:
+        timm_networks.download("timm/x")
+    assert "secret" not in str(refused.value), "a run's log keeps it"
+
+
 def test_weights_that_nobody_published_as_safetensors_are_refused() -> None:
     with pytest.raises(RequestError, match="timm has none of it as safetensors"):
         build("timm/mobilenetv5_base", 10, (3, 64, 64), "hub")

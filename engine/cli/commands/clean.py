@@ -8,6 +8,7 @@ from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
 from engine.storage.housekeeping import disk, trash
+from engine.uploads import unused
 
 app = typer.Typer()
 
@@ -21,14 +22,17 @@ def clean(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Remove the ONNX files of runs that are done, and what was deleted; plans, points and events stay.
+    """Remove ONNX files of runs that are done, uploads that no run names, and what was deleted; plans and points stay.
 
     `export` makes an ONNX file again.
     """
     store = store_in(results)
     deleted = disk.sizes(store)["deleted runs"]
     planned = disk.cleaning(store, weights=weights)
+    uploads = unused.find(store)
+    upload_bytes = sum(disk.size(upload.path.parent) for upload in uploads)
     if yes:
+        uploads = unused.remove(store, uploads)
         planned = disk.clean(store, planned)
         trash.empty(store)
     document = {
@@ -36,6 +40,8 @@ def clean(
         "files": planned.count,
         "bytes": planned.bytes,
         "deleted_bytes": deleted,
+        "uploads": [str(upload.path) for upload in uploads],
+        "upload_bytes": upload_bytes,
         "runs": {run_id: len(paths) for run_id, paths in planned.files.items()},
     }
     answer(document, as_json, tables.cleaning)

@@ -7,18 +7,18 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.errors import RequestError, WorkError
 from engine.spec.ids import RUN_ID
-from engine.storage import files
+from engine.storage import directories, files
 from engine.storage.atomic import as_work_error
 from engine.storage.job_folder import Run
 from engine.storage.records.status import ENDED
 from engine.storage.store import Store
 
-Kind = Literal["ONNX files", "weights", "plans and the rest", "deleted runs"]
-KINDS: tuple[Kind, ...] = ("ONNX files", "weights", "plans and the rest", "deleted runs")
+Kind = Literal["ONNX files", "weights", "plans and the rest", "deleted runs", "uploads"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _ONNX = re.compile(r"p[0-9]+\.onnx(\.data)?")
 _WEIGHTS = re.compile(r"p[0-9]+\.safetensors")
 _RUN = re.compile(RUN_ID)
@@ -43,11 +43,12 @@ def size(folder: Path) -> int:
 
 
 def sizes(store: Store) -> dict[Kind, int]:
-    """The bytes of all that the user's jobs hold, by what they are of."""
+    """The bytes of all that the user's jobs hold, by what they are of, and of what was uploaded for them."""
     counted: Counter[Kind] = Counter()
     for parent in store.folders:
         for path, bytes_of in _files(parent):
             counted[_kind(path, parent)] += bytes_of
+    counted["uploads"] = size(directories.uploads(store.root))
     return {kind: counted[kind] for kind in KINDS}
 
 

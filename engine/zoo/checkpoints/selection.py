@@ -28,6 +28,10 @@ _WHOLE = "a whole network was saved: its weights are read by name, its code is n
 Entries = dict[str, TensorRef | OddTensor]
 
 
+class SeveralError(UnfitError):
+    """There are several state dicts, of which nothing says which is meant."""
+
+
 class _Visits:
     """What was looked at: every container once, and no more things in all than a checkpoint has."""
 
@@ -81,7 +85,7 @@ class _Found:
 def select(value: Any, key: str | None) -> Weights:
     """The weights in a checkpoint: those under `key` (inner ones behind dots), else plain ones before averaged ones.
 
-    UnfitError, in words that follow "weights PATH", where there are none, or several of which none is the usual.
+    UnfitError, in words that follow "weights PATH", where there are none; SeveralError, of which none is the usual.
     """
     if key is not None:
         return _named(value, key)
@@ -92,7 +96,7 @@ def select(value: Any, key: str | None) -> Weights:
         raise UnfitError(_why_none(value))
     chosen, *others = found
     if not chosen.is_usual() and others:
-        raise UnfitError(f"hold several state dicts: {_names(one.place for one in found)}; say which, as FILE#KEY")
+        raise SeveralError(f"hold several state dicts: {_names(one.place for one in found)}; say which, as FILE#KEY")
     return _checked(chosen, value, [one.place for one in others if one.place])
 
 

@@ -1,3 +1,6 @@
+import io
+import os
+
 import pytest
 
 from app.runs import listing
@@ -6,8 +9,10 @@ from engine.storage.housekeeping import annotations
 from engine.storage.records.annotation import Annotation
 from engine.storage.records.event import StartEvent
 from engine.storage.store import Store
+from engine.uploads.receiving import receive
 from tests.support import runs
 from tests.support.screen import app, captions, errors, labels
+from tests.support.uploads import archive, classes
 
 
 def test_runs_without_any_says_what_will_be_here(results: Store) -> None:
@@ -111,15 +116,19 @@ def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monk
     at = app("runs", run=shipped.id)
     assert not at.exception and "1–2 of 3 runs" in captions(at)
     assert "Run again" in labels(at) and f"delete-{shipped.id}" not in [button.key for button in at.button]
+    upload = receive(results.root, "images", "pets.zip", io.BytesIO(archive(classes())))
+    os.utime(upload.path.parent, (0, 0))
     at.session_state["disk_usage"] = True
     at.run()
     assert any("in all" in markdown.value for markdown in at.markdown)
     next(b for b in at.button if b.label == "Make space").click().run()
-    assert any("This removes 3 files of runs that are done" in markdown.value for markdown in at.markdown)
+    said = next(markdown.value for markdown in at.markdown if markdown.value.startswith("This removes "))
+    assert "removes 3 files of runs that are done" in said and "1 upload that no run names" in said
     confirmed = at.button(key="confirmed")
     assert confirmed.proto.type == "secondary" and confirmed.label == ":red[Remove for good]"
     confirmed.click().run()
     assert not at.exception and not list(own[0].path.rglob("*.onnx")) and list(own[0].path.rglob("*.plan.json"))
+    assert not upload.path.exists() and "1 upload, and what was deleted" in at.toast[0].value
 
 
 def test_a_link_with_what_is_not_known_says_so_and_shows_the_rest(results: Store) -> None:
