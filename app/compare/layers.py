@@ -10,9 +10,12 @@ from app import escape, format, theme
 from app.charts.comparison import aligned
 from app.compare import board_layers
 from app.compare.models import Model, name_letters
+from app.components.layer_times import dialog, kept
 from engine.storage.timings.layers import LayerProfile
 
 CHANNELS = "Channels"
+_BY_BOARD = "By the board's profiler, which waits after every layer: its sum is no latency."
+_BY_HOST = "By ONNX Runtime's profiler, which adds a little to each layer: its sum is more than the latency."
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ class Quantity:
 
 def show(models: Sequence[Model], token: str) -> None:
     """One figure, by channels or by what layers cost, and the shares as a table."""
-    known = quantities(models, board_layers.profiles(token, [str(model.row["id"]) for model in models]))
+    ids = [str(model.row["id"]) for model in models]
+    known = quantities(models, {**kept.host_profiles(ids), **board_layers.profiles(token, ids)})
     by = CHANNELS
     if known:
         choice = st.segmented_control("By", [CHANNELS, *known], default=CHANNELS, key="layers_by", bind="query-params")
@@ -45,10 +49,14 @@ def show(models: Sequence[Model], token: str) -> None:
     if quantity is not None:
         _show_shares(models, quantity)
     _explain_absence(models)
+    with st.container(horizontal=True, gap="small"):
+        for model in models:
+            dialog.offer(model.row, "compare", "compare", f"Why is {model.letter} not faster?")
 
 
 def quantities(models: Sequence[Model], profiles: Mapping[str, Mapping[str, LayerProfile]]) -> dict[str, Quantity]:
-    """What is known of the layers of one model at least, by its label; `profiles` as `board_layers` has them."""
+    """What is known of the layers of one model at least, by its label; `profiles` as `board_layers` has them,
+    those of a host, too."""
     known = {"MACs": _count(models, "macs", "MACs"), "Parameters": _count(models, "params", "parameters")}
     known |= {f"Latency on {board}": _latency(models, board, of_points) for board, of_points in profiles.items()}
     return {label: quantity for label, quantity in known.items() if quantity.layers}
@@ -96,13 +104,13 @@ def _count(models: Sequence[Model], column: str, noun: str) -> Quantity:
 
 def _latency(models: Sequence[Model], board: str, profiles: Mapping[str, LayerProfile]) -> Quantity:
     having = {model.letter: profiles[model.row["id"]] for model in models if model.row["id"] in profiles}
+    note = _BY_HOST if any(profile.host is not None for profile in having.values()) else _BY_BOARD
     return Quantity(
         f"time on {board}",
         {letter: board_layers.by_layer(profile) for letter, profile in having.items()},
         {letter: profile.total_ms or 0.0 for letter, profile in having.items()},
         format.milliseconds,
-        "By the board's profiler, which waits after every layer: its sum is no latency. Layers that ran as one share "
-        "its time equally; copies and what has no name make the rest.",
+        f"{note} Layers that ran as one share its time equally; copies and what has no name make the rest.",
     )
 
 

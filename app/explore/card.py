@@ -10,6 +10,7 @@ import streamlit as st
 from app import escape, format, text, theme
 from app.charts import axes, skyline
 from app.compare import selection
+from app.components.layer_times import dialog
 from app.explore import repeats
 from app.explore.controls import View
 from app.tables import board_columns, points, store
@@ -66,7 +67,7 @@ def show(
             alt=skyline.describe(bars),
         )
     _downloads(point, place)
-    _links(point, bars)
+    _links(point, bars, place)
 
 
 def _head(point: Mapping[str, Any], seeds: str) -> None:
@@ -91,7 +92,7 @@ def _head(point: Mapping[str, Any], seeds: str) -> None:
     st.caption("  \n".join(escape.markdown(line) for line in lines if line))
 
 
-def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
+def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...], place: str) -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         if bars:
             with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
@@ -108,6 +109,7 @@ def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
                 icon=":material/compare_arrows:",
                 query_params=selection.link([f"{point['run_id']}.0", str(point["id"])]),
             )
+        dialog.offer(point, "explore", place)
         if store.can_be_timed(point):
             st.page_link(
                 "../pages/devices.py",

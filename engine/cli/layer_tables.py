@@ -54,10 +54,11 @@ def side_by_side(document: Mapping[str, Any]) -> None:
 
 
 def times_by_name(profile: LayerProfile) -> dict[str, float]:
-    """Milliseconds by what people know: layers and operations one by one, and all copies and all unknown in one each."""
+    """Milliseconds by what people know: layers and operations one by one, all copies and all unknown in one each."""
     times: dict[str, float] = {}
+    together = {"copy": "copies", "unknown": "without a name"}
     for row in profile.layers:
-        name = "copies" if row.kind == "copy" else label(row)
+        name = together.get(row.kind) or label(row)
         times[name] = times.get(name, 0.0) + row.ms
     return times
 
@@ -76,7 +77,7 @@ def where_layers_are(timing: str, profiles: Sequence[LayerProfile]) -> None:
 def label(row: LayerTime) -> str:
     """What a row is called: its module, or the first and the last of several."""
     if not row.layers:
-        return "a copy" if row.kind == "copy" else "without a name"
+        return "a copy" if row.kind == "copy" else "not named by TensorRT"
     return one_line(("copy for " if row.kind == "copy" else "") + _joined(row.layers), _LONGEST_LABEL)
 
 

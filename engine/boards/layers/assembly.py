@@ -11,9 +11,7 @@ from engine.texts import printable
 _DIGITS = 6  # of milliseconds: the profiler's own
 
 
-def with_layers(
-    made: LayerProfile, rows: Sequence[Row], count: int | None, matches: Sequence[Match]
-) -> LayerProfile:
+def with_layers(made: LayerProfile, rows: Sequence[Row], count: int | None, matches: Sequence[Match]) -> LayerProfile:
     """`made` with these rows, one match each; `count` inferences were profiled, None where nobody says."""
     total = sum(row.ms for row in rows)
     named = sum(row.ms for row, match in zip(rows, matches, strict=True) if match.operations)

@@ -1,7 +1,7 @@
 """From the name of a kernel of ONNX Runtime's to the operations of the network that it stands for. Pure.
 
-ONNX Runtime fuses nodes and writes others into their place: "/layer1/conv2/Conv" goes on as a FusedConv of that name, or
-by the name of its output and "_nchwc" where the blocked kernels take it, "/conv1/Conv_token_1" in 8 bit, and
+ONNX Runtime fuses nodes and writes others into their place: "/layer1/conv2/Conv" goes on as a FusedConv of that name,
+or by the name of its output and "_nchwc" where the blocked kernels take it, "/conv1/Conv_token_1" in 8 bit, and
 "/fc/MatMul/MatMulAddFusion" as a Gemm. What brings values into another layout is new and has no name of the network's.
 """
 

@@ -145,10 +145,10 @@ def _reason(cause: Cause, layers: tuple[str, ...], ms: float, account: Account, 
 
 def _on_widths(layers: Sequence[LayerAccount], multiple: int, pruned: LayerProfile) -> str:
     odd = next(width for layer in layers for width in layer.width or () if width % multiple)
-    unit = f"{multiple} numbers at a time here" if pruned.vector and pruned.precision == "fp32" else f"{multiple}s"
+    here = " here" * (pruned.vector is not None)
     return (
-        f"{_named(layers)} {_have(layers)} widths that are no multiples of {multiple}, such as {odd}: the kernels work "
-        f"in {unit}, so that part of their work is for nothing, or slower kernels take over."
+        f"{_named(layers)} {_have(layers)} widths that are no multiples of {multiple}, such as {odd}: kernels work on "
+        f"{multiple} channels at a time{here}, so that part of their work is for nothing, or slower ones take over."
     )
 
 
