@@ -55,8 +55,7 @@ def show(models: Sequence[Model], token: str) -> None:
 
 
 def quantities(models: Sequence[Model], profiles: Mapping[str, Mapping[str, LayerProfile]]) -> dict[str, Quantity]:
-    """What is known of the layers of one model at least, by its label; `profiles` as `board_layers` has them,
-    those of a host, too."""
+    """What is known of the layers of one model at least, by its label; `profiles` are those of hosts and of boards."""
     known = {"MACs": _count(models, "macs", "MACs"), "Parameters": _count(models, "params", "parameters")}
     known |= {f"Latency on {board}": _latency(models, board, of_points) for board, of_points in profiles.items()}
     return {label: quantity for label, quantity in known.items() if quantity.layers}

@@ -81,8 +81,9 @@ def describe(rows: Sequence[Row]) -> str:
         return f"The time of {len(rows)} layers in both networks."
     worst = max(known, key=lambda row: (row.pruned or 0.0) - (row.expected or 0.0))
     return (
-        f"The time of {len(rows)} layers in both networks. Most above what its MACs promise: {escape.plain(worst.name)}, "
-        f"{format.milliseconds(worst.pruned)} instead of {format.milliseconds(worst.expected)}."
+        f"The time of {len(rows)} layers in both networks. Most above what its MACs promise: "
+        f"{escape.plain(worst.name)}, {format.milliseconds(worst.pruned)} instead of "
+        f"{format.milliseconds(worst.expected)}."
     )
 
 

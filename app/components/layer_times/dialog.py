@@ -1,4 +1,4 @@
-"""The dialog "Why is it not faster?" of one model: the answer, its reasons, every layer in both networks, and a way on."""
+"""The dialog "Why is it not faster?" of one model: the answer, its reasons, all layers in both networks, a way on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -84,7 +84,7 @@ def host_profiles(ids: Sequence[str]) -> dict[str, dict[str, LayerProfile]]:
 
 
 def of_other_machine(profile: LayerProfile) -> str | None:
-    """The processor that a host's profile is of, where this computer has another; None for one of this, or a board's."""
+    """The processor of a host's profile where this computer has another; None for one of this, or a board's."""
     return profile.host if profile.host is not None and profile.host != machine.cpu_model() else None
 
 

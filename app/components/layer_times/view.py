@@ -29,7 +29,7 @@ def rows(comparison: Comparison) -> list[Row]:
 
 
 def table(comparison: Comparison) -> pd.DataFrame:
-    """The same in figures: `layer`, `untouched` and `pruned` in ms, their `ratio`, the share of `macs`, the `reason`."""
+    """The same in figures: `layer`, `untouched` and `pruned` in ms, `ratio`, the share of `macs` left, the `reason`."""
     shown = rows(comparison)
     shares = _macs_shares(comparison)
     return pd.DataFrame(
@@ -37,13 +37,15 @@ def table(comparison: Comparison) -> pd.DataFrame:
             "layer": [escape.plain(row.name) for row in shown],
             "untouched": [row.untouched for row in shown],
             "pruned": [row.pruned for row in shown],
-            "ratio": [
-                row.pruned / row.untouched if row.pruned is not None and row.untouched else None for row in shown
-            ],
+            "ratio": [_ratio(row) for row in shown],
             "macs": [shares.get(row.name) for row in shown],
             "reason": [row.note for row in shown],
         }
     ).astype({"untouched": float, "pruned": float, "ratio": float, "macs": float})
+
+
+def _ratio(row: Row) -> float | None:
+    return row.pruned / row.untouched if row.pruned is not None and row.untouched else None
 
 
 def reason_line(reason: Reason) -> str:

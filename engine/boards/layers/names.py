@@ -1,5 +1,6 @@
 """The names that TensorRT knows a network's operations by, and the module that each of them belongs to. No torch."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ class Operation:
 
     `place` counts the operations in the order of the file, in which each comes behind what it needs. `weights` says
     whether it is a layer as pruning knows them: a convolution, or a linear one. `channels` are how many it reads and
-    how many it makes; None where it is no such layer.
+    how many it makes, None where it is no such layer, and `size` is how many numbers its weights are.
     """
 
     module: str
@@ -32,6 +33,7 @@ class Operation:
     place: int
     weights: bool
     channels: tuple[int, int] | None = None
+    size: int = 0
 
     @property
     def label(self) -> str:
@@ -114,8 +116,16 @@ def _operation(node: "NodeProto", place: int, network: Network, uses: Mapping[st
     module = named[0].partition(_WEIGHT)[0] if named else module_of(node.name)
     name = node.name.rpartition("/")[2] or node.op_type
     stored = network.stored[weights[0]] if weights else None
-    channels = None if stored is None else _channels(node, tuple(stored.dims))
-    return Operation(module, name, node.op_type, place, weights=bool(weights), channels=channels)
+    shape = () if stored is None else tuple(stored.dims)
+    return Operation(
+        module,
+        name,
+        node.op_type,
+        place,
+        weights=bool(weights),
+        channels=_channels(node, shape),
+        size=math.prod(shape) if shape else 0,
+    )
 
 
 def _channels(node: "NodeProto", weights: tuple[int, ...]) -> tuple[int, int] | None:

@@ -170,9 +170,9 @@ def layers(
     as_json: Json = False,
 ) -> None:
     """Time each layer of a point and of the untouched network on this host, and say why it is not faster."""
-    from engine.pipeline.layer_times import measure
-
     run = store_in(results).run(run_id)
+    from engine.pipeline.layer_times import measure  # takes seconds, and a run that is not there is known before
+
     with show_steps(lines=progress_lines) as report:
         document = measure.measure(run, point, threads, report)
     answer(document, as_json, layer_tables.side_by_side)

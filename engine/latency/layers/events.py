@@ -15,13 +15,14 @@ _KERNEL = "_kernel_time"  # behind a node's name, in the event of its kernel
 class KernelTimes:
     """A node of the network as ONNX Runtime has rewritten it: its name and operator there, and its median in ms.
 
-    `bytes` are those of its inputs, weights and outputs.
+    `values` are the bytes of its inputs and outputs, `weights` those of what is stored, less what was packed anew.
     """
 
     name: str
     operator: str
     ms: float
-    bytes: int
+    values: int
+    weights: int
 
 
 def read_events(profile: bytes, counted: Sequence[int]) -> tuple[KernelTimes, ...]:
@@ -45,11 +46,11 @@ def read_events(profile: bytes, counted: Sequence[int]) -> tuple[KernelTimes, ..
 
 def _kernel(events: Sequence[Mapping[str, Any]]) -> KernelTimes:
     """Durations are cut to whole µs: the median is found within them, and half of one was cut off on average."""
-    first = events[0]
-    sizes = ("activation_size", "parameter_size", "output_size")
+    name, said = events[0]["name"], events[0]["args"]
     return KernelTimes(
-        first["name"].removesuffix(_KERNEL),
-        first["args"]["op_name"],
+        name.removesuffix(_KERNEL),
+        said["op_name"],
         (median_grouped([int(event["dur"]) for event in events]) + 0.5) / 1e3,
-        sum(int(first["args"][size]) for size in sizes),
+        int(said["activation_size"]) + int(said["output_size"]),
+        int(said["parameter_size"]),
     )

@@ -9,9 +9,11 @@ import onnxruntime as ort
 import torch
 
 from engine.boards.layers.assembly import with_layers
+from engine.boards.layers.matching import Match
 from engine.boards.layers.names import read_names
 from engine.boards.onnx_support.network import read_network
 from engine.boards.trtexec.layer_times import Row
+from engine.latency.layers.events import KernelTimes
 from engine.latency.layers.matching import match_kernels
 from engine.latency.layers.sessions import PROVIDER, NetworkTimes, Report, time_side_by_side
 from engine.measure import machine
@@ -19,6 +21,7 @@ from engine.storage.timings.layers import LayerProfile
 
 TOOL = "onnxruntime"
 _VECTORS = {"AVX512": 16, "AVX2": 8, "SVE256": 8}  # float32 numbers in one vector, by torch's names
+_BYTES_OF = {"fp32": 4, "int8": 1}  # a weight
 _OTHER_VECTOR = 4  # of 128 bits, as SSE and NEON have
 
 
@@ -49,9 +52,19 @@ def vector_width() -> int:
     return _VECTORS.get(torch.backends.cpu.get_cpu_capability(), _OTHER_VECTOR)
 
 
+def _moved(kernel: KernelTimes, match: Match, bytes_of_weight: int) -> int:
+    """All bytes that a kernel reads and writes; weights that were packed anew are counted by the network's own."""
+    own = 0 if match.copy else sum(each.size for each in match.operations if each.weights)
+    return kernel.values + max(kernel.weights, own * bytes_of_weight)
+
+
 def _profile(subject: Subject, times: NetworkTimes, threads: int) -> LayerProfile:
     matches = match_kernels(times.kernels, read_names(subject.file), read_network(subject.file))
-    rows = [Row(kernel.name, kernel.ms, kernel.ms, kernel.bytes) for kernel in times.kernels]
+    each = _BYTES_OF[subject.precision]
+    rows = [
+        Row(kernel.name, kernel.ms, kernel.ms, _moved(kernel, match, each))
+        for kernel, match in zip(times.kernels, matches, strict=True)
+    ]
     made = LayerProfile(
         run=subject.run,
         point=subject.point,
