@@ -58,6 +58,7 @@ def show(
     """
     _head(point, seeds)
     _metrics(point, latency_note, board_result)
+    dialog.offer(point, "explore", place)
     bars = skyline.bars(point["widths"], point["blocks_removed"])
     if bars:
         st.plotly_chart(
@@ -67,7 +68,7 @@ def show(
             alt=skyline.describe(bars),
         )
     _downloads(point, place)
-    _links(point, bars, place)
+    _links(point, bars)
 
 
 def _head(point: Mapping[str, Any], seeds: str) -> None:
@@ -92,7 +93,7 @@ def _head(point: Mapping[str, Any], seeds: str) -> None:
     st.caption("  \n".join(escape.markdown(line) for line in lines if line))
 
 
-def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...], place: str) -> None:
+def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         if bars:
             with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
@@ -109,7 +110,6 @@ def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...], place: str) 
                 icon=":material/compare_arrows:",
                 query_params=selection.link([f"{point['run_id']}.0", str(point["id"])]),
             )
-        dialog.offer(point, "explore", place)
         if store.can_be_timed(point):
             st.page_link(
                 "../pages/devices.py",

@@ -98,7 +98,7 @@ def from_address() -> None:
     del st.query_params["run"]
     changes = {name: st.query_params.pop(name) for name in _CHANGES if name in st.query_params}
     try:
-        spec = _changed(store.open_store().run(run_id).spec(), changes)
+        spec = changed(store.open_store().run(run_id).spec(), changes)
     except (RequestError, WorkError) as error:
         line = f":material/error: The form could not be filled in from that run: {escape.message(error)}."
         st.session_state[_LINES] = [line]
@@ -106,8 +106,8 @@ def from_address() -> None:
     apply(state_of(spec), list(_lines_of(run_id, spec, changes)), without_field(spec))
 
 
-def _changed(spec: RunSpec, changes: Mapping[str, str]) -> RunSpec:
-    """A request with what an address changes of it; RequestError for what the engine refuses."""
+def changed(spec: RunSpec, changes: Mapping[str, str]) -> RunSpec:
+    """A request with what an address changes of it, by parameter; RequestError for what the engine refuses."""
     request = spec.model_dump(mode="json")
     for name, (part, setting) in _CHANGES.items():
         if name in changes:
