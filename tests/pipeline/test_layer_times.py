@@ -1,36 +1,16 @@
-"""The layers of a point: measured beside the untouched network, kept beside the point, or refused in a sentence."""
+"""The layers of a point: what cannot be measured is refused in a sentence, and what is damaged is said."""
 
 from pathlib import Path
 
 import pytest
 
 from engine.errors import RequestError, WorkError
-from engine.latency.layers import sessions
 from engine.pipeline.layer_times.measure import measure
 from engine.storage.outcomes import layer_times
 from engine.storage.store import Store
 from tests.support import runs
 
 RUN = "20261121-062843-dccc3ec7"
-
-
-def test_a_gallery_model_is_timed_beside_the_untouched_network_that_its_run_does_not_keep(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sessions, "_MOST", 2)
-    store = Store(tmp_path / "results")
-    store.prepare()
-    run = store.run(RUN)
-    before = sorted(run.path.rglob("*"))
-    document = measure(run, 4, 1, lambda *_: None)
-    assert sorted(run.path.rglob("*")) == before  # what is shipped is only read
-    kept = layer_times.read(run, 4)
-    assert kept is not None and kept.to_json() == {key: document[key] for key in ("untouched", "pruned")}
-    assert (kept.untouched.point, kept.untouched.fresh_weights) == (0, True)
-    assert (kept.pruned.point, kept.pruned.fresh_weights) == (4, None)
-    assert {reason["cause"] for reason in document["reasons"]} >= {"widths", "copies"} and document["round_to"] == 8
-    layers = {name for layer in kept.untouched.layers for name in layer.layers if layer.kind == "layer"}
-    assert {"layer3.2.conv1", "fc"} <= layers and len(layers) == 22  # two of which the pruned network has no more
 
 
 def test_what_cannot_be_timed_is_refused_in_one_sentence_each(tmp_path: Path) -> None:

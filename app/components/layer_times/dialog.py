@@ -89,18 +89,22 @@ def _choose(comparisons: tuple[Comparison, ...]) -> Comparison | None:
 
 
 def _show(comparison: Comparison, subject: _Subject, point: Mapping[str, Any]) -> None:
+    """The reasons, and beside them the layers; below each other on a narrow screen."""
     found = comparison.explanation
     if found is not None:
         st.markdown(f"**{escape.markdown(found.answer)}**")
-        for reason in found.reasons:
+    left, right = st.columns(2, gap="medium")
+    with left:
+        for reason in () if found is None else found.reasons:
             st.markdown(view.reason_line(reason))
-        if not found.reasons:
+        if found is not None and not found.reasons:
             st.caption("No reason costs as much as 1 % of its time.")
-    for remark in view.remarks(comparison):
-        st.caption(f":material/info: {escape.markdown(remark, 1000)}")
-    if found is not None:
-        _way_on(found.round_to, subject, point)
-    _layers(comparison, point)
+        for remark in view.remarks(comparison):
+            st.caption(f":material/info: {escape.markdown(remark, 1000)}")
+        if found is not None:
+            _way_on(found.round_to, subject, point)
+    with right:
+        _layers(comparison, point)
     st.caption(
         f"{escape.markdown(view.conditions(comparison), 1000)}. {escape.markdown(view.unnamed(comparison.pruned))} The "
         "profiler adds a little to each layer, so that their sum is more than the latency."

@@ -25,6 +25,7 @@ from engine.cli.options import (
     RunId,
     Weights,
     store_in,
+    store_to_read,
 )
 from engine.cli.progress import show_steps
 from engine.cli.weights import point_or_file, stated, with_model
@@ -170,7 +171,7 @@ def layers(
     as_json: Json = False,
 ) -> None:
     """Time each layer of a point and of the untouched network on this host, and say why it is not faster."""
-    run = store_in(results).run(run_id)
+    run = store_to_read(results).run(run_id)
     from engine.pipeline.layer_times import measure  # takes seconds, and a run that is not there is known before
 
     with show_steps(lines=progress_lines) as report:
