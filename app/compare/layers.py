@@ -27,6 +27,7 @@ class Quantity:
     totals: Mapping[str, float]
     write: Callable[[float], str]
     note: str = ""  # below the shares
+    is_latency: bool = False
 
 
 def show(models: Sequence[Model], token: str) -> None:
@@ -47,7 +48,7 @@ def show(models: Sequence[Model], token: str) -> None:
         alt=aligned.describe(rows, None if quantity is None else quantity.noun),
     )
     if quantity is not None:
-        _show_shares(models, quantity)
+        _show_shares(models, quantity, paired(known, by))
     _explain_absence(models)
     with st.container(horizontal=True, gap="small"):
         for model in models:
@@ -90,6 +91,25 @@ def shares(models: Sequence[Model], quantity: Quantity) -> pd.DataFrame:
     return pd.DataFrame({"layer": names, **columns}).astype(dict.fromkeys(letters, float))
 
 
+def paired(known: Mapping[str, Quantity], by: str) -> dict[str, Quantity]:
+    """What is shown of the layers when `by` is chosen: beside a latency what has no part in it, too."""
+    is_latency = known[by].is_latency
+    return {label: quantity for label, quantity in known.items() if label == by or is_latency > quantity.is_latency}
+
+
+def share_table(models: Sequence[Model], quantities: Mapping[str, Quantity]) -> pd.DataFrame:
+    """The shares in several quantities: `layer`, and for each model a column `LETTER · label` for each that it has."""
+    tables = {label: shares(models, quantity).set_index("layer") for label, quantity in quantities.items()}
+    names = aligned.merge([list(table.index) for table in tables.values()])
+    columns = {
+        f"{model.letter} · {label}": table[model.letter].reindex(names).to_numpy()
+        for model in models
+        for label, table in tables.items()
+        if model.letter in table
+    }
+    return pd.DataFrame({"layer": names, **columns})
+
+
 def _count(models: Sequence[Model], column: str, noun: str) -> Quantity:
     having = [model for model in models if model.outcome.layers]
     return Quantity(
@@ -110,6 +130,7 @@ def _latency(models: Sequence[Model], board: str, profiles: Mapping[str, LayerPr
         {letter: profile.total_ms or 0.0 for letter, profile in having.items()},
         format.milliseconds,
         f"{note} Layers that ran as one share its time equally; copies and what has no name make the rest.",
+        is_latency=True,
     )
 
 
@@ -117,17 +138,15 @@ def _share(cost: float | None, total: float) -> float | None:
     return None if cost is None or not total else cost / total
 
 
-def _show_shares(models: Sequence[Model], quantity: Quantity) -> None:
+def _show_shares(models: Sequence[Model], quantity: Quantity, shown: Mapping[str, Quantity]) -> None:
     with st.expander(f"Each layer's share of the {quantity.noun}", icon=":material/table_rows:"):
-        table = shares(models, quantity)
-        titles = {model.letter: model.title for model in models if model.letter in table}
+        table = share_table(models, shown)
+        numbers = [column for column in table if column != "layer"]
         st.dataframe(
-            escape.cells(table.assign(**{letter: 100 * table[letter] for letter in titles})),
+            escape.cells(table.assign(**{column: 100 * table[column] for column in numbers})),
             hide_index=True,
             placeholder=format.MISSING,
-            column_config={
-                letter: st.column_config.NumberColumn(title, format="%.1f %%") for letter, title in titles.items()
-            },
+            column_config={column: st.column_config.NumberColumn(format="%.1f %%") for column in numbers},
             alt=f"The share that each layer has of its network's {quantity.noun}",
         )
         if quantity.note:

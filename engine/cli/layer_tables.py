@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine import units
 from engine.cli.printing import table_of, write, write_notes
 from engine.storage.timings.layers import LayerProfile, LayerTime
 from engine.texts import one_line
@@ -49,7 +50,7 @@ def side_by_side(document: Mapping[str, Any]) -> None:
         write("This run keeps no MACs of single layers, as those of earlier versions; run it again for the reasons.")
         return
     write(document["answer"])
-    write_notes([f"{each['title']}, {each['ms']:.3f} ms: {each['sentence']}" for each in document["reasons"]])
+    write_notes([f"{each['title']}, {units.three(each['ms'])} ms: {each['sentence']}" for each in document["reasons"]])
     write("The times of layers are by the profiler, which adds a little to each.")
 
 

@@ -7,18 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from engine import units
 from engine.latency.layers.account import SHARED, Account, LayerAccount, Macs, make_account
 from engine.storage.timings.layers import LayerProfile
 from engine.texts import one_line
 
 Cause = Literal["widths", "memory", "depth", "copies", "operations", "unmapped"]
 TITLES: dict[Cause, str] = {
-    "widths": "Widths that the kernels do not take",
+    "widths": "Widths off the multiple",
     "memory": "Layers bound by memory",
     "depth": "Depth that remains",
-    "copies": "Values brought into another layout",
+    "copies": "Copies into another layout",
     "operations": "Operations between the layers",
-    "unmapped": "Time without a layer's name",
+    "unmapped": "Time without a name",
 }
 _FP16, _INT8, _ANY_GPU = 8, 16, 8  # channels that kernels work on at a time
 _SMALLEST = 0.01  # of the pruned network's time, from which a cost is a reason
@@ -216,4 +217,4 @@ def _have(layers: Sequence[LayerAccount]) -> str:
 
 
 def _ms(milliseconds: float) -> str:
-    return f"{milliseconds:.3f} ms" if milliseconds < 1 else f"{milliseconds:.2f} ms"
+    return f"{units.three(milliseconds)} ms"

@@ -44,8 +44,8 @@ def test_a_card_opens_the_reasons_with_their_costs_each_layer_and_the_way_to_an_
     at.button(key=f"layer-times-chart-{run.id}.{POINT}").click().run()
     shown = texts(at)
     assert "0.62× the MACs take 1.36× the time" in shown
-    assert "**Widths that the kernels do not take** · 0.300 ms, 37.5 % of its time" in shown
-    assert "**Values brought into another layout** · 0.100 ms, 12.5 % of its time" in shown
+    assert "**Widths off the multiple** · 0.300 ms, 37.5 % of its time" in shown
+    assert "**Copies into another layout** · 0.100 ms, 12.5 % of its time" in shown
     said = captions(at)
     assert "the same one with fresh weights was timed" in said and "another computer" not in said
     assert "ONNX Runtime 1.31.1, FP32, 1 thread" in said and "87.5 % of the pruned network's time has names" in said
@@ -89,7 +89,7 @@ def test_rows_hold_layers_in_order_then_all_else_and_the_table_names_each_reason
     assert table["layer"].tolist() == ["conv1", "layer1.0.conv1", "copies"]
     assert table["ratio"].tolist()[:2] == pytest.approx([1.0, 1.25]) and table["ratio"].isna()[2]
     assert table["macs"].tolist()[:2] == [1.0, 0.5]
-    assert table["reason"].tolist()[1] == "Widths that the kernels do not take"
+    assert table["reason"].tolist()[1] == "Widths off the multiple"
     assert view.way_on(16, "layers-channels") == {"round_to": "16"}
     assert view.way_on(8, "layers") == view.way_on(None, "channels") == {"metric": "latency"}
 
