@@ -36,7 +36,14 @@ def show(models: Sequence[Model], token: str) -> None:
     known = quantities(models, {**kept.host_profiles(ids), **board_layers.profiles(token, ids)})
     by = CHANNELS
     if known:
-        choice = st.segmented_control("By", [CHANNELS, *known], default=CHANNELS, key="layers_by", bind="query-params")
+        choice = st.segmented_control(
+            "By",
+            [CHANNELS, *known],
+            default=CHANNELS,
+            format_func=escape.markdown,  # the name of a processor stands in a file
+            key="layers_by",
+            bind="query-params",
+        )
         by = choice or CHANNELS
     quantity = known.get(by)
     rows = networks(models, quantity, theme.ink())

@@ -84,8 +84,11 @@ def _choose(comparisons: tuple[Comparison, ...]) -> Comparison | None:
     if len(comparisons) < 2:
         return next(iter(comparisons), None)
     by_place = {each.where: each for each in comparisons}
-    where = st.segmented_control("Timed on", list(by_place), default=next(iter(by_place)), format_func=escape.plain)
-    return by_place[where or next(iter(by_place))]
+    first = next(iter(by_place))
+    where = st.segmented_control(
+        "Timed on", list(by_place), default=first, format_func=escape.markdown, key="layer-times-where"
+    )
+    return by_place[where or first]
 
 
 def _show(comparison: Comparison, subject: _Subject, point: Mapping[str, Any]) -> None:

@@ -74,7 +74,7 @@ def explain(untouched: LayerProfile, pruned: LayerProfile, base_macs: Macs, macs
         _of_layers(cause, [layer for of, layer in causes if of == cause], account, say) for cause, say in words.items()
     ]
     has_odd = any(of == "widths" for of, _ in causes)
-    reasons += [_on_copies(account, has_odd), _on_operations(account), _on_unmapped(account, pruned)]
+    reasons += [_on_copies(account, pruned, has_odd), _on_operations(account), _on_unmapped(account, pruned)]
     found = sorted((each for each in reasons if each.share >= _SMALLEST), key=lambda each: -each.ms)
     odd = any(reason.cause == "widths" for reason in found)
     return Explanation(
@@ -167,9 +167,11 @@ def _on_depth(layers: Sequence[LayerAccount]) -> str:
     )
 
 
-def _on_copies(account: Account, has_odd: bool) -> Reason:
+def _on_copies(account: Account, pruned: LayerProfile, has_odd: bool) -> Reason:
     base, ms = account.others.get("copy", (0.0, 0.0))
-    why = ", as layers of other widths than the blocked kernels take need values in another layout" * has_odd
+    why = ", as kernels for other widths than a multiple want values in another layout" * has_odd
+    if pruned.precision == "int8":
+        why = ", where 8 bit begin and end"
     sentence = f"{_ms(ms)} go into copies, {_ms(base)} in the untouched network{why}."
     return _reason("copies", (), account.excess_of("copy"), account, sentence)
 

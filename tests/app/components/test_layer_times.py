@@ -14,6 +14,7 @@ from app.components.layer_times import child, kept, view
 from app.launch.presets import fill
 from engine.errors import RequestError
 from engine.graph.cost import Cost
+from engine.spec import board_timing
 from engine.storage.job_folder import Run
 from engine.storage.outcomes import layer_times, layers
 from engine.storage.store import Store
@@ -80,6 +81,22 @@ def test_host_times_stand_beside_macs_in_a_comparison_the_untouched_network_s_to
     (place,) = kept.host_profiles(ids).items()
     assert place[0] == "this computer, 1 thread" and list(place[1]) == [ids[1], ids[0]]
     assert kept.host_profiles([ids[2]]) == {} and kept.host_profiles(["nobody.1"]) == {}
+
+
+def test_what_a_board_timed_of_both_networks_is_explained_beside_what_this_computer_did(results: Store) -> None:
+    run = measured(results)
+    points = [{"run": run.id, "point": number} for number in (0, POINT)]
+    job = results.create_timing(board_timing.parse({"device": "tx2", "precision": "fp16", "points": points}))
+    said = {"tool": "trtexec", "version": "8.2.1", "precision": "fp16"}
+    made = pair(run.id, POINT, **said, host=None, vector=None, threads=None)
+    job.keep_layers(made.untouched)
+    job.update(state="done")
+    assert [each.where for each in kept.read(results.token(), run.id, POINT).comparisons] == [kept.HERE]
+    job.keep_layers(made.pruned)
+    job.update(message="done")
+    _, board = kept.read(results.token(), run.id, POINT).comparisons
+    assert board.where == "tx2, FP16" and view.conditions(board) == "TensorRT 8.2.1, FP16, means of 200"
+    assert board.explanation is not None and board.explanation.reasons[0].cause == "widths"
 
 
 def test_rows_hold_layers_in_order_then_all_else_and_the_table_names_each_reason(results: Store) -> None:
