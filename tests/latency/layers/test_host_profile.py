@@ -36,7 +36,7 @@ def test_both_networks_are_known_layer_by_layer_and_nothing_but_copies_has_no_na
         own = {name for layer in made.layers if layer.kind == "layer" for name in layer.layers}
         assert own == layer_names(number)
         assert not [layer for layer in made.layers if layer.kind == "unknown"]
-        assert made.latency_ms and made.count == 30 and made.total_ms
+        assert made.latency_ms and made.total_ms and made.count in (20, 30)  # as fast as the machine is
         assert (
             (made.threads, made.provider) == (1, "CPUExecutionProvider") and made.version and made.vector in (4, 8, 16)
         )
