@@ -5,6 +5,7 @@ import streamlit as st
 from app.compare import layers, metrics, per_image, seeds, selection
 from app.compare.models import differing_data, read_models
 from app.components import empty
+from app.components.layer_times import dialog
 from app.tables import store
 
 token = store.settled_token()
@@ -41,3 +42,5 @@ layers.show(models, token)
 per_image.show(models)
 
 seeds.show(frame, models)
+
+dialog.show(frame, "compare", token)

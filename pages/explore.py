@@ -4,6 +4,7 @@ import streamlit as st
 
 from app.charts import tradeoff
 from app.components import empty
+from app.components.layer_times import dialog
 from app.explore import address, answer, budget, card, controls, filters, headline, news, plot, table
 from app.tables import store
 
@@ -62,3 +63,5 @@ with card_side:
             card.show_selected(rows, selected, view, "This row is not shown any more.", place="table")
     else:
         st.caption("Tick a row, or step through its cells with the arrow keys, and its card stands here.")
+
+dialog.show(frame, "explore", token)

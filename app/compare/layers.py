@@ -10,9 +10,12 @@ from app import escape, format, theme
 from app.charts.comparison import aligned
 from app.compare import board_layers
 from app.compare.models import Model, name_letters
+from app.components.layer_times import dialog, kept
 from engine.storage.timings.layers import LayerProfile
 
 CHANNELS = "Channels"
+_BY_BOARD = "By the board's profiler, which waits after every layer: its sum is no latency."
+_BY_HOST = "By ONNX Runtime's profiler, which adds a little to each layer: its sum is more than the latency."
 
 
 @dataclass(frozen=True)
@@ -24,14 +27,23 @@ class Quantity:
     totals: Mapping[str, float]
     write: Callable[[float], str]
     note: str = ""  # below the shares
+    is_latency: bool = False
 
 
 def show(models: Sequence[Model], token: str) -> None:
     """One figure, by channels or by what layers cost, and the shares as a table."""
-    known = quantities(models, board_layers.profiles(token, [str(model.row["id"]) for model in models]))
+    ids = [str(model.row["id"]) for model in models]
+    known = quantities(models, {**kept.host_profiles(ids), **board_layers.profiles(token, ids)})
     by = CHANNELS
     if known:
-        choice = st.segmented_control("By", [CHANNELS, *known], default=CHANNELS, key="layers_by", bind="query-params")
+        choice = st.segmented_control(
+            "By",
+            [CHANNELS, *known],
+            default=CHANNELS,
+            format_func=escape.markdown,  # the name of a processor stands in a file
+            key="layers_by",
+            bind="query-params",
+        )
         by = choice or CHANNELS
     quantity = known.get(by)
     rows = networks(models, quantity, theme.ink())
@@ -43,12 +55,15 @@ def show(models: Sequence[Model], token: str) -> None:
         alt=aligned.describe(rows, None if quantity is None else quantity.noun),
     )
     if quantity is not None:
-        _show_shares(models, quantity)
+        _show_shares(models, quantity, paired(known, by))
     _explain_absence(models)
+    with st.container(horizontal=True, gap="small"):
+        for model in models:
+            dialog.offer(model.row, "compare", "compare", f"Why is {model.letter} not faster?")
 
 
 def quantities(models: Sequence[Model], profiles: Mapping[str, Mapping[str, LayerProfile]]) -> dict[str, Quantity]:
-    """What is known of the layers of one model at least, by its label; `profiles` as `board_layers` has them."""
+    """What is known of the layers of one model at least, by its label; `profiles` are those of hosts and of boards."""
     known = {"MACs": _count(models, "macs", "MACs"), "Parameters": _count(models, "params", "parameters")}
     known |= {f"Latency on {board}": _latency(models, board, of_points) for board, of_points in profiles.items()}
     return {label: quantity for label, quantity in known.items() if quantity.layers}
@@ -83,6 +98,25 @@ def shares(models: Sequence[Model], quantity: Quantity) -> pd.DataFrame:
     return pd.DataFrame({"layer": names, **columns}).astype(dict.fromkeys(letters, float))
 
 
+def paired(known: Mapping[str, Quantity], by: str) -> dict[str, Quantity]:
+    """What is shown of the layers when `by` is chosen: beside a latency what has no part in it, too."""
+    is_latency = known[by].is_latency
+    return {label: quantity for label, quantity in known.items() if label == by or is_latency > quantity.is_latency}
+
+
+def share_table(models: Sequence[Model], quantities: Mapping[str, Quantity]) -> pd.DataFrame:
+    """The shares in several quantities: `layer`, and for each model a column `LETTER · label` for each that it has."""
+    tables = {label: shares(models, quantity).set_index("layer") for label, quantity in quantities.items()}
+    names = aligned.merge([list(table.index) for table in tables.values()])
+    columns = {
+        f"{model.letter} · {label}": table[model.letter].reindex(names).to_numpy()
+        for model in models
+        for label, table in tables.items()
+        if model.letter in table
+    }
+    return pd.DataFrame({"layer": names, **columns})
+
+
 def _count(models: Sequence[Model], column: str, noun: str) -> Quantity:
     having = [model for model in models if model.outcome.layers]
     return Quantity(
@@ -96,13 +130,14 @@ def _count(models: Sequence[Model], column: str, noun: str) -> Quantity:
 
 def _latency(models: Sequence[Model], board: str, profiles: Mapping[str, LayerProfile]) -> Quantity:
     having = {model.letter: profiles[model.row["id"]] for model in models if model.row["id"] in profiles}
+    note = _BY_HOST if any(profile.host is not None for profile in having.values()) else _BY_BOARD
     return Quantity(
         f"time on {board}",
         {letter: board_layers.by_layer(profile) for letter, profile in having.items()},
         {letter: profile.total_ms or 0.0 for letter, profile in having.items()},
         format.milliseconds,
-        "By the board's profiler, which waits after every layer: its sum is no latency. Layers that ran as one share "
-        "its time equally; copies and what has no name make the rest.",
+        f"{note} Layers that ran as one share its time equally; copies and what has no name make the rest.",
+        is_latency=True,
     )
 
 
@@ -110,17 +145,15 @@ def _share(cost: float | None, total: float) -> float | None:
     return None if cost is None or not total else cost / total
 
 
-def _show_shares(models: Sequence[Model], quantity: Quantity) -> None:
+def _show_shares(models: Sequence[Model], quantity: Quantity, shown: Mapping[str, Quantity]) -> None:
     with st.expander(f"Each layer's share of the {quantity.noun}", icon=":material/table_rows:"):
-        table = shares(models, quantity)
-        titles = {model.letter: model.title for model in models if model.letter in table}
+        table = share_table(models, shown)
+        numbers = [column for column in table if column != "layer"]
         st.dataframe(
-            escape.cells(table.assign(**{letter: 100 * table[letter] for letter in titles})),
+            escape.cells(table.assign(**{column: 100 * table[column] for column in numbers})),
             hide_index=True,
             placeholder=format.MISSING,
-            column_config={
-                letter: st.column_config.NumberColumn(title, format="%.1f %%") for letter, title in titles.items()
-            },
+            column_config={column: st.column_config.NumberColumn(format="%.1f %%") for column in numbers},
             alt=f"The share that each layer has of its network's {quantity.noun}",
         )
         if quantity.note:

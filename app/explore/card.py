@@ -10,6 +10,7 @@ import streamlit as st
 from app import escape, format, text, theme
 from app.charts import axes, skyline
 from app.compare import selection
+from app.components.layer_times import dialog
 from app.explore import repeats
 from app.explore.controls import View
 from app.tables import board_columns, points, store
@@ -56,7 +57,9 @@ def show(
     `board_result` is what a board measured of it, where one did; `seeds` says how far other seeds bear it out.
     """
     _head(point, seeds)
-    _metrics(point, latency_note, board_result)
+    is_slow = _metrics(point, latency_note, board_result)
+    if is_slow:
+        dialog.offer(point, "explore", place)
     bars = skyline.bars(point["widths"], point["blocks_removed"])
     if bars:
         st.plotly_chart(
@@ -66,7 +69,7 @@ def show(
             alt=skyline.describe(bars),
         )
     _downloads(point, place)
-    _links(point, bars)
+    _links(point, bars, None if is_slow else place)
 
 
 def _head(point: Mapping[str, Any], seeds: str) -> None:
@@ -91,7 +94,8 @@ def _head(point: Mapping[str, Any], seeds: str) -> None:
     st.caption("  \n".join(escape.markdown(line) for line in lines if line))
 
 
-def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
+def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...], place: str | None) -> None:
+    """Where one goes on from here; why it is not faster stands here unless it stands above, with a `place`."""
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         if bars:
             with st.popover("Layers", icon=":material/bar_chart:", type="tertiary"):
@@ -108,6 +112,8 @@ def _links(point: Mapping[str, Any], bars: tuple[skyline.Bar, ...]) -> None:
                 icon=":material/compare_arrows:",
                 query_params=selection.link([f"{point['run_id']}.0", str(point["id"])]),
             )
+        if place is not None:
+            dialog.offer(point, "explore", place)
         if store.can_be_timed(point):
             st.page_link(
                 "../pages/devices.py",
@@ -123,7 +129,8 @@ def _title(point: Mapping[str, Any]) -> str:
     return f"{text.criterion_label(point['criterion'])} · {format.ratio(point['keep'])}"
 
 
-def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None) -> None:
+def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: BoardResult | None) -> bool:
+    """The figures; whether it takes longer than its baseline, on this host or on the board."""
     base = not point["baseline"]
     note = None if latency_note is None else escape.markdown(latency_note)
     numbers = [
@@ -136,9 +143,11 @@ def _metrics(point: Mapping[str, Any], latency_note: str | None, board_result: B
     with st.grid(2, gap=("xsmall", "small"), min_column_width=110):
         for label, value, delta, note in numbers:
             st.metric(label, value, delta if base else None, delta_color="off", delta_arrow="off", help=note)
-    for where, ratio in _slowdowns(point, board_result):
+    slowdowns = _slowdowns(point, board_result)
+    for where, ratio in slowdowns:
         reason = escape.message(remarks.reason(point["widths"]))
         st.caption(f":orange[:material/warning: {ratio:.2f}× the baseline's time{where}{reason}]")
+    return bool(slowdowns)
 
 
 def _accuracies(point: Mapping[str, Any]) -> list[tuple[str, str, str | None, str | None]]:

@@ -1,8 +1,9 @@
-"""What the command line prints for people of the layers of networks that a board timed."""
+"""What the command line prints for people of the layers of networks that a board, or this host, timed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engine import units
 from engine.cli.printing import table_of, write, write_notes
 from engine.storage.timings.layers import LayerProfile, LayerTime
 from engine.texts import one_line
@@ -25,6 +26,46 @@ def layers(document: Mapping[str, Any]) -> None:
         write(table)
     if any(profile["why"] is None for profile in document["layers"]):
         write("The profiler waits after every layer, so that their sum is no latency.")
+
+
+def side_by_side(document: Mapping[str, Any]) -> None:
+    """The layers of an untouched network and of a pruned one beside each other, and why that is not faster."""
+    untouched, pruned = (LayerProfile.from_json(document[key]) for key in ("untouched", "pruned"))
+    threads = "1 thread" if pruned.threads == 1 else f"{pruned.threads} threads"
+    write(
+        f"{pruned.run}.{pruned.point} beside {untouched.run}.{untouched.point}: {pruned.tool} {pruned.version}, "
+        f"{pruned.precision}, {pruned.provider}, {threads}, {pruned.host}"
+    )
+    table = table_of("layer", ">untouched ms", ">pruned ms", ">ratio")
+    before, after = times_by_name(untouched), times_by_name(pruned)
+    for name in dict.fromkeys([*before, *after]):
+        base, ms = before.get(name), after.get(name)
+        ratio = "" if not base or ms is None else f"{ms / base:.2f}×"
+        table.add_row(name, _milliseconds(base), _milliseconds(ms), ratio)
+    write(table)
+    for profile in (untouched, pruned):
+        if profile.fresh_weights:
+            write(f"Point {profile.point} is not kept as a file: the same network with fresh weights was timed.")
+    if "answer" not in document:
+        write("This run keeps no MACs of single layers, as those of earlier versions; run it again for the reasons.")
+        return
+    write(document["answer"])
+    write_notes([f"{each['title']}, {units.three(each['ms'])} ms: {each['sentence']}" for each in document["reasons"]])
+    write("The times of layers are by the profiler, which adds a little to each.")
+
+
+def times_by_name(profile: LayerProfile) -> dict[str, float]:
+    """Milliseconds by what people know: layers and operations one by one, all copies and all unknown in one each."""
+    times: dict[str, float] = {}
+    together = {"copy": "copies", "unknown": "without a name"}
+    for row in profile.layers:
+        name = together.get(row.kind) or label(row)
+        times[name] = times.get(name, 0.0) + row.ms
+    return times
+
+
+def _milliseconds(ms: float | None) -> str:
+    return "" if ms is None else f"{ms:.4f}"
 
 
 def where_layers_are(timing: str, profiles: Sequence[LayerProfile]) -> None:

@@ -1,7 +1,8 @@
-"""A job's progress on stderr while it runs in the foreground."""
+"""The progress of a job, or of something shorter, on stderr while it runs in the foreground."""
 
+import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from rich.console import Console
@@ -18,9 +19,7 @@ _LONGEST = 200  # characters of a message
 @contextmanager
 def show_progress(folder: Job) -> Iterator[None]:
     """A live bar on stderr from the job's own status, while the block runs; only where stderr is a terminal."""
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
-    console = Console(stderr=True)
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with _bar() as bar:
         task = bar.add_task("starting", total=1.0)
         stop = threading.Event()
 
@@ -36,6 +35,23 @@ def show_progress(folder: Job) -> Iterator[None]:
             stop.set()
             watcher.join()
             _update(bar, task, folder)
+
+
+@contextmanager
+def show_steps(*, lines: bool) -> Iterator[Callable[[float, str], None]]:
+    """What takes how much is done, 0 to 1, and what goes on: a live bar, or with `lines` a line each for a program."""
+    if lines:
+        yield lambda done, what: print(f"{done:.3f} {printable(what, _LONGEST)}", file=sys.stderr, flush=True)
+        return
+    with _bar() as bar:
+        task = bar.add_task("starting", total=1.0)
+        yield lambda done, what: bar.update(task, completed=done, description=printable(what, _LONGEST))
+
+
+def _bar() -> Progress:
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, disable=not console.is_terminal)
 
 
 def _update(bar: Progress, task: TaskID, folder: Job) -> None:

@@ -2,7 +2,8 @@
 
 Only the process that holds `Job.lock` writes to `status.json` and to the results, from the moment that the folder
 has its name; the kernel lets go of the lock when that process dies, however it dies. Timings of a run's points on
-boards are the exception: they come from other processes, and go to a file of their own under a lock of its own.
+boards are the exception: they come from other processes, and go to a file of their own under a lock of its own. So do
+those of a point's layers on this host, each in a whole file.
 """
 
 import json
@@ -233,7 +234,8 @@ class Job(ABC):
 class Run(Job):
     """A run folder. `gallery` marks one that is shipped with the project and is only read.
 
-    Its timings on boards may be in a `measurements_file` outside of the folder, as a gallery run's are.
+    Its timings on boards may be in a `measurements_file` outside of the folder, as a gallery run's are, and then so are
+    those of its layers.
     """
 
     noun = "run"
@@ -253,6 +255,13 @@ class Run(Job):
     def measurements_file(self) -> Path:
         """The file of what boards measured of the run's points; may not exist."""
         return self._measurements_file or self.path / "measurements.jsonl"
+
+    def layer_times_file(self, point: int) -> Path:
+        """The file of what a point's layers take on this host: beside the point; that of a gallery run is elsewhere."""
+        name = f"p{point}.layer_times.json"
+        if self._measurements_file is not None:
+            return self._measurements_file.with_name(f"{self.id}.{name}")
+        return self.path / "models" / name
 
     @property
     def checkpoint(self) -> Path:

@@ -22,6 +22,8 @@ _KEPT, _LINES = "launch_kept", "launch_lines"  # in the session: what no field h
 # Settings that the form has no field for, and those that it has one for only with some methods.
 _NO_FIELD = ("data.normalize", "train.weight_decay", "train.label_smoothing", "recover.reestimate_bn")
 _NO_FIELD_OF_STEPS = ("width.scope",)
+# What an address may change of the run that it names: the parameter, and the setting that it is.
+_CHANGES = {"round_to": ("width", "round_to"), "metric": ("target", "metric")}
 State = dict[str, Any]
 
 
@@ -86,22 +88,44 @@ def show_lines() -> None:
 
 
 def from_address() -> None:
-    """Fills the form in from the run that the address names, once; a later change of the form stays."""
+    """Fills the form in from the run that the address names, once; a later change of the form stays.
+
+    The address may change of it what makes networks faster: the multiple of widths, and what its ratios are of.
+    """
     run_id = st.query_params.get("run")
     if run_id is None:
         return
     del st.query_params["run"]
+    changes = {name: st.query_params.pop(name) for name in _CHANGES if name in st.query_params}
     try:
-        spec = store.open_store().run(run_id).spec()
+        spec = changed(store.open_store().run(run_id).spec(), changes)
     except (RequestError, WorkError) as error:
         line = f":material/error: The form could not be filled in from that run: {escape.message(error)}."
         st.session_state[_LINES] = [line]
         return
-    apply(state_of(spec), list(_lines_of(run_id, spec)), without_field(spec))
+    apply(state_of(spec), list(_lines_of(run_id, spec, changes)), without_field(spec))
 
 
-def _lines_of(run_id: str, spec: RunSpec) -> Iterable[str]:
-    yield f":material/edit: As the run {escape.markdown(run_id)} was launched. Change what you like, and press Prune."
+def changed(spec: RunSpec, changes: Mapping[str, str]) -> RunSpec:
+    """A request with what an address changes of it, by parameter; RequestError for what the engine refuses."""
+    request = spec.model_dump(mode="json")
+    for name, (part, setting) in _CHANGES.items():
+        if name in changes:
+            given = changes[name]
+            request[part][setting] = int(given) if given.isascii() and given.isdigit() else given
+    return specs.parse(request)
+
+
+def _lines_of(run_id: str, spec: RunSpec, changes: Mapping[str, str]) -> Iterable[str]:
+    words = {
+        "round_to": f"with widths in multiples of {spec.width.round_to}",
+        "metric": f"with {spec.target.metric} as what its ratios are of",
+    }
+    said = "".join(f", {words[name]}" for name in changes)
+    yield (
+        f":material/edit: As the run {escape.markdown(run_id)} was launched{said}. Change what you like, and press "
+        "Prune."
+    )
     kept_values = without_field(spec)
     if kept_values:
         headings = {field.name: field.heading for field in settings_of(RunSpec)}

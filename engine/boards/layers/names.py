@@ -1,5 +1,6 @@
 """The names that TensorRT knows a network's operations by, and the module that each of them belongs to. No torch."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
@@ -22,7 +23,8 @@ class Operation:
     """An operation of the network: its module ("" for the network's own code), its name there, and its ONNX operator.
 
     `place` counts the operations in the order of the file, in which each comes behind what it needs. `weights` says
-    whether it is a layer as pruning knows them: a convolution, or a linear one.
+    whether it is a layer as pruning knows them: a convolution, or a linear one. `channels` are how many it reads and
+    how many it makes, None where it is no such layer, and `size` is how many numbers its weights are.
     """
 
     module: str
@@ -30,6 +32,8 @@ class Operation:
     operator: str
     place: int
     weights: bool
+    channels: tuple[int, int] | None = None
+    size: int = 0
 
     @property
     def label(self) -> str:
@@ -111,7 +115,30 @@ def _operation(node: "NodeProto", place: int, network: Network, uses: Mapping[st
     named = [name for name in weights if _WEIGHT in name and uses[name] == 1]
     module = named[0].partition(_WEIGHT)[0] if named else module_of(node.name)
     name = node.name.rpartition("/")[2] or node.op_type
-    return Operation(module, name, node.op_type, place, weights=bool(weights))
+    stored = network.stored[weights[0]] if weights else None
+    shape = () if stored is None else tuple(stored.dims)
+    return Operation(
+        module,
+        name,
+        node.op_type,
+        place,
+        weights=bool(weights),
+        channels=_channels(node, shape),
+        size=math.prod(shape) if shape else 0,
+    )
+
+
+def _channels(node: "NodeProto", weights: tuple[int, ...]) -> tuple[int, int] | None:
+    """How many channels a layer reads and makes, by the shape of its weights; None for a shape of no layer."""
+    if len(weights) < 2:
+        return None
+    values = {attribute.name: attribute.i for attribute in node.attribute}
+    first, second, groups = weights[0], weights[1], values.get("group", 1)
+    if node.op_type == "Conv":
+        return second * groups, first
+    if node.op_type == "ConvTranspose":
+        return first, second * groups
+    return (second, first) if values.get("transB") else (weights[-2], weights[-1])
 
 
 def _weights(node: "NodeProto", network: Network) -> list[str]:

@@ -5,16 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from engine.boards.agent.session import Agent
-from engine.boards.layers.matching import Match, match_all
+from engine.boards.layers.assembly import with_layers
+from engine.boards.layers.matching import match_all
 from engine.boards.layers.names import read_names
 from engine.boards.runtimes import Runtime
-from engine.boards.trtexec.layer_times import LayerTimes, Row, parse_layer_times
+from engine.boards.trtexec.layer_times import parse_layer_times
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import PointId
-from engine.storage.timings.layers import LONGEST_NAME, MOST_LABELS, Kind, LayerProfile, LayerTime
-from engine.texts import one_line, printable
-
-_DIGITS = 6  # of milliseconds: the profiler's own
+from engine.storage.timings.layers import LayerProfile
+from engine.texts import one_line
 
 
 def profile_layers(
@@ -47,37 +46,4 @@ def read_profile(made: LayerProfile, text: str, onnx: Path) -> LayerProfile:
     """
     times = parse_layer_times(text)
     matches = match_all([row.name for row in times.rows], read_names(onnx))
-    return _with_layers(made, times, matches)
-
-
-def _with_layers(made: LayerProfile, times: LayerTimes, matches: Sequence[Match]) -> LayerProfile:
-    total = sum(row.ms for row in times.rows)
-    layers = tuple(_layer(row, match, total) for row, match in zip(times.rows, matches, strict=True))
-    named = sum(row.ms for row, match in zip(times.rows, matches, strict=True) if match.operations)
-    return replace(
-        made,
-        count=times.count,
-        total_ms=round(total, _DIGITS),
-        named=round(min(named / total, 1.0), _DIGITS) if total else None,
-        layers=layers,
-    )
-
-
-def _layer(row: Row, match: Match, total: float) -> LayerTime:
-    return LayerTime(
-        name=printable(row.name, LONGEST_NAME),
-        kind=_kind(match),
-        layers=tuple(printable(label, LONGEST_NAME) for label in match.labels[:MOST_LABELS]),
-        operators=match.operators[:MOST_LABELS],
-        ms=round(row.ms, _DIGITS),
-        median_ms=row.median_ms,
-        share=round(min(row.ms / total, 1.0), _DIGITS) if total else 0.0,
-    )
-
-
-def _kind(match: Match) -> Kind:
-    if match.copy:
-        return "copy"
-    if not match.operations:
-        return "unknown"
-    return "layer" if any(operation.weights for operation in match.operations) else "operation"
+    return with_layers(made, times.rows, times.count, matches)

@@ -32,11 +32,15 @@ _END = re.compile(
 
 @dataclass(frozen=True)
 class Row:
-    """What one layer of the engine took in one inference, in ms: the mean, and the median where there is one."""
+    """What one layer of the engine took in one inference, in ms: the mean, and the median where there is one.
+
+    `bytes` is all that it reads and writes, where the tool says it.
+    """
 
     name: str
     ms: float
     median_ms: float | None = None
+    bytes: int | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli import tables
+from engine.cli import layer_tables, tables
 from engine.cli.console import answer
 from engine.cli.options import (
     RESULTS,
@@ -19,11 +19,15 @@ from engine.cli.options import (
     Model,
     OnePoint,
     OneRun,
+    Point,
     PrunedWeights,
     Results,
+    RunId,
     Weights,
     store_in,
+    store_to_read,
 )
+from engine.cli.progress import show_steps
 from engine.cli.weights import point_or_file, stated, with_model
 from engine.errors import RequestError
 from engine.spec import run as run_spec
@@ -153,3 +157,23 @@ def time(
         return
     run = store_in(results).run(named.run_id)
     answer(single_steps.time(run, named.point, provider, threads, batch), as_json, tables.latency)
+
+
+@app.command()
+def layers(
+    run_id: RunId,
+    point: Point,
+    threads: Annotated[int, typer.Option("--threads", help="at most this computer's cores")] = 1,
+    progress_lines: Annotated[
+        bool, typer.Option("--progress-lines", hidden=True, help="say on stderr how far it is, for a program")
+    ] = False,
+    results: Results = RESULTS,
+    as_json: Json = False,
+) -> None:
+    """Time each layer of a point and of the untouched network on this host, and say why it is not faster."""
+    run = store_to_read(results).run(run_id)
+    from engine.pipeline.layer_times import measure  # takes seconds, and a run that is not there is known before
+
+    with show_steps(lines=progress_lines) as report:
+        document = measure.measure(run, point, threads, report)
+    answer(document, as_json, layer_tables.side_by_side)

@@ -121,9 +121,25 @@ def test_layers_that_ran_as_one_on_a_board_share_its_time_and_a_board_without_th
     )
     pair = [model("A"), model("B", id="a.2")]
     latency = layers.quantities(pair, {"tx2, FP16": {"a.1": profile}})["Latency on tx2, FP16"]
-    assert latency.layers == {"A": {"conv1": 1.5, "conv2": 1.5}} and latency.totals == {"A": 4.0}
+    assert latency.is_latency and latency.layers == {"A": {"conv1": 1.5, "conv2": 1.5}} and latency.totals == {"A": 4.0}
     assert layers.shares(pair, latency)["A"].tolist() == [0.375, 0.375]
     assert aligned.cost_bars(layers.networks(pair, latency, theme.LIGHT), latency.write)[1] == {}
+
+
+def test_beside_the_share_of_a_latency_stand_those_of_macs_and_parameters() -> None:
+    costs = [LayerCost(name="conv1", macs=3, params=1), LayerCost(name="conv2", macs=1, params=3)]
+    pair = [replace(model("A", macs=4, params=4), outcome=Outcome(layers=tuple(costs))), model("B", id="a.2")]
+    rows = tuple(
+        LayerTime(name=name, kind="layer", layers=(name,), operators=(), ms=1.0, share=0.5)
+        for name in ("conv1", "conv2")
+    )
+    profile = LayerProfile(run="a", point=1, tool="onnxruntime", precision="fp32", host="x", total_ms=2.0, layers=rows)
+    known = layers.quantities(pair, {"this computer, 1 thread": {"a.1": profile}})
+    latency = "Latency on this computer, 1 thread"
+    assert list(layers.paired(known, "MACs")) == ["MACs"] and "adds a little" in known[latency].note
+    table = layers.share_table(pair, layers.paired(known, latency))
+    assert list(table) == ["layer", "A · MACs", "A · Parameters", f"A · {latency}"]
+    assert table.iloc[0].tolist() == ["conv1", 0.75, 0.25, 0.5]
 
 
 def repeated(letter: str, shares: Sequence[float], key: str = "") -> seeds.Repetitions:
