@@ -39,8 +39,9 @@ def select_step(context: AttemptContext, scores: Mapping[int, float], settings: 
         )
     proposals = [layer.proposal for layer in layers]
     count = math.ceil(settings.layers_per_step * len(layers))
-    savings = [p.saving / context.baseline_cost for p in proposals] if settings.select == "per-saving" else None
-    ranking = context.rank([p.attempt for p in proposals], savings, count)
+    wanted = context.metric.of(CostModel(summary)) - context.limit  # what goes beyond the limit saves nothing
+    savings = [min(p.saving, wanted) / context.baseline_cost for p in proposals]
+    ranking = context.rank([p.attempt for p in proposals], savings if settings.select == "per-saving" else None, count)
     selected = [layers[i] for i in ranking.best]
     kept = _kept_after(context, selected)
     dropped = context.structure.identities_at(

@@ -1,7 +1,7 @@
 """Attempts judged by what a reconstruction after them would leave over: none is run, nothing is cut."""
 
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 
@@ -13,6 +13,7 @@ from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.reconstruction.block_moments import LONGEST, BlockMoments
 from engine.criteria.reconstruction.layer_fit import Addition, LayerFit
 from engine.criteria.reconstruction.remainder import Remainder
+from engine.criteria.reconstruction.trials import Trials
 from engine.errors import WorkError
 from engine.graph.channel_ids import Ids
 from engine.graph.summarize import Structure
@@ -31,14 +32,17 @@ class Leftover:
 
     A layer that reads fewer channels than it did, or takes over the blocks behind it, leaves over what the best weights
     for the rest of its inputs do not bring about of its values (ridge regression on the untouched network's), as a
-    share of the variance of the value that it ends in. A cut costs the sum of the squares of these shares: what is lost
-    in one place hurts more than as much in several. Of the N×C×H×W `images` the matrices are measured, on their device.
+    share of the variance of the value that it ends in. Channels cost what that comes to at the outputs: the sum of
+    these shares by the rate of a trial. Where blocks are among the attempts, all cost the sum of the squares of the
+    shares: what is lost in one place hurts more than as much in several. Of the N×C×H×W `images` the matrices are
+    measured, on their device.
     """
 
     def __init__(self, structure: Structure, module: nn.Module, images: Tensor, ridge: float, seed: int) -> None:
         self._structure, self._module, self._images = structure, module, images
         self._ridge, self._seed = ridge, seed
         self._remainder = Remainder(structure, module)
+        self._trials = Trials(structure, module, images, ridge, seed, self._moments)
         self._grams: dict[str, Gram] = {}
         # Of each layer as it was last asked for:
         self._fits: dict[str, tuple[_Left, LayerFit]] = {}
@@ -54,7 +58,10 @@ class Leftover:
         dropped = np.array(sorted({i for a in attempts for i in a.dropped}), dtype=np.int64)
         layers = [name for name, x in now.trace.layers.items() if self._is_cut(name) or np.isin(x.ins, dropped).any()]
         self._measure([*layers, *(self._blocks.layers if takes_blocks else ())], takes_blocks)
-        costs = [self._without_block(a.name, removed) if a.modules else self._without(now, a.dropped) for a in attempts]
+        if any(attempt.modules for attempt in attempts):
+            costs = [self._of_either(now, attempt, removed) for attempt in attempts]
+        else:
+            costs = [self._at_outputs(now, attempt.dropped) for attempt in attempts]
         for attempt, cost in zip(attempts, costs, strict=True):
             if not math.isfinite(cost):
                 raise WorkError(
@@ -111,17 +118,36 @@ class Leftover:
             for gram in measure_grams(self._structure.trace, self._images, missing, self._seed, beside):
                 self._grams[gram.layer] = self._blocks.with_additions(gram) if gram.layer in beside else gram
 
-    def _without(self, now: Structure, dropped: frozenset[int]) -> float:
-        """What dropping channels costs the layers that read them."""
-        gone = np.array(sorted(dropped), dtype=np.int64)
+    def _of_either(self, now: Structure, attempt: Attempt, removed: frozenset[str]) -> float:
+        """What an attempt costs that is compared with blocks."""
+        if attempt.modules:
+            return self._without_block(attempt.name, removed)
         cost = 0.0
+        for name, gone in self._bereft(now, attempt.dropped):
+            share = self._share(name, removed)
+            cost += (share + self._removal(name)[0].cost_of(gone.tolist())) ** 2 - share**2
+        return cost
+
+    def _at_outputs(self, now: Structure, dropped: frozenset[int]) -> float:
+        """What dropping channels comes to at the outputs, as a share of their variance."""
+        return sum(
+            self._trials.rate(name) * self._removal(name)[0].cost_of(gone.tolist())
+            for name, gone in self._bereft(now, dropped)
+        )
+
+    def _bereft(self, now: Structure, dropped: frozenset[int]) -> Iterator[tuple[str, Ids]]:
+        """The layers that mix channels and read some of these, each with the untouched identities of those."""
+        gone = np.array(sorted(dropped), dtype=np.int64)
         for name, layer in now.trace.layers.items():
             positions = np.flatnonzero(np.isin(layer.ins, gone, kind="table"))
             if len(positions) and layer.kind != "depthwise":
-                removal, ids = self._removal(name)
-                share = self._share(name, self._remainder.removed)
-                cost += (share + removal.cost_of(ids[positions].tolist())) ** 2 - share**2
-        return cost
+                yield name, self._removal(name)[1][positions]
+
+    def _moments(self, layers: Collection[str]) -> Mapping[str, Gram]:
+        """Of what these layers read, and of others; the network is ready to be looked at."""
+        self._measure(layers, takes_blocks=False)
+        self._prepare()
+        return self._grams
 
     def _removal(self, layer: str) -> tuple[Removal, Ids]:
         """What dropping more inputs of a layer costs, as it is now, and the untouched identities of those it has."""

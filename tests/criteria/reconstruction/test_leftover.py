@@ -13,11 +13,13 @@ from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.calibration import Calibration
 from engine.criteria.reconstruction.leftover import Leftover
 from engine.criteria.reconstruction.takeover import find_takeovers
+from engine.criteria.reconstruction.trials import Trials
 from engine.criteria.registry import score_blocks
 from engine.errors import WorkError
 from engine.graph.summarize import Structure, summarize
 from engine.surgery import plan
 from engine.surgery.plan import Step, channel_step
+from engine.surgery.reconstruction.grams import measure_grams
 
 RIDGE = 1e-3
 IMAGE = (3, 6, 6)
@@ -169,7 +171,7 @@ def test_a_block_beside_a_removed_one_joins_it_and_one_layer_takes_over_both(ima
     assert rise == pytest.approx(both**2 - alone**2, rel=1e-4)
 
 
-def test_channels_cost_what_the_others_cannot_make_up_for(images: Tensor):
+def test_channels_cost_what_the_others_cannot_make_up_for_by_the_rate_of_a_trial(images: Tensor):
     module, structure = build("residual")
     layer = structure.trace.layers["b.conv1"]
     dropped = frozenset(int(i) for i in layer.outs[[1, 3]])
@@ -177,9 +179,39 @@ def test_channels_cost_what_the_others_cannot_make_up_for(images: Tensor):
     end = rows(before_relu(module, images, "b"))
     kept = [i for i in range(45) if i // 9 not in (1, 3)]
     expected = share_left(read, kept, folded(module.b).detach(), torch.zeros_like(end), end)
-    leftover = Leftover(structure, module, images, RIDGE, 0)
-    (rise,) = leftover.rises([], structure, [Attempt("b.conv1", dropped=dropped)])
-    assert rise == pytest.approx(expected**2, rel=1e-2)
+    attempt = Attempt("b.conv1", dropped=dropped)
+    (alone,) = Leftover(structure, module, images[:30], RIDGE, 0).rises([], structure, [attempt])
+    few = share_left(read[: 30 * 36], kept, folded(module.b).detach(), torch.zeros_like(end[: 30 * 36]), end[: 30 * 36])
+    assert alone == pytest.approx(few, rel=5e-2)  # too few images for a trial
+    (rise,) = Leftover(structure, module, images, RIDGE, 0).rises([], structure, [attempt])
+    grams = {gram.layer: gram for gram in measure_grams(structure.trace, images, None, 0)}
+    rate = Trials(structure, module, images, RIDGE, 0, lambda _: grams).rate("b.conv2")
+    assert rise == pytest.approx(rate * expected, rel=1e-2)
+
+
+def test_beside_blocks_channels_cost_the_square_of_what_is_left_over(images: Tensor):
+    module, structure = build("residual")
+    outs = structure.trace.layers["b.conv1"].outs
+    read = columns(values(module, images, "b.conv2", inputs=True))
+    end = rows(before_relu(module, images, "b"))
+    expected = share_left(read, range(9, 45), folded(module.b).detach(), torch.zeros_like(end), end)
+    attempts = [Attempt("c", ("c",)), Attempt("channels", dropped=frozenset([int(outs[0])]))]
+    block, channels = Leftover(structure, module, images, RIDGE, 0).rises([], structure, attempts)
+    assert channels == pytest.approx(expected**2, rel=1e-2)
+    assert block == Leftover(structure, module, images, RIDGE, 0).rises([], structure, attempts[:1])[0]
+
+
+def test_a_run_that_goes_on_judges_as_one_that_was_never_stopped(images: Tensor):
+    module, structure = build("residual")
+    outs = structure.trace.layers["b.conv1"].outs
+    first, leftover = frozenset([int(outs[0])]), Leftover(structure, module, images, RIDGE, 0)
+    leftover.rises([], structure, [Attempt("b.conv1", dropped=first)])
+    cut, step = copy.deepcopy(module), channel_step(structure.trace, first)
+    plan.apply(step, cut, structure)
+    now = summarize(cut, IMAGE)
+    attempts = [Attempt(x, dropped=frozenset([int(now.trace.layers[x].outs[0])])) for x in ("b.conv1", "stem")]
+    fresh = Leftover(structure, module, images, RIDGE, 0)
+    assert fresh.rises([step], now, attempts) == leftover.rises([step], now, attempts)
 
 
 def test_costs_of_steps_add_up_to_that_of_one_step_that_does_the_same(images: Tensor):
