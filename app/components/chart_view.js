@@ -87,7 +87,8 @@ function show(chart, plot, tries = TRIES) {
   if (other) {
     chart.clicked = null;
     chart.several = false;
-    plot.layout = { ...plot.layout, selections: [] };
+    const selectionrevision = (plot.layout.selectionrevision ?? 0) + 1; // or Plotly brings it back
+    plot.layout = { ...plot.layout, selections: [], selectionrevision };
     plot.emit("plotly_deselect"); // or a second click on that point would be none
   }
   plot.emit("plotly_redraw");

@@ -188,13 +188,19 @@ def _tick(ids: list[str], selected: str | None) -> None:
     cells = [cell for cell in state["cells"] if cell[0] == row]
     if sorted(state["rows"]) != wanted or len(cells) < len(state["cells"]):
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
+        st.session_state["table_overruled"] = _rows_and_cells(state)
     st.session_state["table_ticked"] = [ids[row] for row in wanted]
     st.session_state["table_row"] = row
 
 
 def _select_row() -> None:
-    """Takes the ticks as they are now, and selects the row that was ticked, or whose cell was stepped to."""
+    """Takes the ticks as they are now, and selects the row that was ticked, or whose cell was stepped to.
+
+    A browser that has not heard yet of ticks that the page set may report those from before once more.
+    """
     now = st.session_state["table"]["selection"]
+    if st.session_state.pop("table_overruled", None) == _rows_and_cells(now):
+        return
     ids, shown, before = (st.session_state[key] for key in ("table_ids", "table_row", "table_ticked"))
     ticks = [ids[row] for row in now["rows"] if row < len(ids)]
     changed = chosen.change(before, ticks, None if shown is None else ids[shown])
@@ -206,3 +212,7 @@ def _select_row() -> None:
     row = next((cell[0] for cell in now["cells"] if cell[0] != shown and cell[0] < len(ids)), None)
     if row is not None:
         controls.select_in_table(ids[row])
+
+
+def _rows_and_cells(selection: Any) -> tuple[list[int], list[Any]]:
+    return sorted(selection["rows"]), [tuple(cell) for cell in selection["cells"]]
