@@ -23,8 +23,7 @@ _MOST_NAMED = 3  # ids in a sentence
 
 @dataclass(frozen=True)
 class Request:
-    """What an address asks for: entries that are there, at most `MOST`, others, and how many more than that it names.
-    """
+    """What an address asks for: entries that are there, at most `MOST`, others, and how many more it names."""
 
     ids: tuple[str, ...]
     unknown: tuple[str, ...] = ()

@@ -26,7 +26,12 @@ def keep(chart: str, *, selected: str | None, rings: Sequence[tuple[float, float
     """
     _view(
         key=f"{chart}_view",
-        data={"chart": chart, "selected": selected, "rings": [list(place) for place in rings], "hidden": sorted(hidden(chart))},
+        data={
+            "chart": chart,
+            "selected": selected,
+            "rings": [list(place) for place in rings],
+            "hidden": sorted(hidden(chart)),
+        },
         on_hidden_change=lambda: _remember_hidden(chart),
     )
 
