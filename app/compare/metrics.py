@@ -14,6 +14,7 @@ from app.tables.selection import SEEDS_FOR_INTERVAL
 from engine.storage.records.remarks import NEAR_CHANCE
 
 _LONGEST = 60  # characters of a setting
+_ALIKE = 1e-9  # of a mean: what rounding leaves of equal numbers
 _OF_PRUNING = ("criterion", "order")  # settings that say nothing of a network that was not pruned
 
 
@@ -79,16 +80,21 @@ def _cell(metric: _Metric, model: Model, first: Model) -> str:
         return format.MISSING
     alone = model is first or pd.isna(reference) or (metric.is_quality and not model.is_of_same_data(first))
     difference = "" if alone else metric.difference(value, reference)
-    written = metric.write(value) + _half_width(metric, model)
+    written = _with_interval(metric, model, value)
     return f"{written} ({difference})" if difference else written
 
 
-def _half_width(metric: _Metric, model: Model) -> str:
-    """` ± 0.4 %` behind the mean of a group; nothing where it has too few seeds, or all are alike."""
-    interval = model.intervals.get(metric.column)
-    if interval is None or interval.high is None or interval.n < SEEDS_FOR_INTERVAL or interval.high == interval.mean:
-        return ""
-    return f" ± {metric.write(interval.high - interval.mean)}"
+def _with_interval(metric: _Metric, model: Model, value: float) -> str:
+    """`87.6 ± 0.4 %` for the mean of a group; the number alone where there are too few seeds, or all are alike."""
+    written, interval = metric.write(value), model.intervals.get(metric.column)
+    if interval is None or interval.high is None or interval.n < SEEDS_FOR_INTERVAL:
+        return written
+    half = interval.high - interval.mean
+    if half <= _ALIKE * abs(interval.mean):
+        return written
+    spread = metric.write(half)
+    unit = " " + spread.partition(" ")[2]
+    return f"{written.removesuffix(unit) if len(unit) > 1 else written} ± {spread}"
 
 
 def _facts(models: Sequence[Model]) -> dict[str, list[str]]:

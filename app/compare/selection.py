@@ -72,8 +72,8 @@ def choose(frame: pd.DataFrame) -> tuple[str, ...]:
             help=f"The list has the newest {_MOST_OPTIONS:,} of the {len(offered):,} models that fit.",
         )
         offered = matching(offered, words)
-    pruned = groups.heads(offered[~offered["baseline"]])["id"] + groups.SUFFIX
-    labels = option_labels(frame, [*[*pruned, *offered["id"]][:_MOST_OPTIONS], *request.ids])
+    options = [*_offered_groups(frame, offered, request.ids), *offered["id"]]
+    labels = option_labels(frame, [*options[:_MOST_OPTIONS], *request.ids])
     st.session_state[_KEY] = list(request.ids)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.multiselect(
@@ -91,6 +91,14 @@ def choose(frame: pd.DataFrame) -> tuple[str, ...]:
     if complaint := request.complaint():
         st.caption(f":material/link_off: {complaint}")
     return request.ids
+
+
+def _offered_groups(frame: pd.DataFrame, offered: pd.DataFrame, entries: Sequence[str]) -> list[str]:
+    """The groups of pruned models among those offered, but those that an entry names already."""
+    named = [groups.members(frame, groups.point_of(entry)) for entry in entries if groups.is_group(entry)]
+    known = {point for rows in named for point in rows["id"]}
+    heads = groups.heads(offered[~offered["baseline"]])["id"]
+    return [f"{point}{groups.SUFFIX}" for point in heads if point not in known]
 
 
 def _offer_groups(frame: pd.DataFrame, entries: Sequence[str]) -> None:

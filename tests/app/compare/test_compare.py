@@ -183,7 +183,10 @@ def test_a_group_in_the_link_is_the_mean_over_its_seeds_with_its_interval(result
     figures: pd.DataFrame = at.table[0].value
     frame = tables.points(results.token()).set_index("id")
     mean = 100 * frame.loc[[made["l1", seed] for seed in range(3)], "top1"].mean()
-    assert figures.loc["Top-1 accuracy"].iloc[0].startswith(f"{mean:.1f} % ± ")
+    assert figures.loc["Top-1 accuracy"].iloc[0].startswith(f"{mean:.1f} ± ")
+    assert figures.loc["Latency p50"].iloc[0] == "0.800 ms", "of equal numbers no interval"
+    assert at.multiselect[0].options[0].startswith("Taylor 0.30× over 3 seeds · layers → channels · resnet20 on digits")
+    assert "Taylor 0.60× over 3 seeds · layers → channels · resnet20 on digits" in at.multiselect[0].options
     assert "points)" in figures.loc["Top-1 accuracy"].iloc[1] and " ± " not in figures.loc["MACs"].iloc[0]
     assert "those of A are of seed 0 and those of B are of seed 2" in captions(at)
     said = " ".join(markdown.value for markdown in at.markdown)
