@@ -1,4 +1,4 @@
-"""Compare: two to six models beside each other, in figures, layer by layer, class by class, image by image."""
+"""Compare: two to six models or groups beside each other, in figures, by layer, by class, by image, over seeds."""
 
 import streamlit as st
 

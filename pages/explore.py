@@ -5,7 +5,7 @@ import streamlit as st
 from app.charts import tradeoff
 from app.components import empty
 from app.components.layer_times import dialog
-from app.explore import address, answer, budget, card, controls, filters, headline, news, plot, table
+from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, plot, table
 from app.tables import store
 
 token = store.settled_token()
@@ -32,6 +32,7 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     view = controls.show(shown)
     filters.show(frame, shown)
     rows = view.rows(shown)
+    chosen.show_button(set(rows["id"]))
     controls.show_exports(lambda: table.csv(rows, view.host, view.board))
 with explanation:
     headline.explain(frame, shown, view.y)
@@ -42,8 +43,8 @@ pruned = seen[~seen["baseline"]]
 with sliders:
     limits = budget.show(pruned, view.x, view.y, budget.other_costs(pruned, view.x))
 
-chosen = controls.selected_point(rows, None)
-found = None if seen.empty else answer.answer(seen, view.x, view.y, limits, chosen)
+asked = controls.selected_point(rows, None)
+found = None if seen.empty else answer.answer(seen, view.x, view.y, limits, asked)
 best = None if found is None else found.point
 selected = controls.selected_point(rows, best)
 if found is not None:

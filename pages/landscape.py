@@ -4,6 +4,7 @@ import streamlit as st
 
 from app import escape, theme
 from app.charts.landscape import heat_map, view
+from app.components import chart_view
 from app.components.error_boundary import error_boundary
 from app.landscape import address, card, choice, form, live, manage
 from app.tables import landscapes, store
@@ -53,6 +54,7 @@ else:
             config={"displayModeBar": False},
             alt=view.describe(shown),
         )
+        chart_view.keep(choice.CHART, selected=None, rings=())
     with right, st.container(border=True), error_boundary():
         card.show(chosen.grid, cell, chosen.quantity, str(chosen.job["criterion"]))
 

@@ -7,6 +7,7 @@ filled share of a bar is exactly the share of its channels that is kept.
 
 import base64
 import math
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from app.theme import NEUTRAL, translucent
 KEY = "Filled: channels that are kept. Outline only: channels that are cut. Hatched: a removed block's."
 _GAP = 0.6  # between stages, in bar widths
 _KEY_PX = 24  # what the key adds to the height
+_EIGHTHS, _GONE = "▁▂▃▄▅▆▇█", "·"
+_LONGEST_LINE = 40  # letters: what a phone has room for
 _MARGIN = 3  # px around the small picture, clear of rounded corners
 _OUTLINE: dict[str, Any] = {"color": "rgba(0,0,0,0)", "line": {"width": 1, "color": NEUTRAL}}
 _HATCHED: dict[str, Any] = {
@@ -76,6 +79,18 @@ def describe(bars: Sequence[Bar]) -> str:
     removed = sum(bar.removed for bar in bars)
     layers = f"{len(bars) - removed} of {len(bars)} convolutions" if removed else f"all {len(bars)} convolutions"
     return f"Skyline: {layers} and {kept:,} of {channels:,} channels are kept."
+
+
+def lines(bars: Sequence[Bar]) -> list[str]:
+    """The picture in letters, for what can show nothing else: a block a convolution, as high as the share it keeps.
+
+    A removed one is a dot; stages stand apart. A line has at most `_LONGEST_LINE` letters.
+    """
+    letters = ""
+    for before, bar in zip((None, *bars), bars, strict=False):
+        letters += " " if before is not None and stage_of(before.name) != stage_of(bar.name) else ""
+        letters += _GONE if bar.removed else _EIGHTHS[max(0, math.ceil(8 * bar.share) - 1)]
+    return textwrap.wrap(letters, _LONGEST_LINE)
 
 
 def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:

@@ -43,7 +43,7 @@ def figure(
     placed = place(points, x, y)
     rows = shown(placed, marks.hidden)
     rows = rows.assign(hover=hover.texts(rows, x, y))
-    c = Canvas(go.Figure(), x, y, ink, marks, (log, log_y))
+    c = Canvas(go.Figure(), x, y, ink, marks, (log, log_y), steps_back=not rows["gallery"].all())
     sound = rows[~rows["at_chance"]]
     baselines.add(c, sound[sound["baseline"]])
     lines.add_trajectories(c, rows)

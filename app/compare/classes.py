@@ -40,7 +40,7 @@ def by_class(models: Sequence[Model]) -> pd.DataFrame:
     """A row for each class with test images: `class`, `images`, and each model's share of right ones by its letter.
 
     Those come first that lose most to the first model, in whichever other one; of equal ones the larger class.
-    All models have predictions of the same images.
+    All models have predictions of the same images; the share of a group is the mean over its seeds.
     """
     known = models[0].outcome.images
     assert known is not None
@@ -48,10 +48,9 @@ def by_class(models: Sequence[Model]) -> pd.DataFrame:
     counts = np.bincount(labels, minlength=len(known.classes))
     table = pd.DataFrame({"class": [escape.plain(name) for name in known.classes], "images": counts})
     for model in models:
-        predictions = model.outcome.predictions
-        assert predictions is not None
-        right = np.bincount(labels[predictions == labels], minlength=len(counts))
-        table[model.letter] = right / np.maximum(counts, 1)
+        outcomes = [each for each in (model.outcome, *model.repeats) if each.is_of(known.digest)]
+        right = [np.bincount(labels[each.predictions == labels], minlength=len(counts)) for each in outcomes]
+        table[model.letter] = np.mean(right, axis=0) / np.maximum(counts, 1)
     table = table[table["images"] > 0]
     change = table[[model.letter for model in models[1:]]].sub(table[models[0].letter], axis=0).min(axis=1)
     order = table.assign(_change=change).sort_values(["_change", "images"], ascending=[True, False], kind="stable")

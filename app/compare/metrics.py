@@ -7,11 +7,14 @@ import pandas as pd
 import streamlit as st
 
 from app import escape, format, text
-from app.compare.models import Model
+from app.compare import groups
+from app.compare.models import Model, whose_layers
 from app.tables import points, selection
+from app.tables.selection import SEEDS_FOR_INTERVAL
 from engine.storage.records.remarks import NEAR_CHANCE
 
 _LONGEST = 60  # characters of a setting
+_ALIKE = 1e-9  # of a mean: what rounding leaves of equal numbers
 _OF_PRUNING = ("criterion", "order")  # settings that say nothing of a network that was not pruned
 
 
@@ -52,10 +55,12 @@ def show(models: Sequence[Model], host: str | None) -> None:
     shown = table(models).map(escape.markdown)
     shown.columns = [escape.markdown(column) for column in shown.columns]
     st.table(shown, border="horizontal", alt=f"The figures of {len(models)} models, with their differences to A")
+    said = "In brackets: the difference to A."
+    if any(model.seeds for model in models):
+        said += f" Of a group: the mean over its seeds, from {SEEDS_FOR_INTERVAL} on ± half its 95 % interval."
     if host is not None and not pd.isna([model.row["latency"] for model in models]).all():
-        st.caption(f"In brackets: the difference to A. Latency: {escape.markdown(host)}.")
-    else:
-        st.caption("In brackets: the difference to A.")
+        said += f" Latency: {escape.markdown(host)}."
+    st.caption(f"{said} {whose_layers(models)}".rstrip())
 
 
 def table(models: Sequence[Model]) -> pd.DataFrame:
@@ -63,24 +68,39 @@ def table(models: Sequence[Model]) -> pd.DataFrame:
     rows = {
         metric.label: [_cell(metric, model, models[0]) for model in models]
         for metric in _METRICS
-        if any(not pd.isna(model.row[metric.column]) for model in models)
+        if any(not pd.isna(model.figure(metric.column)) for model in models)
     }
     rows |= _facts(models)
     return pd.DataFrame.from_dict(rows, orient="index", columns=[model.title for model in models])
 
 
 def _cell(metric: _Metric, model: Model, first: Model) -> str:
-    value, reference = model.row[metric.column], first.row[metric.column]
+    value, reference = model.figure(metric.column), first.figure(metric.column)
     if pd.isna(value):
         return format.MISSING
     alone = model is first or pd.isna(reference) or (metric.is_quality and not model.is_of_same_data(first))
     difference = "" if alone else metric.difference(value, reference)
-    return f"{metric.write(value)} ({difference})" if difference else metric.write(value)
+    written = _with_interval(metric, model, value)
+    return f"{written} ({difference})" if difference else written
+
+
+def _with_interval(metric: _Metric, model: Model, value: float) -> str:
+    """`87.6 ± 0.4 %` for the mean of a group; the number alone where there are too few seeds, or all are alike."""
+    written, interval = metric.write(value), model.intervals.get(metric.column)
+    if interval is None or interval.high is None or interval.n < SEEDS_FOR_INTERVAL:
+        return written
+    half = interval.high - interval.mean
+    if half <= _ALIKE * abs(interval.mean):
+        return written
+    spread = metric.write(half)
+    unit = " " + spread.partition(" ")[2]
+    return f"{written.removesuffix(unit) if len(unit) > 1 else written} ± {spread}"
 
 
 def _facts(models: Sequence[Model]) -> dict[str, list[str]]:
     """What the models are where they are not all the same."""
-    frame = pd.DataFrame([dict(model.row) for model in models])
+    of_groups = [{"seed": groups.numbers(model.seeds)} if model.seeds else {} for model in models]
+    frame = pd.DataFrame([{**model.row, **of_group} for model, of_group in zip(models, of_groups, strict=True)])
     rows = {_heading(key): [_in_words(key, model) for model in models] for key in selection.differing_settings(frame)}
     rows["Measured"] = ["baseline" if model.row["baseline"] else text.stage_label(model.row) for model in models]
     rows["Doubt"] = [NEAR_CHANCE if model.row["at_chance"] else "" for model in models]
@@ -94,6 +114,8 @@ def _heading(key: str) -> str:
 
 def _in_words(key: str, model: Model) -> str:
     """A setting of a model as a page shows it."""
+    if key == "seed" and model.seeds:
+        return groups.numbers(model.seeds)
     value = model.row["data_label"] if key == "data" else model.row[key]
     if pd.isna(value) or (model.row["baseline"] and key in _OF_PRUNING):
         return format.MISSING

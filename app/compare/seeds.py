@@ -7,20 +7,21 @@ import pandas as pd
 import streamlit as st
 
 from app import escape, format
+from app.compare import groups
 from app.compare.models import Model, join
+from app.tables.selection import SEEDS_FOR_INTERVAL
 from engine.statistics import intervals, pairs
 
 _SURE = 0.05  # the largest p of a difference that is called one
-_STEP = ("group", "stage", "phase", "keep", "step", "criterion")  # in which repetitions of one point are equal
 
 
 @dataclass(frozen=True)
 class Repetitions:
-    """A model's accuracy under each seed that it was made with; `key` tells models apart that are made alike."""
+    """A model's accuracy under each seed that it was made with; `ids` are equal for models that are made alike."""
 
     letter: str
     title: str
-    key: tuple[object, ...]
+    ids: frozenset[str]
     by_seed: Mapping[int, float]
 
 
@@ -37,26 +38,16 @@ def show(frame: pd.DataFrame, models: Sequence[Model]) -> None:
 
 
 def repetitions(frame: pd.DataFrame, model: Model) -> Repetitions:
-    """What `frame`, all points, has of a model under every seed; of several runs with one seed the newest."""
-    key = tuple(None if pd.isna(model.row[column]) else model.row[column] for column in _STEP)
-    seed, share = model.row["seed"], model.row["top1"]
-    own = {} if pd.isna(seed) or pd.isna(share) else {int(seed): float(share)}
-    alone = Repetitions(model.letter, model.title, (model.row["id"],), own)
-    if key[0] is None:
-        return alone
-    rows = frame[frame["group"] == key[0]]
-    for column, value in zip(_STEP, key, strict=True):
-        rows = rows[rows[column].isna() if value is None else rows[column] == value]
-    rows = rows.dropna(subset=["top1", "seed"]).sort_values("created", kind="stable")
-    rows = rows.drop_duplicates("seed", keep="last").sort_values("seed")
+    """What `frame`, all points, has of a model under every seed."""
+    rows = groups.members(frame, str(model.row["id"]))
     by_seed = {int(seed): float(share) for seed, share in zip(rows["seed"], rows["top1"], strict=True)}
-    return Repetitions(model.letter, model.title, key, by_seed) if by_seed else alone
+    return Repetitions(model.letter, model.title, frozenset(rows["id"]) or frozenset({model.row["id"]}), by_seed)
 
 
 def table(repeated: Sequence[Repetitions]) -> pd.DataFrame:
     """The seeds, and the mean of the accuracies with its interval, a column a model."""
     rows = {
-        "Seeds": [", ".join(map(str, each.by_seed)) for each in repeated],
+        "Seeds": [groups.numbers(each.by_seed) for each in repeated],
         "Top-1 accuracy": [_mean(each) for each in repeated],
     }
     return pd.DataFrame.from_dict(rows, orient="index", columns=[each.title for each in repeated])
@@ -68,7 +59,7 @@ def sentences(repeated: Sequence[Repetitions]) -> list[str]:
     few: dict[int, list[str]] = {}  # seeds in common → letters
     for other in repeated[1:]:
         seeds = sorted(first.by_seed.keys() & other.by_seed.keys())
-        if other.key == first.key:
+        if other.ids == first.ids:
             said.append(
                 f"{other.letter} is made as {first.letter} is, with another seed: both have the same repetitions."
             )
@@ -107,7 +98,7 @@ def _mean(each: Repetitions) -> str:
     if not each.by_seed:
         return format.MISSING
     interval = intervals.mean_interval(list(each.by_seed.values()))
-    if interval.high is None:
+    if interval.high is None or interval.n < SEEDS_FOR_INTERVAL:
         return format.percent(interval.mean)
     return f"{100 * interval.mean:.1f} ± {100 * (interval.high - interval.mean):.1f} %"
 

@@ -1,4 +1,7 @@
-"""Which models are compared: named by a link, or chosen on the page; the page's address is where they are kept."""
+"""Which models are compared: named by a link, or chosen on the page; the page's address is where they are kept.
+
+An entry of the link is a point's id, or a group's (`app.compare.groups`).
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,6 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from app import escape, text
+from app.compare import groups
+from app.tables import selection
 
 QUERY = "points"
 MOST = 6
@@ -18,7 +23,7 @@ _MOST_NAMED = 3  # ids in a sentence
 
 @dataclass(frozen=True)
 class Request:
-    """What an address asks for: points that are there, at most `MOST`, others, and how many more than that it names."""
+    """What an address asks for: entries that are there, at most `MOST`, others, and how many more it names."""
 
     ids: tuple[str, ...]
     unknown: tuple[str, ...] = ()
@@ -39,20 +44,23 @@ class Request:
 
 
 def link(ids: Iterable[str]) -> dict[str, str]:
-    """The query parameters of the page that compares these points, `<run_id>.<point>` each, the first the reference."""
+    """The query parameters of the page that compares these entries, the first the reference.
+
+    An entry is `<run_id>.<point>`, with `~seeds` behind it for the same setting over all its seeds.
+    """
     return {QUERY: ",".join(ids)}
 
 
 def parse(values: Iterable[str], known: Collection[str]) -> Request:
     """What the values of an address ask for, each one id or several with commas between them; each counts once."""
     named = dict.fromkeys(part.strip() for value in values for part in value.split(",") if part.strip())
-    there = [point for point in named if point in known]
-    unknown = tuple(point for point in named if point not in known)
+    there = [entry for entry in named if groups.point_of(entry) in known]
+    unknown = tuple(entry for entry in named if groups.point_of(entry) not in known)
     return Request(tuple(there[:MOST]), unknown, max(0, len(there) - MOST))
 
 
 def choose(frame: pd.DataFrame) -> tuple[str, ...]:
-    """The ids of the models to compare, from the address, and the list on the page that changes it."""
+    """The entries of the models to compare, from the address, and the list on the page that changes it."""
     request = parse(st.query_params.get_all(QUERY), set(frame["id"]))
     offered = frame[frame["final"] | frame["baseline"]].sort_values("created", ascending=False, kind="stable")
     if len(offered) > _MOST_OPTIONS:
@@ -64,21 +72,54 @@ def choose(frame: pd.DataFrame) -> tuple[str, ...]:
             help=f"The list has the newest {_MOST_OPTIONS:,} of the {len(offered):,} models that fit.",
         )
         offered = matching(offered, words)
-    labels = option_labels(frame, [*offered["id"].head(_MOST_OPTIONS), *request.ids])
+    options = [*_offered_groups(frame, offered, request.ids), *offered["id"]]
+    labels = option_labels(frame, [*options[:_MOST_OPTIONS], *request.ids])
     st.session_state[_KEY] = list(request.ids)
-    st.multiselect(
-        "Models, the first one the reference",
-        list(labels),
-        format_func=lambda point: labels.get(point, point),
-        key=_KEY,
-        max_selections=MOST,
-        on_change=_remember,
-        placeholder="Search for two to six models",
-        select_all=False,
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        st.multiselect(
+            "Models, the first one the reference",
+            list(labels),
+            format_func=lambda entry: labels.get(entry, entry),
+            key=_KEY,
+            max_selections=MOST,
+            on_change=_remember,
+            placeholder="Search for two to six models, or groups over seeds",
+            select_all=False,
+            width="stretch",
+        )
+        _offer_groups(frame, request.ids)
     if complaint := request.complaint():
         st.caption(f":material/link_off: {complaint}")
     return request.ids
+
+
+def _offered_groups(frame: pd.DataFrame, offered: pd.DataFrame, entries: Sequence[str]) -> list[str]:
+    """The groups of pruned models among those offered, but those that an entry names already."""
+    named = [groups.members(frame, groups.point_of(entry)) for entry in entries if groups.is_group(entry)]
+    known = {point for rows in named for point in rows["id"]}
+    heads = groups.heads(offered[~offered["baseline"]])["id"]
+    return [f"{point}{groups.SUFFIX}" for point in heads if point not in known]
+
+
+def _offer_groups(frame: pd.DataFrame, entries: Sequence[str]) -> None:
+    """The way from networks to their groups and back; nothing where neither changes what is compared."""
+    grouped, single = groups.over_seeds(frame, entries), groups.single(entries)
+    if len(grouped) > 1 and grouped != tuple(entries):
+        st.button(
+            "Over all seeds",
+            icon=":material/stacked_line_chart:",
+            help="Each model becomes the mean over all runs that differ from its own in nothing but the seed.",
+            on_click=open_comparison,
+            args=(grouped,),
+        )
+    elif len(single) > 1 and single != tuple(entries):
+        st.button(
+            "One seed each",
+            icon=":material/show_chart:",
+            help="Each group becomes the one network whose layers and images are shown.",
+            on_click=open_comparison,
+            args=(single,),
+        )
 
 
 def matching(frame: pd.DataFrame, words: str) -> pd.DataFrame:
@@ -92,14 +133,24 @@ def matching(frame: pd.DataFrame, words: str) -> pd.DataFrame:
     return frame[keep]
 
 
-def option_labels(frame: pd.DataFrame, ids: Iterable[str]) -> dict[str, str]:
-    """Each point's line in the list; points that read alike have their ids behind."""
-    wanted = list(dict.fromkeys(ids))
-    rows = frame[frame["id"].isin(wanted)].set_index("id", drop=False).loc[wanted]
-    labels = {row["id"]: escape.plain(text.point_label(row)) for row in rows.to_dict("records")}
+def option_labels(frame: pd.DataFrame, entries: Iterable[str]) -> dict[str, str]:
+    """Each entry's line in the list; those that read alike have their ids behind."""
+    wanted = list(dict.fromkeys(entries))
+    ids = frame["id"].isin([groups.point_of(entry) for entry in wanted])
+    rows = {row["id"]: row for row in frame[ids].to_dict("records")}
+    seeds = _counts_of_seeds(frame[frame["group"].isin(frame.loc[ids, "group"])])
+    labels = {}
+    for entry in wanted:
+        row = rows[groups.point_of(entry)]
+        words = groups.label(row, seeds[row["id"]]) if groups.is_group(entry) else text.point_label(row)
+        labels[entry] = escape.plain(words)
     twice = pd.Series(labels, dtype=object)
     twice = twice[twice.duplicated(keep=False)]
-    return labels | {point: f"{label} · {point}" for point, label in twice.items()}
+    return labels | {entry: f"{label} · {groups.point_of(entry)}" for entry, label in twice.items()}
+
+
+def _counts_of_seeds(frame: pd.DataFrame) -> dict[str, int]:
+    return dict(zip(frame["id"], selection.over_seeds(frame, "top1")["n"].tolist(), strict=True))
 
 
 def example(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -120,7 +171,7 @@ def example(frame: pd.DataFrame) -> tuple[str, ...]:
 
 
 def open_comparison(ids: Sequence[str]) -> None:
-    """Puts the points into the address."""
+    """Puts the entries into the address."""
     if ids:
         st.query_params[QUERY] = ",".join(ids)
     else:

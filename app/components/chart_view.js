@@ -1,5 +1,5 @@
 // Holds what a chart of Streamlit's loses: the page gives each changed figure a new element, with no zoom and all
-// entries of the legend on. A ring around the selected point is set here, without any change of the figure.
+// entries of the legend on. Rings around the chosen points are set here, without any change of the figure.
 //
 // The chart's own state is set the way that a zoom by hand sets it: new traces and a new layout, then an event after
 // which Streamlit takes them over and draws them.
@@ -11,7 +11,7 @@ const zooms = new Map(); // by the figure's `uirevision`, which names its axes
 const held = new Map(); // by the chart's key
 
 export default function ({ data, setStateValue }) {
-  const chart = held.get(data.chart) ?? { plot: null, timer: null, clicked: null, ended: false };
+  const chart = held.get(data.chart) ?? { plot: null, timer: null, clicked: null, several: false, ended: false };
   const call = {}; // Streamlit ends an earlier call when a later one may have begun
   Object.assign(chart, { data, call });
   chart.setHidden = (hidden) => {
@@ -42,6 +42,7 @@ function find(chart) {
   plot.on("plotly_relayout", () => rememberZoom(plot));
   plot.on("plotly_selected", (event) => {
     chart.clicked = event?.points?.[0]?.customdata?.[0] ?? null;
+    chart.several = (event?.points?.length ?? 0) > 1; // within a box or a lasso
   });
   plot.on("plotly_legendclick", ({ curveNumber }) => {
     if (chart.ended) return true;
@@ -68,13 +69,13 @@ function rememberZoom(plot) {
   else zooms.delete(plot.layout.uirevision);
 }
 
-// Sets the ring, and the zoom that the user had on these axes; again until it is drawn.
+// Sets the rings, and the zoom that the user had on these axes; again until it is drawn.
 function show(chart, plot, tries = TRIES) {
   if (plot !== chart.plot || !plot.isConnected || tries === 0 || isShown(chart, plot)) return;
-  const [x, y] = chart.data.ring ?? [null, null];
-  const other = chart.clicked !== null && chart.clicked !== chart.data.selected;
+  const [x, y] = places(chart);
+  const other = chart.several || (chart.clicked !== null && chart.clicked !== chart.data.selected);
   plot.data = plot.data.map((trace) => {
-    if (trace.meta === "ring") return { ...trace, x: [x], y: [y] };
+    if (trace.meta === "ring") return { ...trace, x, y };
     return other ? { ...trace, selectedpoints: null } : trace;
   });
   const zoom = zooms.get(plot.layout.uirevision);
@@ -85,6 +86,9 @@ function show(chart, plot, tries = TRIES) {
   plot.layout = { ...plot.layout, ...Object.fromEntries(axes) };
   if (other) {
     chart.clicked = null;
+    chart.several = false;
+    const selectionrevision = (plot.layout.selectionrevision ?? 0) + 1; // or Plotly brings it back
+    plot.layout = { ...plot.layout, selections: [], selectionrevision };
     plot.emit("plotly_deselect"); // or a second click on that point would be none
   }
   plot.emit("plotly_redraw");
@@ -92,13 +96,20 @@ function show(chart, plot, tries = TRIES) {
 }
 
 function isShown(chart, plot) {
-  const [x, y] = chart.data.ring ?? [null, null];
+  const [x, y] = places(chart);
   const ring = plot._fullData.find((trace) => trace.meta === "ring");
   const zoom = zooms.get(plot.layout.uirevision);
   const isZoomed = Object.entries(zoom ?? {}).every(
     ([name, range]) => plot._fullLayout[name].range.every((end, n) => end === range[n]),
   );
-  return !ring || ((ring.x?.[0] ?? null) === x && (ring.y?.[0] ?? null) === y && isZoomed);
+  const isRinged = (axis, at) => axis?.length === at.length && at.every((value, n) => axis[n] === value);
+  return !ring || (isRinged(ring.x, x) && isRinged(ring.y, y) && isZoomed);
+}
+
+// Where rings stand: a list of x and one of y. A trace without any point would be none.
+function places(chart) {
+  const rings = chart.data.rings.length ? chart.data.rings : [[null, null]];
+  return [rings.map(([x]) => x), rings.map(([, y]) => y)];
 }
 
 function toggled(chart, group) {

@@ -4,6 +4,7 @@ Streamlit makes a new element of each figure that differs from the one before. S
 selected, and a click on its legend comes here, that what is switched off can leave the front, too.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -18,14 +19,19 @@ def hidden(chart: str) -> frozenset[str]:
     return frozenset(st.session_state.get(f"{chart}_hidden", ()))
 
 
-def keep(chart: str, *, selected: str | None, ring: tuple[float, float] | None) -> None:
-    """Keeps the view of the chart of this key, drawn in the same run, and sets its ring around the selected point.
+def keep(chart: str, *, selected: str | None, rings: Sequence[tuple[float, float]]) -> None:
+    """Keeps the view of the chart of this key, drawn in the same run, and sets its rings around chosen points.
 
-    `ring` is where that point lies, in the axes' units; None where it is not in the chart.
+    `rings` are where these lie, in the axes' units.
     """
     _view(
         key=f"{chart}_view",
-        data={"chart": chart, "selected": selected, "ring": ring, "hidden": sorted(hidden(chart))},
+        data={
+            "chart": chart,
+            "selected": selected,
+            "rings": [list(place) for place in rings],
+            "hidden": sorted(hidden(chart)),
+        },
         on_hidden_change=lambda: _remember_hidden(chart),
     )
 

@@ -1,4 +1,4 @@
-"""The word on whatever page one is that a run has ended, with the way to what came out."""
+"""The word on whatever page one is, and from the browser, that a run has ended, with the way to what came out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import escape, text
-from app.components import actions
+from app.components import actions, notification
 from app.components.error_boundary import error_boundary
 from app.tables import points, store
 
@@ -20,12 +20,15 @@ def show(token: str) -> None:
     _look(token)
     if st.session_state[_WATCHED]:
         _watch()
+    elif notification.has_any():
+        notification.keep()
 
 
 @st.fragment(run_every=_SECONDS)
 @error_boundary()
 def _watch() -> None:
     _look(store.settled_token())
+    notification.keep()
 
 
 def _look(token: str) -> None:
@@ -35,6 +38,7 @@ def _look(token: str) -> None:
     if ended:
         for sentence in sentences([run for run in store.runs(token) if run["run_id"] in ended]):
             actions.say_ending(sentence)
+            notification.add(sentence)
         actions.show_toasts()
 
 

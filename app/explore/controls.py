@@ -1,7 +1,8 @@
 """The controls of Explore below the chart: axes, what of the runs is shown, conditions of latencies, link and CSV."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -9,7 +10,7 @@ import streamlit as st
 
 from app import escape, text
 from app.charts import axes
-from app.explore import address
+from app.explore import address, chosen
 from app.tables import board_columns, points, selection
 from engine.storage.records.measurement import Conditions
 
@@ -135,11 +136,24 @@ def select(point: str) -> None:
 
 
 def select_clicked() -> None:
-    """Remembers the clicked point; the chart loses its selection when it is drawn again."""
-    clicked = st.session_state["tradeoff"]["selection"]["points"]
-    if clicked and clicked[0].get("customdata"):
-        first = clicked[0]["customdata"]
-        select(str(first["0"] if isinstance(first, dict) else first[0]))
+    """Remembers the clicked point; several, within a box or a lasso, are chosen to be compared.
+
+    The chart loses its selection when it is drawn again.
+    """
+    clicked = [_clicked_id(point) for point in st.session_state["tradeoff"]["selection"]["points"]]
+    points = list(dict.fromkeys(point for point in clicked if point is not None))
+    if len(points) > 1:
+        chosen.remember(points)
+    if points:
+        select(points[0])
+
+
+def _clicked_id(point: Mapping[str, Any]) -> str | None:
+    """None for what is no measured point, as the ring around one."""
+    data = point.get("customdata")
+    if not data:
+        return None
+    return str(data["0"] if isinstance(data, dict) else data[0])
 
 
 def select_in_table(point: str) -> None:

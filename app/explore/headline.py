@@ -59,12 +59,13 @@ def explain(frame: pd.DataFrame, shown: pd.DataFrame, y: axes.Axis) -> None:
         return
     better = "up" if y.better == "high" else "down"
     whose = "These are runs shipped with Espalier: each" if shown["gallery"].all() else "Each"
+    paler = " Shipped runs are paler than yours." if shown["gallery"].nunique() > 1 else ""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         with st.container(width="stretch"):
             st.caption(
                 f"{whose} point is one pruned network, measured on real images; further left is cheaper, further "
                 f"{better} is better. A line joins the targets of one run; the dashed line is the network before "
-                "pruning."
+                f"pruning.{paler}"
             )
         with st.container(horizontal=True, width="content", gap="xsmall"):
             if not has_own and st.button("Try your own", icon=":material/content_cut:", type="primary"):

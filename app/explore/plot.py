@@ -6,7 +6,7 @@ import streamlit as st
 from app import escape, theme
 from app.charts import tradeoff
 from app.components import chart_view
-from app.explore import controls
+from app.explore import chosen, controls
 from app.explore.budget import Budget
 from app.tables import selection
 
@@ -43,8 +43,10 @@ def show(rows: pd.DataFrame, view: controls.View, limits: Budget, best: str | No
         key=_KEY,
         height=HEIGHT,
         on_select=controls.select_clicked,
-        selection_mode="points",
+        selection_mode=("points", "box", "lasso"),
         config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
         alt=tradeoff.describe(drawn, x, y, best if limits else None),
     )
-    chart_view.keep(_KEY, selected=selected, ring=tradeoff.position(drawn, selected, x, y))
+    ringed = dict.fromkeys([*chosen.ids(set(drawn["id"])), selected])
+    places = (tradeoff.position(drawn, point, x, y) for point in ringed)
+    chart_view.keep(_KEY, selected=selected, rings=[place for place in places if place is not None])

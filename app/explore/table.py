@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import axes, skyline
-from app.explore import controls
+from app.explore import chosen, controls
 from app.tables import points, selection
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
@@ -20,7 +20,10 @@ _MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
 def show(
     frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None, selected: str | None = None
 ) -> None:
-    """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
+    """One row a point, its latency on a host and on a board under these conditions; a tick selects its point.
+
+    Several ticks choose models to compare.
+    """
     rows = escape.cells(display_rows(frame, board))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
@@ -31,7 +34,7 @@ def show(
         placeholder=format.MISSING,
         key="table",
         on_select=_select_row,
-        selection_mode=["single-row", "single-cell"],
+        selection_mode=["multi-row", "single-cell"],
         height=min(HEIGHT, 38 + 35 * max(1, len(rows))),
         column_config={
             "point": None,
@@ -177,20 +180,39 @@ def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def _tick(ids: list[str], selected: str | None) -> None:
-    """Has the ticked row be the selected point's, wherever that was selected; left alone where it is already."""
-    wanted = [ids.index(selected)] if selected in ids else []
+    """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already."""
+    ticked = chosen.ticked(chosen.ids(ids), selected)
+    wanted = [row for row, point in enumerate(ids) if point in ticked]
+    row = ids.index(selected) if selected in ids else None
     state = st.session_state.get("table", {"selection": {"rows": [], "cells": []}})["selection"]
-    cells = [cell for cell in state["cells"] if cell[0] in wanted]
-    if list(state["rows"]) != wanted or len(cells) < len(state["cells"]):
+    cells = [cell for cell in state["cells"] if cell[0] == row]
+    if sorted(state["rows"]) != wanted or len(cells) < len(state["cells"]):
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
-    st.session_state["table_row"] = next(iter(wanted), None)
+        st.session_state["table_overruled"] = _rows_and_cells(state)
+    st.session_state["table_ticked"] = [ids[row] for row in wanted]
+    st.session_state["table_row"] = row
 
 
 def _select_row() -> None:
-    """Selects the row that was ticked, or whose cell was stepped to, since the table was drawn."""
-    chosen = st.session_state["table"]["selection"]
-    ids, shown = st.session_state["table_ids"], st.session_state["table_row"]
-    rows = [*chosen["rows"], *(cell[0] for cell in chosen["cells"])]
-    new = next((row for row in rows if row != shown and row < len(ids)), None)
-    if new is not None:
-        controls.select_in_table(ids[new])
+    """Takes the ticks as they are now, and selects the row that was ticked, or whose cell was stepped to.
+
+    A browser that has not heard yet of ticks that the page set may report those from before once more.
+    """
+    now = st.session_state["table"]["selection"]
+    if st.session_state.pop("table_overruled", None) == _rows_and_cells(now):
+        return
+    ids, shown, before = (st.session_state[key] for key in ("table_ids", "table_row", "table_ticked"))
+    ticks = [ids[row] for row in now["rows"] if row < len(ids)]
+    changed = chosen.change(before, ticks, None if shown is None else ids[shown])
+    if changed is not None:
+        chosen.remember(changed.ids)
+        if changed.turned_to is not None:
+            controls.select_in_table(changed.turned_to)
+        return
+    row = next((cell[0] for cell in now["cells"] if cell[0] != shown and cell[0] < len(ids)), None)
+    if row is not None:
+        controls.select_in_table(ids[row])
+
+
+def _rows_and_cells(selection: Any) -> tuple[list[int], list[Any]]:
+    return sorted(selection["rows"]), [tuple(cell) for cell in selection["cells"]]

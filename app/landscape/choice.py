@@ -8,7 +8,8 @@ import pandas as pd
 import streamlit as st
 
 from app import text
-from app.charts.landscape.view import Side, View, sides, with_values
+from app.charts.landscape.view import PATH, Side, View, sides, with_values
+from app.components import chart_view
 from app.landscape import address, names
 from app.landscape.address import AGAINST, LANDSCAPE, NETWORKS
 from app.tables import landscapes
@@ -112,6 +113,7 @@ def make_view(chosen: Choice) -> View:
         100 * grid.untouched.accuracy.top1,
         quantity,
         best,
+        hidden=chart_view.hidden(CHART),
     )
     if chosen.other is None:
         return view
@@ -130,7 +132,9 @@ def answer(view: View, chosen: Choice) -> str:
     assert chosen.grid is not None
     if view.sides is not None:
         return names.answer_of_difference(view.cells, (view.sides[0].label, view.sides[1].label), chosen.grid.images)
-    return names.answer(view.cells, chosen.grid.untouched.accuracy.top1, view.quantity, chosen.grid.images)
+    return names.answer(
+        view.cells, chosen.grid.untouched.accuracy.top1, view.quantity, chosen.grid.images, path=PATH not in view.hidden
+    )
 
 
 def select(view: View, cell: tuple[float, float]) -> View:

@@ -50,8 +50,8 @@ def apart(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str, str]:
     return first, second
 
 
-def answer(cells: pd.DataFrame, untouched: float, quantity: Quantity, images: int) -> str:
-    """What half of the MACs costs at best, and scaled evenly; `untouched` is an accuracy as a share."""
+def answer(cells: pd.DataFrame, untouched: float, quantity: Quantity, images: int, *, path: bool = True) -> str:
+    """What half of the MACs costs at best, and with `path` scaled evenly; `untouched` is an accuracy as a share."""
     best = best_within(cells, quantity, _HALF)
     if best is None:
         return f"Nothing with half the MACs is measured yet; the untouched network has {format.percent(untouched)}."
@@ -61,7 +61,7 @@ def answer(cells: pd.DataFrame, untouched: float, quantity: Quantity, images: in
         f"{format.percent(best[quantity])}): {format.ratio(best['depth'])} of the depth, "
         f"{format.ratio(best['width'])} of the width."
     )
-    even = even_within(cells, quantity, _HALF)
+    even = even_within(cells, quantity, _HALF) if path else None
     if even is not None and (even["depth"], even["width"]) != (best["depth"], best["width"]):
         sentence += f" Compound scaling in reverse keeps {format.percent(even[quantity])} there."
     return f"{sentence} One of the {images:,} validation images is {100 / max(images, 1):.2g} points."

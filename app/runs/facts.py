@@ -39,6 +39,16 @@ def targets(measured: Sequence[Point]) -> pd.DataFrame:
     return pd.DataFrame([_target(point, base) for point in ends])
 
 
+def goes_on_from(measured: Sequence[Point]) -> str:
+    """Where a run goes on from when it is resumed: its last measured network."""
+    if not measured:
+        return "Nothing of it is measured yet: resumed, it begins anew."
+    last = measured[-1]
+    if last.stage == "baseline":
+        return "Resumed, it goes on from its untouched network."
+    return escape.plain(f"Resumed, it goes on from {format.ratio(last.keep)}, {_stage(last)}.")
+
+
 def environment(env: Mapping[str, Any]) -> pd.DataFrame:
     """What a run was worked on by and with, as its folder says."""
     rows = [{"what": _name(key), "value": _value(key, value)} for key, value in env.items()]
@@ -70,11 +80,10 @@ def pace(run: Mapping[str, Any], events: Sequence[Mapping[str, Any]], expected: 
 def _target(point: Point, base: Point | None) -> dict[str, Any]:
     latency = next(iter(point.latency), None)
     top1, untouched = point.top1, None if base is None else base.top1
-    row = {name: getattr(point, name) for name in ("step", "top1", "stage", "final", "phase")}
     metric = "" if point.asked is None else f" {escape.plain(listing.metric_label(point.asked.metric))}"
     return {
         "target": f"{format.ratio(point.keep)}{metric}",
-        "measured": text.stage_label({**row, "int8": point.stage == "quantized"}),
+        "measured": _stage(point),
         "top1": None if top1 is None else 100 * top1,
         "change": None if top1 is None or untouched is None else 100 * (top1 - untouched),
         "macs": format.si(point.macs),
@@ -85,6 +94,11 @@ def _target(point: Point, base: Point | None) -> dict[str, Any]:
         "size": format.si(point.bytes, "B"),
         "took": format.minutes(point.seconds),
     }
+
+
+def _stage(point: Point) -> str:
+    row = {name: getattr(point, name) for name in ("step", "top1", "stage", "final", "phase")}
+    return text.stage_label({**row, "int8": point.stage == "quantized"})
 
 
 def _has_progress(event: Mapping[str, Any]) -> bool:

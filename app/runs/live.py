@@ -6,15 +6,17 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape
-from app.components import actions, job_panel
+from app import escape, theme
+from app.charts import axes, tradeoff
+from app.components import actions, job_panel, notification
 from app.components.error_boundary import error_boundary
 from app.runs import bulk, details, facts
-from app.tables import points, store
+from app.tables import points, selection, store
 from engine.errors import RequestError, WorkError
 from engine.storage.job_folder import Run
 
 _WAITING_SHOWN = 3
+_POINTS_HEIGHT = 260  # px
 _EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took, which all runs are looked through for
 
 
@@ -61,6 +63,8 @@ def _live_cards(drawn: frozenset[tuple[str, str]]) -> None:
                 _headline(run)
             if len(waiting) > _WAITING_SHOWN:
                 st.caption(f"and {len(waiting) - _WAITING_SHOWN:,} more that wait behind these, in the table below")
+    if runs:
+        notification.offer()
 
 
 def _states(runs: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
@@ -75,7 +79,25 @@ def _running_card(run: Mapping[str, Any], token: str) -> None:
         return
     st.caption(_pace(run, folder, token))
     details.show_events(run, folder, epochs_ahead=_epochs_are_ahead(run))
+    _show_points(run, token)
     job_panel.show_log(folder, ended=False)
+
+
+def _show_points(run: Mapping[str, Any], token: str) -> None:
+    """What is measured so far, each network as soon as it is, on the axes that Explore begins with."""
+    frame = store.points(token)
+    rows = frame[frame["run_id"] == run["run_id"]] if not frame.empty else frame
+    drawn = rows if rows.empty else selection.select(rows, before=True, steps=True).dropna(subset=["top1"])
+    if drawn.empty:
+        st.skeleton(height=_POINTS_HEIGHT)
+        return
+    x, y = axes.X_AXES["macs"], axes.Y_AXES["top1"]
+    st.plotly_chart(
+        tradeoff.figure(drawn, x, y, ink=theme.ink(), height=_POINTS_HEIGHT),
+        key=f"points-{run['run_id']}",
+        config={"displayModeBar": False},
+        alt=tradeoff.describe(drawn, x, y, None),
+    )
 
 
 def _pace(run: Mapping[str, Any], folder: Run, token: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from app import escape, format
+from app import escape, format, text
 from app.components import actions, job_panel
 from app.runs import annotation, details, facts
 from app.tables import points, store
@@ -40,6 +40,8 @@ def show(run: Mapping[str, Any]) -> None:
         st.text(run["note"])
     _actions(run)
     if folder is not None:
+        if _can_be_resumed(run):
+            _say_where_it_goes_on(folder)
         _show_facts(run, folder)
         if run["state"] == "running":
             st.caption("Its curves and its log are in its card above.")
@@ -82,7 +84,7 @@ def _actions(run: Mapping[str, Any]) -> None:
                 on_click=job_panel.cancel,
                 args=(run_id,),
             )
-        if run["state"] in RESUMABLE and not run["gallery"]:
+        if _can_be_resumed(run):
             st.button("Resume", icon=":material/play_arrow:", on_click=resume, args=(run_id,))
         if run["model"]:
             st.button(
@@ -95,6 +97,17 @@ def _actions(run: Mapping[str, Any]) -> None:
             annotation.edit(run)
         if not run["gallery"] and run["state"] not in store.ACTIVE:
             actions.delete_button(run_id)
+
+
+def _can_be_resumed(run: Mapping[str, Any]) -> bool:
+    return run["state"] in RESUMABLE and not run["gallery"]
+
+
+def _say_where_it_goes_on(folder: Run) -> None:
+    try:
+        st.caption(f":material/play_arrow: {escape.markdown(facts.goes_on_from(folder.points()))}")
+    except WorkError as error:
+        st.caption(f":material/error: {text.sentence(str(error))}")
 
 
 def _repeat(run_id: str) -> None:

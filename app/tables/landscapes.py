@@ -36,7 +36,7 @@ _COLUMNS = {
     "params": float, "params_share": float, "ms": float, "ms_share": float, "plain": float, "reconstructed": float,
     "images": float,
 }  # fmt: skip
-_OTHERS = ("why", "repeats", "removed")
+_OTHERS = ("why", "repeats", "removed", "widths")
 
 
 def landscapes(token: str) -> list[dict[str, Any]]:
@@ -110,7 +110,8 @@ def tidy(figures: Grid) -> pd.DataFrame:
     """One row for each cell that is measured: `depth` and `width` as asked, and what came of them.
 
     Accuracies (`plain`, `reconstructed`) and `*_share` are shares, `ms` is predicted, `images` the validation images.
-    `why` says why there is no network, `repeats` of which other cell the network is, `removed` which blocks went.
+    `why` says why there is no network, `repeats` of which other cell the network is, `removed` which blocks went, and
+    `widths` how many output channels each layer had and keeps.
     """
     shares = {(depth, width) for depth in figures.depths for width in figures.widths}
     rows: dict[tuple[float, float], dict[str, Any]] = {}
@@ -141,6 +142,7 @@ def _row(cell: Cell) -> dict[str, Any]:
         "why": cell.why,
         "repeats": (cell.repeats.depth, cell.repeats.width) if cell.repeats else None,
         "removed": cell.blocks_removed,
+        "widths": {name: pair for name, pair in cell.widths.items() if pair[0] > 0},
     }
 
 

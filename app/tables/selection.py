@@ -126,9 +126,14 @@ def mean_over_seeds(frame: pd.DataFrame, column: str, keys: Sequence[str]) -> pd
     return table
 
 
+def repetition(frame: pd.DataFrame) -> pd.Series:
+    """A number for each row: equal for those of one experiment, with whatever seed, at the same target and stage."""
+    return frame.groupby(_REPETITION, dropna=False, sort=False, observed=True).ngroup()
+
+
 def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """The same for each row, of its repetitions: those of its experiment at the same target and stage."""
-    cells = frame.groupby(_REPETITION, dropna=False, sort=False, observed=True).ngroup()
+    """The mean over seeds for each row, of its repetitions."""
+    cells = repetition(frame)
     table = mean_over_seeds(frame.assign(cell=cells), column, ["cell"])
     return table.reindex(cells.to_numpy()).set_axis(frame.index).fillna({"n": 0}).astype({"n": int})
 

@@ -23,7 +23,6 @@ from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import refit
 
 SHARES = (0.12, 0.25, 0.4, 0.55, 0.75)  # of a layer's channels that go
-RANKED = ("stem.conv", "stage1.1.conv", "stage2.0.conv", "stage2.2.conv")  # layers
 IMAGES, SAMPLES, SEED = 256, 3072, 0  # that refits look at
 
 
@@ -52,7 +51,7 @@ class Bench:
         if CRITERIA[criterion].scope == "blocks":
             return {BLOCKS: self._rank_blocks(criterion)}
         scores = score_filters(self.calibration, criterion)
-        return {name: self._rank_layer(name, scores[name].tolist()) for name in RANKED}
+        return {name: self._rank_layer(name, scores[name].tolist()) for name in self.layers()}
 
     def layers(self) -> dict[str, int]:
         """The convolutions and their widths, in order of depth."""

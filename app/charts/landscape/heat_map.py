@@ -12,7 +12,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from app import escape, theme
-from app.charts.landscape.view import Side, View, hover
+from app.charts.landscape.view import ABSENT, BEST, MACS, PATH, TIME, Side, View, hover
 from app.tables.landscapes import Values, compound_path, matrix
 
 # From little accuracy to much; each step is further from the page than the one before it.
@@ -31,9 +31,10 @@ def figure(view: View, *, ink: theme.Ink) -> go.Figure:
     """The map with its lines and marks; every cell's `customdata` are its two shares and the words of its hover."""
     fig = go.Figure()
     _add_map(fig, view, ink)
-    _add_lines(fig, view, "macs_share", "equal MACs", {"color": theme.translucent(ink.line, 0.55), "width": 1})
+    macs = {"color": theme.translucent(ink.line, 0.55), "width": 1}
+    _add_lines(fig, view, "macs_share", macs, _switch(view, MACS) | {"name": "equal MACs (share kept)"})
     time = {"color": ink.line, "width": 1.2, "dash": "dot"}
-    _add_lines(fig, view, "ms_share", "equal time, predicted", time)
+    _add_lines(fig, view, "ms_share", time, _switch(view, TIME) | {"name": "equal time, predicted (share kept)"})
     _add_sides(fig, view)
     _add_path(fig, view, ink)
     _add_best(fig, view, ink)
@@ -86,7 +87,12 @@ def _key(ticks: list[float], words: list[str]) -> dict[str, Any]:
     return {"thickness": 10, "x": 1.0, "xpad": 4, "tickvals": ticks, "ticktext": words, "tickfont": {"size": 11}}
 
 
-def _add_lines(fig: go.Figure, view: View, column: str, name: str, line: dict[str, Any]) -> None:
+def _switch(view: View, key: str) -> dict[str, Any]:
+    """A trace's entry in the legend, which switches it off and on."""
+    return {"legendgroup": key, "visible": "legendonly" if key in view.hidden else True}
+
+
+def _add_lines(fig: go.Figure, view: View, column: str, line: dict[str, Any], entry: dict[str, Any]) -> None:
     """Lines on which a share of the untouched network's cost is the same."""
     shares = matrix(view.cells, column, view.depths, view.widths)
     if np.isnan(shares).sum() > shares.size - 4 or min(shares.shape) < 2:
@@ -107,7 +113,7 @@ def _add_lines(fig: go.Figure, view: View, column: str, name: str, line: dict[st
         showscale=False,
         hoverinfo="skip",
         showlegend=True,
-        name=f"{name} (share kept)",
+        **entry,
     )
 
 
@@ -133,6 +139,7 @@ def _add_path(fig: go.Figure, view: View, ink: theme.Ink) -> None:
         line={"color": ink.line, "width": 2, "dash": "dash"},
         hoverinfo="skip",
         name="compound scaling in reverse",
+        **_switch(view, PATH),
     )
 
 
@@ -148,6 +155,7 @@ def _add_best(fig: go.Figure, view: View, ink: theme.Ink) -> None:
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
         name="most accurate within 0.9×, 0.8×, … of the MACs",
+        **_switch(view, BEST),
     )
 
 
@@ -164,6 +172,7 @@ def _add_absences(fig: go.Figure, view: View, ink: theme.Ink) -> None:
         selected={"marker": {"opacity": 1}},
         unselected={"marker": {"opacity": 1}},
         name="no such network",
+        **_switch(view, ABSENT),
     )
 
 
@@ -239,8 +248,6 @@ def _lay_out(fig: go.Figure, view: View, ink: theme.Ink) -> None:
             "yanchor": "bottom",
             "x": 0,
             "font": {"color": ink.line, "size": 11},
-            "itemclick": False,  # a key and no switch: the next choice of a cell would undo it
-            "itemdoubleclick": False,
         },
         showlegend=True,
         xaxis=_axis(view.depths, "depth", view.metric),

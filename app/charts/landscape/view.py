@@ -7,9 +7,11 @@ from typing import Any
 import pandas as pd
 
 from app import escape, format, theme
+from app.charts import skyline
 from app.tables.landscapes import Quantity
 
 _PAIR = ("#0072B2", "#D55E00")  # where two landscapes differ in something else than their criterion
+MACS, TIME, PATH, BEST, ABSENT = SWITCHES = ("macs", "time", "path", "best", "absent")  # marks over the map
 QUANTITY_LABELS: dict[Quantity, str] = {"reconstructed": "after reconstruction", "plain": "cut and nothing else"}
 
 
@@ -37,6 +39,7 @@ class View:
     best: pd.DataFrame | None = None  # of `best_cells`
     selected: tuple[float, float] | None = None
     sides: tuple[Side, Side] | None = None
+    hidden: frozenset[str] = frozenset()  # what is switched off in the legend, of `SWITCHES`
 
 
 def sides(one: Mapping[str, Any], other: Mapping[str, Any], labels: tuple[str, str]) -> tuple[Side, Side]:
@@ -74,7 +77,7 @@ def describe(view: View) -> str:
 
 
 def hover(row: Mapping[str, Any], view: View) -> str:
-    """A cell in four lines: its shares, its accuracies, its costs, and what they are measured on."""
+    """A cell in a few lines: its shares, its accuracies, its costs, what they are measured on, and its skyline."""
     title = f"<b>depth {format.ratio(row['depth'])} · width {format.ratio(row['width'])}</b>"
     if row["why"] is not None and not pd.isna(row["why"]):
         return f"{title}<br>No such network:<br>{escape.html(row['why'])}"
@@ -93,5 +96,6 @@ def hover(row: Mapping[str, Any], view: View) -> str:
     if not pd.isna(row["ms"]):
         costs += f" · {format.milliseconds(row['ms'])} predicted"
     images = f"{row['images']:,.0f} validation images" if not pd.isna(row["images"]) else ""
-    lines = [title, " · ".join(accuracies), costs, images]
+    bars = skyline.bars(row["widths"], row["removed"])
+    lines = [title, " · ".join(accuracies), costs, images, *skyline.lines(bars)]
     return "<br>".join(line for line in lines if line)

@@ -45,6 +45,7 @@ class Canvas:
     ink: theme.Ink
     marks: Marks
     log: tuple[bool, bool] = (False, False)  # of x and y
+    steps_back: bool = False  # the shipped runs, as there are others
 
     def add_dots(self, rows: pd.DataFrame, **properties: object) -> None:
         """Adds points as one trace, each with its id, by which a click finds it, and its text under the pointer.

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from app import escape, text, theme
 from app.charts.curves import Curve, curves, trajectories
 from app.charts.marks.canvas import Canvas
+from app.charts.marks.points import DIMMED
 
 BAND, FRONT = "95 % interval over seeds", "Pareto front"
 Outline = tuple[tuple[float, ...], tuple[float, ...]]
@@ -27,16 +28,28 @@ def add_trajectories(c: Canvas, rows: pd.DataFrame) -> None:
 
 
 def add_curves(c: Canvas, rows: pd.DataFrame) -> None:
-    """One trace per criterion for its bands and one for its lines: their experiments are parted by gaps."""
-    targets = curves(rows[rows["final"] & ~rows["baseline"]], "at_x", "at_y")
+    """One trace per criterion for its bands and one for its lines: their experiments are parted by gaps.
+
+    Shipped ones are fainter where there are others.
+    """
+    finals = rows[rows["final"] & ~rows["baseline"]]
+    if c.steps_back:
+        _add_curves(c, finals[finals["gallery"]], band=0.05, line=DIMMED)
+        finals = finals[~finals["gallery"]]
+    _add_curves(c, finals, band=0.15, line=0.65)
+
+
+def _add_curves(c: Canvas, finals: pd.DataFrame, *, band: float, line: float) -> None:
+    """The curves with these opacities."""
+    targets = curves(finals, "at_x", "at_y")
     for criterion in dict.fromkeys(curve.criterion for curve in targets):
         of_criterion = [curve for curve in targets if curve.criterion == criterion]
         colour = theme.criterion_colour(criterion)
-        band = {"fill": "toself", "fillcolor": theme.translucent(colour, 0.15), "line": {"width": 0}}
-        _add(c, criterion, BAND, [_band(curve) for curve in of_criterion], band)
-        line = {"line": {"color": theme.translucent(colour, 0.65), "width": 1.6}}
+        filled = {"fill": "toself", "fillcolor": theme.translucent(colour, band), "line": {"width": 0}}
+        _add(c, criterion, BAND, [_band(curve) for curve in of_criterion], filled)
+        drawn = {"line": {"color": theme.translucent(colour, line), "width": 1.6}}
         outlines = [(curve.x, curve.y) for curve in of_criterion]
-        _add(c, criterion, escape.html(text.criterion_label(criterion)), outlines, line)
+        _add(c, criterion, escape.html(text.criterion_label(criterion)), outlines, drawn)
 
 
 def add_front(c: Canvas, rows: pd.DataFrame) -> None:

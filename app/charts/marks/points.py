@@ -10,19 +10,26 @@ from app.charts.marks.canvas import Canvas
 from engine.storage.records.remarks import NEAR_CHANCE
 
 FADED = 0.45  # opacity of a point that another one beats on both axes
+DIMMED = 0.22  # and of what is shipped, where there are others
 RING = "ring"  # the `meta` of the trace around the selected point, which the page moves without drawing anew
 _SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
 
 
 def add_points(c: Canvas, rows: pd.DataFrame) -> None:
-    """Pruned networks: a trace for each look, which is criterion, order, stage, and whether it is one on the way."""
+    """Pruned networks: a trace for each look, which is criterion, order, stage, whether it is one on the way and whose.
+
+    Shipped ones lie below the others, which step forward.
+    """
     ends_nothing = rows["trajectory"].notna() & ~rows["final"]
-    looks = [rows["criterion"], rows["order"], _symbols(rows), ends_nothing]
-    for (criterion, order, symbol, step), group in rows.groupby(looks, sort=False, observed=True):
-        size = _STEP_SIZE if step else _SIZE
+    rows = rows.sort_values("gallery", ascending=False, kind="stable") if c.steps_back else rows
+    looks = [rows["criterion"], rows["order"], _symbols(rows), ends_nothing, rows["gallery"]]
+    for (criterion, order, symbol, step, shipped), group in rows.groupby(looks, sort=False, observed=True):
+        size, hollow = _STEP_SIZE if step else _SIZE, "open" in str(symbol)
+        dimmed = c.steps_back and shipped
+        colours = _dimmed(str(criterion)) if dimmed else _colours(c, group, str(criterion), hollow=hollow)
         c.add_dots(
             group,
-            marker={"symbol": symbol, "size": size} | _colours(c, group, str(criterion), hollow="open" in str(symbol)),
+            marker={"symbol": symbol, "size": size} | colours,
             legendgroup=criterion,
             name=escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}"),
         )
@@ -71,6 +78,11 @@ def _colours(c: Canvas, rows: pd.DataFrame, criterion: str, *, hollow: bool) -> 
     on_front = rows["id"].isin(c.marks.front).to_numpy(np.int8)
     fill, line = ({"color": on_front, "cmin": 0, "cmax": 1, "colorscale": _fade(each)} for each in (colour, edge))
     return {**fill, "showscale": False, "line": {"width": width, **line}}
+
+
+def _dimmed(criterion: str) -> dict[str, Any]:
+    colour = theme.translucent(theme.criterion_colour(criterion), DIMMED)
+    return {"color": colour, "line": {"width": 1, "color": colour}}
 
 
 def _fade(colour: str) -> list[list[Any]]:

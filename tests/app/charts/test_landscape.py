@@ -58,8 +58,15 @@ def test_every_cell_can_be_pointed_at_and_says_what_it_is() -> None:
         "79.0 % after reconstruction · 39.5 % cut and nothing else",
         "MACs 300 k (0.30×) · 1.20 ms predicted",
         "200 validation images",
+        "█ · ▅",
     ]
     assert words[0.2, 0.2].endswith("No such network:<br>at least 0.3× of the MACs remains")
+
+
+def test_what_is_switched_off_in_the_legend_keeps_its_key() -> None:
+    drawn = heat_map.figure(replace(view(), hidden=frozenset({"path", "time"})), ink=theme.LIGHT).data
+    switches = {trace.legendgroup: trace.visible for trace in drawn if trace.legendgroup}
+    assert switches == {"macs": True, "time": "legendonly", "path": "legendonly", "best": True, "absent": True}
 
 
 def test_a_chosen_cell_is_framed_half_way_to_its_neighbours() -> None:

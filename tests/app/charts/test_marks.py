@@ -157,6 +157,24 @@ def test_both_axes_can_be_logarithmic_and_say_what_they_cannot_show(frame: pd.Da
     assert "2 models at 0 or below are not drawn" in drop.layout.yaxis.title.text and not dashed(drop)
 
 
+def test_shipped_runs_stand_back_as_soon_as_there_are_others(frame: pd.DataFrame) -> None:
+    def colours(frame: pd.DataFrame) -> set[str]:
+        marks = [
+            trace.marker.color for trace in draw(frame).data if trace.legendgroup == "taylor" and trace.marker.size
+        ]
+        lines = [
+            trace.line.color for trace in named(draw(frame), "Taylor") if trace.hoverinfo == "skip" and len(trace.x) > 1
+        ]
+        return {str(colour) for colour in marks + lines}
+
+    full = colours(frame[frame["criterion"] == "taylor"])
+    assert colours(frame.assign(gallery=True).query("criterion == 'taylor'")) == full, "alone they are drawn in full"
+    shipped = frame["criterion"] == "taylor"
+    beside_own = frame.assign(gallery=shipped)
+    faint = theme.translucent(theme.CRITERION_COLOURS["taylor"], 0.22)
+    assert not colours(beside_own) & full and faint in colours(beside_own)
+
+
 def test_a_zoom_belongs_to_its_axes(frame: pd.DataFrame) -> None:
     views = {
         draw(frame, *pair, log=log).layout.uirevision for pair in ((X, Y), axes.relative(X, Y)) for log in (True, False)

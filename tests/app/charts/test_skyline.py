@@ -23,6 +23,13 @@ def test_layers_of_a_removed_block_are_hatched_and_empty() -> None:
     assert picture.count('fill="url(#gone)"') == 2
 
 
+def test_in_letters_each_convolution_is_as_high_as_its_share_and_a_removed_one_is_a_dot() -> None:
+    widths = {"conv1": (16, 16), "layer1.0.conv1": (16, 8), "layer1.1.conv1": (16, 16), "layer2.0.conv1": (32, 1)}
+    assert skyline.lines(skyline.bars(widths, ["layer1.1"])) == ["█ ▄· ▁"]
+    deep = {f"layer{stage}.{n}.conv1": (8, 8) for stage in (1, 2, 3) for n in range(25)}
+    assert [len(line) for line in skyline.lines(skyline.bars(deep))] == [25, 25, 25] and skyline.lines(()) == []
+
+
 def test_a_block_whose_name_begins_alike_is_not_hatched() -> None:
     bars = skyline.bars({"layer1.10.conv1": [8, 8]}, ["layer1.1"])
     assert not bars[0].removed

@@ -135,6 +135,7 @@ def test_no_name_of_a_baseline_covers_another_however_close_they_are(frame: pd.D
 def test_shares_are_drawn_in_per_cent_and_the_log_axis_is_one(frame: pd.DataFrame) -> None:
     fig = draw(frame, log=True)
     assert fig.layout.xaxis.type == "log"  # type: ignore[attr-defined]
+    assert fig.layout.xaxis.nticks == 3, "more numbers touch each other"  # type: ignore[attr-defined]
     assert max(max(t.y) for t in fig.data if t.name == "baseline") == pytest.approx(90)  # type: ignore[attr-defined]
 
 

@@ -143,7 +143,7 @@ def test_beside_the_share_of_a_latency_stand_those_of_macs_and_parameters() -> N
 
 
 def repeated(letter: str, shares: Sequence[float], key: str = "") -> seeds.Repetitions:
-    return seeds.Repetitions(letter, f"{letter} · x", (key or letter,), dict(enumerate(shares)))
+    return seeds.Repetitions(letter, f"{letter} · x", frozenset({key or letter}), dict(enumerate(shares)))
 
 
 def test_a_difference_over_seeds_is_tested_in_pairs_and_too_few_are_counted() -> None:
@@ -175,7 +175,42 @@ def test_repetitions_are_the_same_point_of_runs_with_other_seeds(results: Store)
     (one, base), _ = read_models(frame, [f"{made[1].id}.2", f"{made[1].id}.0"])
     assert list(seeds.repetitions(frame, one).by_seed) == [0, 1, 2]
     assert seeds.repetitions(frame, one).by_seed[1] == one.row["top1"]
-    assert seeds.repetitions(frame, base).key != seeds.repetitions(frame, one).key
+    assert seeds.repetitions(frame, base).ids != seeds.repetitions(frame, one).ids
+
+
+def test_a_group_in_the_link_is_the_mean_over_its_seeds_with_its_interval(results: Store) -> None:
+    shares = {"l1": (FIRST, OTHER, FIRST), "taylor": (OTHER, OTHER, OTHER)}
+    made = {}
+    for name, by_seed in shares.items():
+        for seed, named in enumerate(by_seed):
+            loss = 0.05 + 0.01 * seed + (0.02 + 0.005 * seed) * (name == "taylor")
+            run = runs.finished(results, runs.spec(criterion=name, seed=seed, data={"name": "digits"}), loss=loss)
+            outcomes.keep(run, {2: named})
+            made[name, seed] = f"{run.id}.2"
+    lone = runs.finished(results, runs.spec(criterion="random", data={"name": "digits"}))
+    at = app("compare", points=f"{made['l1', 1]}~seeds,{lone.id}.2,gone.1~seeds")
+    assert "gone.1\\~seeds is not among the results" in captions(at)
+    assert list(at.table[0].value.columns) == ["A · L1 norm 0.60× · 3 seeds", "B · Random 0.60×"]
+    at.multiselect[0].set_value([made["l1", 0], made["taylor", 2], f"{lone.id}.2"]).run()
+    next(button for button in at.button if button.label == "Over all seeds").click().run()
+    groups_of_both = [f"{made['l1', 0]}~seeds", f"{made['taylor', 2]}~seeds"]
+    assert at.multiselect[0].value == [*groups_of_both, f"{lone.id}.2"]
+    assert set(groups_of_both[:1]) <= {f"{point}~seeds" for point in made.values()}
+    figures: pd.DataFrame = at.table[0].value
+    frame = tables.points(results.token()).set_index("id")
+    mean = 100 * frame.loc[[made["l1", seed] for seed in range(3)], "top1"].mean()
+    assert figures.loc["Top-1 accuracy"].iloc[0].startswith(f"{mean:.1f} ± ")
+    assert figures.loc["Latency p50"].iloc[0] == "0.800 ms", "of equal numbers no interval"
+    assert at.multiselect[0].options[0].startswith("Taylor 0.30× over 3 seeds · layers → channels · resnet20 on digits")
+    assert "Taylor 0.60× over 3 seeds · layers → channels · resnet20 on digits" in at.multiselect[0].options
+    assert "points)" in figures.loc["Top-1 accuracy"].iloc[1] and " ± " not in figures.loc["MACs"].iloc[0]
+    assert "those of A are of seed 0 and those of B are of seed 2" in captions(at)
+    said = " ".join(markdown.value for markdown in at.markdown)
+    assert "B against A, paired by 3 seeds: " in said and "C against A: no test, as they have one seed" in said
+    right_of_dogs = next(each.value for each in at.dataframe if "dog" in each.value.to_string()).set_index("class")
+    assert right_of_dogs.loc["dog", "A"] == pytest.approx(100 * (1 + 0.5 + 1) / 3)
+    next(button for button in at.button if button.label == "One seed each").click().run()
+    assert at.multiselect[0].value == [made["l1", 0], made["taylor", 2], f"{lone.id}.2"] and not at.exception
 
 
 def three_models(results: Store) -> list[str]:

@@ -33,9 +33,14 @@ def test_the_first_visit_opens_on_the_gallery_with_a_button_to_try(results: Stor
     assert any(trace.get("name") == "Pareto front" for trace in chart(at)["data"])
 
 
-def test_with_runs_of_ones_own_the_invitation_is_gone(results: Store) -> None:
+def test_with_runs_of_ones_own_the_invitation_is_gone_and_news_has_its_place_before_there_is_any(
+    results: Store,
+) -> None:
     runs.finished(results, specs.parse({}))
-    assert "Try your own" not in labels(app())
+    runs.underway(results, specs.parse({"criterion": "taylor"}))
+    at = app()
+    assert "Try your own" not in labels(at)
+    assert next(button for button in at.button if button.label == "No new results yet").disabled
 
 
 def test_the_view_is_restored_from_the_link(results: Store) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from app.components import actions
 from app.landscape import form
 from engine.spec import run as specs
 from engine.spec.landscape.request import parse
@@ -51,8 +52,9 @@ def test_without_a_landscape_the_page_says_what_will_be_here_and_has_the_form(re
 
 
 def test_figures_are_read_without_an_engine_and_a_cell_can_be_chosen_and_launched(
-    results: Store, submitted: list[Store], no_process: None
+    results: Store, submitted: list[Store], no_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(actions, "DOUBLE_CLICK_SECONDS", 600.0)  # a busy machine takes long between two clicks
     one = stored(results, figures(REQUEST, timed=True))
     other = stored(results, figures(parse({"grid": 5, "spec": SPEC | {"criterion": "fpgm"}}), tilt=0.1))
     shipped = results.gallery / "landscapes" / other.id
@@ -65,10 +67,13 @@ def test_figures_are_read_without_an_engine_and_a_cell_can_be_chosen_and_launche
     assert "Half the MACs costs 4.0 points at best" in words(at) and "Resume" not in labels(at)
     assert drawn(at).alt.startswith("Accuracy after reconstruction over 5 × 5 shares")
     assert at.metric[0].value == "91.0 %" and at.metric[2].label == "MACs"
+    assert "Compound scaling in reverse keeps" in words(at)
+    at.session_state["landscape-map_hidden"] = ("path",)
     at.select_slider(key="depth_kept").set_value(0.8)
     at.select_slider(key="width_kept").set_value(0.6).run()
     assert at.query_params["depth_kept"] == "0.8" and at.query_params["width_kept"] == "0.6"
     assert at.metric[0].value == "81.0 %" and any("Skyline: 2 of 3" in c.proto.alt for c in at.get("plotly_chart"))
+    assert "Compound scaling in reverse keeps" not in words(at), "what is switched off is not spoken of"
     assert "espalier submit --model resnet20" in at.code[-1].value
     button(at, "Launch this very point").click().run()
     button(at, "Launch this very point").click().run()

@@ -32,6 +32,7 @@ def test_the_sentence_says_what_half_the_macs_cost_at_best_and_scaled_evenly() -
         "Half the MACs costs 4.0 points at best (95.0 % → 91.0 %): 0.60× of the depth, 1.00× of the width. "
         "Compound scaling in reverse keeps 81.0 % there. One of the 200 validation images is 0.5 points."
     )
+    assert "Compound scaling" not in names.answer(cells, 0.95, "reconstructed", 200, path=False)
     assert "Nothing with half the MACs is measured yet" in names.answer(cells.iloc[:1], 0.95, "reconstructed", 200)
     assert "costs nothing at best" in names.answer(cells, 0.91, "reconstructed", 200)
     assert "costs less than nothing (+1.0 points)" in names.answer(cells, 0.90, "reconstructed", 200)

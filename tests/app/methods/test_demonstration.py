@@ -10,7 +10,7 @@ from app.charts.methods import costs, scores
 from app.methods import demonstration, live, steps
 from app.methods.demonstration import BLOCKS, Ranking, Removal
 from benchmarks.demonstration import experiments, network
-from benchmarks.demonstration.bench import RANKED, Bench
+from benchmarks.demonstration.bench import Bench
 from engine.criteria.calibration import Calibration
 from engine.criteria.registry import score_filters
 from engine.graph.cost import CostModel
@@ -28,7 +28,7 @@ def ranking(*values: float) -> Ranking:
 
 def test_every_criterion_is_shown_on_every_layer_or_on_the_blocks() -> None:
     assert list(SHOWN.rankings) == list(CRITERIA)
-    names, widths = list(RANKED), SHOWN.widths()
+    names, widths = [layer.name for layer in SHOWN.layers], SHOWN.widths()
     for criterion, places in SHOWN.rankings.items():
         assert list(places) == ([BLOCKS] if CRITERIA[criterion].scope == "blocks" else names), criterion
         for place, each in places.items():

@@ -22,7 +22,12 @@ def test_runs_without_any_says_what_will_be_here(results: Store) -> None:
 def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results: Store) -> None:
     run = runs.underway(results, specs.parse({}))
     at = app("runs")
-    assert len(at.get("plotly_chart")) == 2
+    assert len(at.get("plotly_chart")) == 2, "no network is measured yet"
+    run.append_point(runs.point(0, "baseline", 1.0, 0.9))
+    run.append_point(runs.point(1, "pruned", 0.6, 0.7, final=False))
+    at.run()
+    drawn = [each.proto.alt for each in at.get("plotly_chart") if f"points-{run.id}" in each.proto.id]
+    assert len(drawn) == 1 and drawn[0].startswith("Top-1 against MACs for 2 models"), "what is measured so far"
     assert "training, epoch 5/20" in at.get("progress")[0].proto.text
     run.lock.release()
     at.button(key=f"cancel-{run.id}").click().run()
@@ -142,11 +147,18 @@ def test_a_run_that_ends_is_told_on_another_page(results: Store) -> None:
     run = runs.underway(results, specs.parse({}))
     at = app()
     assert not at.toast
+    at.session_state["notification_permission"] = "default"
+    at.switch_page("../pages/runs.py").run()
+    assert "Notify me at the end" in labels(at)
+    at.switch_page("../pages/explore.py").run()
     run.end("done", "done")
     run.lock.release()
     at.run()
     assert [toast.value for toast in at.toast] == [
         f"resnet20, BN scale, seed 0 is done. [Show the curve](./?exp=resnet20+bn_scale+{run.spec().group()[:6]})"
+    ]
+    assert [each["text"] for each in at.session_state["notification_endings"]] == [
+        "resnet20, BN scale, seed 0 is done."
     ]
 
 
@@ -155,6 +167,11 @@ def test_a_failed_run_says_why_and_can_be_resumed(results: Store, submitted: lis
     run.end("failed", "the loss is not finite; lower the learning rate")
     at = app("runs", run=run.id)
     assert errors(at) == ["the loss is not finite; lower the learning rate"]
+    assert "Nothing of it is measured yet: resumed, it begins anew." in captions(at)
+    run.append_point(runs.point(0, "baseline", 1.0, 0.9))
+    run.append_point(runs.point(1, "recovered", 0.6, 0.85))
+    at.run()
+    assert "Resumed, it goes on from 0.60×, after recovery." in captions(at)
     next(b for b in at.button if b.label == "Resume").click().run()
     assert run.status().state == "queued" and len(submitted) == 1
 
