@@ -5,6 +5,7 @@ import streamlit as st
 from app import format
 from app.components import actions
 from app.tables import store
+from engine.storage.cache.cache import Cache
 from engine.storage.housekeeping import disk, trash
 
 _ONNX, _WEIGHTS = "ONNX files", "ONNX files and weights"
@@ -36,10 +37,12 @@ def _choose() -> None:
     )
     results = store.open_store()
     planned = disk.cleaning(results, weights=what == _WEIGHTS)
-    deleted = disk.sizes(results)["deleted runs"]
+    sizes = disk.sizes(results)
+    deleted, shared = sizes["deleted runs"], sizes["what runs share"]
     said = [f"{planned.count:,} files of runs that are done, {format.si(planned.bytes, 'B')}"]
+    said += [f"what runs share, {format.si(shared, 'B')}"] if shared else []
     said += [f"deleted runs that could still be put back, {format.si(deleted, 'B')}"] if deleted else []
-    if not planned.count and not deleted:
+    if not planned.count and not deleted and not shared:
         st.markdown("There is nothing to remove.")
         return
     st.markdown(f"This removes {', and '.join(said)}. Plans, points, events and logs stay.")
@@ -52,6 +55,7 @@ def _clean(planned: disk.Cleaning) -> None:
     def clean() -> None:
         removed = disk.clean(results, planned)
         trash.empty(results)
-        actions.say_success(f"Removed {removed.count:,} files, {format.si(removed.bytes, 'B')}, and what was deleted")
+        Cache(results.root).clear()
+        actions.say_success(f"Removed {removed.count:,} files, {format.si(removed.bytes, 'B')}, and what else could go")
 
     actions.run_action(clean)

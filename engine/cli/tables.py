@@ -235,11 +235,12 @@ def index_size(document: Mapping[str, Any]) -> None:
 
 def cleaning(document: Mapping[str, Any]) -> None:
     counts = f"{document['files']:,} files of {len(document['runs']):,} runs, {si(document['bytes'], 'B')}"
-    deleted = f"; and what was deleted, {si(document['deleted_bytes'], 'B')}" if document["deleted_bytes"] else ""
+    more = (("cache_bytes", "what runs share"), ("deleted_bytes", "what was deleted"))
+    others = "".join(f"; and {what}, {si(document[key], 'B')}" for key, what in more if document[key])
     if document["removed"]:
-        write(f"removed {counts}{deleted}")
+        write(f"removed {counts}{others}")
     else:
-        write(f"would remove {counts}{deleted}; --yes does it")
+        write(f"would remove {counts}{others}; --yes does it")
 
 
 def output_file(document: Mapping[str, Any]) -> None:

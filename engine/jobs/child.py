@@ -114,19 +114,19 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
         timing_job.run(request, job)
     elif isinstance(job, Landscape):
         job.say(_LOADING)
-        _set_threads(job)
+        set_threads(job)
         from engine.pipeline.landscape import run as landscape
 
         landscape.run(request, job)
     else:
         job.say(_LOADING)
-        _set_threads(job)
+        set_threads(job)
         from engine.pipeline import run as pipeline
 
         pipeline.run(request, job)
 
 
-def _set_threads(job: Job) -> None:
+def set_threads(job: Job) -> None:
     """Compute with as many threads as the job asks for, wherever and beside whatever else this process runs."""
     threads = job.status().threads
     if threads is None:

@@ -7,6 +7,7 @@ import typer
 from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
+from engine.storage.cache.cache import Cache
 from engine.storage.housekeeping import disk, trash
 
 app = typer.Typer()
@@ -21,21 +22,23 @@ def clean(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Remove the ONNX files of runs that are done, and what was deleted; plans, points and events stay.
+    """Remove the ONNX files of runs that are done, what runs share, and what was deleted; points and plans stay.
 
-    `export` makes an ONNX file again.
+    `export` makes an ONNX file again, and the next run what it shares with others.
     """
     store = store_in(results)
-    deleted = disk.sizes(store)["deleted runs"]
+    sizes, cache = disk.sizes(store), Cache(store.root)
     planned = disk.cleaning(store, weights=weights)
     if yes:
         planned = disk.clean(store, planned)
         trash.empty(store)
+        cache.clear()
     document = {
         "removed": yes,
         "files": planned.count,
         "bytes": planned.bytes,
-        "deleted_bytes": deleted,
+        "deleted_bytes": sizes["deleted runs"],
+        "cache_bytes": sizes["what runs share"],
         "runs": {run_id: len(paths) for run_id, paths in planned.files.items()},
     }
     answer(document, as_json, tables.cleaning)

@@ -1,6 +1,7 @@
 """The runs of a sweep: every combination of what its lists say. No torch."""
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -156,14 +157,17 @@ def _options(place: tuple[str, ...], value: Any) -> list[Any] | None:
     if not isinstance(value, list):
         return None
     field = _fields().get(place)
-    if field is not None and _takes_lists(field) and _is_value(place, value):
+    if field is not None and _takes_lists(field.annotation) and _is_value(place, value):
         return None
     name = ".".join(place)
     if not value:
         raise RequestError(f"{name} is a list with nothing in it; name one value or more, or leave it out", field=name)
-    twice = next((x for n, x in enumerate(value) if any(_same(x, other) for other in value[:n])), None)
-    if twice is not None:
-        raise RequestError(f"{name} names {_shown(twice)} twice; each may stand only once in its list", field=name)
+    seen: set[str] = set()
+    for option in value:
+        text = json.dumps(option, default=str, sort_keys=True)
+        if text in seen:
+            raise RequestError(f"{name} names {_shown(option)} twice; each may stand only once in its list", field=name)
+        seen.add(text)
     return value
 
 
@@ -172,8 +176,9 @@ def _fields() -> Mapping[tuple[str, ...], SpecField]:
     return {field.place: field for field in settings_of(RunSpec)}
 
 
-def _takes_lists(field: SpecField) -> bool:
-    return any(map(is_list, (field.annotation, *get_args(field.annotation))))
+def _takes_lists(annotation: Any) -> bool:
+    """Whether a list is one of the things that a setting may be."""
+    return is_list(annotation) or any(map(_takes_lists, get_args(annotation)))
 
 
 def _is_value(place: tuple[str, ...], value: Any) -> bool:

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from engine.errors import RequestError, WorkError
 from engine.spec.ids import RUN_ID
 from engine.storage import files
 from engine.storage.atomic import as_work_error
+from engine.storage.cache.cache import Cache
 from engine.storage.job_folder import Run
 from engine.storage.records.status import ENDED
 from engine.storage.store import Store
 
-Kind = Literal["ONNX files", "weights", "plans and the rest", "deleted runs"]
-KINDS: tuple[Kind, ...] = ("ONNX files", "weights", "plans and the rest", "deleted runs")
+Kind = Literal["ONNX files", "weights", "plans and the rest", "deleted runs", "what runs share"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 _ONNX = re.compile(r"p[0-9]+\.onnx(\.data)?")
 _WEIGHTS = re.compile(r"p[0-9]+\.safetensors")
 _RUN = re.compile(RUN_ID)
@@ -43,8 +44,8 @@ def size(folder: Path) -> int:
 
 
 def sizes(store: Store) -> dict[Kind, int]:
-    """The bytes of all that the user's jobs hold, by what they are of."""
-    counted: Counter[Kind] = Counter()
+    """The bytes of all that the user's jobs hold, by what they are of; with those of the cache, which are no job's."""
+    counted: Counter[Kind] = Counter({"what runs share": Cache(store.root).usage()[1]})
     for parent in store.folders:
         for path, bytes_of in _files(parent):
             counted[_kind(path, parent)] += bytes_of
