@@ -1,23 +1,20 @@
 """Sweeps: nothing is done twice, nothing is lost, and the whole can be stopped and gone on with."""
 
-import signal
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from engine.errors import RequestError, WorkError
 from engine.jobs import child, worker
-from engine.jobs.executors.slots import Gpu, gpu_need, parse_gpus, share_out
+from engine.jobs.executors.slots import Gpu, parse_gpus, share_out
 from engine.jobs.queue import Queue
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Ended, Tally
-from engine.pipeline.duration.estimate import Job
-from engine.pipeline.duration.size import bytes_of, points_of
-from engine.spec.run import RunSpec, parse
+from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
-from engine.storage.records.event import CrashEvent, StartEvent
+from engine.storage.records.event import CrashEvent, Epoch
 from engine.storage.store import Store
 from tests.support import standin, sweeps
 from tests.support.places import ROOT
@@ -96,10 +93,10 @@ def test_a_full_disk_stops_the_sweep_in_one_sentence_and_it_goes_on_later(store:
 
 
 def test_a_sweep_that_was_killed_watches_what_it_left_behind_and_does_nothing_twice(store: Store) -> None:
-    command = [sys.executable, "-m", "tests.support.sweeps", str(store.root), "3", "60"]
+    command = [sys.executable, "-m", "tests.support.sweeps", str(store.root), "3", "40"]
     driver = started(command)
     wait_for(lambda: len([run for run in own(store) if run["state"] == "running"]) == 2)
-    with pytest.raises(RequestError, match="another process .* works on the sweep"), place.driving(store, sweeps.NAME):
+    with pytest.raises(RequestError, match=r"another process .* works on the sweep"), place.driving(store, sweeps.NAME):
         pass
     driver.kill()
     driver.wait()
@@ -107,12 +104,11 @@ def test_a_sweep_that_was_killed_watches_what_it_left_behind_and_does_nothing_tw
     assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0
     runs = [store.run(run["run_id"]) for run in own(store)]
     assert states(store) == ["done"] * 3
-    for run in runs:
-        expected = store.create(run.spec(), foreground=True)
-        expected.lock.release()
-        child.execute(expected, standin.quick)
-        assert [p.without_clock() for p in run.points()] == [p.without_clock() for p in expected.points()]
-        assert len(run.event_lines()) == len(expected.event_lines()), "an epoch was done twice"
+    assert [len(run.events(Epoch)) for run in runs] == [40] * 3, "an epoch was done twice"
+    expected = store.create(runs[0].spec(), foreground=True)
+    expected.lock.release()
+    child.execute(expected, standin.quick)
+    assert [p.without_clock() for p in runs[0].points()] == [p.without_clock() for p in expected.points()]
 
 
 def test_stopping_the_whole_interrupts_what_is_under_way_and_cancelling_ends_it(store: Store) -> None:
@@ -122,7 +118,7 @@ def test_stopping_the_whole_interrupts_what_is_under_way_and_cancelling_ends_it(
     assert states(store) == ["interrupted"] * 2 and not place.stop(store, sweeps.NAME)
     listed = inventory.entries(store, sweeps.NAME, grid(9, 5000))
     assert place.cancel(store, listed) == 2 and states(store) == ["cancelled"] * 2
-    assert signal.getsignal(signal.SIGTERM) is not None and not place.lock_of(store, sweeps.NAME).is_taken()
+    assert not place.lock_of(store, sweeps.NAME).is_taken()
 
 
 def test_as_many_runs_at_once_as_cores_memory_and_gpus_allow() -> None:
@@ -139,40 +135,17 @@ def test_as_many_runs_at_once_as_cores_memory_and_gpus_allow() -> None:
         share_out(9, 0, 8, gib, (), None)
 
 
-def test_a_forecast_counts_every_network_that_is_kept(resnet_job: Job) -> None:
-    spec = resnet_job.spec
-    assert points_of(spec) == 1 + 3 * 4
-    assert points_of(parse({**spec.model_dump(mode="json"), "int8": True})) == 1 + 3 * 5
-    assert bytes_of([resnet_job] * 2) == 2 * bytes_of([resnet_job]) > 26 * 4 * resnet_job.summary.params
-    assert gpu_need(parse({"device": "cpu"}), resnet_job.summary) == 0 < gpu_need(spec, resnet_job.summary)
+def test_a_child_computes_with_the_threads_that_its_run_asks_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
 
-
-@pytest.fixture(scope="module")
-def resnet_job(tmp_path_factory: pytest.TempPathFactory) -> Job:
-    from engine.jobs.preflight import check
-    from engine.pipeline.summaries import summary_of
-
-    spec, results = parse({}), tmp_path_factory.mktemp("results")
-    summary = summary_of(spec.model, spec.weights, spec.data, results)
-    return Job(spec, summary, check(spec, results), trains=True)
-
-
-def test_a_child_computes_with_the_threads_that_its_run_asks_for(store: Store) -> None:
-    run = store.create(make_spec(), foreground=True, threads=1)
-    run.lock.release()
-    done = subprocess.run(
-        [sys.executable, "-c", _THREADS, str(store.root), run.id], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "1 1\n", done.stderr
-    assert not run.events(StartEvent) and Path(run.path).is_dir()
-
-
-_THREADS = """
-import os, sys
-from pathlib import Path
-from engine.jobs.child import set_threads
-from engine.storage.store import Store
-set_threads(Store(Path(sys.argv[1])).run(sys.argv[2]))
-import torch
-print(torch.get_num_threads(), os.environ["OMP_NUM_THREADS"])
-"""
+    before = torch.get_num_threads()
+    for library in ("OMP", "MKL", "OPENBLAS"):
+        monkeypatch.setenv(f"{library}_NUM_THREADS", "7")
+    run = store.create(make_spec(), threads=1)
+    try:
+        child.set_threads(run)
+        assert torch.get_num_threads() == 1 and os.environ["OMP_NUM_THREADS"] == "1"
+        child.set_threads(store.create(make_spec(1)))
+        assert torch.get_num_threads() == 1, "nothing was asked for"
+    finally:
+        torch.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""The run folders of a sweep as an executor gets them, and what becomes of those that come back unfinished. No torch."""
+"""The run folders of a sweep as an executor gets them, and what becomes of those that come back. No torch."""
 
 from engine.jobs.queue import handle_crash, requeue
 from engine.jobs.sweep.inventory import Entry
