@@ -48,7 +48,7 @@ def test_a_dry_run_says_how_many_runs_how_long_and_how_much_disk(
 def test_a_sweep_that_cannot_be_is_refused_in_one_sentence(refused: Refused, small: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: bad\nspec: {data: {name: digits}, order: layers, target: {keep: [[0.5], [0.01]]}}")
-    assert "0.01 needs" in refused("sweep", str(bad)) or "0.01" in refused("sweep", str(bad))
+    assert "0.01" in refused("sweep", str(bad))
     bad.write_bytes(b"\xff")
     assert "is no UTF-8 text" in refused("sweep", str(bad))
     assert "cannot read the sweep" in refused("sweep", str(tmp_path))

@@ -97,6 +97,7 @@ def test_a_cache_that_cannot_be_written_keeps_nobody_from_computing(store: Store
 
 
 def test_clean_counts_and_empties_the_cache(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    store.prepare()
     cache = Cache(store.root, 10_000)
     cache.write(keys(1)[0], b"x" * 3000)
     assert disk.sizes(store)["what runs share"] == 3000

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RequestError, WorkError
+from engine.errors import RequestError
 from engine.spec.ids import canonical_json
 from engine.spec.messages import quote
 from engine.storage import files
-from engine.storage.atomic import atomic_write
+from engine.storage.atomic import as_work_error, atomic_write
 from engine.storage.locks import Lock
 
 FOLDER = "cache"
@@ -113,11 +113,9 @@ class Cache:
         return removed
 
     def _make(self, folder: Path) -> None:
-        try:
+        with as_work_error(folder):
             for each in (self.folder, folder):
                 files.make_folder(each)
-        except OSError as error:
-            raise WorkError(f"cannot write {folder}: {error.strerror or error}") from error
 
     def _entries(self) -> list[tuple[Path, int, float]]:
         """Every file with its bytes and when it was used last; what a killed process left half written, too."""
