@@ -37,9 +37,8 @@ def main(arguments: list[str]) -> int:
     asked = parser.parse_args(arguments)
     document = file.read(asked.file)
     store, specs = Store(asked.results), grid.runs(document)
-    started, kills = time.monotonic(), []
-    for number in range(1, asked.kills + 1):
-        kills.append(_until_killed(asked, store, document.name, specs, number))
+    started = time.monotonic()
+    kills = [_until_killed(asked, store, document.name, specs, number) for number in range(1, asked.kills + 1)]
     code = subprocess.run(_command(asked), check=False).returncode
     seconds = time.monotonic() - started
     report = _report(store, document.name, specs)
@@ -78,7 +77,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _report(store: Store, name: str, specs: tuple[RunSpec, ...]) -> dict[str, Any]:
-    """What there is in the end; a baseline counts as trained by each run that has epochs of it."""
+    """What there is in the end; of one model and data, whose baseline its seed tells."""
     rows = [row for row in store.runs() if row["experiment"] == name and not row["gallery"]]
     runs = [store.run(row["run_id"]) for row in rows]
     points = [Counter(point.point for point in run.points()) for run in runs]

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 from engine.errors import RequestError, WorkError
 from engine.jobs.child_process import Child, start
+from engine.jobs.crew import Command
 from engine.jobs.executors.executor import Workload
 from engine.jobs.executors.slots import Slot
-from engine.jobs.worker import GRACE_SECONDS, Command, child_command
+from engine.jobs.worker import GRACE_SECONDS, child_command
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.utils.data import ConcatDataset, Subset
 
@@ -23,7 +24,7 @@ def of_tensors(tensors: Mapping[str, Tensor]) -> str:
     for name, tensor in tensors.items():
         plain = tensor.detach().cpu().contiguous()
         digest.update(f"{name} {plain.dtype} {tuple(plain.shape)}\n".encode())
-        digest.update(memoryview(plain.reshape(-1).numpy()).cast("B"))
+        digest.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
