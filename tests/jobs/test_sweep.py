@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,12 +13,15 @@ from engine.jobs.executors.slots import Gpu, parse_gpus, share_out
 from engine.jobs.queue import Queue
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Ended, Tally
+from engine.jobs.sweep.forecast import room_check
+from engine.pipeline.duration.estimate import Job
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
 from engine.storage.records.event import CrashEvent, Epoch
 from engine.storage.store import Store
 from tests.support import standin, sweeps
 from tests.support.places import ROOT
+from tests.support.screen import small_summary
 from tests.support.standin import make_spec
 from tests.support.storm import own, started, wait_for
 from tests.support.sweeps import InlineExecutor, drive
@@ -90,6 +94,16 @@ def test_a_full_disk_stops_the_sweep_in_one_sentence_and_it_goes_on_later(store:
     driver = drive(store, grid(), InlineExecutor(), check_room=check_room)
     assert str(driver.problem) == "the disk is full" and driver.tally().done == 1 and len(own(store)) == 1
     assert drive(store, grid(), InlineExecutor()).tally().done == 3
+
+
+def test_room_on_the_disk_is_asked_for_before_each_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, summary = make_spec(), small_summary()
+    check_room = room_check(store.root, {spec.digest(): Job(spec, summary, (), trains=True)})
+    store.prepare()
+    check_room(inventory.Entry(spec))
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(total=1, used=1, free=1000))
+    with pytest.raises(WorkError, match=r"has 1\.00 kB free and the next run may take .* give the same command again"):
+        check_room(inventory.Entry(spec))
 
 
 def test_a_sweep_that_was_killed_watches_what_it_left_behind_and_does_nothing_twice(store: Store) -> None:
