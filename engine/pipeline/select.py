@@ -16,7 +16,6 @@ from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
 from engine.pipeline.recorder import Recorder
 from engine.pipeline.shared.scores import ScoreMemory
-from engine.pipeline.shared.sharing import Sharing
 from engine.pipeline.transfer import ValidationImages
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
@@ -110,18 +109,16 @@ def _scores(recorder: Recorder, network: Network, baseline: Baseline, phase: Pha
     if len(network.plan.steps) > baseline.steps:
         return score(recorder, network, baseline, phase)
     if phase not in baseline.scores:
-        baseline.scores[phase] = score(recorder, network, baseline, phase, recorder.sharing)
+        baseline.scores[phase] = score(recorder, network, baseline, phase)
     return baseline.scores[phase]
 
 
-def score(
-    recorder: Recorder, network: Network, baseline: Baseline, phase: Phase, sharing: Sharing | None = None
-) -> Scores:
+def score(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase) -> Scores:
     """The scores of the network's blocks or channels by the run's criterion, which serve any target.
 
-    With `sharing` those that another run has given the same network.
+    Of the baseline those that another run has given the same one.
     """
-    criterion, memory = recorder.spec.criterion, _score_memory(recorder, network, baseline, sharing)
+    criterion, memory = recorder.spec.criterion, _score_memory(recorder, network, baseline)
 
     def calibration() -> Calibration:
         return _calibration(recorder, network, baseline, transfer.validation_images(recorder.data, network))
@@ -142,12 +139,11 @@ def score(
     return Scores(blocks=block_scores)
 
 
-def _score_memory(
-    recorder: Recorder, network: Network, baseline: Baseline, sharing: Sharing | None
-) -> ScoreMemory | None:
+def _score_memory(recorder: Recorder, network: Network, baseline: Baseline) -> ScoreMemory | None:
+    """Where the scores of a baseline are shared; None for a network that was cut since, which is this run's alone."""
     spec = recorder.spec
     return ScoreMemory.of(
-        sharing,
+        recorder.sharing if len(network.plan.steps) <= baseline.steps else None,
         network,
         recorder.data,
         None if baseline.reference is None else baseline.reference.images,
