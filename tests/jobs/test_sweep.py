@@ -9,7 +9,7 @@ import pytest
 
 from engine.errors import RequestError, WorkError
 from engine.jobs import child, worker
-from engine.jobs.executors.slots import Gpu, parse_gpus, share_out
+from engine.jobs.executors.slots import Gpu, parse_gpus, share_out, visible
 from engine.jobs.queue import Queue
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Ended, Tally
@@ -143,6 +143,8 @@ def test_as_many_runs_at_once_as_cores_memory_and_gpus_allow() -> None:
     two = parse_gpus("0, 10240\n1, 4096\n")
     slots = share_out(1, 3 * gib, 8, 100 * gib, two, None)
     assert [slot.gpu for slot in slots] == ["0", "1", "0", "0"]
+    assert visible(two, None) == two and visible(two, "1") == two[1:] and visible(two, "") == ()
+    assert visible(two, "GPU-8932f937") == (Gpu("", None),)
     assert parse_gpus("0, [N/A]") == (Gpu("0", None),) and parse_gpus("broken") == (Gpu("", None),)
     assert [slot.gpu for slot in share_out(1, gib, 8, 100 * gib, (Gpu("", None),), None)] == [""]
     with pytest.raises(RequestError, match="threads is 9, and this computer has 8 cores"):

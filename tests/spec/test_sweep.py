@@ -76,6 +76,8 @@ include:
         ("name: a\nspec: {seed: [0, 1]}\nexclude: [{seed: [0, 1]}]", "exclude leaves no run"),
         ("name: a\nspec: {}\ninclude: []", "include of x.yaml is a list with nothing in it"),
         ("name: a\nspec: {}\ninclude: [l1]", "include of x.yaml must be a list of objects"),
+        ("name: a\nspec: {1: [2, 3]}", "the spec has a key that is no text"),
+        ("name: a\nspec: {recover: [{1: 2, a: 3}]}", "the spec has a key in recover that is no text"),
         ("name: a\nspec: [l1]", "spec of x.yaml must be an object"),
         ("name: a\nspec: {}\nthreads: true", "threads of x.yaml must be a whole number of 1 to 1,024"),
         ("name: ''\nspec: {}", "an experiment's name is one line"),

@@ -1,5 +1,6 @@
 """How many runs this computer works on at once: as its cores, its memory and the memory of its GPUs allow. No torch."""
 
+import os
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -89,7 +90,16 @@ def _gpus() -> tuple[Gpu, ...]:
         done = subprocess.run([tool, *_QUERY], capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
         return (Gpu("", None),)
-    return parse_gpus(done.stdout)
+    return visible(parse_gpus(done.stdout), os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+
+def visible(gpus: Sequence[Gpu], allowed: str | None) -> tuple[Gpu, ...]:
+    """Those that CUDA_VISIBLE_DEVICES lets this process use; one of which nothing is known where it has other names."""
+    if allowed is None:
+        return tuple(gpus)
+    names = [name.strip() for name in allowed.split(",") if name.strip() not in ("", "-1")]
+    chosen = tuple(gpu for gpu in gpus if gpu.name in names)
+    return chosen or ((Gpu("", None),) if names else ())
 
 
 def parse_gpus(listed: str) -> tuple[Gpu, ...]:

@@ -1,7 +1,6 @@
 """The runs of a sweep: every combination of what its lists say. No torch."""
 
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -104,7 +103,7 @@ def _stated(raw: Mapping[str, Any], place: tuple[str, ...]) -> Any:
 def _expand(spec: Mapping[str, Any]) -> Iterator[Candidate]:
     """Every combination of the lists in a spec, in the order of its keys; the seed's vary fastest."""
     keys = sorted(spec, key=lambda key: key == "seed")
-    for values in itertools.product(*(list(_values((key,), spec[key])) for key in keys)):
+    for values in itertools.product(*(list(_values((str(key),), spec[key])) for key in keys)):
         raw = {key: candidate for key, (candidate, _) in zip(keys, values, strict=True)}
         choices = {name: value for _, chosen in values for name, value in chosen.items()}
         yield Candidate(raw, choices)
@@ -164,7 +163,7 @@ def _options(place: tuple[str, ...], value: Any) -> list[Any] | None:
         raise RequestError(f"{name} is a list with nothing in it; name one value or more, or leave it out", field=name)
     seen: set[str] = set()
     for option in value:
-        text = json.dumps(option, default=str, sort_keys=True)
+        text = repr(option)  # in which true is not 1
         if text in seen:
             raise RequestError(f"{name} names {_shown(option)} twice; each may stand only once in its list", field=name)
         seen.add(text)
