@@ -138,7 +138,7 @@ def test_stopping_the_whole_interrupts_what_is_under_way_and_cancelling_ends_it(
 def test_as_many_runs_at_once_as_cores_memory_and_gpus_allow() -> None:
     gib = 1 << 30
     assert len(share_out(1, 0, 8, 100 * gib, (), None)) == 8 and len(share_out(3, 0, 8, 100 * gib, (), None)) == 2
-    assert len(share_out(1, 0, 8, 3 * gib, (), None)) == 3 and len(share_out(1, 0, 8, 0, (), None)) == 1
+    assert len(share_out(1, 0, 8, 6 * gib, (), None)) == 3 and len(share_out(1, 0, 8, 0, (), None)) == 1
     assert len(share_out(1, 0, 2, 100 * gib, (), 5)) == 5
     two = parse_gpus("0, 10240\n1, 4096\n")
     slots = share_out(1, 3 * gib, 8, 100 * gib, two, None)

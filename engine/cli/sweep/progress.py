@@ -50,7 +50,7 @@ def sentence(tally: Tally) -> str:
     parts = [f"{tally.done:,} of {tally.total:,} done", f"{tally.running:,} running"]
     parts += [f"{tally.failed:,} failed"] if tally.failed else []
     parts += [f"{tally.cancelled:,} cancelled"] if tally.cancelled else []
-    if tally.left is not None and tally.done + tally.failed + tally.cancelled < tally.total:
+    if tally.left and tally.done + tally.failed + tally.cancelled < tally.total:
         parts.append(f"about {duration(tally.left)} left")
     return " · ".join(parts)
 

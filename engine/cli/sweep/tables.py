@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.cli.printing import table_of, write
+from engine.data.images.words import count
 from engine.units import duration, si
 
 
@@ -12,7 +13,7 @@ def forecast(document: Mapping[str, Any]) -> None:
     left, begun = document["left"], document["begun"]
     parts = [f"{document['done']:,} done", f"{document['failed']:,} failed", f"{left:,} to do"]
     more = f", {begun:,} of them begun" if begun else ""
-    write(f"{document['name']}: {document['total']:,} runs, {', '.join(parts)}{more}")
+    write(f"{document['name']}: {count(document['total'], 'run')}, {', '.join(parts)}{more}")
     if not left:
         return
     threads = "1 thread" if document["threads"] == 1 else f"{document['threads']} threads"
@@ -39,4 +40,6 @@ def ended(document: Mapping[str, Any]) -> None:
 def cancelled(document: Mapping[str, Any]) -> None:
     """What --cancel did."""
     was = "stopped" if document["stopped"] else "was not under way"
-    write(f"{document['name']} {was}; {document['cancelled']:,} runs cancelled, the same command goes on with them")
+    write(
+        f"{document['name']} {was}; {count(document['cancelled'], 'run')} cancelled, the same command goes on from there"
+    )

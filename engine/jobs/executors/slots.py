@@ -13,7 +13,7 @@ from engine.graph.summary import ModelSummary
 from engine.measure import machine
 from engine.spec.run import RunSpec
 
-MEMORY = 1 << 30  # bytes that a run takes besides its GPU's: torch, small images, a small network
+MEMORY = 2 << 30  # bytes that a run takes besides its GPU's: torch, small images, the refits of a small network
 GPU_CONTEXT = 1 << 30  # bytes that a process takes of a GPU before it holds anything there
 _COPIES = 6  # of the weights: the network, its gradients and momenta, the untouched one, a teacher, a smaller one
 _ACTIVATION_COPIES = 4  # of a layer's output in training: itself, its norm's, its activation's, a gradient
