@@ -40,6 +40,5 @@ def ended(document: Mapping[str, Any]) -> None:
 def cancelled(document: Mapping[str, Any]) -> None:
     """What --cancel did."""
     was = "stopped" if document["stopped"] else "was not under way"
-    write(
-        f"{document['name']} {was}; {count(document['cancelled'], 'run')} cancelled, the same command goes on from there"
-    )
+    cancelled_runs = count(document["cancelled"], "run")
+    write(f"{document['name']} {was}; {cancelled_runs} cancelled, the same command goes on from there")
