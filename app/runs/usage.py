@@ -8,6 +8,7 @@ from app import format
 from app.components import actions
 from app.tables import store
 from engine.data.images import words
+from engine.storage.cache.cache import Cache
 from engine.storage.housekeeping import disk, trash
 from engine.uploads import unused
 from engine.uploads.shelf import Upload
@@ -41,14 +42,16 @@ def _choose() -> None:
     )
     results = store.open_store()
     planned = disk.cleaning(results, weights=what == _WEIGHTS)
-    deleted = disk.sizes(results)["deleted runs"]
+    sizes = disk.sizes(results)
+    deleted, shared = sizes["deleted runs"], sizes["what runs share"]
     uploads = unused.find(results)
     said = [f"{planned.count:,} files of runs that are done, {format.si(planned.bytes, 'B')}"]
+    said += [f"what runs share, {format.si(shared, 'B')}"] if shared else []
     said += [f"deleted runs that could still be put back, {format.si(deleted, 'B')}"] if deleted else []
     if uploads:
         size = sum(disk.size(upload.path.parent) for upload in uploads)
         said.append(f"{words.count(len(uploads), 'upload')} that no run names, {format.si(size, 'B')}")
-    if not planned.count and not deleted and not uploads:
+    if not planned.count and not deleted and not shared and not uploads:
         st.markdown("There is nothing to remove.")
         return
     st.markdown(f"This removes {', and '.join(said)}. Plans, points, events and logs stay.")
@@ -63,8 +66,9 @@ def _clean(planned: disk.Cleaning, uploads: Sequence[Upload]) -> None:
         gone = unused.remove(results, uploads)
         more = f", {words.count(len(gone), 'upload')}" if gone else ""
         trash.empty(results)
+        Cache(results.root).clear()
         actions.say_success(
-            f"Removed {removed.count:,} files, {format.si(removed.bytes, 'B')}{more}, and what was deleted"
+            f"Removed {removed.count:,} files, {format.si(removed.bytes, 'B')}{more}, and what else could go"
         )
 
     actions.run_action(clean)

@@ -235,14 +235,18 @@ def index_size(document: Mapping[str, Any]) -> None:
 
 def cleaning(document: Mapping[str, Any]) -> None:
     counts = f"{document['files']:,} files of {len(document['runs']):,} runs, {si(document['bytes'], 'B')}"
-    deleted = f"; and what was deleted, {si(document['deleted_bytes'], 'B')}" if document["deleted_bytes"] else ""
     count = len(document["uploads"])
     noun = "uploads that no run names" if count > 1 else "upload that no run names"
-    uploads = f"; {count:,} {noun}, {si(document['upload_bytes'], 'B')}" if count else ""
+    more = (
+        ("upload_bytes", f"{count:,} {noun}"),
+        ("cache_bytes", "what runs share"),
+        ("deleted_bytes", "what was deleted"),
+    )
+    others = "".join(f"; and {what}, {si(document[key], 'B')}" for key, what in more if document[key])
     if document["removed"]:
-        write(f"removed {counts}{uploads}{deleted}")
+        write(f"removed {counts}{others}")
     else:
-        write(f"would remove {counts}{uploads}{deleted}; --yes does it")
+        write(f"would remove {counts}{others}; --yes does it")
 
 
 def output_file(document: Mapping[str, Any]) -> None:

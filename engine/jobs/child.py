@@ -114,14 +114,28 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
         timing_job.run(request, job)
     elif isinstance(job, Landscape):
         job.say(_LOADING)
+        set_threads(job)
         from engine.pipeline.landscape import run as landscape
 
         landscape.run(request, job)
     else:
         job.say(_LOADING)
+        set_threads(job)
         from engine.pipeline import run as pipeline
 
         pipeline.run(request, job)
+
+
+def set_threads(job: Job) -> None:
+    """Compute with as many threads as the job asks for, wherever and beside whatever else this process runs."""
+    threads = job.status().threads
+    if threads is None:
+        return
+    for library in ("OMP", "MKL", "OPENBLAS"):  # read when a library is loaded, also by the processes that read images
+        os.environ[f"{library}_NUM_THREADS"] = str(threads)
+    import torch
+
+    torch.set_num_threads(threads)
 
 
 def main(arguments: list[str], pipeline: Pipeline = _pipeline) -> int:

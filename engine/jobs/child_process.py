@@ -1,17 +1,21 @@
-"""A job's process as the worker sees it: whether it has ended, and how it is stopped."""
+"""A job's process as whoever started it sees it: how it begins, whether it has ended, and how it is stopped."""
 
 import os
 import signal
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import psutil
 
 from engine.errors import WorkError
+from engine.storage import directories
 from engine.storage.job_folder import Job
 from engine.storage.locks import Process
+
+PROJECT = directories.PACKAGES
 
 
 @dataclass
@@ -61,6 +65,24 @@ class Child:
             _kill_group(process.pid)
         with suppress(PermissionError):
             process.signal(number)
+
+
+def start(job: Job, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child:
+    """Starts a job's process, in a session of its own; its output goes to the job's log.
+
+    It has this process's environment with `environment` put in. WorkError or OSError when it cannot start.
+    """
+    with job.log_file() as log:
+        popen = subprocess.Popen(
+            command,
+            cwd=PROJECT,
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return Child(job, popen)
 
 
 def _kill_group(leader: int) -> None:

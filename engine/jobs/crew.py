@@ -2,7 +2,6 @@
 
 import math
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -10,15 +9,13 @@ from contextlib import suppress
 from types import FrameType
 
 from engine.errors import RequestError, WorkError
-from engine.jobs.child_process import Child
+from engine.jobs.child_process import Child, start
 from engine.jobs.queue import Queue
-from engine.storage import directories
 from engine.storage.atomic import is_disk_full
 from engine.storage.job_folder import Job
 from engine.storage.locks import Lock
 from engine.storage.store import Store
 
-PROJECT = directories.PACKAGES
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 5.0  # before what went wrong is tried again
 LOOK_SECONDS = 0.5  # between two looks at the queue while nothing ends
@@ -98,7 +95,7 @@ class Crew:
             self.children[orphan.lane] = Child(orphan.job, None)
         while waiting_job := self.queue.next(self.children, self._waiting_retries(), self._report):
             try:
-                self.children[waiting_job.lane] = self._start_child(waiting_job.job)
+                self.children[waiting_job.lane] = start(waiting_job.job, self.command(self.store, waiting_job.job))
             except (WorkError, OSError) as error:
                 self._report(waiting_job.job, error)
 
@@ -137,18 +134,6 @@ class Crew:
             return True
         self._last_look = self._last_beat = -math.inf
         return False
-
-    def _start_child(self, job: Job) -> Child:
-        with job.log_file() as log:
-            popen = subprocess.Popen(
-                self.command(self.store, job),
-                cwd=PROJECT,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        return Child(job, popen)
 
     def _watch(self, stopping: bool) -> None:
         for lane, child in list(self.children.items()):

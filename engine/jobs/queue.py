@@ -119,7 +119,7 @@ class Queue:
                 if not acquired:
                     raise RequestError(f"{job_id} is still being worked on; try again in a moment")
                 job.forget_to_cancel()
-                self._requeue(job, f"waiting; {job.resumes}", crashes=0)
+                requeue(job, f"waiting; {job.resumes}", crashes=0)
         return job
 
     def refuse_while_timed(self, device: str) -> None:
@@ -201,28 +201,9 @@ class Queue:
                 if state != "interrupted":
                     job.end("interrupted", f"its process was lost; resume {job.resumes}")
             elif state == "interrupted":
-                self._requeue(job, f"was interrupted; {job.resumes}")
+                requeue(job, f"was interrupted; {job.resumes}")
             elif state == "running" or crashed:
-                self._handle_crash(job)
-
-    def _handle_crash(self, job: Job) -> None:
-        try:
-            status, steps = job.status(), job.steps()
-        except WorkError as error:
-            job.end("failed", f"{error}; resume {job.resumes}")
-            return
-        crashes = 1 if steps > status.steps else status.crashes + 1
-        job.append_event(event.CrashEvent(crashes=crashes))
-        if crashes >= MAX_CRASHES:
-            sentence = f"its process was lost {crashes} times without a step in between; log.txt may say why"
-            job.end("failed", sentence)
-        else:
-            self._requeue(job, f"its process was lost; {job.resumes}", crashes=crashes, steps=steps)
-
-    @staticmethod
-    def _requeue(job: Job, message: str, **counts: Unpack[_Counts]) -> None:
-        times: TimesChanges = {"queued": time.time(), "finished": None}
-        job.update(times=times, state="queued", message=message, error=None, foreground=False, **counts)
+                handle_crash(job)
 
     def _note(self, job: Job) -> None:
         try:
@@ -254,6 +235,32 @@ class Queue:
             raise RequestError(
                 f"{job.id} is {state} already; only a queued, running or interrupted {job.noun} can be cancelled"
             )
+
+
+def handle_crash(job: Job, *, foreground: bool = False) -> None:
+    """Puts a job whose process was lost back into the queue, or fails it where that happens again and again.
+
+    The caller holds its lock.
+    """
+    try:
+        status, steps = job.status(), job.steps()
+    except WorkError as error:
+        job.end("failed", f"{error}; resume {job.resumes}")
+        return
+    crashes = 1 if steps > status.steps else status.crashes + 1
+    job.append_event(event.CrashEvent(crashes=crashes))
+    if crashes >= MAX_CRASHES:
+        sentence = f"its process was lost {crashes} times without a step in between; log.txt may say why"
+        job.end("failed", sentence)
+    else:
+        counts: _Counts = {"crashes": crashes, "steps": steps}
+        requeue(job, f"its process was lost; {job.resumes}", foreground=foreground, **counts)
+
+
+def requeue(job: Job, message: str, *, foreground: bool = False, **counts: Unpack[_Counts]) -> None:
+    """Has a job wait again; in the `foreground` for another process than the worker. The caller holds its lock."""
+    times: TimesChanges = {"queued": time.time(), "finished": None}
+    job.update(times=times, state="queued", message=message, error=None, foreground=foreground, **counts)
 
 
 def _is_ours(job: Job) -> bool:

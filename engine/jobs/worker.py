@@ -15,7 +15,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from engine.errors import RequestError, WorkError
-from engine.jobs.crew import PROJECT, Command, Crew, Stop
+from engine.jobs.child_process import PROJECT
+from engine.jobs.crew import Command, Crew, Stop
 from engine.jobs.queue import Queue
 from engine.jobs.signals import handle_signals
 from engine.storage import files

@@ -4,6 +4,7 @@ from engine.errors import RequestError
 from engine.pipeline import recovery, transfer
 from engine.pipeline.network import Network
 from engine.pipeline.recorder import Recorder
+from engine.pipeline.shared.baseline import trained, training_key
 from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.pipeline.step import BASELINE, StepKey
 from engine.spec.run import RunSpec
@@ -23,12 +24,7 @@ def obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel)
             if transfer.needs_adapting(spec, initial):
                 recovery.adapt_weights(recorder, BASELINE, initial, number)
             return initial
-        if match := find_same_baseline(recorder.folder, spec):
-            run_id, network = match
-            recorder.note(f"baseline taken from run {run_id}, which trained the same one")
-            return network
-        recovery.train_baseline(recorder, BASELINE, initial, number)
-        return initial
+        return _trained(recorder, initial, number)
 
     network = recorder.step(BASELINE, 1 + baseline_epochs(spec, zoo_model), work)
     floor, accuracy = spec.depth.floor, recorder.point(BASELINE).val_top1
@@ -41,6 +37,31 @@ def obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel)
     if named is not network:
         recorder.keep_adaptation(0, named)
     return named
+
+
+def _trained(recorder: Recorder, initial: Network, number: int) -> Network:
+    """Trained from scratch, by this run or by another one that trains the same."""
+
+    def train() -> tuple[str, Network]:
+        if match := find_same_baseline(recorder.folder, recorder.spec):
+            recorder.note(_taken_from(match[0]))
+            return match
+        recovery.train_baseline(recorder, BASELINE, initial, number)
+        return recorder.folder.id, initial
+
+    sharing = recorder.sharing
+    key = None if sharing is None else training_key(sharing, recorder.spec, recorder.data, initial)
+    if sharing is None or key is None:
+        return train()[1]
+    taken = trained(sharing, key, initial, train)
+    if isinstance(taken, Network):
+        return taken
+    recorder.note(_taken_from(taken[0]))
+    return taken[1]
+
+
+def _taken_from(run_id: str) -> str:
+    return f"baseline taken from run {run_id}, which trained the same one"
 
 
 def baseline_epochs(spec: RunSpec, zoo_model: ZooModel) -> int:

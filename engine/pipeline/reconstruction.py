@@ -11,6 +11,8 @@ from torch import Tensor
 from engine.data.load import Data, Split
 from engine.data.loader import batches
 from engine.pipeline.network import Network
+from engine.pipeline.shared.samples import SampleMemory
+from engine.pipeline.shared.sharing import Sharing
 from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, FEWEST_USUAL, RecoverSpec
 from engine.storage.records.point import Reconstruction
 from engine.surgery.reconstruction.reference import Reference
@@ -33,10 +35,18 @@ class Reconstructor:
 
     @classmethod
     def of(
-        cls, untouched: Network, images: Tensor, ridge: float, seed: int, note: Note, samples: int = SAMPLES
+        cls,
+        untouched: Network,
+        images: Tensor,
+        ridge: float,
+        seed: int,
+        note: Note,
+        samples: int = SAMPLES,
+        sharing: Sharing | None = None,
     ) -> Self:
         """With N×C×H×W images, normalised and on the device on which refits are made."""
-        return cls(untouched, Reference(untouched.structure, images, seed, samples), ridge, note)
+        memory = None if sharing is None else SampleMemory.of(sharing, untouched, images, seed, samples)
+        return cls(untouched, Reference(untouched.structure, images, seed, samples, memory), ridge, note)
 
     def reconstruct(self, pruned: Network) -> Reconstruction | None:
         """Refit `pruned`, whose plan goes on from that of the untouched one, in place; None where nothing was cut.

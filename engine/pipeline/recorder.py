@@ -4,7 +4,7 @@ import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from engine.latency import host_timing
 from engine.measure.counters import Counts, count
 from engine.pipeline import transfer
 from engine.pipeline.network import Network
+from engine.pipeline.shared.baseline import evaluation
+from engine.pipeline.shared.sharing import Sharing
 from engine.pipeline.step import ON_THE_WAY, Progress, Standing, StandingRule, StepKey
 from engine.spec.run import RunSpec
 from engine.storage.job_folder import Run
@@ -56,8 +58,9 @@ class Recorder:
         metric: Metric,
         units: float,
         before: Before = Before(),
+        sharing: Sharing | None = None,
     ) -> None:
-        self.before = before
+        self.before, self.sharing = before, sharing
         self.spec, self.folder, self.data, self.device, self.metric = spec, folder, data, device, metric
         self._points = folder.points()
         self.reconstruction: Reconstruction | None = None  # of the step that is being worked on
@@ -251,6 +254,9 @@ class Recorder:
         """What the stored network does on a split: int8 ones are files only."""
         if key.stage == "quantized":
             return evaluate_onnx(file, split, self.data)
+        if key.stage == "baseline" and self.sharing is not None:
+            measure = partial(evaluate, network.module, split, self.data, self.device)
+            return evaluation(self.sharing, network, split, self.data, measure)
         return evaluate(network.module, split, self.data, self.device)
 
     def _reached(self, network: Network, timed: Latency | None) -> Reached:

@@ -23,6 +23,7 @@ from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor, reconstruction_images
 from engine.pipeline.recorder import Before, Recorder
 from engine.pipeline.select import Baseline, PhaseTarget
+from engine.pipeline.shared.sharing import Sharing
 from engine.pipeline.smallest import search
 from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
 from engine.pipeline.start import loading, own_networks
@@ -74,7 +75,8 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     folder.append_event(event.StartEvent(notes=notes, device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
     before = Before(len(inputs.network.plan.steps), inputs.points_before)
-    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, _units(spec, inputs.zoo_model), before)
+    units, sharing = _units(spec, inputs.zoo_model), Sharing.of(folder)
+    recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, units, before, sharing)
     usual = usual_images((inputs.untouched or inputs.network).structure.summary.macs)
     images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note, usual)
 
@@ -82,7 +84,8 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     untouched = inputs.untouched or baseline
     reconstructor = None
     if images is not None:
-        reconstructor = Reconstructor.of(untouched, images, spec.recover.ridge, spec.seed, recorder.note)
+        ridge, seed = spec.recover.ridge, spec.seed
+        reconstructor = Reconstructor.of(untouched, images, ridge, seed, recorder.note, sharing=sharing)
     context = RunContext(
         recorder,
         select.describe_baseline(recorder, baseline, usual, None if reconstructor is None else reconstructor.reference),

@@ -15,6 +15,7 @@ from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import calibration_images
 from engine.pipeline.recorder import Recorder
+from engine.pipeline.shared.scores import ScoreMemory
 from engine.pipeline.transfer import ValidationImages
 from engine.prune import alternate, depth, direct, progressive, solver, width
 from engine.prune.attempt_context import AttemptContext, Choice
@@ -113,16 +114,43 @@ def _scores(recorder: Recorder, network: Network, baseline: Baseline, phase: Pha
 
 
 def score(recorder: Recorder, network: Network, baseline: Baseline, phase: Phase) -> Scores:
-    """The scores of the network's blocks or channels by the run's criterion, which serve any target."""
-    structure = network.structure
-    images = transfer.validation_images(recorder.data, network)
-    calibration = _calibration(recorder, network, baseline, images)
+    """The scores of the network's blocks or channels by the run's criterion, which serve any target.
+
+    Of the baseline those that another run has given the same one.
+    """
+    criterion, memory = recorder.spec.criterion, _score_memory(recorder, network, baseline)
+
+    def calibration() -> Calibration:
+        return _calibration(recorder, network, baseline, transfer.validation_images(recorder.data, network))
+
+    def of_channels() -> dict[int, float]:
+        return score_channels(calibration(), criterion)
+
+    def of_blocks() -> dict[str, float]:
+        return score_blocks(calibration(), blocks, criterion)
+
     if phase != "layers":
-        return Scores(channels=score_channels(calibration, recorder.spec.criterion))
-    blocks = depth.candidates(structure.summary, protected=_protection(recorder, network, baseline).blocks)
-    block_scores = score_blocks(calibration, blocks, recorder.spec.criterion)
+        return Scores(channels=of_channels() if memory is None else memory.channels(of_channels))
+    summary = network.structure.summary
+    blocks = depth.candidates(summary, protected=_protection(recorder, network, baseline).blocks)
+    names = [block.name for block in blocks]
+    block_scores = of_blocks() if memory is None else memory.blocks(names, of_blocks)
     recorder.folder.append_event(event.Scores(scope="blocks", scores=dict(block_scores)))
     return Scores(blocks=block_scores)
+
+
+def _score_memory(recorder: Recorder, network: Network, baseline: Baseline) -> ScoreMemory | None:
+    """Where the scores of a baseline are shared; None for a network that was cut since, which is this run's alone."""
+    spec = recorder.spec
+    return ScoreMemory.of(
+        recorder.sharing if len(network.plan.steps) <= baseline.steps else None,
+        network,
+        recorder.data,
+        None if baseline.reference is None else baseline.reference.images,
+        criterion=spec.criterion,
+        seed=spec.seed,
+        calibration_images=spec.recover.calibration_images or baseline.usual_images,
+    )
 
 
 def choose(recorder: Recorder, network: Network, baseline: Baseline, target: PhaseTarget, scores: Scores) -> plan.Step:

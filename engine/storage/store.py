@@ -9,6 +9,7 @@ import shutil
 import time
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,6 +36,15 @@ J = TypeVar("J", bound=Job)
 GALLERY = directories.gallery()
 _ID = re.compile(RUN_ID)
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What the status of a new job has beside its state, as `Status` says."""
+
+    group: str
+    experiment: str | None = None
+    threads: int | None = None
 
 
 class Store:
@@ -79,29 +89,33 @@ class Store:
             raise RequestError(f"the results folder {self.root} {lacks_permission(self.folder)}")
         Journal(self.root).prepare()
 
-    def create(self, spec: RunSpec, *, foreground: bool = False, experiment: str | None = None) -> Run:
+    def create(
+        self, spec: RunSpec, *, foreground: bool = False, experiment: str | None = None, threads: int | None = None
+    ) -> Run:
         """A new run folder, queued; it appears whole, under an id that no other job has.
 
         A `foreground` run comes with its lock held by this process, and is never the queue's to start. `experiment` is
-        the name of what the run is a part of; RequestError for one that is none.
+        the name of what the run is a part of; RequestError for one that is none. Its process computes with `threads`,
+        by default with as many as torch takes by itself.
         """
         if experiment is not None:
             check_experiment(experiment)
         draft = Run(leftovers.new_path(self.folder))
         document, digest, group = spec.model_dump(mode="json"), spec.digest(), spec.group()
-        return self._create(draft, document, digest, group=group, foreground=foreground, experiment=experiment)
+        labels = Labels(group, experiment, threads)
+        return self._create(draft, document, digest, labels, foreground=foreground)
 
     def create_timing(self, request: TimingRequest, *, foreground: bool = False) -> Timing:
         """The same for a timing on a board."""
         draft = Timing(leftovers.new_path(self.timings_folder))
         document, digest = request.model_dump(mode="json"), request.digest()
-        return self._create(draft, document, digest, group=digest, foreground=foreground)
+        return self._create(draft, document, digest, Labels(digest), foreground=foreground)
 
     def create_landscape(self, request: LandscapeRequest, *, foreground: bool = False) -> Landscape:
         """The same for a landscape."""
         draft = Landscape(leftovers.new_path(self.landscapes_folder))
         document, digest = request.model_dump(mode="json"), request.digest()
-        return self._create(draft, document, digest, group=digest, foreground=foreground)
+        return self._create(draft, document, digest, Labels(digest), foreground=foreground)
 
     def run(self, run_id: str) -> Run:
         """The run of that id, the user's or the gallery's; RequestError for an unknown or malformed one."""
@@ -262,10 +276,9 @@ class Store:
         job: J,
         request: dict[str, Any],
         digest: str,
+        labels: Labels,
         *,
-        group: str,
         foreground: bool,
-        experiment: str | None = None,
     ) -> J:
         now = time.time()
         base = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now)) + f"-{digest}"
@@ -277,7 +290,7 @@ class Store:
             if foreground:
                 job.lock.acquire()
             write_json(draft / "spec.json", request)
-            job.write_status(Status.queued(now, foreground=foreground, group=group, experiment=experiment))
+            job.write_status(Status.queued(now, foreground=foreground, **vars(labels)))
             self._appear(job, base)
         except BaseException:
             job.lock.release()

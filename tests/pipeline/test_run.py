@@ -155,6 +155,18 @@ def test_a_second_run_with_the_same_baseline_does_not_train_it_again(finished: R
     assert not any(e["kind"] == "epoch" for e in events)
 
 
+def test_what_another_run_has_computed_is_taken_from_the_cache_and_is_the_same_bit_for_bit(finished: Run) -> None:
+    results = finished.path.parents[1]
+    before = {path for path in (results / "cache").rglob("*.safetensors") if path.parent.name != "trainings"}
+    assert {path.parent.name for path in before} == {"baselines", "evaluations", "samples", "scores"}
+    again = run(results)
+    assert {path for path in (results / "cache").rglob("*.safetensors") if path.parent.name != "trainings"} == before
+    assert essence(again) == essence(finished)
+    for number in range(len(finished.points())):
+        one, other = (load_file(x.model_file(number, "safetensors")) for x in (finished, again))
+        assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_a_cut_that_differs_from_the_masked_network_fails_the_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import typer
 from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
+from engine.storage.cache.cache import Cache
 from engine.storage.housekeeping import disk, trash
 from engine.uploads import unused
 
@@ -22,12 +23,12 @@ def clean(
     results: Results = RESULTS,
     as_json: Json = False,
 ) -> None:
-    """Remove ONNX files of runs that are done, uploads that no run names, and what was deleted; plans and points stay.
+    """Remove ONNX files of runs that are done, uploads that no run names, what runs share, and what was deleted.
 
-    `export` makes an ONNX file again.
+    Plans and points stay; `export` makes an ONNX file again, and the next run what it shares with others.
     """
     store = store_in(results)
-    deleted = disk.sizes(store)["deleted runs"]
+    sizes, cache = disk.sizes(store), Cache(store.root)
     planned = disk.cleaning(store, weights=weights)
     uploads = unused.find(store)
     upload_bytes = sum(disk.size(upload.path.parent) for upload in uploads)
@@ -35,11 +36,13 @@ def clean(
         uploads = unused.remove(store, uploads)
         planned = disk.clean(store, planned)
         trash.empty(store)
+        cache.clear()
     document = {
         "removed": yes,
         "files": planned.count,
         "bytes": planned.bytes,
-        "deleted_bytes": deleted,
+        "deleted_bytes": sizes["deleted runs"],
+        "cache_bytes": sizes["what runs share"],
         "uploads": [str(upload.path) for upload in uploads],
         "upload_bytes": upload_bytes,
         "runs": {run_id: len(paths) for run_id, paths in planned.files.items()},

@@ -13,11 +13,12 @@ from engine.errors import RequestError, WorkError
 from engine.spec.ids import RUN_ID
 from engine.storage import directories, files
 from engine.storage.atomic import as_work_error
+from engine.storage.cache.cache import Cache
 from engine.storage.job_folder import Run
 from engine.storage.records.status import ENDED
 from engine.storage.store import Store
 
-Kind = Literal["ONNX files", "weights", "plans and the rest", "deleted runs", "uploads"]
+Kind = Literal["ONNX files", "weights", "plans and the rest", "deleted runs", "uploads", "what runs share"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 _ONNX = re.compile(r"p[0-9]+\.onnx(\.data)?")
 _WEIGHTS = re.compile(r"p[0-9]+\.safetensors")
@@ -43,8 +44,8 @@ def size(folder: Path) -> int:
 
 
 def sizes(store: Store) -> dict[Kind, int]:
-    """The bytes of all that the user's jobs hold, by what they are of, and of what was uploaded for them."""
-    counted: Counter[Kind] = Counter()
+    """The bytes of all that the user's jobs hold, by what they are of; of what was uploaded for them, and of the cache."""
+    counted: Counter[Kind] = Counter({"what runs share": Cache(store.root).usage()[1]})
     for parent in store.folders:
         for path, bytes_of in _files(parent):
             counted[_kind(path, parent)] += bytes_of

@@ -42,6 +42,7 @@ class StatusChanges(TypedDict, total=False):
     crashes: int
     steps: int
     experiment: str | None
+    threads: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +51,10 @@ class Status(Record):
 
     The queue's own: a `foreground` job is not its to start; it was lost `crashes` times in a row, the last time with so
     many `steps` behind it. `group` is shared by runs that differ in nothing but their seed, `experiment` is the name of
-    what a run was launched as a part of.
+    what a run was launched as a part of, `threads` how many its process computes with, where that was asked for.
     """
 
-    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"group", "experiment"})
+    WHERE_KNOWN: ClassVar[frozenset[str]] = frozenset({"group", "experiment", "threads"})
 
     state: State
     progress: Share
@@ -66,9 +67,18 @@ class Status(Record):
     steps: Whole = 0
     group: str | None = None
     experiment: str | None = None
+    threads: Whole | None = None
 
     @classmethod
-    def queued(cls, now: float, *, foreground: bool, group: str | None, experiment: str | None = None) -> "Status":
+    def queued(
+        cls,
+        now: float,
+        *,
+        foreground: bool,
+        group: str | None,
+        experiment: str | None = None,
+        threads: int | None = None,
+    ) -> "Status":
         """Of a job that nobody has started, created `now` (Unix seconds)."""
         return cls(
             state="queued",
@@ -78,6 +88,7 @@ class Status(Record):
             foreground=foreground,
             group=group,
             experiment=experiment,
+            threads=threads,
         )
 
     def needs_process(self) -> bool:

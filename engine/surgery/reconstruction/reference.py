@@ -1,7 +1,8 @@
 """The untouched network's values at sampled positions of the calibration images, each computed once."""
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, fx
@@ -14,14 +15,35 @@ from engine.surgery.reconstruction.samples import SAMPLES, Places, output_sample
 MOST_REMEMBERED = 1 << 30  # bytes of samples that stay for later cuts of the same network
 
 
+class Memory(Protocol):
+    """Where values outlive the process, for other references to the same network, images, seed and count."""
+
+    def load(self, name: str) -> Tensor | None:
+        """The values of that name, bit for bit as they were, on the CPU; None where there are none."""
+
+    def save(self, name: str, values: Tensor) -> None:
+        """Have these there from now on."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Others that compute values of the same reference wait until this is left."""
+
+
 class Reference:
     """What an untouched network, in evaluation mode and on the images' device, gives for N×C×H×W images.
 
     May serve any number of cuts of it: what one has asked for is there for the next. The same images and seed give the
-    same samples, about `count` of each layer.
+    same samples, about `count` of each layer. With a `memory` that has what another one has computed.
     """
 
-    def __init__(self, structure: Structure, images: Tensor, seed: int = 0, count: int = SAMPLES) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        images: Tensor,
+        seed: int = 0,
+        count: int = SAMPLES,
+        memory: Memory | None = None,
+    ) -> None:
+        self._memory = memory
         self.structure, self.images, self.seed, self.count = structure, images, seed, count
         self._samples: dict[fx.Node, Tensor] = {}
         self._places: dict[int, Places] = {}
@@ -45,9 +67,14 @@ class Reference:
         asked = dict(wanted)
         if sum(map(_bytes, self._samples.values())) > MOST_REMEMBERED:
             self._samples = {node: samples for node, samples in self._samples.items() if node in asked}
-        missing = self._missing(asked)
-        if not missing:
+        if not self._missing(asked):
             return
+        with nullcontext() if self._memory is None else self._memory.alone():
+            missing = self._missing(asked)  # some may be there by now
+            if missing:
+                self._compute(missing)
+
+    def _compute(self, missing: Mapping[fx.Node, bool]) -> None:
         collector = Collector(self, missing)
         graph, chunk = self.structure.trace.graph, chunk_of(self.images)
         order, last_use = _order(graph.graph, missing)
@@ -78,16 +105,41 @@ class Reference:
     def outputs(self, start: int) -> Tensor:
         """What the network gives, images × numbers, from image number `start` on."""
         if start not in self._outputs:
-            parts = torch.split(self.images[start:], chunk_of(self.images))
-            self._outputs[start] = torch.cat([outputs_of(self.structure.trace.graph(part)) for part in parts])
+            name = f"outputs from {start}"
+            known = self._load(name)
+            if known is None:
+                parts = torch.split(self.images[start:], chunk_of(self.images))
+                known = torch.cat([outputs_of(self.structure.trace.graph(part)) for part in parts])
+                self._save(name, known)
+            self._outputs[start] = known
         return self._outputs[start]
 
-    def remember(self, samples: Mapping[fx.Node, Tensor]) -> None:
+    def remember(self, samples: Mapping[fx.Node, Tensor], is_linear: Mapping[fx.Node, bool]) -> None:
         """Have these at hand from now on."""
         self._samples |= samples
+        for node, values in samples.items():
+            self._save(_name(node, is_linear[node]), values)
 
     def _missing(self, asked: Mapping[fx.Node, bool]) -> dict[fx.Node, bool]:
-        return {node: is_linear for node, is_linear in asked.items() if node not in self._samples}
+        """What is neither at hand nor in the memory; what is in there is at hand afterwards."""
+        missing: dict[fx.Node, bool] = {}
+        for node, is_linear in asked.items():
+            if node in self._samples:
+                continue
+            known = self._load(_name(node, is_linear))
+            if known is None:
+                missing[node] = is_linear
+            else:
+                self._samples[node] = known
+        return missing
+
+    def _load(self, name: str) -> Tensor | None:
+        known = None if self._memory is None else self._memory.load(name)
+        return None if known is None else known.to(self.images.device)
+
+    def _save(self, name: str, values: Tensor) -> None:
+        if self._memory is not None:
+            self._memory.save(name, values)
 
 
 class Collector:
@@ -107,7 +159,7 @@ class Collector:
 
     def finish(self) -> None:
         """All images have passed: the reference has the samples."""
-        self._reference.remember({node: torch.cat(chunks) for node, chunks in self._parts.items()})
+        self._reference.remember({node: torch.cat(chunks) for node, chunks in self._parts.items()}, self._is_linear)
 
 
 def outputs_of(given: Any) -> Tensor:
@@ -132,6 +184,10 @@ def _order(graph: fx.Graph, wanted: Iterable[fx.Node]) -> tuple[list[fx.Node], d
     for read, node in last.items():
         done.setdefault(node, []).append(read)
     return order, done
+
+
+def _name(node: fx.Node, is_linear: bool) -> str:
+    return f"features of {node.name}" if is_linear else f"maps of {node.name}"
 
 
 def _bytes(samples: Tensor) -> int:

@@ -8,6 +8,7 @@ import pytest
 from engine.pipeline.duration import estimate as duration
 from engine.pipeline.duration import speed
 from engine.pipeline.duration.estimate import Images, Job, Speed
+from engine.pipeline.duration.size import bytes_of, points_of
 from engine.prune.forecast import forecast
 from engine.spec import run as specs
 from tests.support.screen import small_summary
@@ -70,3 +71,11 @@ def test_a_refit_of_a_large_network_is_reckoned_with_as_many_images_as_a_run_tak
     usual, told = (specs.parse({"recover": recover}) for recover in ({}, {"calibration_images": 1_024}))
     both = [duration.estimate([Job(spec, large, (), False)], COUNTS, SPEED).seconds for spec in (usual, told)]
     assert both[0] == both[1]
+
+
+def test_the_disk_that_runs_take_counts_every_network_that_is_kept() -> None:
+    spec, summary = specs.parse({"target": {"keep": [0.8, 0.6, 0.4]}}), small_summary()
+    job = Job(spec, summary, (), trains=True)
+    assert points_of(spec) == 1 + 3 * 4
+    assert points_of(specs.parse({**spec.model_dump(mode="json"), "int8": True})) == 1 + 3 * 5
+    assert bytes_of([job] * 2) == 2 * bytes_of([job]) > 26 * 4 * summary.params

@@ -1,0 +1,104 @@
+"""Runs on this computer: a child process each, as many at once as there are slots. No torch."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+from engine.errors import RequestError, WorkError
+from engine.jobs.child_process import Child, start
+from engine.jobs.crew import Command
+from engine.jobs.executors.executor import Workload
+from engine.jobs.executors.slots import Slot
+from engine.jobs.worker import GRACE_SECONDS, child_command
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+
+POLL_SECONDS = 0.1
+
+
+class LocalExecutor:
+    """Children of this process. Those that outlive it, as when it is killed, are watched by the next one."""
+
+    def __init__(
+        self, store: Store, slots: Sequence[Slot], command: Command = child_command, grace: float = GRACE_SECONDS
+    ) -> None:
+        self._store, self._slots, self._command, self._grace = store, tuple(slots), command, grace
+        self._at_work: dict[int, tuple[Run, Child]] = {}  # by the slot's place
+        self._held: Run | None = None  # asked for, and waiting for a slot of its kind
+
+    @property
+    def places(self) -> int:
+        """How many runs go on at once."""
+        return len(self._slots)
+
+    def execute(self, workload: Workload) -> None:
+        """As `Executor` has it."""
+        stopping = False
+        while True:
+            stopping = stopping or not workload.goes_on()
+            if stopping:
+                self._give_back(workload)
+            else:
+                self._fill(workload)
+            if not self._at_work:
+                return
+            self._watch(workload, stopping)
+            time.sleep(POLL_SECONDS)
+
+    def _fill(self, workload: Workload) -> None:
+        """Starts runs while there is room for the next one."""
+        while len(self._at_work) < len(self._slots):
+            run = self._held or workload.next()
+            if run is None:
+                return
+            self._held = run
+            place = self._free_place(run)
+            if place is None:
+                return
+            self._held = None
+            self._begin(workload, run, place)
+
+    def _give_back(self, workload: Workload) -> None:
+        """What waits for room is not begun any more."""
+        held, self._held = self._held, None
+        if held is not None:
+            workload.ended(held)
+
+    def _free_place(self, run: Run) -> int | None:
+        """A free slot that suits a run; any, where the machine has none of its kind at all."""
+        free = [place for place in range(len(self._slots)) if place not in self._at_work]
+        kinds = {slot.gpu is not None for slot in self._slots}
+        try:
+            wants_gpu = run.spec().device != "cpu"
+        except (RequestError, WorkError):
+            wants_gpu = False  # it will fail at once, and say why
+        if len(kinds) == 1:
+            return free[0]
+        return next((place for place in free if (self._slots[place].gpu is not None) == wants_gpu), None)
+
+    def _begin(self, workload: Workload, run: Run, place: int) -> None:
+        if not run.lock.is_held():  # a child of a process that was killed goes on by itself
+            self._at_work[place] = run, Child(run, None)
+            return
+        run.lock.release()
+        try:
+            child = start(run, self._command(self._store, run), _environment(self._slots[place]))
+        except (WorkError, OSError) as error:
+            workload.ended(run, str(error))
+        else:
+            self._at_work[place] = run, child
+
+    def _watch(self, workload: Workload, stopping: bool) -> None:
+        for place, (run, child) in list(self._at_work.items()):
+            try:
+                if child.has_ended():
+                    del self._at_work[place]
+                    workload.ended(run)
+                elif stopping or run.is_cancel_requested():
+                    child.stop(self._grace)
+            except OSError as error:
+                del self._at_work[place]
+                workload.ended(run, str(error))
+
+
+def _environment(slot: Slot) -> Mapping[str, str]:
+    return {} if not slot.gpu else {"CUDA_VISIBLE_DEVICES": slot.gpu}

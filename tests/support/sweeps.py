@@ -1,0 +1,69 @@
+"""Sweeps of stand-in runs, in this process or in children; `python -m tests.support.sweeps RESULTS COUNT EPOCHS`."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from engine.jobs import child
+from engine.jobs.crew import Stop
+from engine.jobs.executors.executor import Executor, Workload
+from engine.jobs.executors.local import LocalExecutor
+from engine.jobs.executors.slots import Slot
+from engine.jobs.signals import handle_signals
+from engine.jobs.sweep import inventory, place
+from engine.jobs.sweep.driver import Driver
+from engine.spec.run import RunSpec
+from engine.storage.job_folder import Run
+from engine.storage.store import Store
+from tests.support import standin
+
+NAME = "stand-ins"
+
+
+@dataclass
+class InlineExecutor:
+    """Works on one run after the other in this very process; `pipelines` are those of the first runs, then `usual`."""
+
+    usual: Callable[[Any, Run], None] = standin.quick
+    pipelines: Sequence[Callable[[Any, Run], None]] = ()
+    begun: list[str] = field(default_factory=list)
+    places: int = 1
+
+    def execute(self, workload: Workload) -> None:
+        while workload.goes_on() and (run := workload.next()) is not None:
+            number = len(self.begun)
+            self.begun.append(run.id)
+            run.lock.release()
+            child.execute(run, self.pipelines[number] if number < len(self.pipelines) else self.usual)
+            workload.ended(run)
+
+
+def driver_of(store: Store, specs: Sequence[RunSpec], *, retry_failed: bool = False, **more: Any) -> Driver:
+    """The driver of what is left."""
+    listed = inventory.entries(store, NAME, specs)
+    done = sum(entry.standing == "done" for entry in listed)
+    failed = 0 if retry_failed else sum(entry.standing == "failed" for entry in listed)
+    left = inventory.to_do(listed, retry_failed=retry_failed)
+    return Driver(store, NAME, 1, done, failed, left, **more)
+
+
+def drive(store: Store, specs: Sequence[RunSpec], executor: Executor, **more: Any) -> Driver:
+    """Works on what is left; the driver, which knows how it ended."""
+    driver = driver_of(store, specs, **more)
+    executor.execute(driver)
+    return driver
+
+
+def main(root: str, count: str, epochs: str) -> int:
+    store, stop = Store(Path(root), gallery=Path(root) / "gallery"), Stop()
+    specs = [standin.make_spec(seed, int(epochs)) for seed in range(int(count))]
+    executor = LocalExecutor(store, (Slot(), Slot()), standin.child_command("steady"))
+    with place.driving(store, NAME), handle_signals(stop):
+        drive(store, specs, executor, stopped=lambda: stop.requested)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
