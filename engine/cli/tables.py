@@ -236,12 +236,8 @@ def index_size(document: Mapping[str, Any]) -> None:
 def cleaning(document: Mapping[str, Any]) -> None:
     counts = f"{document['files']:,} files of {len(document['runs']):,} runs, {si(document['bytes'], 'B')}"
     count = len(document["uploads"])
-    noun = "uploads that no run names" if count > 1 else "upload that no run names"
-    more = (
-        ("upload_bytes", f"{count:,} {noun}"),
-        ("cache_bytes", "what runs share"),
-        ("deleted_bytes", "what was deleted"),
-    )
+    upload = f"{count:,} {'uploads' if count > 1 else 'upload'} that no run names"
+    more = (("upload_bytes", upload), ("cache_bytes", "what runs share"), ("deleted_bytes", "what was deleted"))
     others = "".join(f"; and {what}, {si(document[key], 'B')}" for key, what in more if document[key])
     if document["removed"]:
         write(f"removed {counts}{others}")

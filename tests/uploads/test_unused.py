@@ -38,7 +38,7 @@ def test_clean_removes_the_uploads_that_no_run_names_and_that_are_not_new(
     assert unused.find(store) == [Shelf(store.root).of(str(unnamed.path))]
     size = disk.size(unnamed.path)
     assert main(["clean", "--results", str(store.root)]) == 0
-    assert "; 1 upload that no run names, " in " ".join(capsys.readouterr().out.split())
+    assert "; and 1 upload that no run names, " in " ".join(capsys.readouterr().out.split())
     for flags, is_there in (((), True), (("--yes",), False)):
         assert main(["clean", *flags, "--results", str(store.root), "--json"]) == 0
         said = json.loads(capsys.readouterr().out)

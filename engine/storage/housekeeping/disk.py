@@ -44,7 +44,7 @@ def size(folder: Path) -> int:
 
 
 def sizes(store: Store) -> dict[Kind, int]:
-    """The bytes of all that the user's jobs hold, by what they are of; of what was uploaded for them, and of the cache."""
+    """The bytes of all that the user's jobs hold, by what they are of; of uploads and of the cache, too."""
     counted: Counter[Kind] = Counter({"what runs share": Cache(store.root).usage()[1]})
     for parent in store.folders:
         for path, bytes_of in _files(parent):

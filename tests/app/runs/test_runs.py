@@ -133,7 +133,7 @@ def test_gallery_runs_stand_apart_and_a_long_list_has_pages(results: Store, monk
     assert confirmed.proto.type == "secondary" and confirmed.label == ":red[Remove for good]"
     confirmed.click().run()
     assert not at.exception and not list(own[0].path.rglob("*.onnx")) and list(own[0].path.rglob("*.plan.json"))
-    assert not upload.path.exists() and "1 upload, and what was deleted" in at.toast[0].value
+    assert not upload.path.exists() and "1 upload, and what else could go" in at.toast[0].value
 
 
 def test_a_link_with_what_is_not_known_says_so_and_shows_the_rest(results: Store) -> None:
