@@ -1,10 +1,12 @@
 """Fixtures for every room, and the rule that a check run may not skip a test for want of a tool."""
 
+import gc
 import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 from _pytest.nodeid import coerce_node_id
 
@@ -13,6 +15,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test loads ONNX Runtime before anything of ours
 # Neither what this user has decided is read nor changed.
 os.environ["ESPALIER_CONFIG"] = tempfile.mkdtemp(prefix="espalier-settings-")
+
+# Other tests, and other people's programs, take the processor in between: a slow example is no failure.
+hypothesis.settings.register_profile("side by side", deadline=None)
+hypothesis.settings.load_profile("side by side")
 
 ROOT = Path(__file__).parents[1]
 SHARED = ROOT.parent / "shared"
@@ -36,6 +42,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]):  # type: ignore[no-
     for item in items:
         if "@" in (grouped := vars(item).get("_nodeid", "")) and hasattr(item, "_id"):
             item._id = coerce_node_id(grouped)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():  # type: ignore[no-untyped-def]
+    """Keeps the half a million objects of imports and tests, which stay to the end, out of every search for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from engine.measure.uncompiled import uncompiled
+
 
 @dataclass(frozen=True)
 class Counts:
@@ -31,6 +33,6 @@ def _macs(module: nn.Module, image: tuple[int, int, int]) -> int:
     from torch.utils.flop_counter import FlopCounterMode
 
     scratch = copy.deepcopy(module).cpu().float().eval()
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter, torch.no_grad(), uncompiled(type(counter.mode)):
         scratch(torch.zeros(1, *image))
     return int(counter.get_total_flops()) // 2

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from engine.data.load import Data
 from engine.data.loader import batches as split_batches
 from engine.errors import WorkError
+from engine.measure.uncompiled import uncompiled
 from engine.train import checkpoint as checkpoints
 from engine.train.adversarial import Adversary, pseudo_label_loss, tap
 from engine.train.distil import Teacher
@@ -152,6 +153,7 @@ def _training(
         teacher.module.to(device)
     trained, features = module, None
     with ExitStack() as stack:
+        stack.enter_context(uncompiled(torch.optim.Optimizer))
         if adversary:
             trained = nn.ModuleDict({"network": module, "adaptation": adversary.adaptation.to(device)})
             features = stack.enter_context(tap(module, adversary.head))

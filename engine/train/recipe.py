@@ -6,6 +6,9 @@ from typing import Literal
 
 import torch
 from torch import nn
+from torch.optim.sgd import sgd as sgd_step
+
+from engine.measure.uncompiled import uncompiled
 
 _DECAYED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
 
@@ -40,7 +43,22 @@ class Recipe:
         return self.lr * 0.5 * (1 + math.cos(math.pi * done))
 
 
-def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+class Sgd(torch.optim.SGD):
+    """Torch's SGD, fused, with the same state; `step` does without torch's compiler, which the one of torch imports."""
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """One step along the gradients that there are."""
+        for group in self.param_groups:
+            moved = [p for p in group["params"] if p.grad is not None]
+            buffers = [self.state[p].get("momentum_buffer") for p in moved] if group["momentum"] else []
+            settings = {name: group[name] for name in ("weight_decay", "momentum", "lr", "dampening", "nesterov")}
+            sgd_step(moved, [p.grad for p in moved], buffers, fused=True, maximize=group["maximize"], **settings)
+            for p, buffer in zip(moved, buffers, strict=False):  # no buffers where there is no momentum
+                self.state[p]["momentum_buffer"] = buffer
+
+
+def sgd(module: nn.Module, recipe: Recipe) -> Sgd:
     """The optimizer of a recipe: weight decay on convolution and linear weights, none on the rest."""
     decayed = {id(m.weight) for m in module.modules() if isinstance(m, _DECAYED)}
     trainable = [p for p in module.parameters() if p.requires_grad]
@@ -48,4 +66,5 @@ def sgd(module: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         {"params": [p for p in trainable if id(p) in decayed], "weight_decay": recipe.weight_decay},
         {"params": [p for p in trainable if id(p) not in decayed], "weight_decay": 0.0},
     ]
-    return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)
+    with uncompiled(torch.optim.Optimizer):
+        return Sgd(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=True)

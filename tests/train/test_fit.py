@@ -9,7 +9,7 @@ from torch import nn
 from engine.errors import WorkError
 from engine.train import fit as loop
 from engine.train.fit import EpochResult, fit
-from engine.train.recipe import Recipe, sgd
+from engine.train.recipe import Recipe, Sgd, sgd
 from tests.support import tiny
 
 RECIPE = Recipe(epochs=6, lr=0.05, batch_size=32)
@@ -220,3 +220,20 @@ def test_no_epochs_change_nothing():
 def test_a_single_image_is_too_few():
     with pytest.raises(WorkError, match="at least two images"):
         fit(tiny.network(), tiny.data(train=1), RECIPE, "cpu", 0, on_epoch=tiny.ignore)
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_step_is_that_of_torch_bit_for_bit(momentum: float):
+    outcomes = []
+    for step in (Sgd.step, torch.optim.SGD.step):
+        network = tiny.network()
+        optimizer = sgd(network, replace(RECIPE, momentum=momentum))
+        for images in torch.randn(4, 8, 3, 16, 16, generator=torch.Generator().manual_seed(1)):
+            optimizer.zero_grad()
+            network(images).square().sum().backward()
+            network[0].weight.grad = None  # of a layer that is not trained
+            step(optimizer)
+        outcomes.append((network.state_dict(), optimizer.state_dict()["state"]))
+    (weights, buffers), (expected, expected_buffers) = outcomes
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in weights.items())
+    assert str(buffers) == str(expected_buffers)

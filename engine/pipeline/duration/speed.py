@@ -11,6 +11,7 @@ from engine.data.load import classes_and_image
 from engine.data.outline import outline_of
 from engine.measure import machine
 from engine.measure.counters import count
+from engine.measure.uncompiled import uncompiled
 from engine.pipeline.duration.estimate import Speed, declared_counts
 from engine.spec import catalog
 from engine.spec.run import RunSpec
@@ -33,7 +34,8 @@ def measure(spec: RunSpec) -> Speed:
     module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.randn(size, *image, device=device).contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(size, dtype=torch.long, device=device)
-    train = _repeat(_training_step(module, spec, images, labels), device) / size
+    with uncompiled(torch.optim.Optimizer):
+        train = _repeat(_training_step(module, spec, images, labels), device) / size
     return Speed(
         train=train,
         evaluate=_repeat(_forward_pass(module, images), device) / size,
