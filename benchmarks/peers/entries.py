@@ -116,6 +116,8 @@ def _reconstructed() -> Iterator[Entry]:
     gentlest = {"reconstruct": True, "lr": 0.001, "epochs": EPOCHS}
     obs = {"order": "channels", "criterion": "obs", "recover": gentlest}
     yield Entry("channels, reconstructed, rate 0.001", "obs", distilled=True, settings=obs)
+    images = {**obs, "recover": {**gentlest, "calibration_images": 4000}}
+    yield Entry("channels, reconstructed from 4,000 images, rate 0.001", "obs", distilled=True, settings=images)
 
 
 def _reconstructed_channels() -> Iterator[Method]:
