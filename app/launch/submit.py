@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape, format
+from app import escape, format, theme
 from app.components import actions
 from app.components.error_boundary import error_boundary
 from app.launch import request
@@ -59,7 +59,7 @@ def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
     commands = st.expander(
         "The command line that does the same", icon=":material/terminal:", expanded=len(plan.runs) < 3
     )
-    commands.code(request.commands(plan.runs, name), language="bash", wrap_lines=True)
+    commands.code(request.commands(plan.runs, name), language=None, wrap_lines=True)
 
 
 def _taken(history: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -81,10 +81,8 @@ def _prune_button(plan: Plan, name: str | None, time: Time | None) -> None:
     A callback would get what the form held when the button was drawn: on a slow machine, before the last values typed.
     """
     count = len(plan.runs)
-    label = "Prune" if count == 1 else f"Prune, {count} runs"
     pressed = st.button(
-        label,
-        type="primary",
+        **theme.emphasis("Prune" if count == 1 else f"Prune, {count} runs"),
         icon=":material/content_cut:",
         width="stretch",
         key="prune",
