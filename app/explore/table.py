@@ -24,7 +24,7 @@ def show(
     rows = escape.cells(display_rows(frame, board))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
-    _tick(ids, selected)
+    _tick(ids, selected, str(rows.columns[1]))
     st.dataframe(
         rows,
         hide_index=True,
@@ -176,12 +176,16 @@ def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return columns if half.isna().all() else {**columns, "± 95 %": half}
 
 
-def _tick(ids: list[str], selected: str | None) -> None:
-    """Has the ticked row be the selected point's, wherever that was selected; left alone where it is already."""
+def _tick(ids: list[str], selected: str | None, column: str) -> None:
+    """Has the ticked row be the selected point's, wherever that was selected; left alone where it is already.
+
+    One of its cells, in `column` where the user is in no other, is where the arrow keys begin: with a row ticked and
+    no cell they do nothing.
+    """
     wanted = [ids.index(selected)] if selected in ids else []
     state = st.session_state.get("table", {"selection": {"rows": [], "cells": []}})["selection"]
-    cells = [cell for cell in state["cells"] if cell[0] in wanted]
-    if list(state["rows"]) != wanted or len(cells) < len(state["cells"]):
+    cells = [cell for cell in state["cells"] if cell[0] in wanted] or [(row, column) for row in wanted]
+    if list(state["rows"]) != wanted or list(state["cells"]) != cells:
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
     st.session_state["table_row"] = next(iter(wanted), None)
 

@@ -17,6 +17,7 @@ from engine.jobs import worker
 from engine.spec.ids import LONGEST_EXPERIMENT, check_experiment
 from engine.spec.run import RunSpec
 
+_KEY = "prune"  # the button's, which a link to it names
 _CONFIRMED = "confirmed_launch"  # in the session: a launch that was asked about and is to begin
 _NAME_KEY = "launch_experiment"
 _SHORTCUT = "Ctrl+Enter"
@@ -27,6 +28,11 @@ def draw_refused(refusal: request.Refusal) -> None:
     """The button that nobody can press, and why."""
     st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
     st.caption(refusal.sentence)
+
+
+def show_way() -> None:
+    """A link to the button, which is far from the page's head for those who go by keys or on a phone."""
+    st.markdown(f"[:material/arrow_downward: Go to the button](#{_KEY})", width="content")
 
 
 def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
@@ -85,7 +91,7 @@ def _prune_button(plan: Plan, name: str | None, time: Time | None) -> None:
         **theme.emphasis("Prune" if count == 1 else f"Prune, {count} runs"),
         icon=":material/content_cut:",
         width="stretch",
-        key="prune",
+        key=_KEY,
         shortcut=_SHORTCUT,
     )
     confirmed = st.session_state.pop(_CONFIRMED, None) == (plan.runs, name)

@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from app import escape
-from app.components import actions, job_panel
+from app.components import actions, frame, job_panel
 from app.components.error_boundary import error_boundary
 from app.runs import bulk, details, facts
 from app.tables import points, store
@@ -19,11 +19,12 @@ _EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took
 
 
 def show_head() -> None:
-    """The title, the way back from a deletion, and the button for another run."""
+    """The title, the way back from a deletion, the switch for notifications, and the button for another run."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Runs", width="content")
         bulk.show_undo()  # not on the right, where the toast of the deletion lies
         st.space("stretch")
+        frame.show_switch()
         if st.button("New run", icon=":material/add:"):
             st.switch_page("../pages/launch.py")
 

@@ -1,6 +1,5 @@
 """A dashboard of its own over a results folder, and a Chromium to look at it."""
 
-import os
 import shutil
 import socket
 import subprocess
@@ -9,8 +8,10 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 ROOT = Path(__file__).parents[2]
@@ -19,17 +20,29 @@ _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "
 _PATIENCE = 180  # s
 
 
+@dataclass(frozen=True)
+class Dashboard:
+    """A dashboard that is served: where, and by which process."""
+
+    address: str
+    pid: int
+
+    def cpu_seconds(self) -> float:
+        """What its process has used of the processor."""
+        times = psutil.Process(self.pid).cpu_times()
+        return float(times.user + times.system)
+
+
 @contextmanager
-def dashboard(results: Path, log: Path) -> Iterator[str]:
-    """The address of a dashboard over this results folder, which ends with the block; what it prints goes to `log`."""
+def dashboard(results: Path, log: Path) -> Iterator[Dashboard]:
+    """What `make app` serves, over this results folder; it ends with the block, and what it prints goes to `log`."""
     port = _free_port()
-    command = (sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port))
-    environment = {**os.environ, "ESPALIER_RESULTS": str(results)}
+    command = (sys.executable, "-m", "engine", "app", "--port", str(port), "--results", str(results))
     with log.open("wb") as out:
-        server = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield f"http://127.0.0.1:{port}"
+        yield Dashboard(f"http://127.0.0.1:{port}", server.pid)
     finally:
         server.terminate()
         server.wait(90)
