@@ -94,7 +94,9 @@ def emphasis(label: str) -> Emphasis:
 
     A shortcut is written at 60 %, which cannot be read on the dark theme's primary colour: there the label has it.
     """
-    return {"label": f":primary[**{label}**]", "type": "secondary"} if is_dark() else {"label": label, "type": "primary"}
+    return (
+        {"label": f":primary[**{label}**]", "type": "secondary"} if is_dark() else {"label": label, "type": "primary"}
+    )
 
 
 def criterion_colour(criterion: str) -> str:
