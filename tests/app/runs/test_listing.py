@@ -90,6 +90,7 @@ def test_runs_that_ended_are_told_in_one_sentence_with_the_way_to_their_curve() 
     run = {"run_id": "r1", "state": "done", "name": "my *run*", "model": "m", "criterion": "l1", "group": "abcdefgh"}
     run |= {"gallery": False, "seed": 0}
     assert endings.sentences([run]) == ["my \\*run\\* is done. [Show the curve](./?exp=m+l1+abcdef)"]
+    assert endings.ending([run]).text == "my *run* is done.", "as the browser's own notification has it"
     two = [run, run | {"run_id": "r2", "state": "failed", "name": ""}, run | {"criterion": "l2"}]
     done, failed = endings.sentences(two)
     assert done == "2 runs are done. [Show the curves](./?exp=m+l1+abcdef&exp=m+l2+abcdef)"
