@@ -32,8 +32,9 @@ def _show(
     selected = [job_id for job_id in ids if job_id in named]
     key = _key(ids, query, selected)
     ticked = [ids.index(each) for each in selected]
-    # With a row ticked and no cell the arrow keys would do nothing.
-    default = {"selection": {"rows": ticked, "cells": [(ticked[0], str(rows.columns[0]))]}} if ticked else None
+    cells = [
+        (row, str(rows.columns[0])) for row in ticked[:1]
+    ]  # with a row ticked and no cell no arrow key does anything
     st.dataframe(
         rows,
         hide_index=True,
@@ -41,7 +42,7 @@ def _show(
         key=key,
         on_select=partial(_select_rows, key, query, tuple(ids), ticked),
         selection_mode=[mode, "single-cell"],
-        selection_default=default,
+        selection_default={"selection": {"rows": ticked, "cells": cells}} if ticked else None,
         **options,
     )
     return selected
