@@ -32,9 +32,8 @@ def _show(
     selected = [job_id for job_id in ids if job_id in named]
     key = _key(ids, query, selected)
     ticked = [ids.index(each) for each in selected]
-    cells = [
-        (row, str(rows.columns[0])) for row in ticked[:1]
-    ]  # with a row ticked and no cell no arrow key does anything
+    # With a row ticked and no cell the arrow keys would do nothing.
+    cells = [(row, str(rows.columns[0])) for row in ticked[:1]]
     st.dataframe(
         rows,
         hide_index=True,
