@@ -92,11 +92,11 @@ def is_dark() -> bool:
 def emphasis(label: str) -> Emphasis:
     """How the main button looks that has a shortcut beside its label.
 
-    A shortcut is written at 60 %, which cannot be read on the dark theme's primary colour: there the label has it.
+    A shortcut is written at 60 %, which cannot be read on the dark theme's primary colour: there the label has colour.
     """
-    return (
-        {"label": f":primary[**{label}**]", "type": "secondary"} if is_dark() else {"label": label, "type": "primary"}
-    )
+    if is_dark():
+        return {"label": f":green[**{label}**]", "type": "secondary"}
+    return {"label": label, "type": "primary"}
 
 
 def criterion_colour(criterion: str) -> str:
