@@ -28,6 +28,6 @@ page = st.navigation(
 actions.show_toasts()
 with error_boundary():
     token = store.settled_token()
-    endings.show(token)
+    endings.show(token, page.title)
     health.show(token)
     page.run()

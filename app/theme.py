@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict
 from zlib import crc32
 
 import streamlit as st
@@ -69,12 +69,34 @@ class Ink:
 
 
 LIGHT = Ink(line="#1a1c24", paper="#ffffff")
-DARK = Ink(line="#fafafa", paper="#191817")
+DARK = Ink(line="#fafafa", paper="#000000")
+
+
+class Emphasis(TypedDict):
+    """What of a button says that it is the page's main one."""
+
+    label: str
+    type: Literal["primary", "secondary"]
 
 
 def ink() -> Ink:
     """The ink of the theme that the browser shows now."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
+    return DARK if is_dark() else LIGHT
+
+
+def is_dark() -> bool:
+    """Whether the browser shows the dark theme now."""
+    return st.context.theme.type == "dark"
+
+
+def emphasis(label: str) -> Emphasis:
+    """How the main button looks that has a shortcut beside its label.
+
+    A shortcut is written at 60 %, which cannot be read on the dark theme's primary colour: there the label has colour.
+    """
+    if is_dark():
+        return {"label": f":green[**{label}**]", "type": "secondary"}
+    return {"label": label, "type": "primary"}
 
 
 def criterion_colour(criterion: str) -> str:

@@ -2,14 +2,15 @@
 
 import streamlit as st
 
-from app.launch import form, preview, request
+from app.launch import form, preview, request, submit
 from app.launch.presets import buttons, fill
 from app.tables import store
 
 token = store.settled_token()
 fill.from_address()
-with st.container(horizontal=True):
-    st.title("Prune a network")
+with st.container(horizontal=True, vertical_alignment="center"):
+    st.title("Prune a network", anchor=False)
+    submit.show_way()
 buttons.draw()
 
 left, right = st.columns([13, 8], gap="medium")

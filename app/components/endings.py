@@ -1,4 +1,4 @@
-"""The word on whatever page one is, and from the browser, that a run has ended, with the way to what came out."""
+"""The word on whatever page one is that a run has ended, with the way to what came out."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from app import escape, text
-from app.components import actions, notification
+from app.components import actions, frame
 from app.components.error_boundary import error_boundary
 from app.tables import points, store
 
@@ -15,45 +15,57 @@ _WATCHED = "watched"  # in the session: the ids of the runs that were active whe
 _SECONDS = 3.0
 
 
-def show(token: str) -> None:
+def show(token: str, page: str) -> None:
     """Says which runs have ended since this session last looked; looks again by itself while any are active."""
-    _look(token)
-    if st.session_state[_WATCHED]:
-        _watch()
-    elif notification.has_any():
-        notification.keep()
+    seconds = _SECONDS if store.active_runs(token) else None
+    st.fragment(_watch, run_every=seconds)(page)
 
 
-@st.fragment(run_every=_SECONDS)
 @error_boundary()
-def _watch() -> None:
-    _look(store.settled_token())
-    notification.keep()
+def _watch(page: str) -> None:
+    ended = _ended(store.settled_token())
+    for sentence in sentences(ended):
+        actions.say_ending(sentence)
+    actions.show_toasts()
+    frame.show(page, [ending(runs) for runs in _by_state(ended)])
 
 
-def _look(token: str) -> None:
+def _ended(token: str) -> list[Mapping[str, Any]]:
+    """The runs that have ended since this session last looked."""
     active = frozenset(run["run_id"] for run in store.active_runs(token))
-    ended = st.session_state.get(_WATCHED, frozenset()) - active
+    gone = st.session_state.get(_WATCHED, frozenset()) - active
     st.session_state[_WATCHED] = active
-    if ended:
-        for sentence in sentences([run for run in store.runs(token) if run["run_id"] in ended]):
-            actions.say_ending(sentence)
-            notification.add(sentence)
-        actions.show_toasts()
+    return [run for run in store.runs(token) if run["run_id"] in gone] if gone else []
 
 
 def sentences(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is said of runs that have just ended: one for all that are done, one for all that have failed."""
-    done = [run for run in runs if run["state"] == "done"]
-    failed = [run for run in runs if run["state"] == "failed"]
-    said = []
-    if done:
-        link = f"./?{urlencode({'exp': sorted({points.experiment(run) for run in done})}, doseq=True)}"
-        said.append(f"{_what(done)} {_is(done)} done. [Show the curve{'s' if len(done) > 1 else ''}]({link})")
-    if failed:
-        link = f"./runs?{urlencode({'run': failed[0]['run_id']})}"
-        said.append(f"{_what(failed)} failed. [Show why]({link})")
-    return said
+    return [f"{escape.markdown(_said(some))} [{_invitation(some)}]({ending(some).link})" for some in _by_state(runs)]
+
+
+def ending(runs: Sequence[Mapping[str, Any]]) -> frame.Ending:
+    """The same as plain text; `runs` have all ended in one state."""
+    if runs[0]["state"] == "failed":
+        return frame.Ending(_said(runs), f"./runs?{urlencode({'run': runs[0]['run_id']})}")
+    experiments = sorted({points.experiment(run) for run in runs})
+    return frame.Ending(_said(runs), f"./?{urlencode({'exp': experiments}, doseq=True)}")
+
+
+def _by_state(runs: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    groups = ([run for run in runs if run["state"] == state] for state in ("done", "failed"))
+    return [group for group in groups if group]
+
+
+def _said(runs: Sequence[Mapping[str, Any]]) -> str:
+    if runs[0]["state"] == "failed":
+        return f"{_what(runs)} failed."
+    return f"{_what(runs)} {'is' if len(runs) == 1 else 'are'} done."
+
+
+def _invitation(runs: Sequence[Mapping[str, Any]]) -> str:
+    if runs[0]["state"] == "failed":
+        return "Show why"
+    return "Show the curve" if len(runs) == 1 else "Show the curves"
 
 
 def _what(runs: Sequence[Mapping[str, Any]]) -> str:
@@ -61,8 +73,4 @@ def _what(runs: Sequence[Mapping[str, Any]]) -> str:
         return f"{len(runs)} runs"
     run = runs[0]
     settings = f"{run['model']}, {text.criterion_label(run['criterion'])}, seed {run['seed']}"
-    return escape.markdown(run["name"] or settings)
-
-
-def _is(runs: Sequence[Mapping[str, Any]]) -> str:
-    return "is" if len(runs) == 1 else "are"
+    return escape.plain(run["name"] or settings)

@@ -1,4 +1,4 @@
-"""A table of jobs in which the ticked rows are those that the page's address names."""
+"""A table of jobs in which the ticked rows are those that the page's address names; the Space key ticks, too."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -31,14 +31,17 @@ def _show(
     named = set(st.query_params.get_all(query))
     selected = [job_id for job_id in ids if job_id in named]
     key = _key(ids, query, selected)
+    ticked = [ids.index(each) for each in selected]
+    # With a row ticked and no cell the arrow keys would do nothing.
+    cells = [(row, str(rows.columns[0])) for row in ticked[:1]]
     st.dataframe(
         rows,
         hide_index=True,
         placeholder=format.MISSING,
         key=key,
-        on_select=partial(_select_rows, key, query, tuple(ids)),
-        selection_mode=mode,
-        selection_default={"selection": {"rows": [ids.index(each) for each in selected]}} if selected else None,
+        on_select=partial(_select_rows, key, query, tuple(ids), ticked),
+        selection_mode=[mode, "single-cell"],
+        selection_default={"selection": {"rows": ticked, "cells": cells}} if ticked else None,
         **options,
     )
     return selected
@@ -58,8 +61,10 @@ def _key(ids: Sequence[str], query: str, selected: Sequence[str]) -> str:
     return f"{base}-{version}"
 
 
-def _select_rows(key: str, query: str, ids: tuple[str, ...]) -> None:
+def _select_rows(key: str, query: str, ids: tuple[str, ...], ticked: Sequence[int]) -> None:
     rows = st.session_state[key]["selection"]["rows"]
+    if sorted(rows) == sorted(ticked):
+        return  # another cell
     if rows:
         st.query_params[query] = [ids[row] for row in sorted(rows)]
     else:

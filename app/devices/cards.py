@@ -217,7 +217,7 @@ def _show_host_key(result: ProbeResult) -> None:
         )
     st.code(host_key.fingerprint, language=None, wrap_lines=True)
     st.caption("Compare it with what this prints on a screen of the board itself:")
-    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(host_key.key_type)}", language="bash", wrap_lines=True)
+    st.code(f"ssh-keygen -lf /etc/ssh/{_key_file(host_key.key_type)}", language=None, wrap_lines=True)
     st.button(
         "It is the new key, trust it" if host_key.state == "changed" else "They are the same, trust it",
         icon=":material/verified_user:",
@@ -245,7 +245,7 @@ def _give_key(board: Board, *, password: bool) -> None:
         f"{why} run in the background, where nobody can type one, and no password is ever kept here. "
         "Give it your key once, in a terminal of this computer:"
     )
-    st.code(copy_id(board), language="bash", wrap_lines=True)
+    st.code(copy_id(board), language=None, wrap_lines=True)
 
 
 def copy_id(board: Board) -> str:

@@ -27,7 +27,7 @@ def show(
     rows = escape.cells(display_rows(frame, board))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
-    _tick(ids, selected)
+    _tick(ids, selected, str(rows.columns[1]))
     st.dataframe(
         rows,
         hide_index=True,
@@ -179,14 +179,19 @@ def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return columns if half.isna().all() else {**columns, "± 95 %": half}
 
 
-def _tick(ids: list[str], selected: str | None) -> None:
-    """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already."""
+def _tick(ids: list[str], selected: str | None, column: str) -> None:
+    """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already.
+
+    One of the selected row's cells, in `column` where the user is in no other, is where the arrow keys begin: with a
+    row ticked and no cell they do nothing.
+    """
     ticked = chosen.ticked(chosen.ids(ids), selected)
     wanted = [row for row, point in enumerate(ids) if point in ticked]
     row = ids.index(selected) if selected in ids else None
     state = st.session_state.get("table", {"selection": {"rows": [], "cells": []}})["selection"]
-    cells = [cell for cell in state["cells"] if cell[0] == row]
-    if sorted(state["rows"]) != wanted or len(cells) < len(state["cells"]):
+    begin = [] if row is None else [(row, column)]
+    cells = [cell for cell in state["cells"] if cell[0] == row] or begin
+    if sorted(state["rows"]) != wanted or list(state["cells"]) != cells:
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
         st.session_state["table_overruled"] = _rows_and_cells(state)
     st.session_state["table_ticked"] = [ids[row] for row in wanted]

@@ -129,7 +129,7 @@ def _launch(grid: Grid, chosen: Chosen) -> None:
         help=f"A run with this network as its target, {spec.recover.epochs} epochs of recovery, and the test split.",
     )
     with st.expander("The command line that does the same", icon=":material/terminal:"):
-        st.code(command_line("submit", spec), language="bash", wrap_lines=True)
+        st.code(command_line("submit", spec), language=None, wrap_lines=True)
 
 
 def _submit(spec: RunSpec) -> None:

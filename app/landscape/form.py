@@ -69,7 +69,7 @@ def _form(jobs: Sequence[Mapping[str, Any]]) -> None:
     _show_estimate(request, summary.macs, jobs)
     st.button("Measure", type="primary", width="stretch", key="landscape_measure", on_click=_submit, args=(request,))
     with st.expander("The command line that does the same", icon=":material/terminal:"):
-        st.code(command_line(request), language="bash", wrap_lines=True)
+        st.code(command_line(request), language=None, wrap_lines=True)
 
 
 def _ask() -> tuple[dict[str, Any], str | None]:

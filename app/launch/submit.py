@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import escape, format
+from app import escape, format, theme
 from app.components import actions
 from app.components.error_boundary import error_boundary
 from app.launch import request
@@ -17,6 +17,7 @@ from engine.jobs import worker
 from engine.spec.ids import LONGEST_EXPERIMENT, check_experiment
 from engine.spec.run import RunSpec
 
+_KEY = "prune"  # the button's, which a link to it names
 _CONFIRMED = "confirmed_launch"  # in the session: a launch that was asked about and is to begin
 _NAME_KEY = "launch_experiment"
 _SHORTCUT = "Ctrl+Enter"
@@ -27,6 +28,11 @@ def draw_refused(refusal: request.Refusal) -> None:
     """The button that nobody can press, and why."""
     st.button("Prune", type="primary", icon=":material/content_cut:", width="stretch", disabled=True, key="refused")
     st.caption(refusal.sentence)
+
+
+def show_way() -> None:
+    """A link to the button, which is far from the page's head for those who go by keys or on a phone."""
+    st.markdown(f"[:material/arrow_downward: Go to the button](#{_KEY})", width="content")
 
 
 def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
@@ -59,7 +65,7 @@ def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
     commands = st.expander(
         "The command line that does the same", icon=":material/terminal:", expanded=len(plan.runs) < 3
     )
-    commands.code(request.commands(plan.runs, name), language="bash", wrap_lines=True)
+    commands.code(request.commands(plan.runs, name), language=None, wrap_lines=True)
 
 
 def _taken(history: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -81,13 +87,11 @@ def _prune_button(plan: Plan, name: str | None, time: Time | None) -> None:
     A callback would get what the form held when the button was drawn: on a slow machine, before the last values typed.
     """
     count = len(plan.runs)
-    label = "Prune" if count == 1 else f"Prune, {count} runs"
     pressed = st.button(
-        label,
-        type="primary",
+        **theme.emphasis("Prune" if count == 1 else f"Prune, {count} runs"),
         icon=":material/content_cut:",
         width="stretch",
-        key="prune",
+        key=_KEY,
         shortcut=_SHORTCUT,
     )
     confirmed = st.session_state.pop(_CONFIRMED, None) == (plan.runs, name)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import escape, theme
 from app.charts import axes, tradeoff
-from app.components import actions, job_panel, notification
+from app.components import actions, frame, job_panel
 from app.components.error_boundary import error_boundary
 from app.runs import bulk, details, facts
 from app.tables import points, selection, store
@@ -21,11 +21,12 @@ _EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took
 
 
 def show_head() -> None:
-    """The title, the way back from a deletion, and the button for another run."""
+    """The title, the way back from a deletion, the switch for notifications, and the button for another run."""
     with st.container(horizontal=True, vertical_alignment="center"):
         st.title("Runs", width="content")
         bulk.show_undo()  # not on the right, where the toast of the deletion lies
         st.space("stretch")
+        frame.show_switch()
         if st.button("New run", icon=":material/add:"):
             st.switch_page("../pages/launch.py")
 
@@ -63,8 +64,6 @@ def _live_cards(drawn: frozenset[tuple[str, str]]) -> None:
                 _headline(run)
             if len(waiting) > _WAITING_SHOWN:
                 st.caption(f"and {len(waiting) - _WAITING_SHOWN:,} more that wait behind these, in the table below")
-    if runs:
-        notification.offer()
 
 
 def _states(runs: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
@@ -85,8 +84,8 @@ def _running_card(run: Mapping[str, Any], token: str) -> None:
 
 def _show_points(run: Mapping[str, Any], token: str) -> None:
     """What is measured so far, each network as soon as it is, on the axes that Explore begins with."""
-    frame = store.points(token)
-    rows = frame[frame["run_id"] == run["run_id"]] if not frame.empty else frame
+    measured = store.points(token)
+    rows = measured[measured["run_id"] == run["run_id"]] if not measured.empty else measured
     drawn = rows if rows.empty else selection.select(rows, before=True, steps=True).dropna(subset=["top1"])
     if drawn.empty:
         st.skeleton(height=_POINTS_HEIGHT)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app import escape
-from app.components import endings, notification
+from app.components import endings
 from app.runs import facts, listing
 from engine.spec import run as specs
 from engine.storage.housekeeping import annotations
@@ -90,13 +90,9 @@ def test_runs_that_ended_are_told_in_one_sentence_with_the_way_to_their_curve() 
     run = {"run_id": "r1", "state": "done", "name": "my *run*", "model": "m", "criterion": "l1", "group": "abcdefgh"}
     run |= {"gallery": False, "seed": 0}
     assert endings.sentences([run]) == ["my \\*run\\* is done. [Show the curve](./?exp=m+l1+abcdef)"]
+    assert endings.ending([run]).text == "my *run* is done.", "as the browser's own notification has it"
     two = [run, run | {"run_id": "r2", "state": "failed", "name": ""}, run | {"criterion": "l2"}]
     done, failed = endings.sentences(two)
     assert done == "2 runs are done. [Show the curves](./?exp=m+l1+abcdef&exp=m+l2+abcdef)"
     assert failed == "m, L1 norm, seed 0 failed. [Show why](./runs?run=r2)"
     assert endings.sentences([run | {"state": "cancelled"}]) == []
-
-
-def test_what_the_browser_says_of_an_ending_is_plain_text() -> None:
-    said = "my \\*run\\* \\<b> is done. [Show the curve](./?exp=m+l1+abcdef)"
-    assert notification.plain(said) == "my *run* <b> is done."

@@ -1,0 +1,1 @@
+"""The dashboard as a browser has it: what it takes until something is seen."""

@@ -1,0 +1,92 @@
+"""What a browser takes until something is seen, each figure in seconds, by the browser's own clock where it has one."""
+
+import re
+import time
+from collections.abc import Callable
+
+from playwright.sync_api import Browser, Page
+
+from benchmarks.browser.serving import Dashboard
+
+PAINT, CHART, CARD, MOVEMENT = "first paint", "chart", "click to card", "press to movement"
+TITLE, SERVER = "title", "processor of the server, a visit"
+LIMITS = {PAINT: 2.0, CHART: 3.0, CARD: 0.4, MOVEMENT: 5.0}
+Figures = dict[str, float]
+_PATIENCE = 300_000  # ms
+_SECOND = 1000.0
+_SIZE = {"width": 1280, "height": 800}
+_NOW = "() => performance.now()"
+_PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
+_TITLE_IS_THERE = "() => document.querySelector('h1')"
+_CHART_IS_THERE = "() => document.querySelector('.js-plotly-plot path.point')"
+_CARD = "document.querySelector('[data-testid=stMetricValue]')?.innerText"
+_AT_REST = "() => document.querySelector('[data-test-script-state=notRunning]')"
+_MOVES = "() => [...document.querySelectorAll('[role=progressbar]')].some((bar) => Number(bar.ariaValueNow) > 0)"
+
+
+def explore(browser: Browser, dashboard: Dashboard) -> Figures:
+    """The home page in a browser that has seen nothing of it, and a click on one of its points."""
+    page = _new_page(browser)
+    used = dashboard.cpu_seconds()
+    page.goto(dashboard.address, wait_until="commit")
+    figures = {TITLE: _until(page, _TITLE_IS_THERE), CHART: _until(page, _CHART_IS_THERE)}
+    figures[PAINT] = page.evaluate(_PAINTED) / _SECOND
+    _wait(page, _AT_REST)
+    figures[SERVER] = dashboard.cpu_seconds() - used
+    figures[CARD] = _click_another_point(page)
+    page.context.close()
+    return figures
+
+
+def launch(browser: Browser, dashboard: Dashboard) -> Figures:
+    """From the press of *Prune*, with nothing to train, until the bar of the run's card has moved."""
+    page = _new_page(browser)
+    page.goto(f"{dashboard.address}/launch")
+    _press(page, "No training: reconstruct only")
+    page.get_by_text(re.compile("Change what you like below")).wait_for()
+    began = _press(page, "Prune")
+    _wait(page, _MOVES)
+    figures = {MOVEMENT: time.monotonic() - began}
+    page.context.close()
+    return figures
+
+
+def _new_page(browser: Browser) -> Page:
+    page = browser.new_context(viewport=_SIZE).new_page()  # type: ignore[arg-type]
+    page.set_default_timeout(_PATIENCE)
+    return page
+
+
+def _wait(page: Page, condition: str, argument: str | None = None) -> None:
+    page.wait_for_function(condition, arg=argument, polling="raf")
+
+
+def _until(page: Page, condition: str) -> float:
+    _wait(page, condition)
+    return float(page.evaluate(_NOW)) / _SECOND
+
+
+def _press(page: Page, name: str) -> float:
+    """Presses a button of the page at rest; when that was."""
+    _wait(page, _AT_REST)
+    button = page.get_by_role("button", name=re.compile(f"^{name}"))
+    button.wait_for()
+    began = time.monotonic()
+    button.click()
+    return began
+
+
+def _click_another_point(page: Page) -> float:
+    """From a click on a point, which is not the selected one, until its card is there."""
+    before = page.evaluate(f"() => {_CARD}")
+    points = page.locator(".js-plotly-plot path.point")
+    boxes = [box for number in range(points.count()) if (box := points.nth(number).bounding_box())]
+    clicked: Callable[[], bool] = lambda: page.evaluate(f"(before) => {_CARD} !== before", before)  # noqa: E731
+    for box in sorted(boxes, key=lambda box: box["y"], reverse=True):  # the lowest lie apart from each other
+        began = time.monotonic()
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        while time.monotonic() - began < 20:
+            if clicked():
+                return time.monotonic() - began
+            page.wait_for_timeout(5)
+    raise RuntimeError("no click on a point was taken")
