@@ -7,21 +7,23 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import axes, skyline
-from app.explore import controls
+from app.components import paging
+from app.explore import address, controls, order
 from app.tables import points, selection
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
 from engine.storage.records.remarks import NEAR_CHANCE
 
 HEIGHT = 420
-_MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
+PAGE_ROWS = 100
+_PAGE, _ORDER, _SOUGHT = "table_page", "table_order", "table_sought"  # in the session
 
 
-def show(
-    frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None, selected: str | None = None
-) -> None:
-    """One row a point, its latency on a host and on a board under these conditions; a tick selects its point."""
-    rows = escape.cells(display_rows(frame, board))
+def show(whole: pd.DataFrame, view: controls.View, selected: str | None = None) -> None:
+    """One row a point, page by page, its latencies under the view's conditions; a tick selects its point."""
+    host, board = view.host, view.board
+    frame = whole.iloc[_page(whole, view, selected)]
+    rows = escape.cells(display_rows(frame, board, whole))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
     _tick(ids, selected)
@@ -70,16 +72,47 @@ def show(
     st.session_state["table_ids"] = ids
 
 
-def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> pd.DataFrame:
-    """The tidy rows as the table shows them."""
+def _page(frame: pd.DataFrame, view: controls.View, selected: str | None) -> order.Places:
+    """The places of the rows on the page that is turned to, with what turns it where there is more than one."""
+    if len(frame) <= PAGE_ROWS:
+        return order.places(frame, order.CHEAPEST, view.x, view.y)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        by = st.selectbox("Order", order.ORDERS, key=_ORDER, width=200, on_change=_turn_to_first)
+        places = order.places(frame, by, view.x, view.y)
+        _turn_to(frame, places, selected)
+        count = paging.page_count(len(frame), PAGE_ROWS)
+        st.session_state[_PAGE] = min(st.session_state.get(_PAGE, 1), count)
+        rows = paging.rows_of(st.pagination(count, key=_PAGE, width=360), len(frame), PAGE_ROWS)
+        st.caption(f"{paging.position(rows, len(frame))} models", width="content")
+    return places[rows]
+
+
+def _turn_to(frame: pd.DataFrame, places: order.Places, selected: str | None) -> None:
+    """Turns to the page of a point that was selected since; the reader may turn away from it again."""
+    sought = selected if selected in address.values("point") else None
+    if sought is not None and sought != st.session_state.get(_SOUGHT):
+        ids = frame["id"].to_numpy()[places]
+        st.session_state[_PAGE] = paging.page_of(int((ids == sought).argmax()), PAGE_ROWS)
+    st.session_state[_SOUGHT] = sought
+
+
+def _turn_to_first() -> None:
+    st.session_state[_PAGE] = 1
+
+
+def display_rows(
+    frame: pd.DataFrame, board: BoardConditions | None = None, whole: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The tidy rows as the table shows them; with the settings in which those of the `whole` table differ."""
+    whole = frame if whole is None else whole
     table = pd.DataFrame({"point": frame["id"]})
-    for key in selection.differing_settings(frame):
+    for key in selection.differing_settings(whole):
         table[points.SETTINGS[key]] = _in_words(frame, key)
     table["kept"] = frame["keep"]
     table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
-    table = table.assign(**_repeated(frame))
+    table = table.assign(**_repeated(frame, whole))
     if frame["source_top1"].notna().any():
         table["source top-1"] = 100 * frame["source_top1"]
     if frame["top1"].isna().any():
@@ -97,13 +130,11 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
         for axis in axes.board_axes(board.name):
             if frame[axis.column].notna().any():
                 table[axis.label] = frame[axis.column]
-    if len(frame) <= _MOST_PICTURES:
-        table["skyline"] = [
-            skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
-            for widths, removed, criterion in zip(
-                frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True
-            )
-        ]
+    pictured = zip(frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True)
+    table["skyline"] = [
+        skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
+        for widths, removed, criterion in pictured
+    ]
     return table
 
 
@@ -165,9 +196,10 @@ def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
     }
 
 
-def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """The means over seeds, where any point has several."""
-    repeated = selection.over_seeds(frame, "top1")
+def _repeated(frame: pd.DataFrame, whole: pd.DataFrame) -> dict[str, pd.Series]:
+    """The means over the seeds of the whole table, where any point has several."""
+    groups = whole[whole["group"].isin(frame["group"].unique())]
+    repeated = selection.over_seeds(groups, "top1").loc[frame.index]
     several = repeated["n"] > 1
     if not several.any():
         return {}
