@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from app import escape, text, theme
 from app.charts.marks.canvas import Canvas
@@ -11,21 +12,24 @@ from engine.storage.records.remarks import NEAR_CHANCE
 
 FADED = 0.45  # opacity of a point that another one beats on both axes
 RING = "ring"  # the `meta` of the trace around the selected point, which the page moves without drawing anew
+_OF_DOTS = ["criterion", "order", "on_front", "at_x", "at_y", "id", "hover"]
+MOST_LOOKS = 60  # that have traces of their own
 _SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
 
 
 def add_points(c: Canvas, rows: pd.DataFrame) -> None:
-    """Pruned networks: a trace for each look, which is criterion, order, stage, and whether it is one on the way."""
-    ends_nothing = rows["trajectory"].notna() & ~rows["final"]
-    looks = [rows["criterion"], rows["order"], _symbols(rows), ends_nothing]
-    for (criterion, order, symbol, step), group in rows.groupby(looks, sort=False, observed=True):
-        size = _STEP_SIZE if step else _SIZE
-        c.add_dots(
-            group,
-            marker={"symbol": symbol, "size": size} | _colours(c, group, str(criterion), hollow="open" in str(symbol)),
-            legendgroup=criterion,
-            name=escape.html(f"{text.criterion_label(str(criterion))}, {text.order_label(str(order))}"),
-        )
+    """Pruned networks: a trace for each look, which is criterion, order, stage, and whether it is one on the way.
+
+    Of very many looks one for each criterion: each trace takes milliseconds, whatever it holds.
+    """
+    ends_nothing = (rows["trajectory"].notna() & ~rows["final"]).rename("on_the_way")
+    rows = rows[_OF_DOTS].assign(symbol=_symbols(rows), on_the_way=ends_nothing)  # few columns are soon parted
+    groups = rows.groupby(["criterion", "order", "symbol", "on_the_way"], sort=False, observed=True)
+    if groups.ngroups > MOST_LOOKS:
+        groups = rows.groupby(["criterion"], sort=False, observed=True)
+    for (criterion, *order), group in groups:
+        name = [text.criterion_label(str(criterion)), *(text.order_label(str(each)) for each in order[:1])]
+        c.add_dots(group, marker=_marker(c, group), legendgroup=criterion, name=escape.html(", ".join(name)))
 
 
 def add_points_at_chance(c: Canvas, rows: pd.DataFrame) -> None:
@@ -61,21 +65,37 @@ def _symbols(rows: pd.DataFrame) -> pd.Series:
     return symbols.where(rows["stage"] != "quantized", theme.INT8_SYMBOL).rename("symbol")
 
 
-def _colours(c: Canvas, rows: pd.DataFrame, criterion: str, *, hollow: bool) -> dict[str, Any]:
+def _marker(c: Canvas, rows: pd.DataFrame) -> dict[str, Any]:
+    """How the points of one criterion look; what is the same for all of them is said once."""
+    size = np.where(rows["on_the_way"], _STEP_SIZE, _SIZE)
+    hollow = rows["symbol"].str.contains("open").to_numpy()
+    colour = theme.criterion_colour(str(rows["criterion"].iloc[0]))
+    shape = {"symbol": _once(rows["symbol"].to_numpy(object)), "size": _once(size)}
+    return shape | _colours(colour, hollow, rows["on_front"].to_numpy() if c.marks.front else None)
+
+
+def _colours(colour: str, hollow: NDArray[np.bool_], on_front: NDArray[np.bool_] | None) -> dict[str, Any]:
     """The colours of markers: paler where a point is off the front. An opacity would change with a selection."""
-    colour = theme.criterion_colour(criterion)
-    edge = colour if hollow else theme.EDGE
-    width = 1.8 if hollow else 0.6
-    if not c.marks.front:
-        return {"color": colour, "line": {"width": width, "color": edge}}
-    on_front = rows["id"].isin(c.marks.front).to_numpy(np.int8)
-    fill, line = ({"color": on_front, "cmin": 0, "cmax": 1, "colorscale": _fade(each)} for each in (colour, edge))
+    width = _once(np.where(hollow, 1.8, 0.6))
+    if on_front is None:
+        return {"color": colour, "line": {"width": width, "color": _once(np.where(hollow, colour, theme.EDGE))}}
+    edges = [theme.EDGE, colour] if len(set(hollow.tolist())) > 1 else [colour if hollow.all() else theme.EDGE]
+    edge = on_front + 2 * hollow if len(edges) > 1 else on_front
+    fill, line = _scale(on_front, [colour]), _scale(edge, edges)
     return {**fill, "showscale": False, "line": {"width": width, **line}}
 
 
-def _fade(colour: str) -> list[list[Any]]:
-    """A colour scale from the faded colour, at 0, to the full one, at 1."""
-    return [[0, theme.translucent(colour, FADED)], [1, colour]]
+def _scale(values: NDArray[Any], colours: list[str]) -> dict[str, Any]:
+    """A colour for each value: for 0 the first one, faded, for 1 in full, for 2 the second one, faded, and so on."""
+    shades = [shade for colour in colours for shade in (theme.translucent(colour, FADED), colour)]
+    last = len(shades) - 1
+    scale = [[number / last, shade] for number, shade in enumerate(shades)]
+    return {"color": values.astype(np.int8), "cmin": 0, "cmax": last, "colorscale": scale}
+
+
+def _once(values: NDArray[Any]) -> Any:
+    """The one value that all are, or all of them."""
+    return values[0] if (values == values[0]).all() else values
 
 
 def _add_ring(c: Canvas, symbol: str, size: int, **properties: Any) -> None:
