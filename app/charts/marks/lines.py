@@ -12,6 +12,7 @@ from app import escape, text, theme
 from app.charts.curves import Curve, curves, trajectories
 from app.charts.marks.canvas import Canvas
 
+MOST_FRONTS = 20
 BAND, FRONT = "95 % interval over seeds", "Pareto front"
 Outline = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -42,13 +43,15 @@ def add_curves(c: Canvas, rows: pd.DataFrame) -> None:
 def add_front(c: Canvas, rows: pd.DataFrame) -> None:
     """A bold step line for each network that runs began with: what was made of different ones is not compared.
 
-    They are one trace, parted by gaps: there may be thousands.
+    They are one trace, parted by gaps; of more than `MOST_FRONTS` networks there is none, as they would be one blot.
     """
     best = rows[rows["on_front"]]
     keys, xs, ys = (best[name].to_numpy(float) for name in ("baseline_key", "at_x", "at_y"))
     order = np.lexsort((ys, xs, keys))
     _, of_network, sizes = np.unique(keys, return_inverse=True, return_counts=True)
     order = order[sizes[of_network[order]] > 1]
+    if len(sizes) > MOST_FRONTS:
+        return
     gaps = np.flatnonzero(np.diff(keys[order])) + 1
     xs, ys = (np.insert(values[order], gaps, np.nan) for values in (xs, ys))
     if len(xs):

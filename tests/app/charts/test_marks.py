@@ -8,7 +8,7 @@ import pytest
 from app import text, theme
 from app.charts import axes, legend, tradeoff
 from app.charts.curves import curves
-from app.charts.marks import hover
+from app.charts.marks import hover, lines
 from app.tables import points, selection
 from engine.storage.store import Store
 from tests.support import runs
@@ -135,6 +135,8 @@ def test_a_front_is_drawn_for_each_network_that_runs_began_with(frame: pd.DataFr
     fig = draw(both, marks=tradeoff.Marks(front=frozenset(both[both["final"]]["id"])))
     (line,) = named(fig, "Pareto front")
     assert np.isnan(np.asarray(line.y, float)).sum() == 1, "and a gap between them"
+    crowd = pd.concat([frame, *(with_baseline(frame, f"r{n}", 0.5 + n / 100) for n in range(lines.MOST_FRONTS))])
+    assert not named(draw(crowd, marks=tradeoff.Marks(front=frozenset(crowd[crowd["final"]]["id"]))), "Pareto front")
 
 
 def test_drop_against_compression_compares_each_point_with_its_own_baseline(frame: pd.DataFrame) -> None:
