@@ -57,7 +57,7 @@ with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
 
 table_side, card_side = st.columns([7, 3], gap="medium")
 with table_side:
-    table.show(rows.sort_values(["baseline", view.x.column]), view.host, view.board, selected)
+    table.show(rows, view, selected)
 with card_side:
     if controls.is_chosen_in_table():
         with st.container(border=True, height=plot.HEIGHT, gap="xsmall"):

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -44,7 +45,7 @@ def trajectories(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
     ]
 
 
-def _split(table: pd.DataFrame, key: str, columns: list[str]) -> Iterator[tuple[object, list[list[float]]]]:
+def _split(table: pd.DataFrame, key: str, columns: list[str]) -> Iterator[tuple[object, list[list[Any]]]]:
     """Each value of a column with the other columns of its rows, which keep their order, as plain lists.
 
     A data frame for each of thousands of groups would take seconds.

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from app import escape, text, theme
 from app.charts import legend
 from app.charts.axes import Axis, change_label, value_label
-from app.charts.marks import baselines, hover, lines
+from app.charts.marks import baselines, hover, lines, thinning
 from app.charts.marks import points as dots
 from app.charts.marks.canvas import Canvas, Marks, place, position, shown
 from app.charts.marks.points import FADED, RING
@@ -36,25 +36,30 @@ def figure(
 ) -> go.Figure:
     """Accuracy against cost: one symbol per model, one line per experiment, its baseline and the Pareto front.
 
-    `points` has the columns of `points.tidy`; rows without a value on either axis are left out. `note` is added to
+    `points` has the columns of `points.tidy`; rows without a value on either axis are left out, and of thousands that
+    lie on one another all but one. `note` is added to
     the title of the x axis (the conditions of a latency). The figure is the same whichever point is selected: a page
     that draws it anew loses the user's zoom.
     """
     placed = place(points, x, y)
-    rows = shown(placed, marks.hidden)
+    every = shown(placed, marks.hidden)
+    every = every.assign(on_front=every["id"].isin(marks.front))
+    rows = thinning.thin(every, every["on_front"].to_numpy(), log=(log, log_y))
     rows = rows.assign(hover=hover.texts(rows, x, y))
     c = Canvas(go.Figure(), x, y, ink, marks, (log, log_y), steps_back=not rows["gallery"].all())
     sound = rows[~rows["at_chance"]]
     baselines.add(c, sound[sound["baseline"]])
-    lines.add_trajectories(c, rows)
-    lines.add_curves(c, rows)
-    lines.add_front(c, rows)
+    lines.add_trajectories(c, every)
+    lines.add_curves(c, every)
+    lines.add_front(c, every)
     dots.add_points(c, sound[~sound["baseline"]])
     dots.add_points_at_chance(c, rows[rows["at_chance"]])
-    dots.add_rings(c, rows)
+    dots.add_rings(c, every)
     dots.add_budget(c)
     legend.add_keys(c.fig, placed, ink, marks.hidden)
-    _lay_out(c, rows, note, height)
+    if len(rows) < len(every):
+        note = ", ".join(filter(None, [note, f"{len(rows):,} of {len(every):,} drawn: others lie under them"]))
+    _lay_out(c, every, note, height)
     return c.fig
 
 

@@ -39,13 +39,14 @@ _FILTERS = (
 
 def narrow(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that pass the filters in the address; one without a value that there is lets everything pass."""
-    keep = pd.Series(True, index=frame.index)
+    keep: pd.Series | None = None
     for each in _FILTERS:
         asked = address.values(each.name)
         passing = [value for value, name in each.words(frame).items() if name in asked] if asked else []
         if passing:
-            keep &= frame[each.column].isin(passing)
-    return frame[keep]
+            passes = frame[each.column].isin(passing)
+            keep = passes if keep is None else keep & passes
+    return frame if keep is None else frame[keep]
 
 
 def show(frame: pd.DataFrame, shown: pd.DataFrame) -> None:

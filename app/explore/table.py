@@ -7,27 +7,29 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import axes, skyline
-from app.explore import chosen, controls
+from app.components import paging
+from app.explore import address, chosen, controls, order
 from app.tables import points, selection
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions
 from engine.storage.records.remarks import NEAR_CHANCE
 
 HEIGHT = 420
-_MOST_PICTURES = 300  # rows; above it the table goes without thumbnails
+PAGE_ROWS = 100
+_PAGE, _ORDER, _SOUGHT = "table_page", "table_order", "table_sought"  # in the session
 
 
-def show(
-    frame: pd.DataFrame, host: Conditions | None, board: BoardConditions | None = None, selected: str | None = None
-) -> None:
-    """One row a point, its latency on a host and on a board under these conditions; a tick selects its point.
+def show(whole: pd.DataFrame, view: controls.View, selected: str | None = None) -> None:
+    """One row a point, page by page, its latencies under the view's conditions; a tick selects its point.
 
-    Several ticks choose models to compare.
+    Several ticks choose models to compare, those on other pages among them.
     """
-    rows = escape.cells(display_rows(frame, board))
+    host, board = view.host, view.board
+    frame = whole.iloc[_page(whole, view, selected)]
+    rows = escape.cells(display_rows(frame, board, whole))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
-    _tick(ids, selected, str(rows.columns[1]))
+    _tick(ids, chosen.ids(frozenset(whole["id"])), selected, str(rows.columns[1]))
     st.dataframe(
         rows,
         hide_index=True,
@@ -73,16 +75,47 @@ def show(
     st.session_state["table_ids"] = ids
 
 
-def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> pd.DataFrame:
-    """The tidy rows as the table shows them."""
+def _page(frame: pd.DataFrame, view: controls.View, selected: str | None) -> order.Places:
+    """The places of the rows on the page that is turned to, with what turns it where there is more than one."""
+    if len(frame) <= PAGE_ROWS:
+        return order.places(frame, order.CHEAPEST, view.x, view.y)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        by = st.selectbox("Order", order.ORDERS, key=_ORDER, width=200, on_change=_turn_to_first)
+        places = order.places(frame, by, view.x, view.y)
+        _turn_to(frame, places, selected)
+        count = paging.page_count(len(frame), PAGE_ROWS)
+        st.session_state[_PAGE] = min(st.session_state.get(_PAGE, 1), count)
+        rows = paging.rows_of(st.pagination(count, key=_PAGE, width=360), len(frame), PAGE_ROWS)
+        st.caption(f"{paging.position(rows, len(frame))} models", width="content")
+    return places[rows]
+
+
+def _turn_to(frame: pd.DataFrame, places: order.Places, selected: str | None) -> None:
+    """Turns to the page of a point that was selected since; the reader may turn away from it again."""
+    sought = selected if selected in address.values("point") else None
+    if sought is not None and sought != st.session_state.get(_SOUGHT):
+        ids = frame["id"].to_numpy()[places]
+        st.session_state[_PAGE] = paging.page_of(int((ids == sought).argmax()), PAGE_ROWS)
+    st.session_state[_SOUGHT] = sought
+
+
+def _turn_to_first() -> None:
+    st.session_state[_PAGE] = 1
+
+
+def display_rows(
+    frame: pd.DataFrame, board: BoardConditions | None = None, whole: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """The tidy rows as the table shows them; with the settings in which those of the `whole` table differ."""
+    whole = frame if whole is None else whole
     table = pd.DataFrame({"point": frame["id"]})
-    for key in selection.differing_settings(frame):
+    for key in selection.differing_settings(whole):
         table[points.SETTINGS[key]] = _in_words(frame, key)
     table["kept"] = frame["keep"]
     table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
-    table = table.assign(**_repeated(frame))
+    table = table.assign(**_repeated(frame, whole))
     if frame["source_top1"].notna().any():
         table["source top-1"] = 100 * frame["source_top1"]
     if frame["top1"].isna().any():
@@ -100,13 +133,11 @@ def display_rows(frame: pd.DataFrame, board: BoardConditions | None = None) -> p
         for axis in axes.board_axes(board.name):
             if frame[axis.column].notna().any():
                 table[axis.label] = frame[axis.column]
-    if len(frame) <= _MOST_PICTURES:
-        table["skyline"] = [
-            skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
-            for widths, removed, criterion in zip(
-                frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True
-            )
-        ]
+    pictured = zip(frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True)
+    table["skyline"] = [
+        skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
+        for widths, removed, criterion in pictured
+    ]
     return table
 
 
@@ -168,9 +199,10 @@ def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
     }
 
 
-def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
-    """The means over seeds, where any point has several."""
-    repeated = selection.over_seeds(frame, "top1")
+def _repeated(frame: pd.DataFrame, whole: pd.DataFrame) -> dict[str, pd.Series]:
+    """The means over the seeds of the whole table, where any point has several."""
+    groups = whole[whole["group"].isin(frame["group"].unique())]
+    repeated = selection.over_seeds(groups, "top1").loc[frame.index]
     several = repeated["n"] > 1
     if not several.any():
         return {}
@@ -179,13 +211,13 @@ def _repeated(frame: pd.DataFrame) -> dict[str, pd.Series]:
     return columns if half.isna().all() else {**columns, "± 95 %": half}
 
 
-def _tick(ids: list[str], selected: str | None, column: str) -> None:
+def _tick(ids: list[str], together: tuple[str, ...], selected: str | None, column: str) -> None:
     """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already.
 
     One of the selected row's cells, in `column` where the user is in no other, is where the arrow keys begin: with a
     row ticked and no cell they do nothing.
     """
-    ticked = chosen.ticked(chosen.ids(ids), selected)
+    ticked = chosen.ticked(together, selected)
     wanted = [row for row, point in enumerate(ids) if point in ticked]
     row = ids.index(selected) if selected in ids else None
     state = st.session_state.get("table", {"selection": {"rows": [], "cells": []}})["selection"]
@@ -195,6 +227,7 @@ def _tick(ids: list[str], selected: str | None, column: str) -> None:
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
         st.session_state["table_overruled"] = _rows_and_cells(state)
     st.session_state["table_ticked"] = [ids[row] for row in wanted]
+    st.session_state["table_elsewhere"] = [point for point in together if point not in ids]
     st.session_state["table_row"] = row
 
 
@@ -206,11 +239,12 @@ def _select_row() -> None:
     now = st.session_state["table"]["selection"]
     if st.session_state.pop("table_overruled", None) == _rows_and_cells(now):
         return
-    ids, shown, before = (st.session_state[key] for key in ("table_ids", "table_row", "table_ticked"))
+    keys = ("table_ids", "table_row", "table_ticked", "table_elsewhere")
+    ids, shown, before, elsewhere = (st.session_state[key] for key in keys)
     ticks = [ids[row] for row in now["rows"] if row < len(ids)]
     changed = chosen.change(before, ticks, None if shown is None else ids[shown])
     if changed is not None:
-        chosen.remember(changed.ids)
+        chosen.remember((*elsewhere, *changed.ids))
         if changed.turned_to is not None:
             controls.select_in_table(changed.turned_to)
         return

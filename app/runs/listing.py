@@ -1,12 +1,12 @@
 """Which runs the page lists, and what a row of its table says. Pure functions of the runs as the index has them."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
 from app import escape, format, text, theme
+from app.components import paging
 from app.runs import details
 from app.tables import points, selection
 
@@ -33,31 +33,27 @@ def matching(runs: Sequence[Run], states: Sequence[str], words: str) -> list[Run
 
 def page_count(total: int) -> int:
     """How many pages the table has, at least one."""
-    return max(1, math.ceil(total / PAGE_ROWS))
+    return paging.page_count(total, PAGE_ROWS)
 
 
 def page(runs: Sequence[Run], number: int) -> list[Run]:
     """The runs on a page, counted from 1; those of the last page for a number that is beyond it."""
-    last = page_count(len(runs))
-    start = (min(max(number, 1), last) - 1) * PAGE_ROWS
-    return list(runs[start : start + PAGE_ROWS])
+    return list(runs[paging.rows_of(number, len(runs), PAGE_ROWS)])
 
 
 def page_of(runs: Sequence[Run], run_id: str | None) -> int:
     """The page on which a run is; the first for one that is not listed."""
     place = next((number for number, run in enumerate(runs) if run["run_id"] == run_id), 0)
-    return place // PAGE_ROWS + 1
+    return paging.page_of(place, PAGE_ROWS)
 
 
 def position(shown: int, number: int, total: int, of_all: int) -> str:
     """Where in the list the page is: `51–100 of 1,234 runs`, and of how many the filters let these pass."""
-    first = (min(max(number, 1), page_count(total)) - 1) * PAGE_ROWS + 1
     noun = "run" if of_all == 1 else "runs"
+    where = paging.position(paging.rows_of(number, total, PAGE_ROWS), total)
     if total == of_all:
-        return f"{total:,} {noun}" if shown == total else f"{first:,}–{first + shown - 1:,} of {total:,} {noun}"
-    if shown == total:
-        return f"{total:,} of {of_all:,} {noun}"
-    return f"{first:,}–{first + shown - 1:,} of {total:,}, out of {of_all:,} {noun}"
+        return f"{where} {noun}"
+    return f"{where} of {of_all:,} {noun}" if shown == total else f"{where}, out of {of_all:,} {noun}"
 
 
 def rows(runs: Sequence[Run], sizes: Mapping[str, int]) -> pd.DataFrame:

@@ -1,11 +1,11 @@
 """What a request says of the phases that each target passes through: their order, recovery, trajectories. No torch."""
 
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
 
 from engine.errors import WorkError
 from engine.spec.messages import quote, refusal
@@ -31,16 +31,16 @@ def of_request(request: Mapping[str, Any]) -> RunSpec:
         raise WorkError("a stored request is damaged: it is no object")
     parts = {key: request[key] for key in ("order", *_PARTS) if key in request}
     try:
-        text = json.dumps(parts)
-    except ValueError:  # a number of thousands of digits
+        text = to_json(parts)
+    except ValueError:  # half of a character
         return _of_parts(parts)
     return _of_text(text)
 
 
 @lru_cache(maxsize=512)
-def _of_text(text: str) -> RunSpec:
+def _of_text(text: bytes) -> RunSpec:
     """`_of_parts` of their JSON; thousands of runs have the same ones."""
-    return _of_parts(json.loads(text))
+    return _of_parts(from_json(text))
 
 
 def _of_parts(parts: Mapping[str, Any]) -> RunSpec:

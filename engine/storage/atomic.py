@@ -1,13 +1,14 @@
 """Files that appear whole or not at all, and JSON lines that outlive a torn last line. No torch."""
 
 import errno
+import io
 import json
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydantic_core import from_json
 
@@ -21,6 +22,7 @@ _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 MOST_JSON = 64 * files.MIB  # bytes of a document
 MOST_LINE = 16 * files.MIB  # bytes of a line
 MOST_LINES = 2048 * files.MIB  # bytes of a file of lines
+_SMALL = 1 << 16  # bytes of a file of lines that is read at once
 
 
 @contextmanager
@@ -107,7 +109,16 @@ def read_json(path: Path, most: int = MOST_JSON, *, links: bool = False) -> dict
     return parse_object(data, path, "it")
 
 
-def parse_object(data: bytes, path: Path, what: str) -> dict[str, Any]:
+def read_json_in(folder: int, path: str, most: int = MOST_JSON) -> dict[str, Any]:
+    """The same of a file in a folder that is held by its descriptor."""
+    try:
+        data = files.read_in(folder, path.rpartition("/")[2], most)
+    except OSError as error:
+        raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
+    return parse_object(data, path, "it")
+
+
+def parse_object(data: bytes, path: Path | str, what: str) -> dict[str, Any]:
     """The JSON object in `data`, which is `what` of the file; WorkError when it is none."""
     try:
         value = from_json(data, allow_inf_nan=False)  # nested 200 deep at most
@@ -142,10 +153,17 @@ def lines(path: Path) -> Iterator[bytes]:
 
     WorkError for one that is longer than any that is written here, and for a file that is larger.
     """
+    return _lines(files.opened(path), path)
+
+
+def lines_in(folder: int, path: str) -> Iterator[bytes]:
+    """The same of a file in a folder that is held by its descriptor."""
+    return _lines(files.opened_in(folder, path.rpartition("/")[2]), path)
+
+
+def _lines(opening: AbstractContextManager[int], path: Path | str) -> Iterator[bytes]:
     try:
-        with files.opened(path) as descriptor, os.fdopen(os.dup(descriptor), "rb") as file:
-            if os.fstat(descriptor).st_size > MOST_LINES:
-                raise WorkError(f"{path} is damaged: it is larger than {MOST_LINES // files.MIB:,} MiB")
+        with opening as descriptor, _line_reader(descriptor, path) as file:
             while line := file.readline(MOST_LINE + 1):
                 if len(line) > MOST_LINE:
                     raise WorkError(f"{path} is damaged: a line is longer than {MOST_LINE // files.MIB} MiB")
@@ -156,6 +174,16 @@ def lines(path: Path) -> Iterator[bytes]:
         return
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _line_reader(descriptor: int, path: Path | str) -> BinaryIO:
+    """What reads a file line by line; most are small, and read at once."""
+    size = os.fstat(descriptor).st_size
+    if size > MOST_LINES:
+        raise WorkError(f"{path} is damaged: it is larger than {MOST_LINES // files.MIB:,} MiB")
+    if size <= _SMALL:
+        return io.BytesIO(os.read(descriptor, size))
+    return os.fdopen(os.dup(descriptor), "rb")
 
 
 def tail(path: Path, count: int, block: int = 8192, most: int = files.MIB) -> list[str]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MIB = 1 << 20
+_PIECE = 1 << 16  # bytes that are read at once; room for many more would take longer than most files
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -28,9 +29,8 @@ _KINDS = {
 @contextmanager
 def held_folder(path: Path, *, links: bool = False) -> Iterator[int]:
     """The descriptor of a folder, which is none behind a link unless `links` are allowed."""
-    follow = 0 if links else os.O_NOFOLLOW
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | follow)
+        folder = open_folder(path, links=links)
     except NotADirectoryError:
         raise OSError(errno.ENOTDIR, f"{path.name} is {kind_of(path) or 'no folder'}, and no folder") from None
     try:
@@ -39,34 +39,52 @@ def held_folder(path: Path, *, links: bool = False) -> Iterator[int]:
         os.close(folder)
 
 
+def open_folder(path: Path, *, links: bool = False) -> int:
+    """The same for whoever closes it."""
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (0 if links else os.O_NOFOLLOW))
+
+
 @contextmanager
 def opened(path: Path, flags: int = os.O_RDONLY, *, links: bool = False) -> Iterator[int]:
     """The descriptor of a regular file; with O_CREAT it is made, if need be, with its folder's group and mode.
 
     `links` allows for links to the file and to its folder, as for files that the user names.
     """
-    with held_folder(path.parent, links=links) as folder:
-        descriptor = _open_in(folder, path.name, flags, links)
-        try:
-            kind = stat.S_IFMT(os.fstat(descriptor).st_mode)
-            if kind != stat.S_IFREG:
-                raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, and no regular file")
-            yield descriptor
-        finally:
-            os.close(descriptor)
+    with held_folder(path.parent, links=links) as folder, opened_in(folder, path.name, flags, links=links) as file:
+        yield file
+
+
+@contextmanager
+def opened_in(folder: int, name: str, flags: int = os.O_RDONLY, *, links: bool = False) -> Iterator[int]:
+    """The same of a file in a folder that is held by its descriptor."""
+    descriptor = _open_in(folder, name, flags, links)
+    try:
+        _size_of_file(descriptor)
+        yield descriptor
+    finally:
+        os.close(descriptor)
 
 
 def read_bytes(path: Path, most: int = MIB, *, links: bool = False) -> bytes:
     """All that a regular file holds; OSError when that is more than `most` bytes."""
-    with opened(path, links=links) as descriptor:
-        if os.fstat(descriptor).st_size > most:
+    with held_folder(path.parent, links=links) as folder:
+        return read_in(folder, path.name, most, links=links)
+
+
+def read_in(folder: int, name: str, most: int = MIB, *, links: bool = False) -> bytes:
+    """The same of a file in a folder that is held by its descriptor."""
+    descriptor = _open_in(folder, name, os.O_RDONLY, links)
+    try:
+        if _size_of_file(descriptor) > most:
             raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
         data = bytearray()
-        while chunk := os.read(descriptor, min(most + 1 - len(data), MIB)):
+        while chunk := os.read(descriptor, min(most + 1 - len(data), _PIECE)):
             data += chunk
             if len(data) > most:
                 raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-    return bytes(data)
+        return bytes(data)
+    finally:
+        os.close(descriptor)
 
 
 def make_folder(path: Path) -> None:
@@ -105,6 +123,15 @@ def kind_of(path: Path) -> str | None:
         return _KINDS.get(stat.S_IFMT(path.lstat().st_mode))
     except OSError:
         return None
+
+
+def _size_of_file(descriptor: int) -> int:
+    """How many bytes a regular file has; OSError for anything else."""
+    state = os.fstat(descriptor)
+    kind = stat.S_IFMT(state.st_mode)
+    if kind != stat.S_IFREG:
+        raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, and no regular file")
+    return state.st_size
 
 
 def _open_in(folder: int, name: str, flags: int, links: bool) -> int:

@@ -29,7 +29,7 @@ from engine.storage.locks import Lock
 T = TypeVar("T")
 Folders = Mapping[str, FolderState]
 BUSY_SECONDS = 30.0
-_MOST_AT_ONCE = 20_000  # points that are written in one transaction: others wait for its end
+_MOST_AT_ONCE = 5_000  # points that are written in one transaction: others wait for its end
 _DAMAGE_CODES = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -80,18 +80,6 @@ class Index:
 
         return self._connect(select)
 
-    def points(self) -> list[tuple[str, str]]:
-        """For each run that has points, oldest first, its summary and these, joined by commas."""
-
-        def select(connection: sqlite3.Connection, known: Known) -> list[tuple[str, str]]:
-            heads = sorted((head for head in self._refresh(connection, known).values() if head.points), key=age_order)
-            texts, points = tables.summaries_of(connection, heads, whole=True), tables.points_of(connection)
-            if not all(head.job_id in points for head in heads):
-                raise StaleError("points are missing")
-            return [(texts[head.job_id], ",".join(points[head.job_id])) for head in heads]
-
-        return self._connect(select)
-
     def columns(self, ids: Collection[str]) -> list[tuple[Head, str, PointColumns]]:
         """The runs among some jobs that have points, oldest first, each with its summary and its points as columns."""
 
@@ -122,11 +110,9 @@ class Index:
             known.forget()
             heads = list(self._refresh(connection, known).values())
             texts, columns = tables.summaries_of(connection, heads), tables.columns_of(connection, heads)
-            points = tables.points_of(connection)
             for job_id, place in known.watch.jobs().items():
                 row = index_row(job_id, place.state(job_id))
-                stored = (texts.get(job_id), columns.get(job_id, NO_POINTS), tuple(points.get(job_id, ())))
-                if stored != (row.summary, row.columns, row.points):
+                if (texts.get(job_id), columns.get(job_id, NO_POINTS)) != (row.summary, row.columns):
                     return True
             return False
 

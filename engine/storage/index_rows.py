@@ -1,8 +1,7 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -25,7 +24,7 @@ from engine.storage.indexing.columns import (
     board_entry,
 )
 from engine.storage.indexing.request_values import RequestValues
-from engine.storage.job_files import odd_files, time_in
+from engine.storage.job_files import time_in
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Conditions, Latency, Measurement
@@ -37,7 +36,6 @@ Kind = Literal["run", "gallery", "timing", "landscape"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
-_MOST_TOGETHER = 6000  # characters of several points in one text, which fits into a row then
 _COLUMNS = columns_of(RunSpec)
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
@@ -57,9 +55,14 @@ class FolderState:
     path: Path
     kind: Kind
     stamp: str
-    measurements_file: Path | None = None  # where a run's timings on boards are
+    measurements_file: Path | None = None  # where a run's timings on boards are, if not in its folder
 
-    def run(self) -> Run:
+    def job(self) -> Run | Timing | Landscape:
+        """The job whose folder it is."""
+        if self.kind == "timing":
+            return Timing(self.path)
+        if self.kind == "landscape":
+            return Landscape(self.path)
         return Run(self.path, gallery=self.kind == "gallery", measurements_file=self.measurements_file)
 
 
@@ -89,15 +92,11 @@ class Head:
 
 @dataclass(frozen=True)
 class Row:
-    """All of a job: its head, its summary as JSON, and its points: as columns, and as texts of many, joined by commas.
-
-    It is made once and read often.
-    """
+    """All of a job: its head, its summary as JSON, and its points as columns. It is made once and read often."""
 
     head: Head
     summary: str
     columns: PointColumns = NO_POINTS
-    points: tuple[str, ...] = ()
 
 
 def stamp(path: str, grows: Iterable[str]) -> str:
@@ -121,10 +120,12 @@ def stamp(path: str, grows: Iterable[str]) -> str:
 
 def index_row(job_id: str, folder: FolderState) -> Row:
     """What the index holds of a folder; one that cannot be read becomes a failed job that says so."""
+    job = folder.job()
     try:
-        for path, kind in odd_files(folder.path):
-            raise WorkError(f"{path.name} is {kind}, which is not followed")
-        return _ROWS[folder.kind](job_id, folder)
+        with job.held():
+            for path, kind in job.odd_files():
+                raise WorkError(f"{path.name} is {kind}, which is not followed")
+            return _ROWS[folder.kind](job, folder)
     except (RequestError, WorkError) as error:
         reason = str(error)
     except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
@@ -135,30 +136,26 @@ def index_row(job_id: str, folder: FolderState) -> Row:
     return Row(head, as_json(summary))
 
 
-def _run(run_id: str, folder: FolderState) -> Row:
-    run = folder.run()
+def _run(run: Run, folder: FolderState) -> Row:
     status, request = run.status(), run.request()
-    points = _Points(run.measurements(), _model_files(folder.path))
-    for point, text in run.described_lines(request):
-        points.add(point, text)
+    points = _Points(run, request)
     summary = _summary(run, status, points, request)
-    head = _head(run_id, folder, CPU_LANE, status, points.count)
-    return Row(head, as_json(summary), points.columns(), points.texts())
+    head = _head(run.id, folder, CPU_LANE, status, points.count)
+    return Row(head, as_json(summary), points.columns)
 
 
-def _model_files(run: Path) -> frozenset[str]:
+def _model_files(run: Run) -> frozenset[str]:
     """The names in the folder of a run's networks."""
     try:
-        return frozenset(files.names_in(f"{run}/models"))
+        return frozenset(files.names_in(run.path / "models")) if run.has("models") else frozenset()
     except OSError:
         return frozenset()  # there is none yet
 
 
-def _timing(job_id: str, folder: FolderState) -> Row:
-    timing = Timing(folder.path)
+def _timing(timing: Timing, folder: FolderState) -> Row:
     status, request = timing.status(), timing.spec()
     summary = {
-        "job_id": job_id,
+        "job_id": timing.id,
         "state": status.state,
         "progress": status.progress,
         "phase": status.phase,
@@ -169,17 +166,16 @@ def _timing(job_id: str, folder: FolderState) -> Row:
         "started": status.times.started,
         "finished": status.times.finished,
     }
-    return Row(_head(job_id, folder, f"device {request.device}", status, 0), as_json(summary))
+    return Row(_head(timing.id, folder, f"device {request.device}", status, 0), as_json(summary))
 
 
-def _landscape(job_id: str, folder: FolderState) -> Row:
-    landscape = Landscape(folder.path)
+def _landscape(landscape: Landscape, folder: FolderState) -> Row:
     status, request = landscape.status(), landscape.request()
     asked = request.get("spec", {})
     if not isinstance(asked, Mapping):
         raise WorkError(f"spec of its request is {quote(asked)}")
     summary = {
-        "run_id": job_id,
+        "run_id": landscape.id,
         "kind": folder.kind,
         "group": status.group,
         "state": status.state,
@@ -194,10 +190,10 @@ def _landscape(job_id: str, folder: FolderState) -> Row:
         "started": status.times.started,
         "finished": status.times.finished,
     }
-    return Row(_head(job_id, folder, CPU_LANE, status, 0), as_json(summary))
+    return Row(_head(landscape.id, folder, CPU_LANE, status, 0), as_json(summary))
 
 
-_ROWS: Mapping[Kind, Callable[[str, FolderState], Row]] = {
+_ROWS: Mapping[Kind, Callable[[Any, FolderState], Row]] = {
     "run": _run,
     "gallery": _run,
     "timing": _timing,
@@ -211,57 +207,45 @@ def _head(job_id: str, folder: FolderState, lane: str, status: Status, points: i
     return Head(*place, status.state, status.foreground, float(times.queued), float(times.created), points)
 
 
-class _Points:
-    """A run's points, with what boards measured of them among their latencies: the last timing under each condition;
-    and what a summary says of them.
-    """
+def point_documents(run: Run) -> Iterator[dict[str, Any]]:
+    """Each point of a run as `Point.to_json` writes it, with what boards measured of it among its latencies."""
+    timings = _last_timings(run)
+    for point, document in run.described_documents(run.request()):
+        exact = document if Point.is_exact(document) else point.to_json()
+        entries = map(board_entry, timings.get(point.point, {}).values())
+        yield {**exact, "latency": [*exact["latency"], *entries]}
 
-    def __init__(self, measurements: Iterable[Measurement], model_files: frozenset[str]) -> None:
-        self._timings: dict[int, dict[Conditions, Measurement]] = {}
-        for measurement in measurements:
-            self._timings.setdefault(measurement.point, {})[measurement.conditions] = measurement
-        self._model_files = model_files
-        self._columns = ColumnBuilder()
-        self._texts: list[str] = []
-        self._open: list[str] = []  # of the text that is not full yet, and its length
-        self._length = 0
+
+def _last_timings(run: Run) -> Mapping[int, Mapping[Conditions, Measurement]]:
+    """What boards measured of each point: the last timing under each condition."""
+    timings: dict[int, dict[Conditions, Measurement]] = {}
+    for measurement in run.measurements():
+        timings.setdefault(measurement.point, {})[measurement.conditions] = measurement
+    return timings
+
+
+class _Points:
+    """A run's points with what boards measured of them among their latencies, and what a summary says of them."""
+
+    def __init__(self, run: Run, request: Mapping[str, Any]) -> None:
+        timings, model_files = _last_timings(run), _model_files(run)
+        columns = ColumnBuilder()
         self.count = 0
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
+        for point, _ in run.described_documents(request):
+            columns.add(point, timings.get(point.point, {}).values(), onnx=f"p{point.point}.onnx" in model_files)
+            self.count += 1
+            self._note(point)
+        self.columns = columns.columns() if self.count else NO_POINTS
 
-    def add(self, point: Point, text: str) -> None:
-        """The next point, and its JSON."""
-        timings = self._timings.get(point.point, {}).values()
-        if timings:
-            document = json.loads(text)
-            document["latency"] += map(board_entry, timings)
-            text = as_json(document)
-        self._columns.add(point, timings, onnx=f"p{point.point}.onnx" in self._model_files)
-        self.count += 1
-        if self._open and self._length + len(text) > _MOST_TOGETHER:
-            self._close_text()
-        self._open.append(text)
-        self._length += len(text)
+    def _note(self, point: Point) -> None:
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
         if point.final and point.top1 is not None and point.top1 >= (self.best_top1 or 0.0):
             self.best_top1 = point.top1
             self.best_cost = _share_kept(point)
-
-    def columns(self) -> PointColumns:
-        """All points that were added as columns."""
-        return self._columns.columns() if self.count else NO_POINTS
-
-    def texts(self) -> tuple[str, ...]:
-        """Their JSON, as `Row` has it."""
-        if self._open:
-            self._close_text()
-        return tuple(self._texts)
-
-    def _close_text(self) -> None:
-        self._texts.append(",".join(self._open))
-        self._open, self._length = [], 0
 
 
 def _share_kept(point: Point) -> float | None:
@@ -324,5 +308,5 @@ def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[st
     names = ("group", "experiment", "host", "phase")
     missing = (*_COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
     run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0, "best_cost": None}
-    run_values |= annotations.read_or_empty(folder.run()).to_json()
+    run_values |= annotations.read_or_empty(folder.job()).to_json()
     return {**dict.fromkeys(missing), **failure, **run_values}

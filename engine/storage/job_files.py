@@ -4,16 +4,50 @@ import calendar
 import os
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.storage import files
 
 LOCK = ".lock"  # who works on the job
-_FILES = (
+_FILES = dict.fromkeys((
     *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", "log.txt"),
     *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, ".cancel"),
-)
-_FOLDERS = ("models", "checkpoint", "samples", "layers")
+))  # fmt: skip
+_FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job's folder that is held by its `descriptor`: the names of what was in it, and of what was odd about that."""
+
+    descriptor: int
+    names: frozenset[str]
+    odd: frozenset[str]
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[Held | None]:
+    """A job's folder, opened and listed once; None of one that cannot be, as whoever reads a file of it is told."""
+    try:
+        descriptor = files.open_folder(folder)
+    except OSError:
+        yield None
+        return
+    try:
+        yield _listed(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _listed(descriptor: int) -> Held | None:
+    try:
+        with os.scandir(descriptor) as entries:
+            odd = {entry.name: _is_odd(entry) for entry in entries}
+    except OSError:
+        return None
+    return Held(descriptor, frozenset(odd), frozenset(name for name in odd if odd[name]))
 
 
 def odd_files(folder: Path) -> Iterator[tuple[Path, str]]:
@@ -23,8 +57,8 @@ def odd_files(folder: Path) -> Iterator[tuple[Path, str]]:
             odd = [entry.name for entry in entries if _is_odd(entry)]
     except OSError:
         return  # nobody may look, or it is no folder
-    for path in (folder / name for name in (*_FILES, *_FOLDERS) if name in odd):
-        yield path, files.kind_of(path) or "a file"
+    for name in filter(odd.__contains__, (*_FILES, *_FOLDERS)):
+        yield folder / name, files.kind_of(folder / name) or "a file"
 
 
 def _is_odd(entry: os.DirEntry[str]) -> bool:

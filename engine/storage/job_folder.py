@@ -6,16 +6,14 @@ boards are the exception: they come from other processes, and go to a file of th
 those of a point's layers on this host, each in a whole file.
 """
 
-import json
 import os
 import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import tee
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -25,7 +23,7 @@ from engine.spec import run as run_spec
 from engine.spec.settings import with_earlier
 from engine.storage import atomic, files
 from engine.storage.indexing.journal import Journal
-from engine.storage.job_files import LOCK, time_in
+from engine.storage.job_files import LOCK, Held, held, odd_files, time_in
 from engine.storage.locks import Lock
 from engine.storage.records import earlier, log_lines
 from engine.storage.records.event import Attempts, Epoch, Event
@@ -39,6 +37,7 @@ E = TypeVar("E", bound=Event)
 R = TypeVar("R", bound=Record)
 MOST_SMALL = files.MIB  # bytes of a request, a status or an environment
 _LONGEST_LINE = 1000  # characters of the log
+_POINTS, _MEASUREMENTS = "points.jsonl", "measurements.jsonl"
 
 
 class Job(ABC):
@@ -55,6 +54,7 @@ class Job(ABC):
         self.path = path
         self.lock = Lock(path / LOCK)
         self._status: Status | None = None  # as this process wrote it last
+        self._held: Held | None = None
 
     @property
     def id(self) -> str:
@@ -78,12 +78,43 @@ class Job(ABC):
     def steps(self) -> int:
         """How many different steps are behind the job, however often repeated."""
 
+    # -- its files
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Its folder is opened and listed once for all that is read inside, which does not see what is new in it."""
+        with held(self.path) as found:
+            self._held = found
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def odd_files(self) -> Iterable[tuple[Path, str]]:
+        """What is in the place of one of its files and folders and is none, and what it is."""
+        return () if self._held is not None and not self._held.odd else odd_files(self.path)
+
+    def has(self, name: str) -> bool:
+        """Whether there is anything of that name in its folder."""
+        return os.path.lexists(self.path / name) if self._held is None else name in self._held.names
+
+    def read_json(self, name: str, most: int = MOST_SMALL) -> dict[str, Any]:
+        """The JSON object in one of its files, of at most so many bytes; WorkError when it is missing or is none."""
+        if self._held is None:
+            return atomic.read_json(self.path / name, most)
+        return atomic.read_json_in(self._held.descriptor, f"{self.path}/{name}", most)
+
+    def read_lines(self, name: str) -> Iterator[bytes]:
+        """The finished lines of one of its files (`atomic.lines`)."""
+        if self._held is None:
+            return atomic.lines(self.path / name)
+        return atomic.lines_in(self._held.descriptor, f"{self.path}/{name}")
+
     # -- how it stands
 
     def status(self) -> Status:
         """How the job stands; WorkError when the file is damaged."""
-        path = self.path / "status.json"
-        return Status.from_json(atomic.read_json(path, MOST_SMALL), str(path))
+        return Status.from_json(self.read_json("status.json"), f"{self.path}/status.json")
 
     def status_or_new(self) -> Status:
         """The same, and where the file is damaged or lost that of a job that has failed, of the age of its folder."""
@@ -131,7 +162,7 @@ class Job(ABC):
 
     def request(self) -> dict[str, Any]:
         """The request as it stands in the file."""
-        return atomic.read_json(self.path / "spec.json", MOST_SMALL)
+        return self.read_json("spec.json")
 
     @abstractmethod
     def spec(self) -> Any:
@@ -174,8 +205,7 @@ class Job(ABC):
 
     def env(self) -> dict[str, Any]:
         """What `write_env` wrote; empty before the run has started."""
-        path = self.path / "env.json"
-        return atomic.read_json(path, MOST_SMALL) if os.path.lexists(path) else {}
+        return self.read_json("env.json") if self.has("env.json") else {}
 
     def tell_change(self) -> None:
         """Lets those know who keep an index that what it holds of the job has changed."""
@@ -254,7 +284,7 @@ class Run(Job):
     @property
     def measurements_file(self) -> Path:
         """The file of what boards measured of the run's points; may not exist."""
-        return self._measurements_file or self.path / "measurements.jsonl"
+        return self._measurements_file or self.path / _MEASUREMENTS
 
     def layer_times_file(self, point: int) -> Path:
         """The file of what a point's layers take on this host: beside the point; that of a gallery run is elsewhere."""
@@ -291,31 +321,26 @@ class Run(Job):
 
     @property
     def _points(self) -> Path:
-        return self.path / "points.jsonl"
+        return self.path / _POINTS
 
     def described_points(self) -> list[Point]:
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
-    def described_lines(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, str]]:
-        """The same one after the other, each with its JSON, which is its line's own where that is exact.
+    def described_documents(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, dict[str, Any]]]:
+        """The same one after the other, each with the JSON object of its line and of what is added to it.
 
         `request` is the run's, for whoever has read it already.
         """
-        entries, again = tee(self._point_lines())
-        descriptions = earlier.descriptions((point for point, _ in entries), phases.of_request(request))
-        for (point, text), description in zip(again, descriptions, strict=True):
-            if description:
-                yield replace(point, **description), f"{text[:-1]},{json.dumps(description)[1:]}"
-            else:
-                yield point, text
+        for point, document, description in earlier.descriptions(self._point_documents(), phases.of_request(request)):
+            yield (replace(point, **description), document | description) if description else (point, document)
 
-    def _point_lines(self) -> Iterator[tuple[Point, str]]:
-        path = self._points
-        for number, line in enumerate(atomic.lines(path), 1):
-            document = atomic.parse_object(line, path, f"line {number}")
-            point = Point.from_json(document, f"{path}, line {number},")
-            yield point, line.decode().strip() if Point.is_exact(document) else json.dumps(point.to_json())
+    def _point_documents(self) -> Iterator[tuple[Point, dict[str, Any]]]:
+        path = f"{self.path}/{_POINTS}"
+        for number, line in enumerate(self.read_lines(_POINTS), 1):
+            place = f"line {number}"
+            document = atomic.parse_object(line, path, place)
+            yield Point.from_json(document, f"{path}, {place},"), document
 
     def attempts(self) -> list[Attempts]:
         """What an iterative method attempted, once for each step, in the order of the steps."""
@@ -339,8 +364,9 @@ class Run(Job):
 
     def measurements(self) -> list[Measurement]:
         """Everything that boards measured of the points, oldest first; WorkError when a line is damaged."""
-        file = self.measurements_file
-        return _records(Measurement, file) if os.path.lexists(file) else []
+        if self._measurements_file is None and not self.has(_MEASUREMENTS):
+            return []
+        return _records(Measurement, self.measurements_file)
 
     def model_file(self, point: int, suffix: str) -> Path:
         """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""

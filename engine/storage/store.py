@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,7 @@ from engine.spec.board_timing import TimingRequest
 from engine.spec.ids import RUN_ID, check_experiment
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
-from engine.storage import directories, files, leftovers
+from engine.storage import directories, files, index_rows, leftovers
 from engine.storage.atomic import as_work_error, write_json
 from engine.storage.index import Index
 from engine.storage.index_rows import BESIDE, SETTINGS, Head, Kind, index_row, kind_of
@@ -35,6 +35,7 @@ from engine.storage.timings.job import Timing
 J = TypeVar("J", bound=Job)
 GALLERY = directories.gallery()
 _ID = re.compile(RUN_ID)
+_RUNS: tuple[Kind, ...] = ("run", "gallery")
 _UNWRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EEXIST}
 
 
@@ -154,7 +155,7 @@ class Store:
 
     def runs(self, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
         """One summary for every run, or for those among `ids`, newest first."""
-        return self._summaries("run", "gallery", ids=ids)
+        return self._summaries(*_RUNS, ids=ids)
 
     def timings(self) -> list[dict[str, Any]]:
         """One summary for every timing on a board, newest first: the request, and how it stands."""
@@ -178,12 +179,18 @@ class Store:
         Among its latencies are those that boards measured, the last one under each condition.
         """
         points: list[dict[str, Any]] = []
-        for summary, bodies in self.index.points():
-            # One text for all points of a run: parsing it is several times faster than parsing each.
-            run, of_run = json.loads(summary), json.loads(f"[{bodies}]")
-            settings = {key: run[key] for key in (*BESIDE, *SETTINGS)}
-            points += [{**settings, **point} for point in of_run]
+        for head, summary in reversed(self.index.summaries(_RUNS)):
+            if head.points:
+                run = json.loads(summary)
+                settings = {key: run[key] for key in (*BESIDE, *SETTINGS)}
+                with suppress(RequestError, WorkError):  # deleted or damaged in between, as the next look will say
+                    points += [{**settings, **point} for point in self._point_documents(head)]
         return points
+
+    def _point_documents(self, head: Head) -> list[dict[str, Any]]:
+        run = self.run(head.job_id)
+        with run.held():
+            return list(index_rows.point_documents(run))
 
     def heads(self) -> dict[str, Head]:
         """Every job as the queue sees it, by its id; another object for each that changed since the last look."""

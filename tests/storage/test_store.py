@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import RequestError
+from engine.errors import RequestError, WorkError
 from engine.spec import run as specs
 from engine.storage import atomic
 from engine.storage.records.event import Note, PhaseEvent
@@ -204,3 +204,21 @@ def test_a_folder_that_comes_while_a_state_is_written_is_put_aside(
     monkeypatch.setattr(atomic, "write_json", with_a_folder_first)
     run.write_status(run.status().changed(message="goes on"))
     assert store.run(run.id).status().message == "goes on"
+
+
+def test_a_folder_that_is_held_reads_as_any_other_and_is_opened_once(store: Store) -> None:
+    run = filled(store)
+    run.write_env({"cpu": "a processor"})
+    apart = run.status(), run.request(), run.env(), list(run.described_documents(run.request())), run.measurements()
+    elsewhere = run.path.with_name(".elsewhere")
+    with run.held():
+        run.path.rename(elsewhere)  # whoever holds it goes on in the same folder
+        together = run.status(), run.request(), run.env(), list(run.described_documents(run.request()))
+        assert (*together, run.measurements()) == apart and not list(run.odd_files())
+        assert run.has("points.jsonl") and not run.has("annotation.json")
+    with pytest.raises(WorkError, match="cannot read"):
+        run.status()
+    with run.held():  # of a folder that is not there each file says so
+        assert not run.has("env.json")
+        with pytest.raises(WorkError, match=r"cannot read .*spec\.json"):
+            run.request()

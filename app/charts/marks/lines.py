@@ -13,6 +13,7 @@ from app.charts.curves import Curve, curves, trajectories
 from app.charts.marks.canvas import Canvas
 from app.charts.marks.points import DIMMED
 
+MOST_FRONTS = 20
 BAND, FRONT = "95 % interval over seeds", "Pareto front"
 Outline = tuple[tuple[float, ...], tuple[float, ...]]
 
@@ -53,13 +54,23 @@ def _add_curves(c: Canvas, finals: pd.DataFrame, *, band: float, line: float) ->
 
 
 def add_front(c: Canvas, rows: pd.DataFrame) -> None:
-    """A bold step line for each network that runs began with: what was made of different ones is not compared."""
-    best = rows[rows["id"].isin(c.marks.front)].sort_values(["at_x", "at_y"])
-    fronts = [front for _, front in best.groupby("baseline_key", sort=False) if len(front) > 1]
-    for number, front in enumerate(fronts):
+    """A bold step line for each network that runs began with: what was made of different ones is not compared.
+
+    They are one trace, parted by gaps; of more than `MOST_FRONTS` networks there is none, as they would be one blot.
+    """
+    best = rows[rows["on_front"]]
+    keys, xs, ys = (best[name].to_numpy(float) for name in ("baseline_key", "at_x", "at_y"))
+    order = np.lexsort((ys, xs, keys))
+    _, of_network, sizes = np.unique(keys, return_inverse=True, return_counts=True)
+    order = order[sizes[of_network[order]] > 1]
+    if len(sizes) > MOST_FRONTS:
+        return
+    gaps = np.flatnonzero(np.diff(keys[order])) + 1
+    xs, ys = (np.insert(values[order], gaps, np.nan) for values in (xs, ys))
+    if len(xs):
         c.fig.add_scatter(
-            x=front["at_x"],
-            y=front["at_y"],
+            x=xs,
+            y=ys,
             mode="lines",
             line={
                 "color": theme.translucent(c.ink.line, 0.75),
@@ -67,7 +78,6 @@ def add_front(c: Canvas, rows: pd.DataFrame) -> None:
                 "shape": "hv" if c.x.better == "low" else "vh",  # what is as good costs no less in between
             },
             hoverinfo="skip",
-            showlegend=number == 0,
             name=FRONT,
         )
 

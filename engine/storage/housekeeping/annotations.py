@@ -1,6 +1,5 @@
 """The file of what a person writes about a run, which anybody who may write to its folder may replace. No torch."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -9,27 +8,26 @@ from engine.storage import atomic, files
 from engine.storage.job_folder import Job, Run
 from engine.storage.records.annotation import Annotation
 
+_NAME = "annotation.json"
 _MOST = 64 * 1024  # bytes
+_NOTHING = Annotation()
 
 
 def file_of(job: Job) -> Path:
     """The file of a job's annotation; it may not be there."""
-    return job.path / "annotation.json"
+    return job.path / _NAME
 
 
 def read(job: Job) -> Annotation:
     """What is written about a job; WorkError when the file is damaged."""
-    path = file_of(job)
-    if not os.path.lexists(path):
-        return Annotation()
-    return Annotation.from_json(atomic.read_json(path, _MOST), str(path))
+    return Annotation.from_json(job.read_json(_NAME, _MOST), str(file_of(job))) if job.has(_NAME) else _NOTHING
 
 
 def read_or_empty(job: Job) -> Annotation:
     """The same for a list of many jobs, in which a damaged note is to hide nothing; the job's own page says it."""
     with suppress(WorkError):
         return read(job)
-    return Annotation()
+    return _NOTHING
 
 
 def write(run: Run, annotation: Annotation) -> None:

@@ -57,15 +57,15 @@ class ColumnBuilder:
         self._numbers = array(NUMBER_CODE)
         self._kept = array(WIDTH_CODE)
         self._words: list[list[Any]] = []
-        self._layouts: dict[tuple[tuple[str, int], ...], int] = {}
+        self._layouts: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}  # names, and original widths
 
     def add(self, point: Point, timings: Iterable[Measurement], *, onnx: bool) -> None:
         """The next point, with what boards measured of it."""
         self._numbers.extend([nan if value is None else value for value in _NUMBERS_OF(point)])
         self._numbers.append(onnx)
-        layout = tuple([(name, original) for name, (original, _) in point.widths.items()])
-        place = self._layouts.setdefault(layout, len(self._layouts))
-        self._kept.extend([kept for _, kept in point.widths.values()])
+        original, kept = zip(*point.widths.values(), strict=True) if point.widths else ((), ())
+        place = self._layouts.setdefault((tuple(point.widths), original), len(self._layouts))
+        self._kept.extend(kept)
         entries: list[Any] = [list(vars(entry).values()) for entry in point.latency]
         entries += map(board_entry, timings)
         words = (point.stage, point.phase, point.note, point.trajectory, point.criterion, point.blocks_removed)
@@ -73,9 +73,8 @@ class ColumnBuilder:
 
     def columns(self) -> PointColumns:
         """Everything that was added."""
-        return PointColumns(
-            self._numbers.tobytes(), as_json(self._words), as_json(list(self._layouts)), self._kept.tobytes()
-        )
+        layouts = [list(zip(names, original, strict=True)) for names, original in self._layouts]
+        return PointColumns(self._numbers.tobytes(), as_json(self._words), as_json(layouts), self._kept.tobytes())
 
 
 def board_entry(measurement: Measurement) -> dict[str, Any]:

@@ -25,10 +25,8 @@ _SCHEMA = (
     "CREATE TABLE texts (job_id TEXT PRIMARY KEY, summary TEXT NOT NULL, text_check INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE columns (job_id TEXT PRIMARY KEY, numbers BLOB NOT NULL, words TEXT NOT NULL, layouts TEXT NOT NULL,"
     " kept BLOB NOT NULL, column_check INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE points (job_id TEXT NOT NULL, n INTEGER NOT NULL, body TEXT NOT NULL, point_check INTEGER NOT NULL,"
-    " PRIMARY KEY (job_id, n)) WITHOUT ROWID",
 )
-_TABLES = ("jobs", "texts", "columns", "points")
+_TABLES = ("jobs", "texts", "columns")
 # Of a new setting, or another default, no row knows that was written before: the index is made anew. Not 0, as an empty
 # file has that, and below 2³¹, which is as far as SQLite's number goes.
 _LAYOUT = json.dumps([_SCHEMA, layout()], sort_keys=True)
@@ -66,11 +64,8 @@ def write(connection: sqlite3.Connection, rows: list[Row], removed: Collection[s
         connection.executemany("INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)", heads)
         texts = (_with_check((row.head.job_id, row.summary)) for row in rows)
         connection.executemany("INSERT INTO texts VALUES (?,?,?)", texts)
-        with_points = [row for row in rows if row.head.points]
-        columns = (_with_column_check(row.head.job_id, row.columns) for row in with_points)
+        columns = (_with_column_check(row.head.job_id, row.columns) for row in rows if row.head.points)
         connection.executemany("INSERT INTO columns VALUES (?,?,?,?,?,?)", columns)
-        points = (_with_check((row.head.job_id, n, body)) for row in with_points for n, body in enumerate(row.points))
-        connection.executemany("INSERT INTO points VALUES (?,?,?,?)", points)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -130,17 +125,6 @@ def columns_of(connection: sqlite3.Connection, heads: Sequence[Head]) -> dict[st
     if not all(head.job_id in columns or not head.points for head in heads):
         raise StaleError("points are missing")
     return columns
-
-
-def points_of(connection: sqlite3.Connection) -> dict[str, list[str]]:
-    """The points of every run as texts of several, by the runs' ids."""
-    points: dict[str, list[str]] = {}
-    for job_id, n, body in _checked(connection.execute("SELECT * FROM points ORDER BY job_id, n")):
-        bodies = points.setdefault(job_id, [])
-        if n != len(bodies):
-            raise DamageError(f"points of {job_id} are missing")
-        bodies.append(body)
-    return points
 
 
 def _checked(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -51,7 +51,8 @@ class Place:
     def state(self, job_id: str, stamp: str | None = None) -> FolderState:
         """A job's folder as it is now, or was when it had the `stamp`."""
         stamp = self.stamp(job_id) if stamp is None else stamp
-        return FolderState(self.folder / job_id, self.kind, stamp, self.measurements_file(job_id))
+        elsewhere = None if self.measurements is None else self.measurements_file(job_id)
+        return FolderState(self.folder / job_id, self.kind, stamp, elsewhere)
 
 
 @dataclass(frozen=True)

@@ -9,26 +9,30 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, TypeVar
 
 from engine.spec import phases
 from engine.spec.run import RunSpec
 from engine.storage.records.event import Attempts
 from engine.storage.records.point import Point
 
+T = TypeVar("T")
+
 
 def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
     """A run's points in their order, each with `before_recovery`, and steps with their place in a trajectory."""
-    described = zip(points, descriptions(points, spec), strict=True)
-    return [replace(point, **description) if description else point for point, description in described]
+    described = descriptions(((point, None) for point in points), spec)
+    return [replace(point, **description) if description else point for point, _, description in described]
 
 
-def descriptions(points: Iterable[Point], spec: RunSpec) -> Iterator[dict[str, Any]]:
-    """Of each point the values that are worked out; none for one that came with them."""
+def descriptions(points: Iterable[tuple[Point, T]], spec: RunSpec) -> Iterator[tuple[Point, T, dict[str, Any]]]:
+    """Each point, what comes with it, and the values that are worked out of it; none for one that came with them."""
     places: Counter[str] = Counter()
-    for point, later in pairwise(chain(points, (None,))):
-        assert point is not None
-        yield _describe_point(point, later, spec, places)
+    entries: Iterator[tuple[Point, T] | None] = chain(points, (None,))
+    for entry, later in pairwise(entries):
+        assert entry is not None
+        point, beside = entry
+        yield point, beside, _describe_point(point, later and later[0], spec, places)
 
 
 def describe_attempts(events: Sequence[Attempts], spec: RunSpec) -> list[Attempts]:

@@ -14,7 +14,8 @@ R = TypeVar("R", bound="Record")
 _Keys = tuple[frozenset[str], frozenset[str], tuple[tuple[str, type["Record"]], ...]]
 _ADAPTERS: dict[type["Record"], TypeAdapter[Any]] = {}  # made on first use: that takes milliseconds for each
 _KEYS: dict[type["Record"], _Keys] = {}
-_OPTIONAL: dict[tuple[Any, ...], tuple[str, ...]] = {}  # by kind and keys: those that are written where known
+# By kind and keys: those that are written where known, and those of records.
+_CHECKS: dict[tuple[Any, ...], tuple[tuple[str, ...], tuple[tuple[str, type["Record"]], ...]]] = {}
 _MOST_KEPT = 1000
 
 # What a person or a damaged disk may have put into a file is bounded here, so that no reader has to think of it.
@@ -44,20 +45,20 @@ class Record:
     @classmethod
     def is_exact(cls, document: Mapping[str, Any]) -> bool:
         """Whether a document, of which `from_json` makes a record, has the very keys that `to_json` would write."""
-        all_keys, always, nested = _keys(cls)
         keys = (cls, *document)
-        optional = _OPTIONAL.get(keys)  # points have the same few sets of keys again and again
-        if optional is None:
+        checks = _CHECKS.get(keys)  # points have the same few sets of keys again and again
+        if checks is None:
+            all_keys, always, nested = _keys(cls)
             if not (document.keys() <= all_keys and always <= document.keys()):
                 return False
-            optional = tuple(document.keys() - always)
-            if len(_OPTIONAL) < _MOST_KEPT:
-                _OPTIONAL[keys] = optional
-        for key in optional:
+            checks = tuple(document.keys() - always), tuple(pair for pair in nested if pair[0] in document)
+            if len(_CHECKS) < _MOST_KEPT:
+                _CHECKS[keys] = checks
+        for key in checks[0]:
             if document[key] is None:
                 return False
-        for key, kind in nested:
-            value = document.get(key)
+        for key, kind in checks[1]:
+            value = document[key]
             for part in value if isinstance(value, list) else (value,):
                 if part is not None and not kind.is_exact(part):
                     return False

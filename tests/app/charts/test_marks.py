@@ -1,5 +1,6 @@
 """What the marks of the trade-off chart say, each one thing only, and what lies under the pointer."""
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from app import text, theme
 from app.charts import axes, legend, tradeoff
 from app.charts.curves import curves
-from app.charts.marks import hover
+from app.charts.marks import hover, lines
 from app.tables import points, selection
 from engine.storage.store import Store
 from tests.support import runs
@@ -132,7 +133,10 @@ def test_what_is_off_in_the_legend_leaves_the_front_and_keeps_its_key(frame: pd.
 def test_a_front_is_drawn_for_each_network_that_runs_began_with(frame: pd.DataFrame) -> None:
     both = pd.concat([frame, with_baseline(frame, "b", 0.8)])
     fig = draw(both, marks=tradeoff.Marks(front=frozenset(both[both["final"]]["id"])))
-    assert len(named(fig, "Pareto front")) == 2
+    (line,) = named(fig, "Pareto front")
+    assert np.isnan(np.asarray(line.y, float)).sum() == 1, "and a gap between them"
+    crowd = pd.concat([frame, *(with_baseline(frame, f"r{n}", 0.5 + n / 100) for n in range(lines.MOST_FRONTS))])
+    assert not named(draw(crowd, marks=tradeoff.Marks(front=frozenset(crowd[crowd["final"]]["id"]))), "Pareto front")
 
 
 def test_drop_against_compression_compares_each_point_with_its_own_baseline(frame: pd.DataFrame) -> None:
