@@ -5,7 +5,8 @@ import streamlit as st
 from app.charts import tradeoff
 from app.components import empty
 from app.components.layer_times import dialog
-from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, plot, table
+from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, plot
+from app.explore.table import table
 from app.tables import store
 
 token = store.settled_token()

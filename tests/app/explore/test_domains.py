@@ -7,7 +7,7 @@ import pytest
 
 from app import text
 from app.charts import axes
-from app.explore import table
+from app.explore.table import table
 from app.tables import points
 from engine.spec import run as specs
 from engine.spec.images.domains import Domains, shorten

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 import pandas as pd
 import pytest
 
-from app.explore import table
+from app.explore.table import table
 from app.runs import details
 from app.tables import board_columns, points
 from app.tables import store as tables

@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.charts import axes
 from app.components import paging
-from app.explore import order, table
+from app.explore.table import order, table
 from app.tables import points
 from engine.spec import run as specs
 from engine.storage.store import Store

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from app import text
-from app.explore import table
+from app.explore.table import table
 from app.tables import points, selection
 from engine.spec.run import parse
 from engine.storage.store import Store

@@ -8,7 +8,8 @@ import streamlit as st
 from app import escape, format, text, theme
 from app.charts import axes, skyline
 from app.components import paging
-from app.explore import address, chosen, controls, order
+from app.explore import address, chosen, controls
+from app.explore.table import order
 from app.tables import points, selection
 from app.tables.board_columns import BoardConditions
 from engine.storage.records.measurement import Conditions

@@ -1,0 +1,1 @@
+"""The table beside the chart, page by page, and the order of its rows."""
