@@ -33,7 +33,7 @@ function goTo(key) {
 }
 
 function closeMenu() {
-  const menu = document.querySelector('[data-testid="stSidebar"][aria-expanded="true"]');
+  const menu = document.querySelector('[data-testid="stSidebar"][data-collapsed="false"]');
   if (menu) menu.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
 }
 

@@ -112,7 +112,7 @@ def _choose_from_the_menu_of_a_phone(page: Page, address: str) -> None:
     page.get_by_test_id("stExpandSidebarButton").click()
     page.get_by_role("link", name="Methods").click()
     expect(page.get_by_role("heading", name="How pruning works")).to_be_visible()
-    expect(page.get_by_test_id("stSidebar")).to_have_attribute("aria-expanded", "false")
+    expect(page.get_by_test_id("stSidebar")).to_have_attribute("data-collapsed", "true")
     page.set_viewport_size(WIDE)  # type: ignore[arg-type]
 
 
