@@ -42,7 +42,8 @@ class _Stop:
 def execute(job: Run | Timing | Landscape, pipeline: Pipeline) -> State:
     """Runs `pipeline(request, job)` with the job's lock held throughout; writes and returns the state it ends in.
 
-    The state is done, failed, cancelled or interrupted. A job that is not queued (any more) is left as it is.
+    The state is done, failed, cancelled or interrupted. A job that is not queued (any more) is left as it is, but for
+    one in the foreground that a worker took for lost, as nobody held its lock while this process began.
     SIGTERM and SIGINT stop it politely; call it from the main thread, which is where Python handles signals.
     Raises RequestError when another process works on it, WorkError when the final state cannot be written.
     """
@@ -57,9 +58,9 @@ def execute(job: Run | Timing | Landscape, pipeline: Pipeline) -> State:
 
 
 def _work(job: Run | Timing | Landscape, pipeline: Pipeline, stop: _Stop) -> State:
-    state = job.status().state
-    if state != "queued":
-        return state
+    status = job.status()
+    if status.state != "queued" and not (status.foreground and status.state == "interrupted"):
+        return status.state
     if job.is_cancel_requested():
         job.end("cancelled", "cancelled before it was started")
         return "cancelled"
@@ -114,7 +115,6 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
         timing_job.run(request, job)
     elif isinstance(job, Landscape):
         job.say(_LOADING)
-        set_threads(job)
         from engine.pipeline.landscape import run as landscape
 
         landscape.run(request, job)
@@ -126,9 +126,9 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
         pipeline.run(request, job)
 
 
-def set_threads(job: Job) -> None:
-    """Compute with as many threads as the job asks for, wherever and beside whatever else this process runs."""
-    threads = job.status().threads
+def set_threads(run: Run) -> None:
+    """Compute with as many threads as the run asks for, wherever and beside whatever else this process runs."""
+    threads = run.status().threads
     if threads is None:
         return
     for library in ("OMP", "MKL", "OPENBLAS"):  # read when a library is loaded, also by the processes that read images

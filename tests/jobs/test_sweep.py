@@ -83,6 +83,12 @@ def test_a_run_whose_process_is_lost_again_and_again_has_failed_and_the_others_g
     assert len(store.run(driver.failures[0].run_id).events(CrashEvent)) == 3
 
 
+def test_a_worker_that_looks_while_a_child_starts_costs_a_run_nothing(store: Store) -> None:
+    executor = InlineExecutor(meanwhile=Queue(store).reconcile)
+    assert drive(store, grid(2), executor).tally() == Tally(2, 2, 0, 0, 0, 0.0)
+    assert len(executor.begun) == 2 and not any(store.run(run_id).events(CrashEvent) for run_id in executor.begun)
+
+
 def test_a_full_disk_stops_the_sweep_in_one_sentence_and_it_goes_on_later(store: Store) -> None:
     checks: list[str] = []
 

@@ -30,12 +30,14 @@ class InlineExecutor:
     pipelines: Sequence[Callable[[Any, Run], None]] = ()
     begun: list[str] = field(default_factory=list)
     places: int = 1
+    meanwhile: Callable[[], None] = lambda: None  # between letting go of a run's lock and its child's taking it
 
     def execute(self, workload: Workload) -> None:
         while workload.goes_on() and (run := workload.next()) is not None:
             number = len(self.begun)
             self.begun.append(run.id)
             run.lock.release()
+            self.meanwhile()
             child.execute(run, self.pipelines[number] if number < len(self.pipelines) else self.usual)
             workload.ended(run)
 
