@@ -18,6 +18,19 @@ def test_lists_make_a_grid_in_which_seeds_vary_fastest() -> None:
     ]
 
 
+def test_a_text_that_begins_as_a_number_is_a_text() -> None:
+    assert yaml_text.parse("{a: 1e-3 against 1e-2, b: 1e-3, c: 2e4}", "x.yaml") == {
+        "a": "1e-3 against 1e-2", "b": 0.001, "c": 20000.0,
+    }  # fmt: skip
+
+
+def test_two_runs_of_one_digest_are_told_and_not_taken_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RunSpec, "digest", lambda spec: "0a1b2c3d")
+    with pytest.raises(RequestError, match="two runs of this grid have the same digest, 0a1b2c3d"):
+        runs("name: a\nspec: {seed: [0, 1]}")
+    assert len(runs("name: a\nspec: {seed: 0}\ninclude: [{criterion: bn_scale}]")) == 1
+
+
 def test_a_spec_without_a_grid_is_the_run_that_it_is_elsewhere() -> None:
     spec = "model: resnet20, target: {keep: [0.8, 0.5]}, data: {image_size: [32, 48]}, keep_layers: [conv1]"
     (only,) = runs(f"name: a\nspec: {{{spec}}}")

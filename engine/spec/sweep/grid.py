@@ -34,7 +34,8 @@ def runs(document: Document, complete: Complete = dict, *, many: bool = False) -
     """The specs of a sweep, each once: the grid without what is excluded, then what is included. Seeds vary fastest.
 
     `complete` is given each before it is checked. RequestError, with the field, when a list is empty or names a value
-    twice, a run is not allowed, an exclusion excludes nothing, or there are more than `MOST_RUNS` without `many`.
+    twice, a run is not allowed, an exclusion excludes nothing, two runs have one digest (as a pair of 100,000 may), or
+    there are more than `MOST_RUNS` without `many`.
     """
     included = [_overlaid(document.spec, entry) for entry in document.include]
     count = sum(map(_count, (document.spec, *included)))
@@ -45,7 +46,14 @@ def runs(document: Document, complete: Complete = dict, *, many: bool = False) -
         )
     candidates = [*_kept(list(_expand(document.spec)), document.exclude)]
     candidates += itertools.chain.from_iterable(map(_expand, included))
-    specs = {spec.digest(): spec for spec in (_parse(candidate, complete) for candidate in candidates)}
+    specs: dict[str, RunSpec] = {}
+    for spec in (_parse(candidate, complete) for candidate in candidates):
+        digest = spec.digest()
+        if specs.setdefault(digest, spec) != spec:
+            raise RequestError(
+                f"two runs of this grid have the same digest, {digest}, by which runs are found again; put one of them "
+                "into a sweep of another name"
+            )
     if not specs:
         raise RequestError("exclude leaves no run of this grid; take an entry out of it", field="exclude")
     return tuple(specs.values())

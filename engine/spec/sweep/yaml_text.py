@@ -6,8 +6,8 @@ from typing import Any
 from engine.errors import RequestError
 from engine.spec.messages import as_text
 
-# As JSON has numbers; YAML 1.1 takes 1e-3 for text.
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+")
+# As JSON has numbers; YAML 1.1 takes 1e-3 for text. To the end: the library matches beginnings.
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)[eE][-+]?[0-9]+\Z")
 
 
 def parse(text: str, shown: str) -> Any:
