@@ -13,7 +13,7 @@ from engine.doctor.finding import Finding
 from engine.errors import WorkError
 from engine.jobs import worker
 from engine.jobs.queue import Queue
-from engine.storage import files
+from engine.storage import directories, files
 from engine.storage.atomic import as_work_error
 from engine.storage.permissions import lacks_permission
 from engine.storage.store import Store
@@ -51,7 +51,7 @@ def check_sharing(store: Store) -> Iterator[Finding]:
 
 def check_disk(store: Store) -> Iterator[Finding]:
     """Whether a run has room."""
-    nearest = next(path for path in (store.root, *store.root.parents) if path.exists())
+    nearest = directories.nearest(store.root)
     free = shutil.disk_usage(nearest).free
     if free < LEAST_FREE:
         yield Finding(

@@ -27,6 +27,11 @@ def uploads(results: Path) -> Path:
     return results / "uploads"
 
 
+def nearest(folder: Path) -> Path:
+    """A folder that may not exist yet, or else the nearest one above it that does: where it is, or would be made."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
 def gallery() -> Path:
     """The folder of the runs that are shipped: inside an installed package, or the checkout's results/gallery."""
     return _SHIPPED_GALLERY if _SHIPPED_GALLERY.is_dir() else PACKAGES / "results" / "gallery"

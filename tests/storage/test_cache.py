@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from engine.cli.main import main
-from engine.errors import RequestError
+from engine.errors import RequestError, WorkError
 from engine.pipeline.shared.entry import Entry
 from engine.pipeline.shared.sharing import Sharing
 from engine.storage.cache.cache import LIMIT, Cache, Key, limit_of
@@ -94,6 +94,26 @@ def test_a_cache_that_cannot_be_written_keeps_nobody_from_computing(store: Store
     assert any("not kept in the cache" in line for line in share.run.log_tail())
     off = Sharing(Cache(tmp_path, 0), {}, share.run)
     assert off.obtain(key, "thing", lambda: Entry({})) == (Entry({}), False) and not list(tmp_path.glob("cache"))
+
+
+def test_what_lies_behind_a_link_is_not_removed_and_a_refusal_is_one_sentence(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.prepare()
+    cache, elsewhere = Cache(store.root, 10_000), tmp_path / "elsewhere"
+    cache.write(keys(1)[0], b"x")
+    elsewhere.mkdir()
+    (elsewhere / "mine.safetensors").write_bytes(b"xxx")
+    (cache.folder / "baselines").symlink_to(elsewhere)
+    assert cache.usage() == (1, 1) and cache.clear() == 1 and (elsewhere / "mine.safetensors").exists()
+
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    cache.write(keys(1)[0], b"x")
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(WorkError, match="Permission denied"):
+        cache.clear()
 
 
 def test_clean_counts_and_empties_the_cache(store: Store, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,7 @@ from engine.pipeline.duration.estimate import Job
 from engine.spec.run import RunSpec
 from engine.spec.sweep import grid
 from engine.spec.sweep.document import Document
+from engine.storage import directories
 from engine.storage.store import Store
 
 app = typer.Typer()
@@ -132,7 +133,6 @@ def _expected(
     listed = inventory.entries(store, document.name, specs)
     left = inventory.to_do(listed, retry_failed=retry_failed)
     expected = forecast.expect(left, known, executor.places, document.threads)
-    nearest = next(path for path in (store.root, *store.root.parents) if path.exists())
     return {
         "name": document.name,
         "total": len(listed),
@@ -144,7 +144,7 @@ def _expected(
         "seconds": expected.seconds,
         "more": expected.more,
         "bytes": expected.bytes,
-        "free_bytes": shutil.disk_usage(nearest).free,
+        "free_bytes": shutil.disk_usage(directories.nearest(store.root)).free,
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from engine.errors import RequestError
 from engine.spec.ids import canonical_json
 from engine.spec.messages import quote
-from engine.storage import files
+from engine.storage import directories, files
 from engine.storage.atomic import as_work_error, atomic_write
 from engine.storage.locks import Lock
 
@@ -104,10 +104,13 @@ class Cache:
         return len(sizes), sum(sizes)
 
     def clear(self) -> int:
-        """Removes everything; how many bytes that were. A process that computes an entry keeps it afterwards."""
+        """Removes everything; how many bytes that were. A process that computes an entry keeps it afterwards.
+
+        WorkError for what this user may not remove.
+        """
         removed = 0
         for path, size, _ in self._entries():
-            with suppress(FileNotFoundError):
+            with as_work_error(path), suppress(FileNotFoundError):
                 path.unlink()
                 removed += size
         return removed
@@ -120,11 +123,14 @@ class Cache:
     def _entries(self) -> list[tuple[Path, int, float]]:
         """Every file with its bytes and when it was used last; what a killed process left half written, too."""
         found: list[tuple[Path, int, float]] = []
-        for path in self.folder.glob("*/*") if files.kind_of(self.folder) == "a folder" else ():
-            with suppress(FileNotFoundError):
-                state = path.lstat()
-                if path.parent.name != _LOCKS and files.kind_of(path) is None:
-                    found.append((path, state.st_size, state.st_mtime))
+        for folder in self.folder.glob("*") if files.kind_of(self.folder) == "a folder" else ():
+            if folder.name == _LOCKS or files.kind_of(folder) != "a folder":
+                continue
+            for path in folder.glob("*"):
+                with suppress(FileNotFoundError):
+                    state = path.lstat()
+                    if files.kind_of(path) is None:
+                        found.append((path, state.st_size, state.st_mtime))
         return found
 
     def _shrink(self, keep: Path) -> None:
@@ -147,8 +153,7 @@ def limit_of(results: Path) -> int:
     """
     asked = os.environ.get(LIMIT)
     if asked is None:
-        nearest = next(path for path in (results, *results.absolute().parents) if path.exists())
-        return int(min(_USUAL_MOST, _USUAL_SHARE * shutil.disk_usage(nearest).total))
+        return int(min(_USUAL_MOST, _USUAL_SHARE * shutil.disk_usage(directories.nearest(results)).total))
     try:
         limit = float(asked)
     except ValueError:
