@@ -45,6 +45,13 @@ def version() -> str:
         return str(tomllib.loads(text)["project"]["version"])
 
 
+def check_threads(threads: int) -> None:
+    """RequestError for a number of threads that this computer's cores do not have."""
+    if not 1 <= threads <= cores():
+        sentence = f"threads must be 1 to {cores()}, the cores of this computer (got {threads})"
+        raise RequestError(sentence, field="threads")
+
+
 def resolve_device(choice: str) -> str:
     """`cpu` or `cuda` for "auto", "cpu" or "cuda"; RequestError for CUDA on a computer without it."""
     if choice not in DEVICES:

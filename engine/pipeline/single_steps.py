@@ -148,8 +148,7 @@ def time_file(weights: Path, provider: str, threads: int, batch: int) -> dict[st
 
 
 def _check_conditions(threads: int, batch: int) -> None:
-    if not 1 <= threads <= machine.cores():
-        raise RequestError(f"threads must be 1 to {machine.cores()}, the cores of this computer (got {threads})")
+    machine.check_threads(threads)
     if not 1 <= batch <= MOST_IMAGES:
         raise RequestError(f"batch must be 1 to {MOST_IMAGES} images (got {batch})")
 

@@ -36,7 +36,7 @@ class SweepProgress:
             self._bar.update(self._task, total=tally.total, completed=tally.done, description=sentence(tally))
 
     def tell(self, ended: Ended, tally: Tally) -> None:
-        """A run has come back; a terminal keeps a line of those that failed alone."""
+        """A run has come back; a terminal keeps a line of those alone that are not done."""
         line = one_line(_end(ended), _LONGEST)
         if not self._console.is_terminal:
             print(f"{sentence(tally)} · {line}", file=sys.stderr, flush=True)

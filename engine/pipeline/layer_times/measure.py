@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from engine.errors import RequestError
 from engine.latency.layers.host_profile import profile_side_by_side
 from engine.latency.layers.reasons import explain
 from engine.latency.layers.sessions import Report
@@ -22,8 +21,7 @@ def measure(run: Run, point: int, threads: int, report: Report) -> dict[str, Any
 
     Both take turns in this process. RequestError for a point that has no network, or too many threads.
     """
-    if not 1 <= threads <= machine.cores():
-        raise RequestError(f"threads must be 1 to {machine.cores()}, the cores of this computer (got {threads})")
+    machine.check_threads(threads)
     with tempfile.TemporaryDirectory(prefix="espalier-layers-") as scratch:
         report(0.0, "preparing both networks")
         pruned, image = pruned_subject(run, point, Path(scratch))
