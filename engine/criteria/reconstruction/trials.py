@@ -79,7 +79,8 @@ class Trials:
         removable = [g for g, group in enumerate(self._structure.summary.channel_groups) if group.removable]
         readers = {g: self._readers(g) for g in removable}
         here = [g for g in removable if any(self._sizes[name] == size for name in readers[g])]
-        fewest = [g for g in here if len(readers[g]) == min(len(readers[other]) for other in here)]
+        least = min((len(readers[g]) for g in here), default=0)
+        fewest = [g for g in here if len(readers[g]) == least]
         return fewest[len(fewest) // 2] if fewest else None
 
     def _cut(self, group: int) -> tuple[frozenset[int], float]:
