@@ -3,7 +3,7 @@
 import time
 from collections.abc import Mapping, Sequence
 
-from engine.errors import RequestError, WorkError
+from engine.errors import WorkError
 from engine.jobs.child_process import Child, start
 from engine.jobs.crew import Command
 from engine.jobs.executors.executor import Workload
@@ -23,7 +23,6 @@ class LocalExecutor:
     ) -> None:
         self._store, self._slots, self._command, self._grace = store, tuple(slots), command, grace
         self._at_work: dict[int, tuple[Run, Child]] = {}  # by the slot's place
-        self._held: Run | None = None  # asked for, and waiting for a slot of its kind
 
     @property
     def places(self) -> int:
@@ -35,9 +34,7 @@ class LocalExecutor:
         stopping = False
         while True:
             stopping = stopping or not workload.goes_on()
-            if stopping:
-                self._give_back(workload)
-            else:
+            if not stopping:
                 self._fill(workload)
             if not self._at_work:
                 return
@@ -46,34 +43,9 @@ class LocalExecutor:
 
     def _fill(self, workload: Workload) -> None:
         """Starts runs while there is room for the next one."""
-        while len(self._at_work) < len(self._slots):
-            run = self._held or workload.next()
-            if run is None:
-                return
-            self._held = run
-            place = self._free_place(run)
-            if place is None:
-                return
-            self._held = None
+        while len(self._at_work) < len(self._slots) and (run := workload.next()) is not None:
+            place = next(place for place in range(len(self._slots)) if place not in self._at_work)
             self._begin(workload, run, place)
-
-    def _give_back(self, workload: Workload) -> None:
-        """What waits for room is not begun any more."""
-        held, self._held = self._held, None
-        if held is not None:
-            workload.ended(held)
-
-    def _free_place(self, run: Run) -> int | None:
-        """A free slot that suits a run; any, where the machine has none of its kind at all."""
-        free = [place for place in range(len(self._slots)) if place not in self._at_work]
-        kinds = {slot.gpu is not None for slot in self._slots}
-        try:
-            wants_gpu = run.spec().device != "cpu"
-        except (RequestError, WorkError):
-            wants_gpu = False  # it will fail at once, and say why
-        if len(kinds) == 1:
-            return free[0]
-        return next((place for place in free if (self._slots[place].gpu is not None) == wants_gpu), None)
 
     def _begin(self, workload: Workload, run: Run, place: int) -> None:
         if not run.lock.is_held():  # a child of a process that was killed goes on by itself
