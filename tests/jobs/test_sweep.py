@@ -89,6 +89,16 @@ def test_a_worker_that_looks_while_a_child_starts_costs_a_run_nothing(store: Sto
     assert len(executor.begun) == 2 and not any(store.run(run_id).events(CrashEvent) for run_id in executor.begun)
 
 
+def test_a_run_that_is_deleted_while_it_waits_begins_anew_and_stops_no_other(store: Store) -> None:
+    queue = Queue(store)
+    waits = queue.submit(grid()[1], sweeps.NAME)
+    queue.cancel(waits.id)
+    driver = sweeps.driver_of(store, grid())
+    store.delete(waits.id)
+    InlineExecutor().execute(driver)
+    assert driver.problem is None and driver.tally().done == 3 and states(store) == ["done"] * 3
+
+
 def test_a_full_disk_stops_the_sweep_in_one_sentence_and_it_goes_on_later(store: Store) -> None:
     checks: list[str] = []
 

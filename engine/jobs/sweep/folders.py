@@ -1,5 +1,7 @@
 """The run folders of a sweep as an executor gets them, and what becomes of those that come back. No torch."""
 
+import os
+
 from engine.jobs.queue import handle_crash, requeue
 from engine.jobs.sweep.inventory import Entry
 from engine.storage.job_folder import Run
@@ -12,9 +14,9 @@ _LEAVING = 5.0  # seconds that a child which has just ended may still hold its l
 def prepare(store: Store, entry: Entry, name: str, threads: int) -> Run | None:
     """The run of an entry as `Workload.next` gives it out; None where it was done in the meantime.
 
-    One that has begun goes on with the threads that it began with.
+    One that has begun goes on with the threads that it began with; one that was deleted since begins anew.
     """
-    if entry.run_id is None:
+    if entry.run_id is None or not os.path.lexists(store.folder / entry.run_id):
         return store.create(entry.spec, foreground=True, experiment=name, threads=threads)
     run = store.run(entry.run_id)
     if not run.lock.acquire(_LEAVING if entry.state != "running" else 0.0):
