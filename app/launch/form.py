@@ -17,7 +17,7 @@ from engine.spec import catalog
 from engine.spec import run as specs
 from engine.spec.catalog import FAMILIES, MODELS, TIMM_MODELS
 from engine.spec.networks import own_names
-from engine.spec.settings import Section
+from engine.spec.settings import Section, overlay
 
 _DEFAULT = specs.parse({})
 HEAD_EPOCHS_KEY = "launch_epochs_False"  # of the epochs before pruning where weights are given
@@ -93,7 +93,7 @@ def _request(
     except RequestError as error:
         return forms.Refusal.of(str(error), error.field)
     kept = fill.kept()
-    return forms.Request(forms.merged(kept, base), choice.criteria, choice.ensemble, seeds, choice.measures, methods)
+    return forms.Request(overlay(kept, base), choice.criteria, choice.ensemble, seeds, choice.measures, methods)
 
 
 def _section(grid: Any, title: str, name: Section, error_places: dict[Section, Any]) -> _Section:

@@ -12,7 +12,7 @@ from engine.spec import run as specs
 from engine.spec.catalog import CRITERIA
 from engine.spec.flags import FLAGS, command_line
 from engine.spec.run import RunSpec
-from engine.spec.settings import Section, label_of, section_of, settings_of
+from engine.spec.settings import Section, label_of, overlay, section_of, settings_of
 from engine.texts import one_line
 
 MOST_RUNS = 500  # of one experiment
@@ -71,7 +71,7 @@ def build(request: Request) -> list[RunSpec] | Refusal:
     refusal = _wrong_value(request) or _missing(request)
     if refusal is not None:
         return refusal
-    requests = [one for method in request.methods for one in _of_method(merged(request.base, method), request)]
+    requests = [one for method in request.methods for one in _of_method(overlay(request.base, method), request)]
     if len(requests) * len(request.seeds) > MOST_RUNS:
         count = len(requests) * len(request.seeds)
         return Refusal("seeds", f"That makes {count:,} runs, and one experiment has at most {MOST_RUNS}; choose fewer.")
@@ -122,7 +122,7 @@ def _missing(request: Request) -> Refusal | None:
     if not request.methods:
         return Refusal("remove", "Choose at least one order, and a method for what it removes.")
     for method in request.methods:
-        by_measure = _goes_by_measure(merged(request.base, method))
+        by_measure = _goes_by_measure(overlay(request.base, method))
         if not _names(request, by_measure=by_measure):
             return Refusal("remove", f"Choose at least one {'measure' if by_measure else 'criterion'}.")
     return None if request.seeds else Refusal("seeds", "Choose at least one seed.")
@@ -136,15 +136,6 @@ def _names(request: Request, *, by_measure: bool) -> tuple[str, ...]:
 def _goes_by_measure(base: Mapping[str, Any]) -> bool:
     """Whether direct removal goes alone: it has a measure in place of a criterion."""
     return base.get("order") == "layers" and base.get("depth", {}).get("method") == "direct"
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A nested mapping with another one's values put in."""
-    out = dict(base)
-    for key, value in changes.items():
-        inner = out.get(key)
-        out[key] = merged(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
-    return out
 
 
 def sentence(message: str, field: str | None = None) -> str:

@@ -153,6 +153,15 @@ def value_at(values: Mapping[str, Any], place: Sequence[str]) -> Any:
     return value
 
 
+def overlay(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A nested mapping with another one's values in the place of its own, part by part."""
+    out = dict(values)
+    for key, value in changes.items():
+        own = out.get(key)
+        out[key] = overlay(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
+    return out
+
+
 def _without(values: Mapping[str, Any], places: Iterable[tuple[str, ...]]) -> dict[str, Any]:
     here = {place[0] for place in places if len(place) == 1}
     inner = {name: [place[1:] for place in places if place[0] == name and len(place) > 1] for name in values}

@@ -12,7 +12,7 @@ from engine.errors import RequestError
 from engine.spec import run as run_spec
 from engine.spec.messages import quote
 from engine.spec.run import RunSpec
-from engine.spec.settings import SpecField, is_list, settings_of
+from engine.spec.settings import SpecField, is_list, overlay, settings_of
 from engine.spec.sweep.document import Document
 from engine.texts import one_line
 
@@ -37,7 +37,7 @@ def runs(document: Document, complete: Complete = dict, *, many: bool = False) -
     twice, a run is not allowed, an exclusion excludes nothing, two runs have one digest (as a pair of 100,000 may), or
     there are more than `MOST_RUNS` without `many`.
     """
-    included = [_overlaid(document.spec, entry) for entry in document.include]
+    included = [overlay(document.spec, entry) for entry in document.include]
     count = sum(map(_count, (document.spec, *included)))
     if count > (MOST_AT_ALL if many else MOST_RUNS):
         advice = "make the lists shorter" if many else "make the lists shorter, or give --yes where you mean it"
@@ -209,12 +209,3 @@ def _leaves(entry: Mapping[str, Any], place: tuple[str, ...]) -> Iterator[tuple[
             yield from _leaves(value, (*place, str(key)))
         else:
             yield (*place, str(key)), value
-
-
-def _overlaid(spec: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The spec with an entry's keys in the place of its own, part by part."""
-    out = dict(spec)
-    for key, value in entry.items():
-        own = out.get(key)
-        out[key] = _overlaid(own, value) if isinstance(own, Mapping) and isinstance(value, Mapping) else value
-    return out
