@@ -110,6 +110,13 @@ def unnamed(profile: LayerProfile) -> str:
     return f"{named} of the pruned network's time has names of its own, {format.percent(copies / total)} is copies."
 
 
+def about_sum(profile: LayerProfile) -> str:
+    """Why the sum over its layers is not the network's latency."""
+    if profile.host is not None:
+        return "By ONNX Runtime's profiler, which adds a little to each layer: its sum is more than the latency."
+    return "By the board's profiler, which waits after every layer: its sum is no latency."
+
+
 def by_name(profile: LayerProfile) -> dict[str, float]:
     """Milliseconds of each layer that ran by itself, and of all else by what it is."""
     times: dict[str, float] = {}
