@@ -6,6 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from app import text
 from app.components.layer_times import boards
 from app.tables import store
 from engine.errors import WorkError
@@ -95,8 +96,7 @@ def _pair_or_none(run: Run, point: int) -> LayerTimesPair | None:
 
 
 def _place(profile: LayerProfile) -> str:
-    threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
-    return f"{of_other_machine(profile) or HERE.lower()}, {threads}"
+    return f"{of_other_machine(profile) or HERE.lower()}, {text.threads(profile.threads or 0)}"
 
 
 def _comparison(where: str, pair: LayerTimesPair, costs: tuple[dict[str, int], dict[str, int]]) -> Comparison:

@@ -70,7 +70,7 @@ def conditions(comparison: Comparison) -> str:
     names = {"onnxruntime": "ONNX Runtime", "trtexec": "TensorRT"}
     parts = [f"{names.get(profile.tool, profile.tool)} {profile.version or ''}".strip(), profile.precision.upper()]
     if profile.threads is not None:
-        parts.append("1 thread" if profile.threads == 1 else f"{profile.threads} threads")
+        parts.append(text.threads(profile.threads))
     if profile.host is not None:
         parts.append(text.host_label(profile.host))
     if profile.count is not None:
