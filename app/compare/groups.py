@@ -45,7 +45,7 @@ def heads(frame: pd.DataFrame) -> list[str]:
     known = frame.dropna(subset=["top1", "seed", "group"])
     cells = selection.repetition(known)
     seeds = cells.map(known["seed"].groupby(cells).nunique())
-    return known.loc[(seeds > 1) & ~cells.duplicated(), "id"].tolist()
+    return list(known.loc[(seeds > 1) & ~cells.duplicated(), "id"])
 
 
 def label(row: Mapping[str, Any], seeds: int) -> str:
