@@ -104,7 +104,7 @@ def describe_latency(entry: Latency) -> str:
 
 def host_conditions(conditions: Conditions) -> str:
     """Under what a host measured a latency: on which machine, by what, with how many threads and images at a time."""
-    return f"{conditions.host}, {_provider(conditions)}, {_threads(conditions.threads or 0)}, batch {conditions.batch}"
+    return f"{conditions.host}, {_provider(conditions)}, {threads(conditions.threads or 0)}, batch {conditions.batch}"
 
 
 def board_conditions(conditions: Conditions) -> str:
@@ -112,7 +112,7 @@ def board_conditions(conditions: Conditions) -> str:
     tensorrt = conditions.tool == "trtexec"
     parts = [f"{'TensorRT' if tensorrt else 'ONNX Runtime'} {conditions.version or ''}".strip()]
     parts += [] if tensorrt else [_provider(conditions)]
-    parts += [_threads(conditions.threads)] if conditions.threads else []
+    parts += [threads(conditions.threads)] if conditions.threads else []
     parts += [str(conditions.precision).upper()]
     parts += [conditions.power_mode] if conditions.power_mode else []
     parts += ["clocks locked"] if conditions.clocks_locked else []
@@ -141,7 +141,8 @@ def _provider(conditions: Conditions) -> str:
     return str(conditions.provider).removesuffix("ExecutionProvider")
 
 
-def _threads(count: int) -> str:
+def threads(count: int) -> str:
+    """How many threads something runs with: `1 thread`."""
     return f"{count} thread" + ("s" if count != 1 else "")
 
 

@@ -10,11 +10,11 @@ from app.charts import legend
 from app.charts.axes import Axis, change_label, value_label
 from app.charts.marks import baselines, hover, lines, thinning
 from app.charts.marks import points as dots
-from app.charts.marks.canvas import Canvas, Marks, place, position, shown
+from app.charts.marks.canvas import Canvas, Marks, place, positions, shown
 from app.charts.marks.points import FADED, RING
 from engine.storage.records.remarks import NEAR_CHANCE
 
-__all__ = ["FADED", "RING", "Marks", "describe", "figure", "position", "shown"]
+__all__ = ["FADED", "RING", "Marks", "describe", "figure", "positions", "shown"]
 
 _HEIGHT = 390  # px
 _NO_MARKS = Marks()

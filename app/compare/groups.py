@@ -40,13 +40,12 @@ def members(frame: pd.DataFrame, point: str) -> pd.DataFrame:
     return rows.drop_duplicates("seed", keep="last").sort_values("seed", kind="stable")
 
 
-def heads(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each model that was made with several seeds, the first of its repetitions, with how many `seeds`."""
+def heads(frame: pd.DataFrame) -> list[str]:
+    """Of each model that was made with several seeds the id of the first of its repetitions."""
     known = frame.dropna(subset=["top1", "seed", "group"])
     cells = selection.repetition(known)
-    counts = known["seed"].groupby(cells).nunique()
-    several = known.assign(seeds=cells.map(counts))
-    return several[(several["seeds"] > 1) & ~cells.duplicated()]
+    seeds = cells.map(known["seed"].groupby(cells).nunique())
+    return list(known.loc[(seeds > 1) & ~cells.duplicated(), "id"])
 
 
 def label(row: Mapping[str, Any], seeds: int) -> str:

@@ -24,8 +24,6 @@ from engine.storage.outcomes.layers import LayerCost
 if TYPE_CHECKING:
     from engine.storage.outcomes.predictions import Array
 
-Stamps = tuple[tuple[int, int] | None, ...]
-
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -113,11 +111,11 @@ def read_outcome(run_id: str, point: int) -> Outcome:
     run = store.run_or_none(run_id)
     if run is None:
         return Outcome()
-    return _read(str(run.path), point, tuple(map(_stamp, _files(run.path, point))))
+    return _read(str(run.path), point, tuple(map(store.stamp, _files(run.path, point))))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _read(folder: str, point: int, stamps: Stamps) -> Outcome:
+def _read(folder: str, point: int, stamps: store.Stamps) -> Outcome:
     """`stamps` only make the cache tell changed files from unchanged ones."""
     _, predicted, costs = _files(Path(folder), point)
     try:
@@ -138,14 +136,6 @@ def _files(folder: Path, point: int) -> tuple[Path, Path, Path]:
         models / f"p{point}.{predictions.SUFFIX}",
         models / f"p{point}.{layers.SUFFIX}",
     )
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def _images_of(row: Mapping[str, Any]) -> tuple[str, int | None]:

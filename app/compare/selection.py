@@ -17,7 +17,7 @@ QUERY = "points"
 MOST = 6
 LETTERS = "ABCDEF"
 _KEY = "compare_points"
-_MOST_OPTIONS = 1000  # all labels of a list go to the browser
+_MOST_OPTIONS = 1000  # models, with the groups of these; all labels of a list go to the browser
 _MOST_NAMED = 3  # ids in a sentence
 
 
@@ -72,8 +72,8 @@ def choose(frame: pd.DataFrame) -> tuple[str, ...]:
             help=f"The list has the newest {_MOST_OPTIONS:,} of the {len(offered):,} models that fit.",
         )
         offered = matching(offered, words)
-    options = [*_offered_groups(frame, offered, request.ids), *offered["id"]]
-    labels = option_labels(frame, [*options[:_MOST_OPTIONS], *request.ids])
+    offered = offered.head(_MOST_OPTIONS)
+    labels = option_labels(frame, [*_offered_groups(frame, offered, request.ids), *offered["id"], *request.ids])
     st.session_state[_KEY] = list(request.ids)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.multiselect(
@@ -97,7 +97,7 @@ def _offered_groups(frame: pd.DataFrame, offered: pd.DataFrame, entries: Sequenc
     """The groups of pruned models among those offered, but those that an entry names already."""
     named = [groups.members(frame, groups.point_of(entry)) for entry in entries if groups.is_group(entry)]
     known = {point for rows in named for point in rows["id"]}
-    heads = groups.heads(offered[~offered["baseline"]])["id"]
+    heads = groups.heads(offered[~offered["baseline"]])
     return [f"{point}{groups.SUFFIX}" for point in heads if point not in known]
 
 

@@ -40,7 +40,10 @@ def _ended(token: str) -> list[Mapping[str, Any]]:
 
 def sentences(runs: Sequence[Mapping[str, Any]]) -> list[str]:
     """What is said of runs that have just ended: one for all that are done, one for all that have failed."""
-    return [f"{escape.markdown(_said(some))} [{_invitation(some)}]({ending(some).link})" for some in _by_state(runs)]
+    return [
+        f"{escape.markdown(_said(some), escape.LONGEST_SENTENCE)} [{_invitation(some)}]({ending(some).link})"
+        for some in _by_state(runs)
+    ]
 
 
 def ending(runs: Sequence[Mapping[str, Any]]) -> frame.Ending:

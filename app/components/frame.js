@@ -5,25 +5,24 @@
 // Permission for such a notification is asked for in the click on its switch: some browsers allow it nowhere else.
 
 // Beside this module, which is loaded anew where Streamlit mounts it again.
-const held = (globalThis.espalierFrame ??= { page: null, told: 0, clicked: null });
+const held = (globalThis.espalierFrame ??= { page: null, told: 0, call: null });
 
 export default function ({ data, setStateValue }) {
   if (held.page !== null && held.page !== data.page) closeMenu();
   held.page = data.page;
-  document.addEventListener("keydown", tickRow, true);
-  document.removeEventListener("click", held.clicked, true);
-  held.clicked = ({ target }) => {
+  held.call?.abort();
+  const call = (held.call = new AbortController()); // Streamlit ends an earlier call when a later one may have begun
+  const heard = { capture: true, signal: call.signal };
+  document.addEventListener("keydown", tickRow, heard);
+  const clicked = ({ target }) => {
     if (target.closest?.(`.st-key-${CSS.escape(data.switch)}`)) ask(setStateValue);
     const link = target.closest?.('a[href^="#"]');
     if (link) goTo(link.hash.slice(1));
   };
-  document.addEventListener("click", held.clicked, true);
+  document.addEventListener("click", clicked, heard);
   if (data.batch !== held.told) data.endings.forEach(notify);
   held.told = data.batch;
-  return () => {
-    document.removeEventListener("keydown", tickRow, true);
-    document.removeEventListener("click", held.clicked, true);
-  };
+  return () => call.abort();
 }
 
 function goTo(key) {
@@ -37,14 +36,15 @@ function closeMenu() {
   if (menu) menu.querySelector('[data-testid="stSidebarCollapseButton"] button')?.click();
 }
 
-// As Shift and Space do by themselves.
+// As Shift and Space do by themselves. A table's tools and its search are no cells.
 function tickRow(event) {
-  const isCell = event.target.closest?.('[data-testid="stDataFrame"]') && event.target.tagName !== "INPUT";
+  const { target } = event;
+  const isCell = target.closest?.('[data-testid="stDataFrame"]') && !target.closest("button, input");
   if (!isCell || event.key !== " " || event.shiftKey || event.ctrlKey) return;
   event.preventDefault();
   event.stopPropagation();
   const pressed = { key: " ", code: "Space", keyCode: 32, shiftKey: true, bubbles: true, cancelable: true };
-  event.target.dispatchEvent(new KeyboardEvent("keydown", pressed));
+  target.dispatchEvent(new KeyboardEvent("keydown", pressed));
 }
 
 async function ask(setStateValue) {

@@ -47,6 +47,5 @@ def show(rows: pd.DataFrame, view: controls.View, limits: Budget, best: str | No
         config={"displaylogo": False, "toImageButtonOptions": {"filename": "espalier", "scale": 2}},
         alt=tradeoff.describe(drawn, x, y, best if limits else None),
     )
-    ringed = dict.fromkeys([*chosen.ids(set(drawn["id"])), selected])
-    places = (tradeoff.position(drawn, point, x, y) for point in ringed)
-    chart_view.keep(_KEY, selected=selected, rings=[place for place in places if place is not None])
+    ringed = {*chosen.ids(set(drawn["id"])), *([] if selected is None else [selected])}
+    chart_view.keep(_KEY, selected=selected, rings=tradeoff.positions(drawn, ringed, x, y))

@@ -185,7 +185,7 @@ def stamps(spec: RunSpec) -> Stamps:
     """What changes when the code, the weights or the data of a request do."""
     data = [*([spec.data.root] if spec.data.root else []), *catalog.paths_of(spec.data.name)]
     weights = str(source.parse_file(spec.weights).path)
-    return _stamp(_code_of(spec.model)), _stamp(weights), *map(_stamp, data)
+    return stamp(_code_of(spec.model)), stamp(weights), *map(stamp, data)
 
 
 @st.cache_data(max_entries=64, ttl="15s", show_spinner=False)
@@ -239,7 +239,8 @@ def _field_of(log: str) -> str | None:
     return next((line.removeprefix(_FIELD) for line in reversed(lines) if line.startswith(_FIELD)), None)
 
 
-def _stamp(path: str) -> tuple[int, int] | None:
+def stamp(path: str | Path) -> tuple[int, int] | None:
+    """What tells a changed file from an unchanged one; None where there is none."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):

@@ -17,14 +17,13 @@ from signal import SIGTERM
 
 from playwright.sync_api import Browser
 
+from app.tables.store import ACTIVE
 from benchmarks.browser import measuring
 from benchmarks.browser.measuring import LIMITS, Figures
 from benchmarks.browser.serving import Dashboard, chromium, dashboard
 from engine.jobs.queue import Queue
 from engine.jobs.worker import worker_of
 from engine.storage.store import Store
-
-_ACTIVE = ("running", "queued")
 
 
 def main(arguments: list[str]) -> int:
@@ -48,10 +47,10 @@ def main(arguments: list[str]) -> int:
 def _launch(browser: Browser, served: Dashboard, store: Store) -> Figures:
     """One launch, of which nothing goes on afterwards."""
     figures = measuring.launch(browser, served)
-    active = [run["run_id"] for run in store.runs() if run["state"] in _ACTIVE]
+    active = [run["run_id"] for run in store.runs() if run["state"] in ACTIVE]
     for run_id in active:
         Queue(store).cancel(run_id)
-    while any(store.run(run_id).status().state in _ACTIVE for run_id in active):
+    while any(store.run(run_id).status().state in ACTIVE for run_id in active):
         time.sleep(0.2)
     return figures
 

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Callable
 
 from playwright.sync_api import Browser, Page
 
@@ -81,12 +80,11 @@ def _click_another_point(page: Page) -> float:
     before = page.evaluate(f"() => {_CARD}")
     points = page.locator(".js-plotly-plot path.point")
     boxes = [box for number in range(points.count()) if (box := points.nth(number).bounding_box())]
-    clicked: Callable[[], bool] = lambda: page.evaluate(f"(before) => {_CARD} !== before", before)  # noqa: E731
     for box in sorted(boxes, key=lambda box: box["y"], reverse=True):  # the lowest lie apart from each other
         began = time.monotonic()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         while time.monotonic() - began < 20:
-            if clicked():
+            if page.evaluate(f"(before) => {_CARD} !== before", before):
                 return time.monotonic() - began
             page.wait_for_timeout(5)
     raise RuntimeError("no click on a point was taken")

@@ -91,7 +91,16 @@ def _reach_the_button_by_tabs(page: Page, address: str) -> None:
 
 
 def _tick_a_row_by_keys(page: Page, address: str, done: str) -> None:
-    """With Space on Runs, where any number can be ticked; on Explore by stepping, from the ticked row on."""
+    """With Space on Runs, where any number can be ticked; on Explore by stepping, from the ticked row on.
+
+    The same key presses the tools above a table.
+    """
+    visit(page, f"{address}/runs")
+    table = page.get_by_test_id("stDataFrame").first
+    table.hover()
+    table.get_by_role("button", name="Search").focus()
+    page.keyboard.press("Space")
+    expect(table.get_by_test_id("search-input")).to_be_visible()
     visit(page, f"{address}/runs")
     _tab_to(page, "CANVAS")
     page.keyboard.press("ArrowRight")

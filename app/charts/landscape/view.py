@@ -11,7 +11,7 @@ from app.charts import skyline
 from app.tables.landscapes import Quantity
 
 _PAIR = ("#0072B2", "#D55E00")  # where two landscapes differ in something else than their criterion
-MACS, TIME, PATH, BEST, ABSENT = SWITCHES = ("macs", "time", "path", "best", "absent")  # marks over the map
+MACS, TIME, PATH, BEST, ABSENT = "macs", "time", "path", "best", "absent"  # marks over the map
 QUANTITY_LABELS: dict[Quantity, str] = {"reconstructed": "after reconstruction", "plain": "cut and nothing else"}
 
 
@@ -39,7 +39,7 @@ class View:
     best: pd.DataFrame | None = None  # of `best_cells`
     selected: tuple[float, float] | None = None
     sides: tuple[Side, Side] | None = None
-    hidden: frozenset[str] = frozenset()  # what is switched off in the legend, of `SWITCHES`
+    hidden: frozenset[str] = frozenset()  # the marks that are switched off in the legend
 
 
 def sides(one: Mapping[str, Any], other: Mapping[str, Any], labels: tuple[str, str]) -> tuple[Side, Side]:

@@ -1,5 +1,6 @@
 """What the marks of the trade-off chart share: the figure, its axes, and where points lie on them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pandas as pd
@@ -75,7 +76,7 @@ def place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
     return rows.assign(at_x=x.values(rows), at_y=y.values(rows)).dropna(subset=["at_x", "at_y"])
 
 
-def position(points: pd.DataFrame, point: str | None, x: Axis, y: Axis) -> tuple[float, float] | None:
-    """Where the point of an id lies in the chart, in the axes' units; None where it is not drawn."""
-    row = place(points[points["id"] == point], x, y)
-    return None if row.empty else (float(row["at_x"].iloc[0]), float(row["at_y"].iloc[0]))
+def positions(points: pd.DataFrame, ids: Collection[str], x: Axis, y: Axis) -> list[tuple[float, float]]:
+    """Where the points of these ids lie in the chart, in the axes' units; without those that are not drawn."""
+    rows = place(points[points["id"].isin(ids)], x, y)
+    return list(zip(rows["at_x"].astype(float).tolist(), rows["at_y"].astype(float).tolist(), strict=True))

@@ -69,6 +69,7 @@ def _close() -> None:
 @st.dialog(TITLE, width="large", icon=":material/speed:", on_dismiss=_close)
 def _dialog(subject: _Subject, point: Mapping[str, Any], token: str) -> None:
     st.markdown(f"**{escape.markdown(text.title(point))}** beside the untouched network of its run, layer by layer.")
+    actions.show_toasts()  # a press in a dialog runs the dialog alone
     with error_boundary():
         known = kept.read(token, subject.run_id, subject.point)
         if known.damage:
@@ -109,8 +110,8 @@ def _show(comparison: Comparison, subject: _Subject, point: Mapping[str, Any]) -
     with right:
         _layers(comparison, point)
     st.caption(
-        f"{escape.markdown(view.conditions(comparison), 1000)}. {escape.markdown(view.unnamed(comparison.pruned))} The "
-        "profiler adds a little to each layer, so that their sum is more than the latency."
+        f"{escape.markdown(view.conditions(comparison), 1000)}. {escape.markdown(view.unnamed(comparison.pruned))} "
+        f"{view.about_sum(comparison.pruned)}"
     )
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.compare import board_layers
+from app import text
+from app.components.layer_times import boards
 from app.tables import store
 from engine.errors import WorkError
 from engine.latency.layers.reasons import Explanation, explain
@@ -17,7 +18,6 @@ from engine.storage.outcomes.layer_times import LayerTimesPair
 from engine.storage.timings.layers import LayerProfile
 
 HERE = "This computer"
-_Stamps = tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read(token: str, run_id: str, point: int) -> Kept:
         return Kept(damage=str(error))
     found = [] if here is None else [_comparison(HERE, here, costs)]
     ids = f"{run_id}.0", f"{run_id}.{point}"
-    for where, of_points in board_layers.profiles(token, ids).items():
+    for where, of_points in boards.profiles(token, ids).items():
         if ids[0] in of_points and ids[1] in of_points:
             pair = LayerTimesPair(untouched=of_points[ids[0]], pruned=of_points[ids[1]])
             found.append(_comparison(where, pair, costs))
@@ -59,7 +59,7 @@ def read(token: str, run_id: str, point: int) -> Kept:
 
 def host_pair(run: Run, point: int) -> LayerTimesPair | None:
     """What a host measured of a point; None where none did, WorkError where that is damaged."""
-    return _pair(str(run.layer_times_file(point)), run, point, _stamp(run.layer_times_file(point)))
+    return _pair(str(run.layer_times_file(point)), run, point, store.stamp(run.layer_times_file(point)))
 
 
 def host_profiles(ids: Sequence[str]) -> dict[str, dict[str, LayerProfile]]:
@@ -96,8 +96,7 @@ def _pair_or_none(run: Run, point: int) -> LayerTimesPair | None:
 
 
 def _place(profile: LayerProfile) -> str:
-    threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
-    return f"{of_other_machine(profile) or HERE.lower()}, {threads}"
+    return f"{of_other_machine(profile) or HERE.lower()}, {text.threads(profile.threads or 0)}"
 
 
 def _comparison(where: str, pair: LayerTimesPair, costs: tuple[dict[str, int], dict[str, int]]) -> Comparison:
@@ -107,7 +106,7 @@ def _comparison(where: str, pair: LayerTimesPair, costs: tuple[dict[str, int], d
 
 def _macs(run: Run, point: int) -> dict[str, int]:
     path = run.path / "models" / f"p{point}.{layers.SUFFIX}"
-    return _read_macs(str(path), _stamp(path))
+    return _read_macs(str(path), store.stamp(path))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
@@ -119,11 +118,3 @@ def _read_macs(path: str, stamp: tuple[int, int] | None) -> dict[str, int]:
 def _pair(file: str, _run: Run, point: int, stamp: tuple[int, int] | None) -> LayerTimesPair | None:
     """`file` and `stamp` only make the cache tell one file from the next."""
     return layer_times.read(_run, point)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -70,7 +70,7 @@ def conditions(comparison: Comparison) -> str:
     names = {"onnxruntime": "ONNX Runtime", "trtexec": "TensorRT"}
     parts = [f"{names.get(profile.tool, profile.tool)} {profile.version or ''}".strip(), profile.precision.upper()]
     if profile.threads is not None:
-        parts.append("1 thread" if profile.threads == 1 else f"{profile.threads} threads")
+        parts.append(text.threads(profile.threads))
     if profile.host is not None:
         parts.append(text.host_label(profile.host))
     if profile.count is not None:
@@ -108,6 +108,13 @@ def unnamed(profile: LayerProfile) -> str:
         return "The profiler timed nothing."
     named = format.percent((total - copies - unknown) / total)
     return f"{named} of the pruned network's time has names of its own, {format.percent(copies / total)} is copies."
+
+
+def about_sum(profile: LayerProfile) -> str:
+    """Why the sum over its layers is not the network's latency."""
+    if profile.host is not None:
+        return "By ONNX Runtime's profiler, which adds a little to each layer: its sum is more than the latency."
+    return "By the board's profiler, which waits after every layer: its sum is no latency."
 
 
 def by_name(profile: LayerProfile) -> dict[str, float]:

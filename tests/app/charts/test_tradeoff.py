@@ -144,8 +144,8 @@ def test_the_selected_and_the_best_point_are_ringed(frame: pd.DataFrame) -> None
     best, selected = (traces(draw(frame, marks=tradeoff.Marks(best=final["id"])), name=name) for name in RINGS)
     assert list(best[0].x) == [final["macs"]] and best[0].marker.symbol != selected[0].marker.symbol  # type: ignore[attr-defined]
     assert selected[0].meta == tradeoff.RING and list(selected[0].x) == [None], "the page sets it, without a new figure"  # type: ignore[attr-defined]
-    assert tradeoff.position(frame, final["id"], X, Y) == (final["macs"], pytest.approx(100 * final["top1"]))
-    assert tradeoff.position(frame, "gone", X, Y) is None
+    (place,) = tradeoff.positions(frame, {final["id"], "gone"}, X, Y)
+    assert place == pytest.approx((final["macs"], 100 * final["top1"]))
 
 
 def test_a_chart_without_points_is_empty_and_not_an_error(frame: pd.DataFrame) -> None:

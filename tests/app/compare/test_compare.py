@@ -10,7 +10,7 @@ import pytest
 
 from app import theme
 from app.charts.comparison import aligned
-from app.compare import classes, disagreement, layers, metrics, per_image, seeds, selection
+from app.compare import classes, disagreement, groups, layers, metrics, per_image, seeds, selection
 from app.compare.models import Model, Outcome, differing_data, read_models
 from app.tables import points
 from app.tables import store as tables
@@ -166,6 +166,19 @@ def test_of_ten_thousand_models_those_are_offered_in_which_every_word_occurs(res
     frame = tables.points(results.token())
     assert set(selection.matching(frame, "TAYLOR seed 3")["run_id"]) == {taylor.id}
     assert selection.matching(frame, "taylor seed 4").empty
+
+
+def test_a_short_list_has_room_for_models_beside_the_groups_over_seeds(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = [runs.finished(results, runs.spec(seed=seed)) for seed in (0, 1)]
+    monkeypatch.setattr(selection, "_MOST_OPTIONS", 2)
+    (options,) = (choice.options for choice in app("compare").multiselect)
+    assert len(options) == 2 and not any("over 2 seeds" in option for option in options)
+    monkeypatch.setattr(selection, "_MOST_OPTIONS", 1000)
+    frame = tables.points(results.token())
+    heads = groups.heads(frame[frame["final"]])
+    assert heads and all(point.startswith(made[0].id) for point in heads)
 
 
 def test_repetitions_are_the_same_point_of_runs_with_other_seeds(results: Store) -> None:

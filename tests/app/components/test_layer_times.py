@@ -96,6 +96,7 @@ def test_what_a_board_timed_of_both_networks_is_explained_beside_what_this_compu
     job.update(message="done")
     _, board = kept.read(results.token(), run.id, POINT).comparisons
     assert board.where == "tx2, FP16" and view.conditions(board) == "TensorRT 8.2.1, FP16, means of 200"
+    assert view.about_sum(board.pruned).endswith("its sum is no latency.")
     assert board.explanation is not None and board.explanation.reasons[0].cause == "widths"
 
 
@@ -130,6 +131,31 @@ def test_a_link_changes_the_multiple_or_what_ratios_are_of_and_nothing_that_the_
     for wrong in ({"round_to": "x"}, {"round_to": "0"}, {"metric": "<b>"}):
         with pytest.raises(RequestError):
             fill.changed(spec, wrong)
+
+
+def _dialog_alone(point: str, token: str) -> None:
+    from app.components.layer_times import dialog
+    from app.tables import store
+
+    frame = store.points(token)
+    row = frame[frame["id"] == point].iloc[0].to_dict()
+    dialog.offer(row, "explore", "chart")
+    dialog.show(frame, "explore", token)
+
+
+def test_a_measurement_that_cannot_begin_is_told_where_it_was_asked_for(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(run_id: str, point: int) -> None:
+        raise RequestError("the layers of another model are being timed; try again when that is done")
+
+    monkeypatch.setattr(child, "start", refuse)
+    run = runs.finished(results, runs.spec())
+    point = f"{run.id}.{POINT}"
+    at = AppTest.from_function(_dialog_alone, default_timeout=120, args=(point, results.token())).run()
+    at.button(key=f"layer-times-chart-{point}").click().run()
+    at.button(key="layer-times-measure").click().run()
+    assert not at.exception and "another model are being timed" in at.toast[0].value
 
 
 def test_the_process_that_measures_says_why_it_cannot_and_can_be_asked_again(results: Store) -> None:

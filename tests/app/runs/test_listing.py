@@ -95,4 +95,6 @@ def test_runs_that_ended_are_told_in_one_sentence_with_the_way_to_their_curve() 
     done, failed = endings.sentences(two)
     assert done == "2 runs are done. [Show the curves](./?exp=m+l1+abcdef&exp=m+l2+abcdef)"
     assert failed == "m, L1 norm, seed 0 failed. [Show why](./runs?run=r2)"
+    (long,) = endings.sentences([run | {"name": "", "model": "m" * 300}])
+    assert "… is done. [Show the curve]" in long, "whatever a network is called, how it ended is said"
     assert endings.sentences([run | {"state": "cancelled"}]) == []
