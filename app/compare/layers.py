@@ -8,14 +8,11 @@ import streamlit as st
 
 from app import escape, format, theme
 from app.charts.comparison import aligned
-from app.compare import board_layers
 from app.compare.models import Model, name_letters
-from app.components.layer_times import dialog, kept
+from app.components.layer_times import board_profiles, dialog, kept, view
 from engine.storage.timings.layers import LayerProfile
 
 CHANNELS = "Channels"
-_BY_BOARD = "By the board's profiler, which waits after every layer: its sum is no latency."
-_BY_HOST = "By ONNX Runtime's profiler, which adds a little to each layer: its sum is more than the latency."
 
 
 @dataclass(frozen=True)
@@ -33,7 +30,7 @@ class Quantity:
 def show(models: Sequence[Model], token: str) -> None:
     """One figure, by channels or by what layers cost, and the shares as a table."""
     ids = [str(model.row["id"]) for model in models]
-    known = quantities(models, {**kept.host_profiles(ids), **board_layers.profiles(token, ids)})
+    known = quantities(models, {**kept.host_profiles(ids), **board_profiles.profiles(token, ids)})
     by = CHANNELS
     if known:
         choice = st.segmented_control(
@@ -130,10 +127,10 @@ def _count(models: Sequence[Model], column: str, noun: str) -> Quantity:
 
 def _latency(models: Sequence[Model], board: str, profiles: Mapping[str, LayerProfile]) -> Quantity:
     having = {model.letter: profiles[model.row["id"]] for model in models if model.row["id"] in profiles}
-    note = _BY_HOST if any(profile.host is not None for profile in having.values()) else _BY_BOARD
+    note = next(map(view.on_sum, having.values()), "")
     return Quantity(
         f"time on {board}",
-        {letter: board_layers.by_layer(profile) for letter, profile in having.items()},
+        {letter: board_profiles.by_layer(profile) for letter, profile in having.items()},
         {letter: profile.total_ms or 0.0 for letter, profile in having.items()},
         format.milliseconds,
         f"{note} Layers that ran as one share its time equally; copies and what has no name make the rest.",

@@ -17,14 +17,13 @@ from app.compare.selection import LETTERS
 from app.tables import points, store
 from engine.errors import WorkError
 from engine.statistics.intervals import Interval, mean_interval
+from engine.storage.files import Stamp, stamp_of
 from engine.storage.outcomes import images, layers, predictions
 from engine.storage.outcomes.images import ImageList
 from engine.storage.outcomes.layers import LayerCost
 
 if TYPE_CHECKING:
     from engine.storage.outcomes.predictions import Array
-
-Stamps = tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +112,11 @@ def read_outcome(run_id: str, point: int) -> Outcome:
     run = store.run_or_none(run_id)
     if run is None:
         return Outcome()
-    return _read(str(run.path), point, tuple(map(_stamp, _files(run.path, point))))
+    return _read(str(run.path), point, tuple(map(stamp_of, _files(run.path, point))))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _read(folder: str, point: int, stamps: Stamps) -> Outcome:
+def _read(folder: str, point: int, stamps: tuple[Stamp, ...]) -> Outcome:
     """`stamps` only make the cache tell changed files from unchanged ones."""
     _, predicted, costs = _files(Path(folder), point)
     try:
@@ -138,14 +137,6 @@ def _files(folder: Path, point: int) -> tuple[Path, Path, Path]:
         models / f"p{point}.{predictions.SUFFIX}",
         models / f"p{point}.{layers.SUFFIX}",
     )
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size
 
 
 def _images_of(row: Mapping[str, Any]) -> tuple[str, int | None]:

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MIB = 1 << 20
+Stamp = tuple[int, int] | None  # what tells a file that has changed from the one that was read
 _PIECE = 1 << 16  # bytes that are read at once; room for many more would take longer than most files
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -123,6 +124,15 @@ def kind_of(path: Path) -> str | None:
         return _KINDS.get(stat.S_IFMT(path.lstat().st_mode))
     except OSError:
         return None
+
+
+def stamp_of(path: Path) -> Stamp:
+    """When what lies at a path, a link too, was last written, in ns, and its size; None where nothing can be seen."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    return status.st_mtime_ns, status.st_size
 
 
 def _size_of_file(descriptor: int) -> int:

@@ -109,8 +109,8 @@ def _show(comparison: Comparison, subject: _Subject, point: Mapping[str, Any]) -
     with right:
         _layers(comparison, point)
     st.caption(
-        f"{escape.markdown(view.conditions(comparison), 1000)}. {escape.markdown(view.unnamed(comparison.pruned))} The "
-        "profiler adds a little to each layer, so that their sum is more than the latency."
+        f"{escape.markdown(view.conditions(comparison), 1000)}. {escape.markdown(view.unnamed(comparison.pruned))} "
+        f"{view.on_sum(comparison.pruned)}"
     )
 
 

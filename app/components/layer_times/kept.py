@@ -6,18 +6,19 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.compare import board_layers
+from app.components.layer_times import board_profiles
 from app.tables import store
+from engine.data.images.words import count
 from engine.errors import WorkError
 from engine.latency.layers.reasons import Explanation, explain
 from engine.measure import machine
+from engine.storage.files import Stamp, stamp_of
 from engine.storage.job_folder import Run
 from engine.storage.outcomes import layer_times, layers
 from engine.storage.outcomes.layer_times import LayerTimesPair
 from engine.storage.timings.layers import LayerProfile
 
 HERE = "This computer"
-_Stamps = tuple[tuple[int, int] | None, ...]
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def read(token: str, run_id: str, point: int) -> Kept:
         return Kept(damage=str(error))
     found = [] if here is None else [_comparison(HERE, here, costs)]
     ids = f"{run_id}.0", f"{run_id}.{point}"
-    for where, of_points in board_layers.profiles(token, ids).items():
+    for where, of_points in board_profiles.profiles(token, ids).items():
         if ids[0] in of_points and ids[1] in of_points:
             pair = LayerTimesPair(untouched=of_points[ids[0]], pruned=of_points[ids[1]])
             found.append(_comparison(where, pair, costs))
@@ -59,7 +60,7 @@ def read(token: str, run_id: str, point: int) -> Kept:
 
 def host_pair(run: Run, point: int) -> LayerTimesPair | None:
     """What a host measured of a point; None where none did, WorkError where that is damaged."""
-    return _pair(str(run.layer_times_file(point)), run, point, _stamp(run.layer_times_file(point)))
+    return _pair(str(run.layer_times_file(point)), run, point, stamp_of(run.layer_times_file(point)))
 
 
 def host_profiles(ids: Sequence[str]) -> dict[str, dict[str, LayerProfile]]:
@@ -96,8 +97,7 @@ def _pair_or_none(run: Run, point: int) -> LayerTimesPair | None:
 
 
 def _place(profile: LayerProfile) -> str:
-    threads = "1 thread" if profile.threads == 1 else f"{profile.threads} threads"
-    return f"{of_other_machine(profile) or HERE.lower()}, {threads}"
+    return f"{of_other_machine(profile) or HERE.lower()}, {count(profile.threads or 1, 'thread')}"
 
 
 def _comparison(where: str, pair: LayerTimesPair, costs: tuple[dict[str, int], dict[str, int]]) -> Comparison:
@@ -107,23 +107,15 @@ def _comparison(where: str, pair: LayerTimesPair, costs: tuple[dict[str, int], d
 
 def _macs(run: Run, point: int) -> dict[str, int]:
     path = run.path / "models" / f"p{point}.{layers.SUFFIX}"
-    return _read_macs(str(path), _stamp(path))
+    return _read_macs(str(path), stamp_of(path))
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _read_macs(path: str, stamp: tuple[int, int] | None) -> dict[str, int]:
+def _read_macs(path: str, stamp: Stamp) -> dict[str, int]:
     return {layer.name: layer.macs for layer in layers.read(Path(path))}
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)
-def _pair(file: str, _run: Run, point: int, stamp: tuple[int, int] | None) -> LayerTimesPair | None:
+def _pair(file: str, _run: Run, point: int, stamp: Stamp) -> LayerTimesPair | None:
     """`file` and `stamp` only make the cache tell one file from the next."""
     return layer_times.read(_run, point)
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.lstat()
-    except OSError:
-        return None
-    return status.st_mtime_ns, status.st_size

@@ -8,6 +8,7 @@ from app import escape, format, text
 from app.charts.comparison.aligned import merge
 from app.charts.comparison.layer_times import Row
 from app.components.layer_times.kept import Comparison, of_other_machine
+from engine.data.images.words import count
 from engine.latency.layers.reasons import Reason
 from engine.storage.timings.layers import Kind, LayerProfile
 
@@ -70,7 +71,7 @@ def conditions(comparison: Comparison) -> str:
     names = {"onnxruntime": "ONNX Runtime", "trtexec": "TensorRT"}
     parts = [f"{names.get(profile.tool, profile.tool)} {profile.version or ''}".strip(), profile.precision.upper()]
     if profile.threads is not None:
-        parts.append("1 thread" if profile.threads == 1 else f"{profile.threads} threads")
+        parts.append(count(profile.threads, "thread"))
     if profile.host is not None:
         parts.append(text.host_label(profile.host))
     if profile.count is not None:
@@ -108,6 +109,13 @@ def unnamed(profile: LayerProfile) -> str:
         return "The profiler timed nothing."
     named = format.percent((total - copies - unknown) / total)
     return f"{named} of the pruned network's time has names of its own, {format.percent(copies / total)} is copies."
+
+
+def on_sum(profile: LayerProfile) -> str:
+    """How the times of the layers go together with the latency of the whole."""
+    if profile.host is None:
+        return "By the board's profiler, which waits after every layer: its sum is no latency."
+    return "By ONNX Runtime's profiler, which adds a little to each layer: its sum is more than the latency."
 
 
 def by_name(profile: LayerProfile) -> dict[str, float]:

@@ -96,6 +96,7 @@ def test_what_a_board_timed_of_both_networks_is_explained_beside_what_this_compu
     job.update(message="done")
     _, board = kept.read(results.token(), run.id, POINT).comparisons
     assert board.where == "tx2, FP16" and view.conditions(board) == "TensorRT 8.2.1, FP16, means of 200"
+    assert "waits after every layer" in view.on_sum(board.pruned)
     assert board.explanation is not None and board.explanation.reasons[0].cause == "widths"
 
 
