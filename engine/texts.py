@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _MOST_LAST = 1 << 16  # characters at the end of an output among which its last line is looked for
 
@@ -33,6 +33,12 @@ def one_line(text: str, most: int) -> str:
     """The whole on one line, cut to `most` characters with an ellipsis."""
     line = " ".join(printable(" ".join(text[: 4 * most].split()), most + 1).split())
     return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def few(names: Sequence[str], most: int) -> str:
+    """The first `most` names, and how many more there are."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def short_names(names: Iterable[str]) -> dict[str, str]:

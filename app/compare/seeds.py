@@ -10,9 +10,11 @@ from app import escape, format
 from app.compare import groups
 from app.compare.models import Model, join
 from app.tables.selection import SEEDS_FOR_INTERVAL
-from engine.statistics import intervals, pairs
-
-_SURE = 0.05  # the largest p of a difference that is called one
+from engine.comparison import verdict
+from engine.comparison.analysis import Pair, of_seeds
+from engine.errors import RequestError
+from engine.statistics.intervals import mean_interval
+from engine.statistics.many import least_pairs
 
 
 @dataclass(frozen=True)
@@ -54,54 +56,63 @@ def table(repeated: Sequence[Repetitions]) -> pd.DataFrame:
 
 
 def sentences(repeated: Sequence[Repetitions]) -> list[str]:
-    """Of each model but the first whether seeds explain its difference, or how many are missing to say so."""
-    first, said = repeated[0], []
-    few: dict[int, list[str]] = {}  # seeds in common → letters
-    for other in repeated[1:]:
-        seeds = sorted(first.by_seed.keys() & other.by_seed.keys())
-        if other.ids == first.ids:
-            said.append(
-                f"{other.letter} is made as {first.letter} is, with another seed: both have the same repetitions."
-            )
-        elif len(seeds) < pairs.MIN_PAIRS:
-            few.setdefault(len(seeds), []).append(other.letter)
-        else:
-            said.append(_compare(first, other, seeds))
-    return said + [_too_few(first.letter, letters, shared) for shared, letters in few.items()]
+    """How far each model lies from the first over the seeds that all have, and which is the best, if any.
+
+    Told by the rules of `espalier compare`. What is made as another one, or has no second seed, is named apart.
+    """
+    distinct: dict[frozenset[str], Repetitions] = {}
+    pairs = [(each, distinct.setdefault(each.ids, each)) for each in repeated]
+    said = [
+        f"{each.letter} is made as {same.letter} is, with another seed: both have the same repetitions."
+        for each, same in pairs
+        if each is not same
+    ]
+    tested = [each for each in distinct.values() if len(each.by_seed) > 1]
+    lone = [each.letter for each in distinct.values() if len(each.by_seed) < 2]
+    if lone and len(distinct) > 1:
+        said.append(_too_few(lone, len(distinct)))
+    return said + (_compare({each.letter: dict(each.by_seed) for each in tested}) if len(tested) > 1 else [])
 
 
-def _compare(first: Repetitions, other: Repetitions, seeds: Sequence[int]) -> str:
-    test = pairs.paired_test([first.by_seed[seed] for seed in seeds], [other.by_seed[seed] for seed in seeds])
-    low, high = test.difference.low, test.difference.high
-    assert low is not None and high is not None
-    verdict = "seeds alone hardly explain it" if test.p < _SURE else "seeds alone may explain it"
-    difference = format.points_between(test.difference.mean, low, high)
+@st.cache_data(max_entries=64, show_spinner=False)
+def _compare(accuracies: dict[str, dict[int, float]]) -> list[str]:
+    """By letter and seed; resampling for six models takes too long for every click."""
+    try:
+        found = of_seeds(accuracies)
+    except RequestError as error:
+        return [f"No test: {error}."]
+    by_letters = {frozenset({pair.first, pair.second}): pair for pair in found.pairs}
+    first, *others = accuracies
+    said = [_difference(by_letters[frozenset({first, other})], other) for other in others]
+    return [*filter(None, said), verdict.sentence(found)]
+
+
+def _difference(pair: Pair, other: str) -> str:
+    """How far one of a pair lies above the other one; empty for one seed, which has no interval."""
+    mean, low, high, n = pair.student.mean, pair.student.low, pair.student.high, pair.student.n
+    if low is None or high is None:
+        return ""
+    first = pair.first
+    if other == first:
+        first, mean, low, high = pair.second, -mean, -high, -low
     return (
-        f"{other.letter} against {first.letter}, paired by {len(seeds)} seeds: {difference}, "
-        f"p {_probability(test.p)}; {verdict}."
+        f"{other} against {first}, paired by {n} seeds: {format.points_between(mean, low, high)}, "
+        f"{verdict.probability(pair.adjusted)} after Holm's correction."
     )
 
 
-def _too_few(first: str, letters: Sequence[str], shared: int) -> str:
-    have = "no seed" if not shared else "one seed" if shared == 1 else f"{shared} seeds"
-    missing = pairs.MIN_PAIRS - shared
-    more = "one more" if missing == 1 else f"{missing} more"
-    one = len(letters) == 1
-    shares = f"they have {have} in common" if one else f"each has {have} in common with {first}"
+def _too_few(letters: Sequence[str], count: int) -> str:
+    has, it = ("has", "it") if len(letters) == 1 else ("have", "them")
     return (
-        f"{join(letters)} against {first}: no test, as {shares}. It takes {pairs.MIN_PAIRS}, "
-        f"so run {'both' if one else 'all'} with {more}."
+        f"{join(letters)} {has} no second seed, so nothing is tested of {it}; of {count} models it takes "
+        f"{least_pairs(count * (count - 1) // 2)} seeds each to call one the best."
     )
 
 
 def _mean(each: Repetitions) -> str:
     if not each.by_seed:
         return format.MISSING
-    interval = intervals.mean_interval(list(each.by_seed.values()))
+    interval = mean_interval(list(each.by_seed.values()))
     if interval.high is None or interval.n < SEEDS_FOR_INTERVAL:
         return format.percent(interval.mean)
     return f"{100 * interval.mean:.1f} ± {100 * (interval.high - interval.mean):.1f} %"
-
-
-def _probability(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"

@@ -5,6 +5,7 @@ from typing import Any
 
 from engine import units
 from engine.cli.printing import table_of, write, write_notes
+from engine.data.images.words import count
 from engine.storage.timings.layers import LayerProfile, LayerTime
 from engine.texts import one_line
 
@@ -31,10 +32,9 @@ def layers(document: Mapping[str, Any]) -> None:
 def side_by_side(document: Mapping[str, Any]) -> None:
     """The layers of an untouched network and of a pruned one beside each other, and why that is not faster."""
     untouched, pruned = (LayerProfile.from_json(document[key]) for key in ("untouched", "pruned"))
-    threads = "1 thread" if pruned.threads == 1 else f"{pruned.threads} threads"
     write(
         f"{pruned.run}.{pruned.point} beside {untouched.run}.{untouched.point}: {pruned.tool} {pruned.version}, "
-        f"{pruned.precision}, {pruned.provider}, {threads}, {pruned.host}"
+        f"{pruned.precision}, {pruned.provider}, {count(pruned.threads or 1, 'thread')}, {pruned.host}"
     )
     table = table_of("layer", ">untouched ms", ">pruned ms", ">ratio")
     before, after = times_by_name(untouched), times_by_name(pruned)

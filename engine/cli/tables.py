@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.cli.printing import table_of, write, write_notes
+from engine.data.images.words import count
 from engine.spec.images import domains
 from engine.storage.records import remarks
 from engine.storage.records.event import Attempts
@@ -235,8 +236,7 @@ def index_size(document: Mapping[str, Any]) -> None:
 
 def cleaning(document: Mapping[str, Any]) -> None:
     counts = f"{document['files']:,} files of {len(document['runs']):,} runs, {si(document['bytes'], 'B')}"
-    count = len(document["uploads"])
-    upload = f"{count:,} {'uploads' if count > 1 else 'upload'} that no run names"
+    upload = f"{count(len(document['uploads']), 'upload')} that no run names"
     more = (("upload_bytes", upload), ("cache_bytes", "what runs share"), ("deleted_bytes", "what was deleted"))
     others = "".join(f"; and {what}, {si(document[key], 'B')}" for key, what in more if document[key])
     if document["removed"]:
@@ -254,6 +254,6 @@ def latency(document: Mapping[str, Any]) -> None:
     record = Latency.from_json(document["latency"])
     percentiles = (("p90", record.p90_ms), ("p99", record.p99_ms))
     tail = "".join(f", {name} {value:.3f} ms" for name, value in percentiles if value is not None)
-    threads = "1 thread" if record.threads == 1 else f"{record.threads} threads"
+    threads = count(record.threads, "thread")
     write(f"p50 {record.p50_ms:.3f} ms{tail}  ({record.provider}, {threads}, batch {record.batch}, n = {record.n})")
     write_notes(document.get("notes", ()))

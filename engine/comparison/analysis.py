@@ -128,29 +128,29 @@ def of_figures(figures: Figures, metric: Metric, by: Sequence[str] = (), notes: 
     return _of_cells(match(figures.rows, by), metric, figures.conditions, notes)
 
 
-def of_seeds(figures: Mapping[str, Mapping[int, float]], origin: Sequence[str], metric: str = "top1") -> Comparison:
-    """The same of figures by kind and seed that a page has put together; they are of one network on its images.
+def of_seeds(accuracies: Mapping[str, Mapping[int, float]]) -> Comparison:
+    """The same of top-1 accuracies by kind and seed that a page has put together; all are of the same images.
 
-    The caller answers for it that equal seeds began with one baseline. RequestError where no seed is common to all.
+    Equal seeds make a pair: what a baseline that both began with does falls out. RequestError where no seed is common
+    to all.
     """
-    common = set.intersection(*(set(of_kind) for of_kind in figures.values()))
+    common = set.intersection(*(set(of_kind) for of_kind in accuracies.values()))
     if not common:
-        raise RequestError(f"{', '.join(figures)} have no seed in common; run them with the same seeds")
-    left_out = sorted(set().union(*figures.values()) - common)
+        raise RequestError(f"{', '.join(accuracies)} have no seed in common; run them with the same seeds")
+    left_out = sorted(set().union(*accuracies.values()) - common)
     values = {
-        Place(tuple(origin), "", seed, ""): tuple(of_kind[seed] for of_kind in figures.values())
-        for seed in sorted(common)
+        Place((), "", seed, ""): tuple(of_kind[seed] for of_kind in accuracies.values()) for seed in sorted(common)
     }
     cells = Cells(
-        kinds=tuple(Kind(name, {}) for name in figures),
+        kinds=tuple(Kind(name, {}) for name in accuracies),
         by=(),
         beside=(),
         values=values,
-        runs=dict.fromkeys(figures, ()),
+        runs=dict.fromkeys(accuracies, ()),
         left_out=tuple(f"seed {seed}: not of all" for seed in left_out),
         notes=(),
     )
-    return _of_cells(cells, metric_of(metric), None, ())
+    return _of_cells(cells, metric_of("top1"), None, ())
 
 
 def _of_cells(cells: Cells, metric: Metric, conditions: Conditions | None, notes: Sequence[str]) -> Comparison:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from engine.comparison.measured import Measured
 from engine.comparison.settings import Kind, compared_settings, differing_origins, kind_of, origin
 from engine.errors import RequestError
+from engine.texts import few
 
 _MOST_KINDS = 40
 _MOST_NAMED = 8  # cells that were left out
+_MOST_NAMES = 3  # kinds in a sentence
 
 
 @dataclass(frozen=True)
@@ -97,10 +99,10 @@ def _reason(found: Mapping[str, Measured], kinds: Sequence[Kind]) -> str | None:
     """Why a place does not count; None where it does."""
     missing = [kind.name for kind in kinds if kind.name not in found]
     if missing:
-        return f"no run of {_few(missing)}"
+        return f"no run of {few(missing, _MOST_NAMES)}"
     unmeasured = [kind.name for kind in kinds if found[kind.name].value is None]
     if unmeasured:
-        return f"not measured of {_few(unmeasured)}"
+        return f"not measured of {few(unmeasured, _MOST_NAMES)}"
     baselines = {row.baseline for row in found.values()}
     if len(kinds) > 1 and (None in baselines or len(baselines) > 1):
         return "the runs did not begin with the same network"
@@ -125,8 +127,3 @@ def _nothing_left(left_out: Sequence[str], kinds: Sequence[Kind]) -> str:
 def _shortened(left_out: Sequence[str]) -> tuple[str, ...]:
     more = len(left_out) - _MOST_NAMED
     return (*left_out[:_MOST_NAMED], f"and so on, {len(left_out)} places in all") if more > 0 else tuple(left_out)
-
-
-def _few(names: Sequence[str], most: int = 3) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more

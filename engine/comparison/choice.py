@@ -5,8 +5,10 @@ from typing import Any
 
 from engine.errors import RequestError
 from engine.spec import messages
+from engine.texts import few
 
 Summary = Mapping[str, Any]
+_MOST_NAMES = 5
 _LISTS = "`espalier runs --json` lists what there is"
 
 
@@ -53,14 +55,13 @@ def unfinished(runs: Collection[Summary]) -> str | None:
     if not open_runs:
         return None
     verb = "run is" if len(open_runs) == 1 else "runs are"
-    return f"{len(open_runs)} {verb} not done; what they have measured counts: {_few(open_runs)}"
+    return f"{len(open_runs)} {verb} not done; what they have measured counts: {few(open_runs, _MOST_NAMES)}"
 
 
 def _known(summaries: Sequence[Summary]) -> str:
     names = sorted({str(run["experiment"]) for run in summaries if run.get("experiment")})
-    return f"there are {_few(names)}" if names else "no run was launched under a name, as --experiment gives one"
-
-
-def _few(names: Sequence[str], most: int = 5) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+    return (
+        f"there are {few(names, _MOST_NAMES)}"
+        if names
+        else "no run was launched under a name, as --experiment gives one"
+    )

@@ -27,6 +27,7 @@ def document(comparison: Comparison) -> dict[str, Any]:
         "higher_is_better": comparison.metric.higher_is_better,
         "alpha": ALPHA,
         "by": list(comparison.by),
+        "beside": list(comparison.beside),
         "kinds": [
             {"name": kind.name, "settings": dict(kind.values), "runs": list(comparison.runs[kind.name])}
             for kind in comparison.kinds

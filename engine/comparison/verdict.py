@@ -6,8 +6,9 @@ from engine.comparison.analysis import ALPHA, Comparison, Pair
 from engine.statistics.intervals import MIN_FOR_BOOTSTRAP
 from engine.statistics.many import MOST_NEEDED
 from engine.statistics.ranks import MIN_METHODS, MIN_PROBLEMS
+from engine.texts import few
 
-_MOST_NAMED = 4
+_MOST_NAMES = 4
 
 
 def winner(comparison: Comparison) -> str | None:
@@ -31,7 +32,7 @@ def sentence(comparison: Comparison) -> str:
     open_pairs = [pair for pair in pairs if not _is_ahead(comparison, pair)]
     return (
         f"No winner is called: chance may explain what is between {first}, with {_best(comparison)}, and "
-        f"{_few([pair.second for pair in open_pairs])} ({_n(comparison)}). {_more(comparison, open_pairs)}"
+        f"{few([pair.second for pair in open_pairs], _MOST_NAMES)} ({_n(comparison)}). {_more(comparison, open_pairs)}"
     )
 
 
@@ -126,7 +127,7 @@ def _too_few(comparison: Comparison) -> str:
 
 def _more(comparison: Comparison, pairs: Sequence[Pair]) -> str:
     """How many repetitions would do, by the differences that were seen."""
-    if comparison.repetitions < MIN_PROBLEMS or not pairs:
+    if comparison.repetitions < 2 or not pairs:  # one difference has no spread to go by
         return ""
     if any(not pair.test.n for pair in pairs):
         return "Where all figures are equal there is no difference to go by."
@@ -147,8 +148,3 @@ def _places(comparison: Comparison) -> str:
 
 def _count(comparison: Comparison) -> str:
     return "1 pair" if len(comparison.pairs) == 1 else f"{len(comparison.pairs)} pairs"
-
-
-def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from engine.statistics.rounding import to_figures
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -65,7 +67,8 @@ def bootstrap_interval(values: ArrayLike, confidence: float = 0.95) -> Interval:
     mean = float(x.mean())
     if x.size < MIN_FOR_BOOTSTRAP:
         return Interval(mean, None, None, int(x.size))
-    if x[0] == x[-1]:
+    rounded = to_figures(x, float(np.abs(x).max()))
+    if rounded[0] == rounded[-1]:  # of a spread in the last bit alone resampling makes NaN
         return Interval(mean, mean, mean, int(x.size))
     mirrored = np.sort(-x)
     is_mirrored = tuple(mirrored) < tuple(x)

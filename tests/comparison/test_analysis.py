@@ -110,12 +110,12 @@ def test_settings_beside_are_averaged_before_seeds_are_counted() -> None:
 
 def test_figures_that_a_page_has_by_seed_are_compared_by_the_same_rules() -> None:
     by_seed = {name: dict(enumerate(values)) for name, values in FOR_SEVEN.items()}
-    found, expected = of_seeds(by_seed, ("resnet20", "clutter")), compared(criteria(FOR_SEVEN))
+    found, expected = of_seeds(by_seed), compared(criteria(FOR_SEVEN))
     assert found.pairs == expected.pairs and verdict.sentence(found) == verdict.sentence(expected)
-    fewer = of_seeds({**by_seed, "l2": {0: 0.8, 9: 0.7}}, ("resnet20", "clutter"))
+    fewer = of_seeds({**by_seed, "l2": {0: 0.8, 9: 0.7}})
     assert fewer.seeds == (0,) and len(fewer.left_out) == 7
     with pytest.raises(RequestError, match="l1, l2 have no seed in common"):
-        of_seeds({"l1": {0: 0.8}, "l2": {1: 0.8}}, ("resnet20", "clutter"))
+        of_seeds({"l1": {0: 0.8}, "l2": {1: 0.8}})
 
 
 @settings(max_examples=20, deadline=None)

@@ -26,6 +26,7 @@ def several(**names: str) -> Comparison:
 def test_the_json_document_has_everything_and_is_json() -> None:
     document = json.loads(json.dumps(report.document(several()), allow_nan=False))
     assert document["metric"] == "top1" and document["n"] == 2 and document["winner"] is None
+    assert (document["by"], document["beside"]) == (["criterion"], [])
     assert [kind["settings"] for kind in document["kinds"]] == [{"criterion": name} for name in ("l1", "l2", "fpgm")]
     assert len(document["means"]) == 6 and len(document["pairs"]) == 3 and document["friedman"]["problems"] == 2
     assert document["means"][0]["t"][0] < document["means"][0]["mean"] and document["means"][0]["bootstrap"] == [

@@ -1,5 +1,6 @@
 """Intervals of means against numbers from tables."""
 
+import math
 from random import Random
 
 import numpy as np
@@ -55,6 +56,8 @@ def test_few_values_have_no_bootstrap_interval_and_equal_ones_have_one_of_no_wid
     assert bootstrap_interval([1, 2, 3, 4]).low is None
     constant = bootstrap_interval([0.9] * 5)
     assert (constant.low, constant.high) == (constant.mean, constant.mean)
+    in_the_last_bit = bootstrap_interval([0.1] * 4 + [math.nextafter(0.1, 1)])
+    assert in_the_last_bit.low == in_the_last_bit.high == pytest.approx(0.1)
     with pytest.raises(ValueError, match="at least one"):
         bootstrap_interval([])
 

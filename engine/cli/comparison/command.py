@@ -11,7 +11,7 @@ from engine.cli.options import RESULTS, Json, Results, store_to_read
 from engine.comparison import diagram, report, store
 from engine.comparison.analysis import Comparison, Question
 from engine.comparison.markdown import page as markdown_page
-from engine.comparison.metrics import METRICS
+from engine.comparison.metrics import LATENCY, METRICS
 from engine.errors import RequestError
 from engine.storage.atomic import atomic_write, behind_links
 
@@ -78,7 +78,7 @@ def stats(
 
 
 def _question(metric: str, at: float | None, by: str | None, int8: bool, board: str | None) -> Question:
-    if board is not None and metric != "latency":
+    if board is not None and metric != LATENCY:
         raise RequestError("--board says where a latency was measured; take it with --metric latency")
     return Question(metric, at, tuple(by.split(",")) if by else (), int8, board)
 

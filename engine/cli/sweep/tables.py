@@ -16,7 +16,7 @@ def forecast(document: Mapping[str, Any]) -> None:
     write(f"{document['name']}: {count(document['total'], 'run')}, {', '.join(parts)}{more}")
     if not left:
         return
-    threads = "1 thread" if document["threads"] == 1 else f"{document['threads']} threads"
+    threads = count(document["threads"], "thread")
     steps = "; what is attempted step by step comes on top" if document["more"] else ""
     write(f"about {duration(document['seconds'])}, {document['at_once']:,} at once with {threads} each{steps}")
     write(f"at most {si(document['bytes'], 'B')} of disk, of which {si(document['free_bytes'], 'B')} are free{steps}")

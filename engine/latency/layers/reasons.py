@@ -115,7 +115,7 @@ def ridge_of(untouched: LayerProfile, pruned: LayerProfile, account: Account, ba
 
 def _cause_of(layer: LayerAccount, multiple: int, ridge: float | None) -> Cause | None:
     """Why a layer takes longer than its MACs account for; None where that is within what layers differ by."""
-    if _is_odd(layer, multiple):
+    if _odd_widths(layer, multiple):
         return "widths"
     if ridge is not None and layer.intensity is not None and layer.intensity < ridge:
         return "memory"
@@ -123,12 +123,12 @@ def _cause_of(layer: LayerAccount, multiple: int, ridge: float | None) -> Cause 
     return "depth" if fell > 0 and saved < _HARDLY * fell else None
 
 
-def _is_odd(layer: LayerAccount, multiple: int) -> bool:
-    """Whether pruning left a width that is no multiple, where one was."""
+def _odd_widths(layer: LayerAccount, multiple: int) -> list[int]:
+    """The widths that pruning left no multiple, where one was."""
     if layer.width is None or layer.base_width is None:
-        return False
+        return []
     pairs = zip(layer.base_width, layer.width, strict=True)
-    return any(width % multiple and not base % multiple for base, width in pairs)
+    return [width for base, width in pairs if width % multiple and not base % multiple]
 
 
 def _of_layers(
@@ -145,7 +145,7 @@ def _reason(cause: Cause, layers: tuple[str, ...], ms: float, account: Account, 
 
 
 def _on_widths(layers: Sequence[LayerAccount], multiple: int, pruned: LayerProfile) -> str:
-    odd = next(width for layer in layers for width in layer.width or () if width % multiple)
+    odd = _odd_widths(layers[0], multiple)[0]
     here = " here" * (pruned.vector is not None)
     return (
         f"{_named(layers)} {_have(layers)} widths that are no multiples of {multiple}, such as {odd}: kernels work on "

@@ -146,18 +146,38 @@ def repeated(letter: str, shares: Sequence[float], key: str = "") -> seeds.Repet
     return seeds.Repetitions(letter, f"{letter} · x", frozenset({key or letter}), dict(enumerate(shares)))
 
 
-def test_a_difference_over_seeds_is_tested_in_pairs_and_too_few_are_counted() -> None:
+def test_a_difference_over_seeds_is_tested_as_the_command_line_does_and_what_has_one_seed_is_named() -> None:
     first, second = repeated("A", [0.90, 0.92, 0.94]), repeated("B", [0.88, 0.905, 0.915])
-    (said,) = seeds.sentences([first, second])
-    assert said.startswith("B against A, paired by 3 seeds: −2.0 points, 95 % interval −3.2 to −0.8, p = 0.020; ")
-    assert said.endswith("seeds alone hardly explain it.")
-    (few,) = seeds.sentences([first, repeated("B", [0.8])])
-    assert few.endswith("no test, as they have one seed in common. It takes 3, so run both with 2 more.")
-    (others,) = seeds.sentences([first, repeated("B", [0.8, 0.7]), repeated("C", [0.8, 0.7])])
-    assert others.startswith("B and C against A: no test, as each has 2 seeds in common with A. It takes 3")
+    said, too_few = seeds.sentences([first, second])
+    assert said == (
+        "B against A, paired by 3 seeds: −2.0 points, 95 % interval −3.2 to −0.8, p = 0.250 after Holm's correction."
+    )
+    assert too_few.startswith("No winner is called: n = 3 seeds is too few") and "It takes n = 6." in too_few
+    lone, better, _ = seeds.sentences([second, first, repeated("C", [0.8])])
+    assert lone == (
+        "C has no second seed, so nothing is tested of it; of 3 models it takes 7 seeds each to call one the best."
+    )
+    (both,) = seeds.sentences([repeated("A", [0.9]), repeated("B", [0.8])])
+    assert both.startswith("A and B have no second seed, so nothing is tested of them; of 2 models it takes 6 seeds")
+    assert better.startswith("A against B, paired by 3 seeds: +2.0 points, 95 % interval +0.8 to +3.2, p = 0.250")
     (alike,) = seeds.sentences([first, repeated("B", [0.9], key="A")])
     assert "with another seed" in alike
     assert seeds.table([first, repeated("B", [0.8])]).loc["Top-1 accuracy"].tolist() == ["92.0 ± 5.0 %", "80.0 %"]
+
+
+def test_seeds_in_which_models_differ_alike_call_a_winner_and_foreign_seeds_none() -> None:
+    shares = [0.90, 0.92, 0.94, 0.93, 0.91, 0.95]
+    clear = [repeated("A", [share - 0.02 - n / 1000 for n, share in enumerate(shares)]), repeated("B", shares)]
+    said, winner = seeds.sentences(clear)
+    assert "p = 0.031" in said and winner.startswith("B has the highest mean top-1 accuracy") and "n = 6" in winner
+    foreign = seeds.Repetitions("B", "B · x", frozenset({"B"}), {8: 0.9, 9: 0.8})
+    assert seeds.sentences([clear[0], foreign]) == [
+        "No test: A, B have no seed in common; run them with the same seeds."
+    ]
+    one_in_common = seeds.Repetitions("B", "B · x", frozenset({"B"}), {0: 0.9, 9: 0.8})
+    assert [text[:42] for text in seeds.sentences([clear[0], one_in_common])] == [
+        "No winner is called: n = 1 seed is too few"
+    ]
 
 
 def test_of_ten_thousand_models_those_are_offered_in_which_every_word_occurs(results: Store) -> None:
@@ -219,7 +239,7 @@ def test_a_group_in_the_link_is_the_mean_over_its_seeds_with_its_interval(result
     assert "points)" in figures.loc["Top-1 accuracy"].iloc[1] and " ± " not in figures.loc["MACs"].iloc[0]
     assert "those of A are of seed 0 and those of B are of seed 2" in captions(at)
     said = " ".join(markdown.value for markdown in at.markdown)
-    assert "B against A, paired by 3 seeds: " in said and "C against A: no test, as they have one seed" in said
+    assert "B against A, paired by 3 seeds: " in said and "C has no second seed, so nothing is tested of it" in said
     right_of_dogs = next(each.value for each in at.dataframe if "dog" in each.value.to_string()).set_index("class")
     assert right_of_dogs.loc["dog", "A"] == pytest.approx(100 * (1 + 0.5 + 1) / 3)
     next(button for button in at.button if button.label == "One seed each").click().run()
@@ -255,7 +275,7 @@ def test_the_page_shows_what_a_link_names_without_an_engine_process(
     said = " ".join(markdown.value for markdown in at.markdown)
     assert "Class dog suffers most" in said and "A and B name different classes for 4 of 10" in said
     assert "C: its run keeps no predictions" in captions(at) and "C: its run keeps no costs" in captions(at)
-    assert "B and C against A: no test, as each has one seed in common with A" in said
+    assert "A, B and C have no second seed, so nothing is tested of them; of 3 models it takes 7 seeds each" in said
     assert all(element.proto.alt.strip() for element in (*at.get("plotly_chart"), *at.get("arrow_data_frame")))
     at.segmented_control(key="layers_by").set_value("MACs").run()
     assert not at.exception and any("conv1" in frame.value.to_string() for frame in at.dataframe)

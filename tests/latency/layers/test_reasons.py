@@ -44,6 +44,12 @@ def test_widths_that_were_odd_before_pruning_are_no_reason_and_what_hardly_gets_
     assert found.round_to is None
 
 
+def test_the_width_that_is_named_is_one_that_pruning_left_and_no_count_of_colours() -> None:
+    before, after = profile([row("conv1", 1.0, width=(3, 16))]), profile([row("conv1", 1.0, width=(3, 13))])
+    (widths,) = explain(before, after, {"conv1": 200}, {"conv1": 160}).reasons
+    assert "no multiples of 8, such as 13:" in widths.sentence
+
+
 def test_layers_with_few_macs_for_each_byte_wait_for_memory() -> None:
     """The best of both profiles is 100 MACs and 20 bytes a ms, so a layer below 5 MACs a byte is bound by memory."""
     before = profile([row("wide", 1.0, width=(8, 8), bytes=10), row("thin", 2.0, width=(16, 16), bytes=40)])
