@@ -1,7 +1,8 @@
 // What a browser does around every page: it closes the menu that lies over a phone's page once another page is chosen,
 // has the Space key tick the row of a table in which a cell was stepped to, and tells the user of runs that have ended.
 //
-// A link to `#KEY` goes to the button of that key, with the focus, too: Streamlit's own links move the page alone.
+// A link to `#KEY` goes to the button of that key, with the focus, too: Streamlit's own links move the page alone. A
+// toast's link to a page opens it here, where Streamlit would open another tab.
 // Permission for such a notification is asked for in the click on its switch: some browsers allow it nowhere else.
 
 // Beside this module, which is loaded anew where Streamlit mounts it again.
@@ -14,10 +15,16 @@ export default function ({ data, setStateValue }) {
   const call = (held.call = new AbortController()); // Streamlit ends an earlier call when a later one may have begun
   const heard = { capture: true, signal: call.signal };
   document.addEventListener("keydown", tickRow, heard);
-  const clicked = ({ target }) => {
+  const clicked = (event) => {
+    const { target } = event;
     if (target.closest?.(`.st-key-${CSS.escape(data.switch)}`)) ask(setStateValue);
     const link = target.closest?.('a[href^="#"]');
     if (link) goTo(link.hash.slice(1));
+    const page = target.closest?.('[data-testid="stToast"] a[href^="./"]');
+    if (page && !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      window.location.assign(page.href);
+    }
   };
   document.addEventListener("click", clicked, heard);
   if (data.batch !== held.told) data.endings.forEach(notify);

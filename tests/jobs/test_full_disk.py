@@ -143,7 +143,8 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Any, list[A
     with short_timing():
         folder = tmp_path_factory.mktemp("calm")
         points = essence(calm_points(folder, REAL, pipeline.run))
-        yield pipeline.run, points, sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        files = (folder / "runs").rglob("*")  # what the cache has no room for it does without
+        yield pipeline.run, points, sum(path.stat().st_size for path in files if path.is_file())
 
 
 def essence(points: list[Any]) -> list[Any]:
