@@ -3,6 +3,7 @@
 import os
 import socket
 import tomllib
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,8 @@ def serve(
     options = {**_settings(directories.streamlit_settings()), "server.address": HOST, "server.port": port}
     print(f"serving the dashboard on http://{HOST}:{port} (Ctrl-C ends it; running jobs go on)", flush=True)
     bootstrap.load_config_options(options)
-    bootstrap.run(str(directories.PACKAGES / "app" / "main.py"), False, [], options)
+    with suppress(KeyboardInterrupt):  # it is raised once more when the server has ended for it
+        bootstrap.run_asgi_app(str(directories.PACKAGES / "app" / "main.py"), "app.server:app", [], options)
 
 
 def _settings(file: Path) -> dict[str, Any]:
