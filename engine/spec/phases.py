@@ -31,10 +31,9 @@ def of_request(request: Mapping[str, Any]) -> RunSpec:
         raise WorkError("a stored request is damaged: it is no object")
     parts = {key: request[key] for key in ("order", *_PARTS) if key in request}
     try:
-        text = to_json(parts)
-    except ValueError:  # half of a character
+        return _of_text(to_json(parts))
+    except ValueError:  # half of a character, or a number of thousands of digits
         return _of_parts(parts)
-    return _of_text(text)
 
 
 @lru_cache(maxsize=512)
