@@ -12,7 +12,7 @@ from tests.support.browser import SECOND, button_of, settle, visit
 MOST_CLICKS = 4
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1000)
 def test_a_newcomer_has_an_own_curve_after_four_clicks_without_training(
     results: Store, address: str, page: Page, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -31,7 +31,7 @@ def test_a_newcomer_has_an_own_curve_after_four_clicks_without_training(
     expect(page.get_by_text("Change what you like below")).to_be_visible()
     click(page.get_by_role("button", name=re.compile("^Prune")))
     way = page.get_by_test_id("stToast").get_by_role("link", name=re.compile("^Show the curve"))
-    way.wait_for(timeout=300 * SECOND)
+    way.wait_for(timeout=700 * SECOND)
     way.click()
     clicks += 1
     expect(page.get_by_role("figure", name=re.compile("Top-1 against MACs"))).to_be_visible()
