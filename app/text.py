@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from app import escape, format
+from engine import words
 from engine.spec.catalog import CRITERIA
 from engine.spec.images.domains import Domains
 from engine.spec.run import RunSpec, phases_of
@@ -143,7 +144,7 @@ def _provider(conditions: Conditions) -> str:
 
 def threads(count: int) -> str:
     """How many threads something runs with: `1 thread`."""
-    return f"{count} thread" + ("s" if count != 1 else "")
+    return words.count(count, "thread")
 
 
 def host_label(cpu: object) -> str:

@@ -12,7 +12,7 @@ from app.launch import measured, request, submit
 from app.launch.form import HEAD_EPOCHS_KEY, FormState
 from app.launch.plan import Plan, Shape, shapes_of
 from app.tables import loading, store
-from engine.data.images import words
+from engine import words
 from engine.errors import RequestError
 from engine.graph.cost import widths
 from engine.graph.summary import ModelSummary

@@ -11,7 +11,7 @@ from app.components.error_boundary import error_boundary
 from app.launch import request
 from app.launch.plan import Plan, Time, asks_first, time_by_speed, time_in_history
 from app.tables import speeds, store
-from engine.data.images import words
+from engine import words
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 from engine.spec.ids import LONGEST_EXPERIMENT, check_experiment

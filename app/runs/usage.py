@@ -7,7 +7,7 @@ import streamlit as st
 from app import format
 from app.components import actions
 from app.tables import store
-from engine.data.images import words
+from engine import words
 from engine.storage.cache.cache import Cache
 from engine.storage.housekeeping import disk, trash
 from engine.uploads import unused

@@ -5,9 +5,9 @@ from typing import Any
 
 from engine import units
 from engine.cli.printing import table_of, write, write_notes
-from engine.data.images.words import count
 from engine.storage.timings.layers import LayerProfile, LayerTime
 from engine.texts import one_line
+from engine.words import count
 
 _LONGEST_LABEL, _LONGEST_NAME = 44, 38  # characters, so that a row is one line; the JSON has them whole
 _SHOWN = 2  # modules of a row; of more, the first and the last

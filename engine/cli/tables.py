@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine.cli.printing import table_of, write, write_notes
-from engine.data.images.words import count
 from engine.spec.images import domains
 from engine.storage.records import remarks
 from engine.storage.records.event import Attempts
@@ -12,6 +11,7 @@ from engine.storage.records.measurement import Latency
 from engine.storage.records.point import Point
 from engine.storage.records.status import Status
 from engine.units import duration, si
+from engine.words import count
 
 
 def models(entries: Sequence[Mapping[str, Any]]) -> None:

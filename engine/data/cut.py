@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from engine.data.images.words import count
 from engine.data.split import Split
 from engine.errors import RequestError
+from engine.words import count
 
 TEST_FRACTION = 0.2  # of the images of a source without a test split
 

@@ -15,11 +15,11 @@ from engine.data.images import sizing
 from engine.data.images.listing import LeftOut, Listing, class_folders, is_hidden, is_image, list_split, subfolders
 from engine.data.images.pixels import EXTENSIONS, TRAITS, WIDE, Header
 from engine.data.images.reading import on_disk, read_all, read_headers
-from engine.data.images.words import count, first_names
 from engine.data.outline import NO_WISHES, Outline, Wishes
 from engine.data.split import Parts, Split
 from engine.errors import RequestError
 from engine.spec.messages import as_text
+from engine.words import count, first_names
 
 IN_MEMORY_BYTES = 1 << 30
 _DIM = 16  # of 255: what 12 bits come to in a format of 16

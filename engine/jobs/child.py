@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handle_signals
+from engine.measure.threads import compute_with
 from engine.storage import atomic
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
@@ -129,13 +130,8 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
 def set_threads(run: Run) -> None:
     """Compute with as many threads as the run asks for, wherever and beside whatever else this process runs."""
     threads = run.status().threads
-    if threads is None:
-        return
-    for library in ("OMP", "MKL", "OPENBLAS"):  # read when a library is loaded, also by the processes that read images
-        os.environ[f"{library}_NUM_THREADS"] = str(threads)
-    import torch
-
-    torch.set_num_threads(threads)
+    if threads is not None:
+        compute_with(threads)
 
 
 def main(arguments: list[str], pipeline: Pipeline = _pipeline) -> int:

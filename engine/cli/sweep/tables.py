@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from engine.cli.printing import table_of, write
-from engine.data.images.words import count
 from engine.units import duration, si
+from engine.words import count
 
 
 def forecast(document: Mapping[str, Any]) -> None:

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from engine.data.images.words import count
 from engine.errors import RequestError
 from engine.spec.images.label_rules import LabelRules
+from engine.words import count
 
 if TYPE_CHECKING:
     import numpy as np

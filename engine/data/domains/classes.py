@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from engine.data.images.words import count
 from engine.errors import RequestError
 from engine.spec.messages import as_text
+from engine.words import count
 
 _MOST_SHOWN = 3
 

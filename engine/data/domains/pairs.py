@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from engine.data import cut
 from engine.data.domains import classes
 from engine.data.domains.classes import Classes
-from engine.data.images.words import count
 from engine.data.outline import Outline, outline_of
 from engine.data.split import LIMIT_SEED, Target
 from engine.errors import RequestError
@@ -22,6 +21,7 @@ from engine.spec import catalog
 from engine.spec.images.pairs import Pair, refuse_equal
 from engine.spec.messages import as_text
 from engine.units import dimensions
+from engine.words import count
 
 if TYPE_CHECKING:
     from torch import Tensor

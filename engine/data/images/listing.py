@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.data.images.pixels import EXTENSIONS
-from engine.data.images.words import count, first_names
 from engine.errors import RequestError
 from engine.spec.messages import as_text
+from engine.words import count, first_names
 
 _NO_DATA = ("__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin", "lost+found", "__pycache__")
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from engine.data.images.listing import Listing
 from engine.data.images.pixels import Header, Shape, pixels, read_errors, read_header, reason
 from engine.data.images.sizing import Fit
-from engine.data.images.words import count
 from engine.data.split import Item, Split
 from engine.errors import RequestError, WorkError
 from engine.spec.messages import as_text
+from engine.words import count
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,9 +12,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from engine.data.images.words import count
 from engine.spec.images.made_for import MadeFor
 from engine.units import dimensions
+from engine.words import count
 
 if TYPE_CHECKING:
     from PIL import Image

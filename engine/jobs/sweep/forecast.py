@@ -9,6 +9,7 @@ from engine.errors import WorkError
 from engine.jobs.executors.slots import gpu_need
 from engine.jobs.preflight import check
 from engine.jobs.sweep.inventory import Entry
+from engine.measure.threads import compute_with
 from engine.pipeline.duration import size
 from engine.pipeline.duration.estimate import Estimate, Job, Speed, estimate
 from engine.pipeline.summaries import summary_of
@@ -50,11 +51,9 @@ def gpu_needs(jobs: Mapping[str, Job]) -> list[int]:
 
 def expect(left: Sequence[Entry], jobs: Mapping[str, Job], places: int, threads: int) -> Expected:
     """What is left of a sweep, by a measurement of some seconds for each network and kind of images."""
-    import torch
-
     from engine.pipeline.duration import speed
 
-    torch.set_num_threads(threads)
+    compute_with(threads)
     by_kind: dict[str, list[Job]] = {}
     for entry in left:
         job = jobs[entry.spec.digest()]

@@ -1,4 +1,4 @@
-"""Counts in the notes of a data set. No torch."""
+"""Counts and names as sentences have them. No torch."""
 
 from collections.abc import Iterable
 
