@@ -30,7 +30,8 @@ def show(whole: pd.DataFrame, view: controls.View, selected: str | None = None) 
     rows = escape.cells(display_rows(frame, board, whole))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
-    _tick(ids, chosen.ids(frozenset(whole["id"])), selected, str(rows.columns[1]))
+    known = frozenset(whole["id"])
+    _tick(ids, chosen.ids(known), chosen.by_hand(known, selected), selected, str(rows.columns[1]))
     st.dataframe(
         rows,
         hide_index=True,
@@ -212,8 +213,12 @@ def _repeated(frame: pd.DataFrame, whole: pd.DataFrame) -> dict[str, pd.Series]:
     return columns if half.isna().all() else {**columns, "± 95 %": half}
 
 
-def _tick(ids: list[str], together: tuple[str, ...], selected: str | None, column: str) -> None:
+def _tick(
+    ids: list[str], together: tuple[str, ...], by_hand: tuple[str, ...], selected: str | None, column: str
+) -> None:
     """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already.
+
+    What was ticked `by_hand` on other pages is kept beside what is ticked on this one.
 
     One of the selected row's cells, in `column` where the user is in no other, is where the arrow keys begin: with a
     row ticked and no cell they do nothing.
@@ -228,8 +233,8 @@ def _tick(ids: list[str], together: tuple[str, ...], selected: str | None, colum
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
         st.session_state["table_overruled"] = _rows_and_cells(state)
     st.session_state["table_ticked"] = [ids[row] for row in wanted]
-    st.session_state["table_elsewhere"] = [point for point in together if point not in ids]
-    st.session_state["table_row"] = row
+    st.session_state["table_elsewhere"] = [point for point in by_hand if point not in ids]
+    st.session_state["table_row"], st.session_state["table_selected"] = row, selected
 
 
 def _select_row() -> None:
@@ -240,13 +245,14 @@ def _select_row() -> None:
     now = st.session_state["table"]["selection"]
     if st.session_state.pop("table_overruled", None) == _rows_and_cells(now):
         return
-    keys = ("table_ids", "table_row", "table_ticked", "table_elsewhere")
-    ids, shown, before, elsewhere = (st.session_state[key] for key in keys)
+    keys = ("table_ids", "table_row", "table_ticked", "table_elsewhere", "table_selected")
+    ids, shown, before, elsewhere, selected = (st.session_state[key] for key in keys)
     ticks = [ids[row] for row in now["rows"] if row < len(ids)]
-    changed = chosen.change(before, ticks, None if shown is None else ids[shown])
+    changed = chosen.change((*elsewhere, *before), (*elsewhere, *ticks), selected)
     if changed is not None:
-        chosen.remember((*elsewhere, *changed.ids))
+        chosen.remember(changed.ids)
         if changed.turned_to is not None:
+            st.session_state[_SOUGHT] = changed.turned_to  # which may be on another page: the reader stays on this one
             controls.select_in_table(changed.turned_to)
         return
     row = next((cell[0] for cell in now["cells"] if cell[0] != shown and cell[0] < len(ids)), None)
