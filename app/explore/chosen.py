@@ -25,12 +25,6 @@ def ids(shown: Collection[str]) -> tuple[str, ...]:
     return chosen if len(chosen) > 1 else ()
 
 
-def by_hand(shown: Collection[str], selected: str | None) -> tuple[str, ...]:
-    """Those that the user ticked, of the points that are shown: several, or one for as long as it is selected."""
-    ticked = tuple(point for point in st.session_state.get(_KEY, ()) if point in shown)
-    return ticked if len(ticked) > 1 or ticked == (selected,) else ()
-
-
 def remember(chosen: Sequence[str]) -> None:
     """For callbacks."""
     st.session_state[_KEY] = tuple(chosen)

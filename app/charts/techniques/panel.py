@@ -15,7 +15,8 @@ from app.charts.marks.lines import BAND, FRONT
 from app.charts.marks.points import FADED
 from app.charts.techniques.scene import Scene, Span
 
-HEIGHT = 270  # px
+HEIGHT = 240  # px
+_KEY_LINE, _KEY_ROOM = 21, 50  # px of the key
 _TEMPLATE = "%{customdata}<extra></extra>"
 _LONGEST = 24  # characters of a name under the pointer
 _SIZE = 10  # px of a mark
@@ -60,7 +61,7 @@ def key(means: pd.DataFrame, scene: Scene) -> go.Figure:
         whisker = {"symbol": "line-ns", "size": 14, "line": {"width": 1.5, "color": scene.ink.line}}
         _add_key(fig, BAND, mode="markers", marker=whisker)
     fig.update_layout(
-        height=HEIGHT,
+        height=_KEY_ROOM + _KEY_LINE * len(fig.data),
         margin={"l": 0, "r": 0, "t": 30, "b": 0},
         dragmode=False,
         legend={"x": 0, "y": 1, "yanchor": "top", "itemclick": False, "itemdoubleclick": False, "itemwidth": 30},

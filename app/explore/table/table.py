@@ -30,8 +30,7 @@ def show(whole: pd.DataFrame, view: controls.View, selected: str | None = None) 
     rows = escape.cells(display_rows(frame, board, whole))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
-    known = frozenset(whole["id"])
-    _tick(ids, chosen.ids(known), chosen.by_hand(known, selected), selected, str(rows.columns[1]))
+    _tick(ids, chosen.ids(frozenset(whole["id"])), selected, str(rows.columns[1]))
     st.dataframe(
         rows,
         hide_index=True,
@@ -94,11 +93,16 @@ def _page(frame: pd.DataFrame, view: controls.View, selected: str | None) -> ord
 
 def _turn_to(frame: pd.DataFrame, places: order.Places, selected: str | None) -> None:
     """Turns to the page of a point that was selected since; the reader may turn away from it again."""
-    sought = selected if selected in address.values("point") else None
+    sought = _asked(selected)
     if sought is not None and sought != st.session_state.get(_SOUGHT):
         ids = frame["id"].to_numpy()[places]
         st.session_state[_PAGE] = paging.page_of(int((ids == sought).argmax()), PAGE_ROWS)
     st.session_state[_SOUGHT] = sought
+
+
+def _asked(selected: str | None) -> str | None:
+    """The selected point where the user chose it; None where the page did, as nothing was chosen."""
+    return selected if selected in address.values("point") else None
 
 
 def _turn_to_first() -> None:
@@ -213,12 +217,10 @@ def _repeated(frame: pd.DataFrame, whole: pd.DataFrame) -> dict[str, pd.Series]:
     return columns if half.isna().all() else {**columns, "± 95 %": half}
 
 
-def _tick(
-    ids: list[str], together: tuple[str, ...], by_hand: tuple[str, ...], selected: str | None, column: str
-) -> None:
+def _tick(ids: list[str], together: tuple[str, ...], selected: str | None, column: str) -> None:
     """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already.
 
-    What was ticked `by_hand` on other pages is kept beside what is ticked on this one.
+    What the user has ticked on other pages is kept beside what is ticked on this one.
 
     One of the selected row's cells, in `column` where the user is in no other, is where the arrow keys begin: with a
     row ticked and no cell they do nothing.
@@ -233,7 +235,8 @@ def _tick(
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
         st.session_state["table_overruled"] = _rows_and_cells(state)
     st.session_state["table_ticked"] = [ids[row] for row in wanted]
-    st.session_state["table_elsewhere"] = [point for point in by_hand if point not in ids]
+    by_user = chosen.ticked(together, _asked(selected))
+    st.session_state["table_elsewhere"] = [point for point in by_user if point not in ids]
     st.session_state["table_row"], st.session_state["table_selected"] = row, selected
 
 

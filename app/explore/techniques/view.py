@@ -42,9 +42,8 @@ def show(rows: pd.DataFrame, view: View, limits: Budget) -> None:
                 config=_STILL,
                 alt=panel.describe(own_means, str(technique), everywhere),
             )
-        st.plotly_chart(
-            panel.key(table, everywhere), key="technique key", height=panel.HEIGHT, config=_STILL, alt="What marks mean"
-        )
+        key = panel.key(table, everywhere)
+        st.plotly_chart(key, key="technique key", height=key.layout.height, config=_STILL, alt="What the marks mean")
     st.caption(" ".join(_sentences(rows, own, view)))
     comparison.show(pruned, table, baselines, view, limits.at_most)
 

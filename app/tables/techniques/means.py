@@ -73,7 +73,10 @@ def common_cost(table: pd.DataFrame) -> float:
 
 
 def best_within(rows: pd.DataFrame, table: pd.DataFrame, at_most: float, *, better: Better) -> list[Best]:
-    """The best mean of each technique that costs `at_most`, in their order; `table` are the means of `rows`."""
+    """The best mean of each technique that costs `at_most`, in their order; `table` are the means of `rows`.
+
+    One of fewer than three seeds, which may be luck, counts only where none of more is as cheap.
+    """
     chosen = {
         str(technique): _best(own[own["cost"] <= at_most], better)
         for technique, own in table.groupby("technique", observed=True)
@@ -92,6 +95,8 @@ def best_within(rows: pd.DataFrame, table: pd.DataFrame, at_most: float, *, bett
 def _best(own: pd.DataFrame, better: Better) -> Hashable | None:
     if own.empty:
         return None
+    seeds = own["seeds"].map(len)
+    own = own[seeds >= min(SEEDS_FOR_INTERVAL, seeds.max())]
     value = own["quality"] if better == "high" else -own["quality"]
     best: Hashable = own.index[np.lexsort((own["cost"], -value))[0]]
     return best

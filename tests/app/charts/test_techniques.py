@@ -22,7 +22,7 @@ def table(results: Store) -> pd.DataFrame:
     for seed in range(3):
         runs.finished(results, runs.spec(seed=seed, criterion="taylor"), files=False)
     distilled = {"recover": {"distil": True}, "depth": {"method": "direct"}, "order": "layers", "int8": True}
-    runs.stepwise(results, runs.spec(criterion="l1", **distilled))
+    runs.stepwise(results, runs.spec(criterion="accuracy", **distilled))
     frame = points.tidy(results.points())
     frame = frame[frame["final"] | frame["int8"]]
     frame = frame.assign(
@@ -63,10 +63,10 @@ def test_marks_are_in_the_words_of_all_charts_and_have_intervals_from_three_seed
     assert marks.marker.symbol == "circle" and marks.error_y.visible
     assert list(marks.error_y.array) == pytest.approx([0.4968] * 2, abs=1e-3)
     fig = panel.figure(own(table, "Pruned + distilled + INT8"), "8 bit", drawn)
-    (int8,) = [t for t in fig.data if t.name == "L1 norm"]
+    (int8,) = [t for t in fig.data if t.name == "Exact accuracy"]
     assert int8.marker.symbol == theme.INT8_SYMBOL and not int8.error_y.visible
     on_front = own(table, "Pruned + distilled + INT8")["on_front"]
-    assert [colour == theme.CRITERION_COLOURS["l1"] for colour in int8.marker.color] == list(on_front)
+    assert [colour == theme.CRITERION_COLOURS["accuracy"] for colour in int8.marker.color] == list(on_front)
 
 
 def test_a_mark_says_four_lines(table: pd.DataFrame) -> None:
@@ -88,7 +88,7 @@ def test_the_key_has_each_mark_once_and_is_no_switch(table: pd.DataFrame) -> Non
     keys = [trace.name for trace in fig.data]
     assert len(keys) == len(set(keys))
     assert set(keys) == {
-        "Taylor", "L1 norm", "layers → channels", "layers", "INT8", "untouched", "Pareto front of all",
+        "Taylor", "Exact accuracy", "layers → channels", "layers", "INT8", "untouched", "Pareto front of all",
         "95 % interval over seeds",
     }  # fmt: skip
     assert fig.layout.legend.itemclick is False
