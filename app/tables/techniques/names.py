@@ -49,10 +49,12 @@ def numbers(frame: pd.DataFrame) -> Numbers:
         _DISTILLED: frame["distil"].eq(True),
         _INT8: frame["int8"],
         _ADAPTIVE: _at_adaptive_rates(frame),
-        _ENSEMBLE: frame["criterion"].astype(object).isin([name for name in _names(frame["criterion"]) if "+" in name]),
+        _ENSEMBLE: frame["criterion"].isin([name for name in _names(frame["criterion"]) if "+" in name]),
         _WHOLE: whole,
     }
-    found: Numbers = sum((bit * mask.to_numpy(dtype=np.int64) for bit, mask in parts.items()), np.int64(0))
+    found: Numbers = np.zeros(len(frame), dtype=np.int64)
+    for bit, mask in parts.items():
+        found += bit * mask.to_numpy(dtype=np.int64)
     return found
 
 
