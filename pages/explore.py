@@ -72,9 +72,6 @@ with card_side:
         with st.container(border=True, height=plot.HEIGHT, gap="xsmall"):
             card.show_selected(rows, selected, view, "This row is not shown any more.", place="table")
     else:
-        st.caption(
-            "Tick a row, or step through its cells with the arrow keys, and its card stands here. Keys tick with Space "
-            "in the first column; Enter only moves on."
-        )
+        st.caption("Tick a row, or step through its cells with the arrow keys, and its card stands here.")
 
 dialog.show(frame, "explore", token)

@@ -16,7 +16,7 @@ from app.charts.marks.points import FADED
 from app.charts.techniques.scene import Scene, Span
 
 HEIGHT = 240  # px
-_KEY_LINE, _KEY_ROOM = 21, 50  # px of the key
+_KEY_LINE, _KEY_ROOM = 30, 50  # px of the key
 _TEMPLATE = "%{customdata}<extra></extra>"
 _LONGEST = 24  # characters of a name under the pointer
 _SIZE = 10  # px of a mark

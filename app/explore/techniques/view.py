@@ -21,15 +21,15 @@ _STILL = {"displayModeBar": False}
 def show(rows: pd.DataFrame, view: View, limits: Budget) -> None:
     """A chart for each technique, with a key, and the table; of one network on its images, and better than chance."""
     x, y = view.axes
-    sound = rows[~rows["at_chance"]]
-    own = means.of_one_network(sound)
-    pruned = _placed(own[~own["baseline"] & (own["final"] | own["int8"])], view)
+    own = means.of_one_network(rows)
+    every = _placed(own[~own["baseline"] & (own["final"] | own["int8"])], view)
+    pruned = means.without_doubt(every)
     if pruned.empty:
         quality, cost = escape.markdown(view.y.label), escape.markdown(view.x.label)
         st.info(f"None of the chosen runs has both {quality} and {cost} yet.", icon=":material/scatter_plot:")
         return
     pruned = names.with_technique(pruned)
-    baselines = _placed(own[own["baseline"]], view)
+    baselines = _placed(own[own["baseline"] & ~own["at_chance"]], view)
     table = means.means(pruned)
     table = table.assign(on_front=means.on_front(table, x_better=x.better, y_better=y.better))
     everywhere = scene(table, x, y, ink=theme.ink(), log=(view.log, view.log_y), untouched=_untouched(baselines, view))
@@ -44,7 +44,7 @@ def show(rows: pd.DataFrame, view: View, limits: Budget) -> None:
             )
         key = panel.key(table, everywhere)
         st.plotly_chart(key, key="technique key", height=key.layout.height, config=_STILL, alt="What the marks mean")
-    st.caption(" ".join(_sentences(rows, own, view)))
+    st.caption(" ".join(_sentences(own, view, others=len(rows) - len(own), doubted=len(every) - len(pruned))))
     comparison.show(pruned, table, baselines, view, limits.at_most)
 
 
@@ -72,20 +72,15 @@ def _untouched(baselines: pd.DataFrame, view: View) -> Untouched | None:
     return Untouched(at_x, at_y, "<br>".join(lines))
 
 
-def _sentences(rows: pd.DataFrame, own: pd.DataFrame, view: View) -> list[str]:
-    """What the charts are of, under which conditions, and what is not in them."""
+def _sentences(own: pd.DataFrame, view: View, *, others: int, doubted: int) -> list[str]:
+    """What the charts are of, under which conditions, and how many networks are not in them."""
     first = own.iloc[0]
     what = escape.markdown(f"{first['model']} on {first['data_label']}")
     said = [f"Each mark is the mean over the seeds of one kind of run, of {what}; all charts have the same axes."]
     said += [f"{escape.markdown(view.y.title)[:1].upper()}{escape.markdown(view.y.title)[1:]}."]
     said += [f"Measured with {escape.markdown(view.note)}."] if view.note else []
-    networks = len(rows) - len(own)
-    at_chance = int(rows["at_chance"].sum())
-    if networks > at_chance:
-        said.append(
-            f"{words.count(networks - at_chance, 'other network')} of other models, images or trainings "
-            "left out: the filters choose."
-        )
-    if at_chance:
-        said.append(f"{words.count(at_chance, 'network')} {NEAR_CHANCE} left out.")
+    if others:
+        said.append(f"{words.count(others, 'network')} of other models, images or trainings left out: filters choose.")
+    if doubted:
+        said.append(f"{words.count(doubted, 'network')} left out, as they or their repetitions are {NEAR_CHANCE}.")
     return said

@@ -42,6 +42,12 @@ def of_one_network(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[network == (network if pruned.empty else pruned).mode().iloc[0]]
 
 
+def without_doubt(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those of which no repetition is within noise of guessing: a mean of the seeds that went well would flatter."""
+    doubted = rows["at_chance"].groupby(selection.repetition(rows)).transform("any")
+    return rows[~doubted.astype(bool)]
+
+
 def means(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for what was made alike with several seeds, the techniques in their order and each from its cheapest on.
 

@@ -60,6 +60,6 @@ def test_every_axis_the_baselines_and_the_logarithms_can_be_drawn_by_technique(r
     runs.finished(results, runs.spec(model="resnet56"), files=False)
     at = app(by_technique="true", against="true", log="true", log_y="true", x="Latency", y="Loss")
     assert len(titles(at)) == 5 and "1 thread" in captions(at)
-    assert "left out: the filters choose" in captions(at)
+    assert "3 networks of other models, images or trainings left out" in captions(at)
     at.toggle(key="steps").set_value(True).run()
     assert not at.exception and len(titles(at)) == 5, "steps are on the way to what is compared"

@@ -120,6 +120,12 @@ def test_one_lucky_seed_is_not_the_best_of_a_technique_that_has_means_of_three(r
     assert best.row is not None and best.row["criterion"] == "l1", "where no mean is of three"
 
 
+def test_a_kind_with_one_repetition_near_chance_is_left_out_whole(results: Store) -> None:
+    frame = pruned(results, *({"criterion": "taylor", "seed": seed} for seed in range(3)))
+    doubted = frame.assign(at_chance=(frame["seed"] == 1) & (frame["keep"] == 0.3))
+    assert set(means.without_doubt(doubted)["keep"]) == {0.6} and len(means.without_doubt(frame)) == 6
+
+
 def test_only_one_networks_points_are_compared_and_a_change_needs_a_common_seed(results: Store) -> None:
     frame = pruned(
         results,
