@@ -72,6 +72,9 @@ with card_side:
         with st.container(border=True, height=plot.HEIGHT, gap="xsmall"):
             card.show_selected(rows, selected, view, "This row is not shown any more.", place="table")
     else:
-        st.caption("Tick a row, or step through its cells with the arrow keys, and its card stands here.")
+        st.caption(
+            "Tick a row, or step through its cells with the arrow keys, and its card stands here. Space ticks one more "
+            "row; Enter does nothing."
+        )
 
 dialog.show(frame, "explore", token)
