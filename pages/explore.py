@@ -7,6 +7,7 @@ from app.components import empty
 from app.components.layer_times import dialog
 from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, plot
 from app.explore.table import table
+from app.explore.techniques import view as techniques
 from app.tables import store
 
 token = store.settled_token()
@@ -27,7 +28,7 @@ shown = filters.narrow(frame)
 
 # What is seen first stands first, on a narrow screen, too; what decides about it stands below.
 head = st.container()
-left, right = st.columns([7, 3], gap="medium")
+picture = st.container()
 explanation, sliders = st.container(), st.container()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     view = controls.show(shown)
@@ -51,10 +52,17 @@ selected = controls.selected_point(rows, best)
 if found is not None:
     with head:
         headline.show(found, seen, view.y)
-with left:
-    plot.show(drawn, view, limits, best, selected)
-with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
-    card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
+with picture:
+    if view.by_technique:
+        techniques.show(rows, view, limits)
+    else:
+        left, right = st.columns([7, 3], gap="medium")
+        with left:
+            plot.show(drawn, view, limits, best, selected)
+        with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
+            card.show_selected(
+                rows, selected, view, "Click a point, or a row of the table, to see its layers and files."
+            )
 
 table_side, card_side = st.columns([7, 3], gap="medium")
 with table_side:
@@ -64,6 +72,9 @@ with card_side:
         with st.container(border=True, height=plot.HEIGHT, gap="xsmall"):
             card.show_selected(rows, selected, view, "This row is not shown any more.", place="table")
     else:
-        st.caption("Tick a row, or step through its cells with the arrow keys, and its card stands here.")
+        st.caption(
+            "Tick a row, or step through its cells with the arrow keys, and its card stands here. Space ticks one more "
+            "row; Enter does nothing."
+        )
 
 dialog.show(frame, "explore", token)

@@ -12,6 +12,7 @@ from app import escape, text
 from app.charts import axes
 from app.explore import address, chosen
 from app.tables import board_columns, points, selection
+from app.tables.techniques import names
 from engine.storage.records.measurement import Conditions
 
 _IN_TABLE = "explore_chosen_in_table"  # in the session
@@ -29,6 +30,7 @@ class View:
     before: bool
     steps: bool
     int8: bool
+    by_technique: bool  # a chart for each technique in the place of one of all points
     host: Conditions | None
     board: board_columns.BoardConditions | None
 
@@ -71,7 +73,13 @@ def show(frame: pd.DataFrame) -> View:
         help="Also what was measured between phases, and after each step of an iterative one.",
     )
     int8 = bool(frame["int8"].any()) and st.toggle("INT8", True, key="int8", bind="query-params")
-    return View(x, y, log, log_y, against, before, steps, int8, _host(frame), _board(frame, x))
+    by_technique = names.are_several(frame) and st.toggle(
+        "By technique",
+        key="by_technique",
+        bind="query-params",
+        help="Pruned, distilled, in 8 bit, at adaptive rates, by an ensemble: side by side, over their seeds.",
+    )
+    return View(x, y, log, log_y, against, before, steps, int8, by_technique, _host(frame), _board(frame, x))
 
 
 def _x_axis(frame: pd.DataFrame) -> axes.Axis:

@@ -93,11 +93,16 @@ def _page(frame: pd.DataFrame, view: controls.View, selected: str | None) -> ord
 
 def _turn_to(frame: pd.DataFrame, places: order.Places, selected: str | None) -> None:
     """Turns to the page of a point that was selected since; the reader may turn away from it again."""
-    sought = selected if selected in address.values("point") else None
+    sought = _asked(selected)
     if sought is not None and sought != st.session_state.get(_SOUGHT):
         ids = frame["id"].to_numpy()[places]
         st.session_state[_PAGE] = paging.page_of(int((ids == sought).argmax()), PAGE_ROWS)
     st.session_state[_SOUGHT] = sought
+
+
+def _asked(selected: str | None) -> str | None:
+    """The selected point where the user chose it; None where the page did, as nothing was chosen."""
+    return selected if selected in address.values("point") else None
 
 
 def _turn_to_first() -> None:
@@ -215,6 +220,8 @@ def _repeated(frame: pd.DataFrame, whole: pd.DataFrame) -> dict[str, pd.Series]:
 def _tick(ids: list[str], together: tuple[str, ...], selected: str | None, column: str) -> None:
     """Has those rows be ticked that are chosen, wherever that was done; left alone where they are already.
 
+    What the user has ticked on other pages is kept beside what is ticked on this one.
+
     One of the selected row's cells, in `column` where the user is in no other, is where the arrow keys begin: with a
     row ticked and no cell they do nothing.
     """
@@ -228,8 +235,9 @@ def _tick(ids: list[str], together: tuple[str, ...], selected: str | None, colum
         st.session_state["table"] = {"selection": {"rows": wanted, "columns": [], "cells": cells}}
         st.session_state["table_overruled"] = _rows_and_cells(state)
     st.session_state["table_ticked"] = [ids[row] for row in wanted]
-    st.session_state["table_elsewhere"] = [point for point in together if point not in ids]
-    st.session_state["table_row"] = row
+    by_user = chosen.ticked(together, _asked(selected))
+    st.session_state["table_elsewhere"] = [point for point in by_user if point not in ids]
+    st.session_state["table_row"], st.session_state["table_selected"] = row, selected
 
 
 def _select_row() -> None:
@@ -240,13 +248,14 @@ def _select_row() -> None:
     now = st.session_state["table"]["selection"]
     if st.session_state.pop("table_overruled", None) == _rows_and_cells(now):
         return
-    keys = ("table_ids", "table_row", "table_ticked", "table_elsewhere")
-    ids, shown, before, elsewhere = (st.session_state[key] for key in keys)
+    keys = ("table_ids", "table_row", "table_ticked", "table_elsewhere", "table_selected")
+    ids, shown, before, elsewhere, selected = (st.session_state[key] for key in keys)
     ticks = [ids[row] for row in now["rows"] if row < len(ids)]
-    changed = chosen.change(before, ticks, None if shown is None else ids[shown])
+    changed = chosen.change((*elsewhere, *before), (*elsewhere, *ticks), selected)
     if changed is not None:
-        chosen.remember((*elsewhere, *changed.ids))
+        chosen.remember(changed.ids)
         if changed.turned_to is not None:
+            st.session_state[_SOUGHT] = changed.turned_to  # which may be on another page: the reader stays on this one
             controls.select_in_table(changed.turned_to)
         return
     row = next((cell[0] for cell in now["cells"] if cell[0] != shown and cell[0] < len(ids)), None)

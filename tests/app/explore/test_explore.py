@@ -1,21 +1,17 @@
-import csv
-import io
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import pandas as pd
 import pytest
 
-from app.explore.table import table
 from app.runs import details
-from app.tables import board_columns, points
+from app.tables import points
 from app.tables import store as tables
 from engine.errors import WorkError
 from engine.spec import run as specs
 from engine.storage.store import Store
-from tests.support import damage, runs
-from tests.support.screen import app, captions, chart, errors, labels, numbers, point_count
+from tests.support import runs
+from tests.support.screen import app, captions, chart, errors, labels, point_count
 
 
 def test_explore_without_runs_says_what_will_be_here_and_leads_there(results: Store) -> None:
@@ -166,93 +162,6 @@ def test_a_results_folder_that_cannot_be_read_is_told_in_one_sentence(
         assert errors(app(page)) == ["the disk is on fire; put it out"]
 
 
-def timed(results: Store) -> list[str]:
-    """Two runs, one of them timed on two devices, the other on none; their ids."""
-    first = runs.finished(results, runs.spec(criterion="l1"), cpu="Cortex-A78AE")
-    runs.on_board(first, 0, 2, 4)
-    runs.on_board(first, 2, slower=5.0, precision="fp16")
-    runs.on_board(first, 2, device="bench", slower=2.0, energy_mj=None, power_mw=None)
-    return [first.id, runs.finished(results, runs.spec(criterion="taylor"), cpu="Cortex-A78AE").id]
-
-
-def test_devices_are_axes_only_where_they_timed_what_is_shown(results: Store) -> None:
-    timed(results)
-    at = app()
-    assert at.selectbox(key="x").options[5:] == ["Latency on tx2", "Energy on tx2", "Latency on bench"]
-    assert not any("tx2" in option for option in app(criterion="Taylor").selectbox(key="x").options)
-
-
-@pytest.mark.parametrize(
-    ("axis", "values"), [("Latency on tx2", [10.8, 7.2, 4.5]), ("Energy on tx2", [106, 70.6, 44.1])]
-)
-def test_a_device_axis_shows_what_was_measured_there(results: Store, axis: str, values: list[float]) -> None:
-    timed(results)
-    figure = chart(app(x=axis))
-    assert figure["layout"]["xaxis"]["title"]["text"].endswith("on tx2<br>TensorRT 8.2.1, FP32, MAXN, clocks locked")
-    values_on_axis = [x for trace in figure["data"] if trace.get("customdata") for x in numbers(trace["x"])]
-    assert sorted(values_on_axis, reverse=True) == pytest.approx(values, rel=1e-2)
-
-
-def test_measurements_under_other_conditions_are_chosen_and_not_mixed(results: Store) -> None:
-    first, _ = timed(results)
-    fp16 = "TensorRT 8.2.1, FP16, MAXN, clocks locked"
-    at = app(x="Latency on tx2", with_tx2=fp16, point=f"{first}.2")
-    assert point_count(at) == 1
-    assert at.selectbox(key="with_tx2").value == fp16
-    assert at.metric[4].value == "4.00 ms" and at.metric[2].value == "0.800 ms"
-
-
-def test_the_budget_and_the_link_know_the_device(results: Store) -> None:
-    timed(results)
-    at = app(x="Latency on tx2", most_device_ms_tx2="8")
-    assert "L1 norm 0.60×, 87.6 %" in labels(at)
-    assert any("x=Latency+on+tx2" in code.value and "most_device_ms_tx2=8" in code.value for code in at.code)
-
-
-def test_the_table_and_the_csv_have_the_device_beside_the_host(results: Store) -> None:
-    timed(results)
-    frame = points.tidy(results.points())
-    frame = points.with_latency(frame, points.host_conditions(frame)[0])
-    board = {each.label: each for each in board_columns.conditions(frame, "tx2")}[
-        "TensorRT 8.2.1, FP32, MAXN, clocks locked"
-    ]
-    frame = board_columns.with_board(frame, board)
-    rows = table.display_rows(frame, board)
-    assert {"latency", "Latency on tx2", "Energy on tx2"} <= set(rows)
-    csv_rows = pd.read_csv(io.BytesIO(table.csv(frame, points.host_conditions(frame)[0], board)))
-    board_rows = csv_rows.dropna(subset="device_latency_p50_ms")
-    assert list(board_rows["device_latency_p50_ms"] / board_rows["latency_p50_ms"]) == pytest.approx([9.0] * 3)
-    assert set(board_rows["device"]) == {"tx2"} and set(board_rows["device_conditions"]) == {board.label}
-    assert "device" not in pd.read_csv(io.BytesIO(table.csv(frame, None)))
-
-
-def test_the_card_has_the_latency_on_the_device_and_its_share_of_the_baseline(results: Store) -> None:
-    first, _ = timed(results)
-    at = app(x="Energy on tx2", point=f"{first}.2")
-    metrics = {metric.label: (metric.value, metric.delta) for metric in at.metric}
-    assert metrics["Latency on tx2"] == ("7.20 ms", "0.67×") and metrics["Energy on tx2"] == ("70.6 mJ", "0.67×")
-    note = next(metric.help for metric in at.metric if metric.label == "Latency on tx2")
-    for part in ("TensorRT 8.2.1, FP32, MAXN, clocks locked", "n = 1,834", "GPU compute 2.60 ms, transfers 0.400 ms"):
-        assert part in note
-
-
-def test_a_point_that_can_be_timed_leads_to_the_devices_and_another_does_not(results: Store) -> None:
-    first, _ = timed(results)
-    assert "Time on device" in [link.proto.label for link in app(point=f"{first}.2").get("page_link")]
-    assert "Time on device" not in [link.proto.label for link in app(point=f"{first}.1").get("page_link")]
-
-
-def test_cells_that_begin_a_formula_leave_the_csv_as_text(results: Store) -> None:
-    run = runs.finished(results, runs.spec(), cpu="=cmd()")
-    damage.change(run, "spec.json", criterion="=1+1", weights="@SUM(A1)", model=" -2")
-    frame = points.tidy(results.points())
-    frame = points.with_latency(frame, points.host_conditions(frame)[0])
-    rows = list(csv.DictReader(io.StringIO(table.csv(frame, None).decode())))
-    assert {row["criterion"] for row in rows} == {"'=1+1"} and {row["weights"] for row in rows} == {"'@SUM(A1)"}
-    assert {row["host"] for row in rows} == {"'=cmd()"} and {row["model"] for row in rows} == {"' -2"}
-    assert [float(row["top1"]) for row in rows] == [float(value) for value in frame["top1"]]
-
-
 def test_a_slower_point_says_so_beside_its_latency_and_names_the_flag(results: Store) -> None:
     run = results.create(specs.parse({}))
     for number, (stage, keep, p50_ms) in enumerate((("baseline", 1.0, 0.32), ("recovered", 0.45, 0.51))):
@@ -332,24 +241,6 @@ def test_a_link_with_something_unknown_says_so_in_one_line_and_shows_the_rest(re
     at.multiselect(key="criterion").set_value(["L1 norm"]).run()
     assert "Mystery" not in captions(at) and at.query_params["criterion"] == "L1 norm"
     assert "Horsepower" in captions(at), "until it is chosen anew"
-
-
-def test_a_setting_that_only_some_runs_have_has_its_column(results: Store) -> None:
-    for limit in (None, 300):
-        runs.finished(results, runs.spec(data={"name": "clutter", "limit": limit}))
-    frame = points.with_latency(points.tidy(results.points()), None)
-    assert set(table.display_rows(frame)[points.SETTINGS["limit"]].dropna()) == {300}
-
-
-def test_table_and_card_have_the_mean_over_seeds_where_there_are_several(results: Store) -> None:
-    for seed in range(3):
-        run = runs.finished(results, runs.spec(seed=seed))
-    frame = points.with_latency(points.tidy(results.points()), None)
-    rows = table.display_rows(frame[frame["final"]])
-    assert set(rows["seeds"]) == {3} and rows["mean"].iloc[0] == pytest.approx(87.4)
-    assert rows["± 95 %"].iloc[0] == pytest.approx(0.497, abs=1e-3)
-    assert "seeds" not in table.display_rows(frame[frame["seed"] == 0])
-    assert "mean 87.4 ± 0.5 % over 3 seeds" in captions(app(point=f"{run.id}.2"))
 
 
 def test_the_chart_is_the_same_whatever_is_selected_as_another_one_would_lose_its_zoom(results: Store) -> None:

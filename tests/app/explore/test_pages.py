@@ -6,6 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from app.charts import axes
 from app.components import paging
+from app.explore import news
 from app.explore.table import order, table
 from app.tables import points
 from engine.spec import run as specs
@@ -51,3 +52,35 @@ def test_a_long_table_is_shown_page_by_page_and_turns_to_the_selected_point(
     assert list(shown(at)["top-1"]) == sorted(shown(at)["top-1"], reverse=True)
     last = app(point=f"{run.id}.0")  # its baseline, which comes last
     assert f"{run.id}.0" in set(shown(last)["point"]) and last.session_state["table_page"] > 1
+
+
+def tick(at: AppTest, monkeypatch: pytest.MonkeyPatch, *points: str) -> None:
+    """Ticks exactly these rows of the page of the table that is shown, as a browser reports it: before the script."""
+    ids = at.session_state["table_ids"]
+    cells = at.session_state["table"]["selection"]["cells"]
+    reported = {"selection": {"rows": [ids.index(point) for point in points], "columns": [], "cells": cells}}
+    at.session_state["table"] = reported
+    at.session_state["table_overruled"] = None
+    with monkeypatch.context() as patch:
+        patch.setattr(news, "show", lambda _: table._select_row())
+        at.run()
+    assert not at.exception, at.exception
+
+
+def test_rows_ticked_one_by_one_on_several_pages_are_kept_together(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(table, "PAGE_ROWS", 2)
+    run = runs.finished(results, specs.parse({"target": {"keep": [0.8, 0.6, 0.5, 0.4]}}), files=False)
+    dear, cheap = f"{run.id}.2", f"{run.id}.8"
+    at = app(point=dear)
+    assert at.session_state["table_page"] == 2, "the cheapest come first"
+    at.session_state["table_page"] = 1
+    at.run()
+    assert at.session_state["table_ticked"] == [], "the ticked row is on the other page"
+    tick(at, monkeypatch, cheap)
+    assert at.session_state["explore_chosen"] == (dear, cheap) and at.query_params["point"] == cheap
+    assert at.button(key="compare_chosen").label == "Compare · 2" and at.session_state["table_page"] == 1
+    tick(at, monkeypatch)
+    assert at.session_state["explore_chosen"] == (dear,) and at.query_params["point"] == dear
+    assert at.session_state["table_page"] == 1, "the reader stays"

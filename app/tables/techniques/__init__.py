@@ -1,0 +1,1 @@
+"""With which techniques networks were made smaller, and what each came to over its seeds. Pure functions."""
