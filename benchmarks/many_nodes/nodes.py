@@ -1,18 +1,15 @@
 """Nodes whose runs end at once: each writes what a run writes, through the store, and computes nothing.
 
-`python -m benchmarks.many_nodes.nodes RESULTS` is a process that stands for some of them. It reads the ids of runs, a
-line each, does what the child process of each does (`engine.jobs.child`), and writes the id when that has ended.
+A node is a process of its own. It is told the ids of runs, one after the other, does what the child process of each
+does (`engine.jobs.child`), and says when that has ended.
 """
 
-import os
-import selectors
-import subprocess
-import sys
-from collections.abc import Iterator
+import multiprocessing
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import IO
 
 from benchmarks.dashboard import filling
 from engine.jobs import child
@@ -22,7 +19,6 @@ from engine.storage.job_folder import Run
 from engine.storage.records.event import EndEvent, PhaseEvent, PointEvent, StartEvent
 from engine.storage.store import Store
 
-ROOT = Path(__file__).parents[2]
 _LOOK_SECONDS = 0.1  # between two questions whether to go on
 _ENV = {"cpu": "a simulated node", "threads": 1}
 
@@ -42,63 +38,73 @@ def instant(spec: RunSpec, run: Run) -> None:
     run.append_event(EndEvent())
 
 
-class SimulatedNodes:
-    """The executor: so many runs at once, shared among a few processes of this machine."""
+@dataclass
+class _Node:
+    """The process of a node: the way to it, and the run that it works on."""
 
-    def __init__(self, root: Path, nodes: int, processes: int) -> None:
-        self._root, self._nodes, self._processes = root, nodes, processes
-        self._at_work: dict[str, Run] = {}
+    way: Connection
+    run: Run | None = None
+
+
+class SimulatedNodes:
+    """The executor: so many nodes, each with one run at a time. Made ready when it is entered."""
+
+    def __init__(self, root: Path, nodes: int) -> None:
+        self._root, self._count = root, nodes
+        self._nodes: list[_Node] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "SimulatedNodes":
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__])  # what all of them import
+        for _ in range(self._count):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(theirs, self._root))
+            process.start()
+            theirs.close()
+            self._stack.callback(process.join)
+            self._stack.callback(ours.close)  # first, by which the process ends
+            self._nodes.append(_Node(ours))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     @property
     def places(self) -> int:
         """How many nodes there are."""
-        return self._nodes
+        return self._count
 
     def execute(self, workload: Workload) -> None:
         """As `Executor` has it."""
-        command = (sys.executable, "-m", "benchmarks.many_nodes.nodes", str(self._root))
-        with ExitStack() as stack, selectors.DefaultSelector() as answers:
-            inputs: list[IO[bytes]] = []
-            for _ in range(self._processes):
-                process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
-                stack.enter_context(process)
-                assert process.stdin is not None and process.stdout is not None
-                inputs.append(stack.enter_context(process.stdin))  # closed first, by which the process ends
-                answers.register(process.stdout, selectors.EVENT_READ)
-            self._work(workload, inputs, answers)
-
-    def _work(self, workload: Workload, inputs: list[IO[bytes]], answers: selectors.BaseSelector) -> None:
-        number = 0
         while True:
-            while workload.goes_on() and len(self._at_work) < self._nodes and (run := workload.next()) is not None:
-                self._at_work[run.id] = run
-                run.lock.release()
-                inputs[number % len(inputs)].write(f"{run.id}\n".encode())
-                number += 1
-            if not self._at_work:
+            for node in self._nodes:
+                if node.run is None and workload.goes_on() and (run := workload.next()) is not None:
+                    run.lock.release()
+                    node.run = run
+                    node.way.send(run.id)
+            if all(node.run is None for node in self._nodes):
                 return
-            for run_id in _ended(answers):
-                workload.ended(self._at_work.pop(run_id))
+            ready = wait([node.way for node in self._nodes], _LOOK_SECONDS)
+            _hear([node for node in self._nodes if node.way in ready], workload)
 
 
-def _ended(answers: selectors.BaseSelector) -> Iterator[str]:
-    """The ids of the runs that have ended; of none when a moment has passed."""
-    for key, _ in answers.select(_LOOK_SECONDS):
-        data = os.read(key.fd, 1 << 16)
-        if not data:
-            raise RuntimeError("a process of the simulated nodes has died")
-        while not data.endswith(b"\n"):
-            data += os.read(key.fd, 1 << 16)
-        yield from data.decode().split()
+def _hear(nodes: Sequence[_Node], workload: Workload) -> None:
+    for node in nodes:
+        said = node.way.recv()  # EOFError where a node has died, and then so does all of this
+        run, node.run = node.run, None
+        if run is None or said != run.id:
+            raise RuntimeError(f"a simulated node says that {said} has ended, which it was not given")
+        workload.ended(run)
 
 
-def main(root: str) -> None:
-    store = Store(Path(root))
-    for line in sys.stdin:
-        run = store.run(line.strip())
-        child.execute(run, instant)
-        print(run.id, flush=True)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+def _work(way: Connection, root: Path) -> None:
+    """The life of a node."""
+    store = Store(root)
+    while True:
+        try:
+            run_id = way.recv()
+        except EOFError:
+            return
+        child.execute(store.run(run_id), instant)
+        way.send(run_id)
