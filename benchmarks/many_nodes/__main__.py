@@ -122,6 +122,7 @@ def _drive(store: Store, listed: list[inventory.Entry], nodes: int) -> dict[str,
         "seconds": seconds,
         "runs_a_second": len(left) / seconds,
         "driver_processor_ms_a_run": 1000 * processor / len(left),
+        "nodes_processor_ms_a_run": 1000 * executor.processor_seconds() / len(left),
         "pace": pace.at,
     }
 

@@ -5,6 +5,7 @@ does (`engine.jobs.child`), and says when that has ended.
 """
 
 import multiprocessing
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -40,10 +41,11 @@ def instant(spec: RunSpec, run: Run) -> None:
 
 @dataclass
 class _Node:
-    """The process of a node: the way to it, and the run that it works on."""
+    """The process of a node: the way to it, the run that it works on, and its processor seconds until the last end."""
 
     way: Connection
     run: Run | None = None
+    seconds: float = 0.0
 
 
 class SimulatedNodes:
@@ -75,6 +77,10 @@ class SimulatedNodes:
         """How many nodes there are."""
         return self._count
 
+    def processor_seconds(self) -> float:
+        """What all nodes together have used of the processor for their runs."""
+        return sum(node.seconds for node in self._nodes)
+
     def execute(self, workload: Workload) -> None:
         """As `Executor` has it."""
         while True:
@@ -91,7 +97,7 @@ class SimulatedNodes:
 
 def _hear(nodes: Sequence[_Node], workload: Workload) -> None:
     for node in nodes:
-        said = node.way.recv()  # EOFError where a node has died, and then so does all of this
+        said, node.seconds = node.way.recv()  # EOFError where a node has died, and then so does all of this
         run, node.run = node.run, None
         if run is None or said != run.id:
             raise RuntimeError(f"a simulated node says that {said} has ended, which it was not given")
@@ -100,11 +106,11 @@ def _hear(nodes: Sequence[_Node], workload: Workload) -> None:
 
 def _work(way: Connection, root: Path) -> None:
     """The life of a node."""
-    store = Store(root)
+    store, began = Store(root), time.process_time()
     while True:
         try:
             run_id = way.recv()
-        except EOFError:
+        except (EOFError, ConnectionResetError):  # the driver has ended
             return
         child.execute(store.run(run_id), instant)
-        way.send(run_id)
+        way.send((run_id, time.process_time() - began))
