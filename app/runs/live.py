@@ -15,8 +15,9 @@ from app.tables import points, selection, store
 from engine.errors import RequestError, WorkError
 from engine.storage.job_folder import Run
 
-_WAITING_SHOWN = 3
+_RUNNING_SHOWN, _WAITING_SHOWN = 4, 3
 _POINTS_HEIGHT = 260  # px
+_CARDS = "runs_with_a_card"  # in the session: those that have one now
 _EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took, which all runs are looked through for
 
 
@@ -38,10 +39,16 @@ def show(token: str) -> None:
     anew once.
     """
     active = _states(store.active_runs(token))
+    st.session_state[_CARDS] = frozenset()
     if active:
         _live_cards(active)
     else:
         job_panel.show_worker_notice()
+
+
+def has_card(run_id: str) -> bool:
+    """Whether a run's curves and log are on the page already."""
+    return run_id in st.session_state.get(_CARDS, ())
 
 
 @st.fragment(run_every=job_panel.REFRESH_SECONDS)
@@ -53,10 +60,14 @@ def _live_cards(drawn: frozenset[tuple[str, str]]) -> None:
         st.rerun()
     actions.show_toasts()
     job_panel.show_worker_notice()
-    for run in runs:
-        if run["state"] == "running":
-            with st.container(border=True), error_boundary():
-                _running_card(run, token)
+    running = [run for run in runs if run["state"] == "running"]
+    with_card = running[:_RUNNING_SHOWN]  # a cluster has more under way than anybody reads
+    st.session_state[_CARDS] = frozenset(run["run_id"] for run in with_card)
+    for run in with_card:
+        with st.container(border=True), error_boundary():
+            _running_card(run, token)
+    if len(running) > _RUNNING_SHOWN:
+        st.caption(f"and {len(running) - _RUNNING_SHOWN:,} more that are under way, in the table below")
     waiting = [run for run in runs if run["state"] == "queued"]
     if waiting:
         with st.container(border=True, gap="xsmall"):

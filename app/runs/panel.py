@@ -8,7 +8,7 @@ import streamlit as st
 
 from app import escape, format, text
 from app.components import actions, job_panel
-from app.runs import annotation, details, facts
+from app.runs import annotation, details, facts, live
 from app.tables import points, store
 from engine.errors import RequestError, WorkError
 from engine.storage.housekeeping import disk
@@ -43,7 +43,7 @@ def show(run: Mapping[str, Any]) -> None:
         if _can_be_resumed(run):
             _say_where_it_goes_on(folder)
         _show_facts(run, folder)
-        if run["state"] == "running":
+        if live.has_card(run["run_id"]):
             st.caption("Its curves and its log are in its card above.")
         else:
             details.show_events(run, folder)

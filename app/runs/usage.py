@@ -9,7 +9,7 @@ from app.components import actions
 from app.tables import store
 from engine import words
 from engine.storage.cache.cache import Cache
-from engine.storage.housekeeping import disk, trash
+from engine.storage.housekeeping import disk, trash, under_way
 from engine.uploads import unused
 from engine.uploads.shelf import Upload
 
@@ -51,6 +51,8 @@ def _choose() -> None:
     if uploads:
         size = sum(disk.size(upload.path.parent) for upload in uploads)
         said.append(f"{words.count(len(uploads), 'upload')} that no run names, {format.si(size, 'B')}")
+    if under_way.is_sweep(results.root):
+        st.caption("A sweep is under way, which may need uploads and weights: those stay until it has ended.")
     if not planned.count and not deleted and not shared and not uploads:
         st.markdown("There is nothing to remove.")
         return

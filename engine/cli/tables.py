@@ -243,6 +243,8 @@ def cleaning(document: Mapping[str, Any]) -> None:
         write(f"removed {counts}{others}")
     else:
         write(f"would remove {counts}{others}; --yes does it")
+    if document["sweep_under_way"]:
+        write("a sweep is under way, which may need uploads and weights: those stay until it has ended")
 
 
 def output_file(document: Mapping[str, Any]) -> None:

@@ -123,12 +123,14 @@ def label_of(model: type[BaseModel], name: str) -> str:
 
 def without_later(values: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """A nested mapping of a model's values without the settings that came later, where they are as runs were before."""
-    left_out = {
-        field.place
-        for field in settings_of(model)
-        if field.setting.later and value_at(values, field.place) == field.before
-    }
+    left_out = [field.place for field in _later(model) if value_at(values, field.place) == field.before]
     return _without(values, left_out)
+
+
+@cache
+def _later(model: type[BaseModel]) -> tuple[SpecField, ...]:
+    """The settings that came later: few of many, and asked for with every digest."""
+    return tuple(field for field in settings_of(model) if field.setting.later)
 
 
 def with_earlier(request: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
@@ -163,10 +165,15 @@ def overlay(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
 
 
 def _without(values: Mapping[str, Any], places: Iterable[tuple[str, ...]]) -> dict[str, Any]:
-    here = {place[0] for place in places if len(place) == 1}
-    inner = {name: [place[1:] for place in places if place[0] == name and len(place) > 1] for name in values}
+    here: set[str] = set()
+    inner: dict[str, list[tuple[str, ...]]] = {}
+    for name, *rest in places:
+        if rest:
+            inner.setdefault(name, []).append(tuple(rest))
+        else:
+            here.add(name)
     return {
-        name: _without(value, inner[name]) if inner[name] else value
+        name: _without(value, inner[name]) if name in inner else value
         for name, value in values.items()
         if name not in here
     }

@@ -5,7 +5,7 @@ import io
 import json
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -98,6 +98,20 @@ def write_json(path: Path, value: Any) -> None:
     data = _dumps(path, value, indent=1)
     with atomic_write(path) as part:
         part.write_bytes(data + b"\n")
+
+
+def fill_folder(folder: Path, documents: Mapping[str, Any]) -> None:
+    """Writes JSON documents, by their files' names, into a folder that has no name yet; they appear when it gets one.
+
+    So the disk is waited for once a file and once for the folder, and not twice a file. WorkError for what it refuses.
+    """
+    with as_work_error(folder), files.held_folder(folder) as held:
+        for name, value in documents.items():
+            data = _dumps(folder / name, value, indent=1)
+            with as_work_error(folder / name), files.opened_in(held, name, os.O_WRONLY | os.O_CREAT) as file:
+                _write_all(file, data + b"\n")
+                os.fsync(file)
+        os.fsync(held)
 
 
 def read_json(path: Path, most: int = MOST_JSON, *, links: bool = False) -> dict[str, Any]:

@@ -27,6 +27,11 @@ def uploads(results: Path) -> Path:
     return results / "uploads"
 
 
+def sweeps(results: Path) -> Path:
+    """Where a folder of runs has the locks of the processes that work on sweeps. It may not exist yet."""
+    return results / "sweeps"
+
+
 def nearest(folder: Path) -> Path:
     """A folder that may not exist yet, or else the nearest one above it that does: where it is, or would be made."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -138,6 +138,11 @@ class Job(ABC):
         self._status = status
         self.tell_change()
 
+    def begin(self, request: Mapping[str, Any], status: Status) -> None:
+        """Writes what a new job has into its folder, which gets its name afterwards."""
+        atomic.fill_folder(self.path, {"spec.json": request, "status.json": status.to_json()})
+        self._status = status
+
     def update(self, *, times: TimesChanges | None = None, **changes: Unpack[StatusChanges]) -> None:
         """Changes values of the status, and of its times those in `times`.
 

@@ -20,7 +20,7 @@ from engine.spec.ids import RUN_ID, check_experiment
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
 from engine.storage import directories, files, index_rows, leftovers
-from engine.storage.atomic import as_work_error, write_json
+from engine.storage.atomic import as_work_error, is_disk_full
 from engine.storage.index import Index
 from engine.storage.index_rows import BESIDE, SETTINGS, Head, Kind, index_row, kind_of
 from engine.storage.indexing.columns import PointColumns
@@ -296,12 +296,15 @@ class Store:
         try:
             if foreground:
                 job.lock.acquire()
-            write_json(draft / "spec.json", request)
-            job.write_status(Status.queued(now, foreground=foreground, **vars(labels)))
+            job.begin(request, Status.queued(now, foreground=foreground, **vars(labels)))
             self._appear(job, base)
-        except BaseException:
+        except BaseException as error:
             job.lock.release()
             shutil.rmtree(draft, ignore_errors=True)
+            if is_disk_full(error):  # the hidden name that could not be written says nothing to anybody
+                raise WorkError(
+                    f"the disk is full: {self.root} has no room for another {job.noun}; free some space and try again"
+                ) from error
             raise
         return job
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.storage import files, leftovers
+from engine.storage.housekeeping import under_way
 from engine.storage.store import Store
 from engine.uploads.shelf import DIGEST_LENGTH, Shelf, Upload
 
@@ -14,10 +15,13 @@ _NAMED = re.compile(rf"/([0-9a-f]{{{DIGEST_LENGTH}}})/")
 
 
 def find(store: Store, older_than: float = leftovers.USUAL_AGE) -> list[Upload]:
-    """The uploads that neither a run nor a landscape names; whoever made one less than `older_than` s ago may yet."""
+    """The uploads that neither a run nor a landscape names; whoever made one less than `older_than` s ago may yet.
+
+    None while a sweep is under way: it may name them in runs that it has not begun.
+    """
     before = time.time() - older_than
     old = [upload for upload in Shelf(store.root).all() if upload.at <= before]
-    if not old:
+    if not old or under_way.is_sweep(store.root):
         return []
     named = {digest for text in _requests(store) for digest in _NAMED.findall(text)}
     return [upload for upload in old if upload.digest not in named]

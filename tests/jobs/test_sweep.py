@@ -3,12 +3,16 @@
 import os
 import subprocess
 import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from engine.errors import RequestError, WorkError
 from engine.jobs import child, worker
+from engine.jobs.executors.executor import Workload
 from engine.jobs.executors.slots import Gpu, parse_gpus, share_out, visible
 from engine.jobs.queue import Queue
 from engine.jobs.sweep import inventory, place
@@ -16,10 +20,12 @@ from engine.jobs.sweep.driver import Ended, Tally
 from engine.jobs.sweep.forecast import room_check
 from engine.pipeline.duration.estimate import Job
 from engine.spec.run import RunSpec
+from engine.storage import leftovers
 from engine.storage.job_folder import Run
 from engine.storage.records.event import CrashEvent, Epoch
 from engine.storage.store import Store
 from tests.support import standin, sweeps
+from tests.support.hostile import FILLER, PAGE, fill, small_disk
 from tests.support.places import ROOT
 from tests.support.screen import small_summary
 from tests.support.standin import make_spec
@@ -110,6 +116,46 @@ def test_a_full_disk_stops_the_sweep_in_one_sentence_and_it_goes_on_later(store:
     driver = drive(store, grid(), InlineExecutor(), check_room=check_room)
     assert str(driver.problem) == "the disk is full" and driver.tally().done == 1 and len(own(store)) == 1
     assert drive(store, grid(), InlineExecutor()).tally().done == 3
+
+
+@dataclass
+class FullDiskExecutor(InlineExecutor):
+    """Its runs fill the disk up but for some pages; a process that cannot write how it ended has ended, too."""
+
+    disk: Path = Path()
+    pages: int = 0
+
+    def execute(self, workload: Workload) -> None:
+        while workload.goes_on() and (run := workload.next()) is not None:
+            run.lock.release()
+            if not (self.disk / FILLER).exists():
+                fill(self.disk, leave=self.pages * PAGE)
+            with suppress(WorkError):
+                child.execute(run, self.usual)
+            workload.ended(run)
+
+
+def test_wherever_a_real_disk_fills_up_the_sweep_says_so_in_one_sentence_and_does_the_rest_later(
+    tmp_path: Path,
+) -> None:
+    with small_disk(tmp_path / "disk", 1500 * PAGE) as disk:
+        store = Store(disk / "results", gallery=disk / "none")
+        check_room = room_check(disk, {"any": Job(make_spec(), small_summary(), (), trains=True)})
+        for pages in range(0, 24, 4):
+            specs = [make_spec(seed, 10) for seed in range(pages, pages + 2)]
+            driver = drive(store, specs, FullDiskExecutor(disk=disk, pages=pages), check_room=check_room)
+            (disk / FILLER).unlink()
+            said = [str(driver.problem), *(str(failure.error) for failure in driver.failures)]
+            assert all(x.startswith(("the disk is full", "the disk of")) and "\n" not in x for x in said), said
+            assert drive(store, specs, InlineExecutor(), retry_failed=True).tally().done == 2
+        driver = sweeps.driver_of(store, grid())
+        fill(disk)
+        InlineExecutor().execute(driver)
+        problem = str(driver.problem)
+        assert problem.startswith("the disk is full") and ".new-" not in problem, "the driver itself cannot write"
+        (disk / FILLER).unlink()
+        assert drive(store, grid(), InlineExecutor()).problem is None and set(states(store)) == {"done"}
+        assert not leftovers.find([store.folder], older_than=-1) and not list(disk.rglob(".~*"))
 
 
 def test_room_on_the_disk_is_asked_for_before_each_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

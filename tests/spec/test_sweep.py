@@ -86,6 +86,11 @@ include:
         ("name: a\nspec: {seed: [0, x]}", r"seed must be a whole number .*\(in the run of the grid with seed x\)"),
         ("name: a\nspec: {order: [layers, channels], width: {rank: score}}", r"leave it out \(.* with order layers\)"),
         ("name: a\nspec: {}\nexclude: [{criterion: l1}]", "exclude names criterion l1, which no run of the grid has"),
+        (
+            "name: a\nspec: {}\nexclude: [{critrion: l1}]",
+            "exclude has an unknown key 'critrion'; did you mean criterion?",
+        ),
+        ("name: a\nspec: {}\nexclude: [{train: {x: 1}}]", "exclude has an unknown key 'train.x'"),
         ("name: a\nspec: {seed: [0, 1]}\nexclude: [{seed: [0, 1]}]", "exclude leaves no run"),
         ("name: a\nspec: {}\ninclude: []", "include of x.yaml is a list with nothing in it"),
         ("name: a\nspec: {}\ninclude: [l1]", "include of x.yaml must be a list of objects"),
@@ -93,6 +98,8 @@ include:
         ("name: a\nspec: {recover: [{1: 2, a: 3}]}", "the spec has a key in recover that is no text"),
         ("name: a\nspec: [l1]", "spec of x.yaml must be an object"),
         ("name: a\nspec: {}\nthreads: true", "threads of x.yaml must be a whole number of 1 to 1,024"),
+        ("name: 2026-01-01\nspec: {}", "name of x.yaml must be text .*; put it in quotes"),
+        ("", "x.yaml has nothing in it; a sweep has a name and a spec"),
         ("name: ''\nspec: {}", "an experiment's name is one line"),
         ("spec: {}", "x.yaml has no name"),
         ("nam: a", "unknown key 'nam'; did you mean name?"),
@@ -116,5 +123,8 @@ def test_a_grid_that_is_larger_than_anybody_means_is_refused_before_it_is_made()
         runs(f"name: a\nspec: {{seed: {seeds}}}")
     assert len(runs(f"name: a\nspec: {{seed: {seeds}}}", many=True)) == 1_001
     huge = f"name: a\nspec: {{seed: {seeds}, train: {{lr: {[n / 1000 for n in range(1, 999)]}}}}}"
-    with pytest.raises(RequestError, match="this grid has 998,998 runs, and at most 100,000 go"):
-        runs(huge, many=True)
+    for many in (True, False):  # and is not told to ask for what is refused then, too
+        with pytest.raises(
+            RequestError, match=r"this grid has 998,998 runs, and at most 100,000 go; .* several sweeps$"
+        ):
+            runs(huge, many=many)

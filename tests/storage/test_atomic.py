@@ -35,6 +35,18 @@ def test_the_part_keeps_the_suffix_for_writers_that_look_at_it(tmp_path: Path) -
     assert (tmp_path / "p1.safetensors").read_text() == "x"
 
 
+def test_a_folder_is_filled_with_one_wait_for_the_disk_a_file_and_one_for_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[int] = []
+    monkeypatch.setattr(os, "fsync", waits.append)
+    atomic.fill_folder(tmp_path, {"a.json": {"n": 1}, "b.json": {"x": "y"}})
+    assert len(waits) == 3 and names(tmp_path) == ["a.json", "b.json"]
+    assert atomic.read_json(tmp_path / "a.json") == {"n": 1} and atomic.read_json(tmp_path / "b.json") == {"x": "y"}
+    with pytest.raises(WorkError, match=r"c\.json may hold finite numbers only"):
+        atomic.fill_folder(tmp_path, {"c.json": {"n": float("nan")}})
+
+
 def test_what_a_killed_writer_left_is_tidied(tmp_path: Path) -> None:
     code = (
         "import os, sys; from pathlib import Path; from engine.storage.atomic import atomic_write\n"

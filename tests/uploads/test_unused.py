@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engine.cli.main import main
+from engine.jobs.sweep import place
 from engine.storage.housekeeping import disk
 from engine.storage.store import Store
 from engine.uploads import unused
@@ -47,3 +48,22 @@ def test_clean_removes_the_uploads_that_no_run_names_and_that_are_not_new(
     assert {upload.name for upload in Shelf(store.root).all()} == {"a", "b", "c", new.name}
     assert not [path for path in (store.root / "uploads").iterdir() if path.name.startswith(".")]
     assert unused.remove(store, [named]) == [] and named.path.exists()
+
+
+def test_while_a_sweep_is_under_way_uploads_and_weights_stay_as_it_may_need_them_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "results", gallery=tmp_path / "gallery")
+    unnamed = pets(store, 1, "a")
+    run = filled(store)
+    weights = run.model_file(0, "safetensors")
+    weights.write_bytes(b"weights")
+    run.end("done", "done")
+    command = ["clean", "--weights", "--yes", "--results", str(store.root)]
+    with place.driving(store, "a sweep"):
+        assert main([*command, "--json"]) == 0
+        said = json.loads(capsys.readouterr().out)
+        assert said["sweep_under_way"] and said["uploads"] == [] and unnamed.path.exists() and weights.exists()
+        assert main(command) == 0 and "a sweep is under way" in capsys.readouterr().out
+    assert main(command) == 0 and "a sweep is under way" not in capsys.readouterr().out
+    assert not unnamed.path.exists() and not weights.exists()

@@ -8,7 +8,7 @@ from engine.cli import tables
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
 from engine.storage.cache.cache import Cache
-from engine.storage.housekeeping import disk, trash
+from engine.storage.housekeeping import disk, trash, under_way
 from engine.uploads import unused
 
 app = typer.Typer()
@@ -45,6 +45,7 @@ def clean(
         "cache_bytes": sizes["what runs share"],
         "uploads": [str(upload.path) for upload in uploads],
         "upload_bytes": upload_bytes,
+        "sweep_under_way": under_way.is_sweep(store.root),
         "runs": {run_id: len(paths) for run_id, paths in planned.files.items()},
     }
     answer(document, as_json, tables.cleaning)

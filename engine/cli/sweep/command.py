@@ -58,10 +58,12 @@ def sweep(
         return
     from engine.jobs.sweep import forecast
 
-    known = forecast.jobs_of(specs, store.root)
+    listed = inventory.entries(store, document.name, specs)
+    left = inventory.to_do(listed, retry_failed=retry_failed)
+    known = forecast.jobs_of([entry.spec for entry in left], store.root)  # what is done was looked at when it began
     executor = LocalExecutor(store, slots(document.threads, forecast.gpu_needs(known), jobs))
     if dry_run:
-        answer(_expected(store, document, specs, known, executor, retry_failed), as_json, tables.forecast)
+        answer(_expected(store, document, listed, known, executor, retry_failed), as_json, tables.forecast)
         return
     with place.driving(store, document.name):
         listed = inventory.entries(store, document.name, specs)
@@ -123,14 +125,13 @@ def _counts(listed: Sequence[Entry], retry_failed: bool) -> dict[str, int]:
 def _expected(
     store: Store,
     document: Document,
-    specs: Sequence[RunSpec],
+    listed: Sequence[Entry],
     known: Mapping[str, Job],
     executor: Executor,
     retry_failed: bool,
 ) -> dict[str, Any]:
     from engine.jobs.sweep import forecast
 
-    listed = inventory.entries(store, document.name, specs)
     left = inventory.to_do(listed, retry_failed=retry_failed)
     expected = forecast.expect(left, known, executor.places, document.threads)
     return {

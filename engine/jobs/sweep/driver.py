@@ -71,7 +71,7 @@ class Driver:
     show: Callable[[Tally], None] = lambda tally: None
     problem: WorkError | RequestError | None = None
     counts: Counter[str] = field(default_factory=Counter)
-    run_ids: list[str] = field(default_factory=list)
+    given: dict[str, None] = field(default_factory=dict)  # the ids of the runs that were given out, in that order
     failures: list[Ended] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -80,6 +80,13 @@ class Driver:
         self._begun: dict[str, _Begun] = {}
         self._began, self._looked = time.monotonic(), 0.0
         self._behind = 0.0  # runs that this process has brought to their end, those that had begun in part
+        # Kept as entries come and go: of ten thousand, a sum at each end of a run would take longer than all else.
+        self._ahead = sum(map(_work_of, self._waiting))  # runs that wait, those that have begun in part
+
+    @property
+    def run_ids(self) -> list[str]:
+        """The runs that were given out, each once."""
+        return list(self.given)
 
     def next(self) -> Run | None:
         """As `Workload` has it."""
@@ -92,13 +99,13 @@ class Driver:
                 self.problem = error  # the disk is full, or the folder is gone: the next run would fare no better
                 return None
             self._waiting.popleft()
+            self._ahead -= _work_of(entry)
             if run is None:
                 self.counts["done"] += 1
                 continue
             behind = entry.progress if entry.run_id is not None else 0.0
             self._begun[run.id] = _Begun(entry, run, time.monotonic(), behind, behind)
-            if run.id not in self.run_ids:
-                self.run_ids.append(run.id)
+            self.given[run.id] = None
             return run
         return None
 
@@ -114,6 +121,7 @@ class Driver:
         if state == "queued":
             again = replace(begun.entry, run_id=run.id, state="queued", progress=begun.progress)
             self._waiting.appendleft(again)
+            self._ahead += _work_of(again)
             return
         self.counts[state] += 1
         self._behind += 1 - begun.behind if state != "interrupted" else begun.progress - begun.behind
@@ -152,6 +160,11 @@ class Driver:
         passed = self._behind + sum(begun.progress - begun.behind for begun in self._begun.values())
         if passed <= 0:
             return None
-        waiting = sum(1 - entry.progress if entry.run_id else 1.0 for entry in self._waiting)
+        waiting = self._ahead if self._waiting else 0.0  # and not what rounding has left of it
         ahead = waiting + sum(1 - begun.progress for begun in self._begun.values())
         return ahead / passed * (time.monotonic() - self._began)
+
+
+def _work_of(entry: Entry) -> float:
+    """What is left to do of an entry, in runs."""
+    return 1.0 - entry.progress if entry.run_id is not None else 1.0

@@ -9,7 +9,7 @@ from engine.errors import RequestError
 from engine.jobs.queue import Queue
 from engine.jobs.sweep.inventory import Entry
 from engine.spec.ids import digest_of
-from engine.storage import files
+from engine.storage import directories, files
 from engine.storage.atomic import as_work_error
 from engine.storage.locks import Lock
 from engine.storage.store import Store
@@ -39,7 +39,7 @@ def driving(store: Store, name: str) -> Iterator[None]:
 
 def lock_of(store: Store, name: str) -> Lock:
     """The lock that the process of a sweep holds."""
-    return Lock(store.root / "sweeps" / f"{digest_of(name)}.lock")
+    return Lock(directories.sweeps(store.root) / f"{digest_of(name)}.lock")
 
 
 def stop(store: Store, name: str, wait: float = STOP_SECONDS) -> bool:

@@ -30,6 +30,8 @@ class Document:
 
 def read(raw: Any, shown: str) -> Document:
     """The document in plain values; RequestError, which calls the file `shown`, for the first thing that is wrong."""
+    if raw is None:
+        raise RequestError(f"{shown} has nothing in it; a sweep has a name and a spec")
     if not isinstance(raw, Mapping):
         raise RequestError(f"{shown} holds {quote(raw)}; a sweep's file has the keys {', '.join(KEYS)}")
     for key in raw:
@@ -54,7 +56,7 @@ def read(raw: Any, shown: str) -> Document:
 
 def _name(value: Any, shown: str) -> str:
     if not isinstance(value, str):
-        raise RequestError(f"name of {shown} must be text (got {quote(value)})", field="name")
+        raise RequestError(f"name of {shown} must be text (got {quote(value)}); put it in quotes", field="name")
     return check_experiment(value)
 
 

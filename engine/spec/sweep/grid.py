@@ -1,8 +1,9 @@
 """The runs of a sweep: every combination of what its lists say. No torch."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, get_args
 
@@ -39,10 +40,14 @@ def runs(document: Document, complete: Complete = dict, *, many: bool = False) -
     """
     included = [overlay(document.spec, entry) for entry in document.include]
     count = sum(map(_count, (document.spec, *included)))
-    if count > (MOST_AT_ALL if many else MOST_RUNS):
-        advice = "make the lists shorter" if many else "make the lists shorter, or give --yes where you mean it"
+    if count > MOST_AT_ALL:
         raise RequestError(
-            f"this grid has {count:,} runs, and at most {MOST_AT_ALL if many else MOST_RUNS:,} go; {advice}"
+            f"this grid has {count:,} runs, and at most {MOST_AT_ALL:,} go; make the lists shorter, or several sweeps"
+        )
+    if count > MOST_RUNS and not many:
+        raise RequestError(
+            f"this grid has {count:,} runs, and at most {MOST_RUNS:,} go; make the lists shorter, or give --yes where "
+            "you mean it"
         )
     candidates = [*_kept(list(_expand(document.spec)), document.exclude)]
     candidates += itertools.chain.from_iterable(map(_expand, included))
@@ -78,6 +83,7 @@ def _shown(value: Any) -> str:
 def _kept(candidates: Sequence[Candidate], exclude: Sequence[Mapping[str, Any]]) -> Iterator[Candidate]:
     """Those that no entry leaves out; an entry must leave out some."""
     for entry in exclude:
+        _check_places(place for place, _ in _leaves(entry, ()))
         conditions = {place: _options(place, value) or [value] for place, value in _leaves(entry, ())}
         kept = [candidate for candidate in candidates if not _matches(candidate.raw, conditions)]
         if len(kept) == len(candidates):
@@ -86,6 +92,17 @@ def _kept(candidates: Sequence[Candidate], exclude: Sequence[Mapping[str, Any]])
             raise RequestError(sentence, field="exclude")
         candidates = kept
     return iter(candidates)
+
+
+def _check_places(places: Iterable[tuple[str, ...]]) -> None:
+    """RequestError where an exclusion names what no spec has; a run could not have it."""
+    names = {".".join(place[:depth]) for place in _fields() for depth in range(1, len(place) + 1)}
+    names |= RunSpec.model_fields.keys()
+    for name in map(".".join, places):
+        if name not in names:
+            near = get_close_matches(name, names, n=1)
+            hint = f"; did you mean {near[0]}?" if near else "; it takes the keys of a spec"
+            raise RequestError(f"exclude has an unknown key {quote(name)}{hint}", field="exclude")
 
 
 def _matches(raw: Mapping[str, Any], conditions: Mapping[tuple[str, ...], Sequence[Any]]) -> bool:

@@ -14,6 +14,7 @@ from engine.spec.ids import RUN_ID
 from engine.storage import directories, files
 from engine.storage.atomic import as_work_error
 from engine.storage.cache.cache import Cache
+from engine.storage.housekeeping import under_way
 from engine.storage.job_folder import Run
 from engine.storage.records.status import ENDED
 from engine.storage.store import Store
@@ -57,8 +58,10 @@ def cleaning(store: Store, *, weights: bool = False) -> Cleaning:
     """What can go of the runs that are done: the ONNX files of their points and, with `weights`, their weights.
 
     `espalier export` makes an ONNX file again from the weights; these come back only when the run is done again. What
-    a job that has not ended still needs stays: the runs that it goes on from, and those of which it times points.
+    a job that has not ended still needs stays: the runs that it goes on from, and those of which it times points. While
+    a sweep is under way all weights stay, as runs that it has not begun may go on from them.
     """
+    weights = weights and not under_way.is_sweep(store.root)
     needed = _needed(store)
     found: dict[str, tuple[Path, ...]] = {}
     total = 0

@@ -35,6 +35,19 @@ def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results
     assert run.status().state == "cancelled"
 
 
+def test_of_many_runs_under_way_few_have_cards_and_the_others_are_read_in_the_table(results: Store) -> None:
+    under_way = [runs.underway(results, specs.parse({"seed": seed})) for seed in range(6)]
+    at = app("runs")
+    assert len(at.get("progress")) == 4 and "and 2 more that are under way" in captions(at)
+    with_card = {run.id for run in under_way if any(b.key == f"cancel-{run.id}" for b in at.button)}
+    for run in under_way:
+        at = app("runs", run=run.id)
+        assert not errors(at) and not at.exception
+        assert ("in its card above" in captions(at)) == (run.id in with_card)
+    for run in under_way:
+        run.lock.release()
+
+
 def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, submitted: list[Store]) -> None:
     for foreground in (True, False):
         run = results.create(specs.parse({"criterion": "l1"}), foreground=foreground)
