@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from benchmarks.dashboard import filling
 from engine.jobs import child
@@ -31,7 +32,7 @@ def instant(spec: RunSpec, run: Run) -> None:
     run.append_event(StartEvent(notes=("nothing is computed",), device="cpu"))
     baseline, _, recovered, _ = filling.points(spec, int(spec.digest(), 16))
     for point in (baseline, replace(recovered, point=1)):
-        where = {"phase": point.phase, "keep": point.keep, "stage": point.stage}
+        where: dict[str, Any] = {"phase": point.phase, "keep": point.keep, "stage": point.stage}
         run.append_event(PhaseEvent(**where, message="measuring", progress=point.point / 2))
         run.update(progress=point.point / 2, phase=point.phase, message="measuring")
         run.append_point(point)
