@@ -7,8 +7,8 @@ import torch
 
 from engine.data.split import Split
 from engine.graph.summarize import summarize
-from engine.pipeline.network import Network
 from engine.measure import code
+from engine.pipeline.network import Network
 from engine.pipeline.shared import digests
 from engine.pipeline.shared.baseline import trained
 from engine.pipeline.shared.entry import Entry

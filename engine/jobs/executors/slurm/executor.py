@@ -12,7 +12,7 @@ from engine.jobs.executors.slurm.cluster import Cluster, Needs, Place
 from engine.jobs.executors.slurm.task import Task
 from engine.jobs.executors.slurm.watch import BadNode, Watched
 from engine.jobs.executors.versions import versions
-from engine.jobs.worker import child_command
+from engine.jobs.worker import GRACE_SECONDS, child_command
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 
@@ -20,6 +20,7 @@ PLACES = 64  # jobs at once where nothing is said
 POLL_SECONDS = 0.1
 RETRY_SECONDS = 30.0  # after which jobs that were refused while others went on are submitted once more
 _LEAVE_SECONDS = 60.0  # in which jobs end that are given up
+_TIDY_SECONDS = 10.0  # in which the last jobs leave the cluster
 _OLD = 3600.0  # seconds after which the folder of an array is nobody's who is about to submit it
 
 
@@ -129,8 +130,8 @@ class SubmititExecutor:
         return [standing.job for standing in found if standing is not None] if all(found) else []
 
     def _task(self, made: Array, number: int, run: Run) -> Task:
-        report = str(made.report(number))
-        return Task(str(self._store.root), run.id, report, self._versions, self._command)
+        command = tuple(self._command(self._store, run))
+        return Task(str(run.path), str(made.report(number)), command, GRACE_SECONDS, self._versions)
 
     def _look(self) -> None:
         """Asks the cluster which jobs exist, and tells those that are watched."""
@@ -193,13 +194,21 @@ class SubmititExecutor:
 
     def _tidy(self) -> None:
         """Removes the folders of arrays of which no job exists any more: this process's, and old ones of others."""
+        deadline = time.monotonic() + _TIDY_SECONDS
+        while self._remove_dead_arrays() and time.monotonic() < deadline:
+            time.sleep(self._cluster.look_seconds)
+
+    def _remove_dead_arrays(self) -> bool:
+        """The same at this moment; whether jobs of this process are just leaving."""
         arrays = [found for found in array.listed(self._store.root) if found.name in self._own or found.age() > _OLD]
         standings = self._cluster.standings() if arrays else None
-        if standings is not None:
-            alive = {place.array for place in standings}
-            for found in arrays:
-                if found.name not in alive:
-                    found.remove()
+        if standings is None:
+            return False
+        alive = {place.array for place in standings}
+        for found in arrays:
+            if found.name not in alive:
+                found.remove()
+        return any(found.name in alive for found in arrays if found.name in self._own)
 
 
 def _needs(run: Run) -> Needs:

@@ -8,26 +8,20 @@ executor's being alive.
 import platform
 import signal
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from engine.errors import RequestError, WorkError
 from engine.jobs.child_process import start
 from engine.jobs.executors.slurm import report
 from engine.jobs.executors.slurm.report import Report
 from engine.jobs.executors.versions import differences, versions
-from engine.jobs.queue import handle_crash
-from engine.jobs.worker import GRACE_SECONDS, child_command
 from engine.storage.job_folder import Run
-from engine.storage.records.status import ENDED
-from engine.storage.store import Store
 
 HANDOVER_SECONDS = 600.0  # in which whoever holds a run's lock lets go of it
 _POLL_SECONDS = 0.05
-Command = Callable[[Store, Run], list[str]]
 
 
 @dataclass
@@ -50,13 +44,15 @@ class _Signals:
 
 @dataclass(frozen=True)
 class Task:
-    """One job: its run, where its report goes, and the versions of the executor that it was submitted by."""
+    """One job: its run's folder, the file of its report, the argument vector of the child, which has `grace` seconds to
+    end, and the versions of who submitted it.
+    """
 
-    results: str
-    run_id: str
+    run: str
     report: str
-    versions: Mapping[str, str] = field(default_factory=versions)
-    command: Command = child_command
+    command: tuple[str, ...]
+    grace: float
+    versions: Mapping[str, str]
 
     def __call__(self) -> None:
         """Works until the run's child has ended, or until the cluster wants the node back.
@@ -86,13 +82,7 @@ class Task:
         if other:
             report.write(place, now.changed("refused", f"the node {host} has {other}; give both the same versions"))
             return
-        store = Store(Path(self.results))
-        try:
-            run = store.run(self.run_id)
-        except (RequestError, WorkError) as error:
-            sentence = f"the node {host} does not see the run in {self.results}: {error}"
-            report.write(place, now.changed("refused", sentence))
-            return
+        run = Run(Path(self.run))
         now = Report(now.starts, host, "waits", saw_lock=run.lock.is_taken())
         report.write(place, now)
         if not _take_over(run, signals):
@@ -100,14 +90,14 @@ class Task:
             report.write(place, now.changed("requeued" if signals.requeue else "ended", None if signals.any else held))
             return
         report.write(place, now.changed("works"))
-        self._watch(store, run, signals)
+        self._watch(run, signals)
         report.write(place, now.changed("requeued" if signals.requeue and not signals.stop else "ended"))
 
-    def _watch(self, store: Store, run: Run, signals: _Signals) -> None:
-        child = start(run, self.command(store, run))
+    def _watch(self, run: Run, signals: _Signals) -> None:
+        child = start(run, self.command)
         while not child.has_ended():
             if signals.any or run.is_cancel_requested():
-                child.stop(GRACE_SECONDS)
+                child.stop(self.grace)
             time.sleep(_POLL_SECONDS)
 
 
@@ -121,9 +111,10 @@ def _take_over(run: Run, signals: _Signals) -> bool:
         if signals.any or time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
-    if run.status_or_new().state in ENDED:
-        return not signals.any  # the child says so itself
-    with run.lock.holding() as acquired:
-        if acquired and run.status().state == "running":
-            handle_crash(run, foreground=True)
+    if run.status_or_new().state == "running":
+        from engine.jobs.queue import handle_crash  # a job that is started for the first time does without
+
+        with run.lock.holding() as acquired:
+            if acquired:
+                handle_crash(run, foreground=True)
     return not signals.any
