@@ -61,23 +61,26 @@ class SubmititExecutor:
 
     def _work(self, workload: Workload) -> bool:
         """One look at everything; whether anything is left."""
-        if workload.goes_on():
-            self._fill(workload)
-            stopping = False
-        else:
-            stopping = True
+        stopping = not workload.goes_on()
+        if stopping:
             while self._waiting:
                 workload.ended(self._waiting.pop())
+        may_fill = not stopping and self._may_fill()
+        if may_fill:
+            self._fill(workload)
+        if (stopping or may_fill) and not self._at_work and not self._waiting:
+            return False
         self._look()
         for watched in list(self._at_work):
             self._attend(workload, watched, stopping)
-        return bool(self._at_work or self._waiting)
+        return True
+
+    def _may_fill(self) -> bool:
+        """Whether the cluster may be given jobs at this moment: not too often, and not right after it refused some."""
+        return time.monotonic() >= max(self._not_before, self._submitted + self._cluster.submit_seconds)
 
     def _fill(self, workload: Workload) -> None:
-        """Takes runs while there is room, and submits them together, as often as the cluster is to be asked."""
-        now = time.monotonic()
-        if now < max(self._not_before, self._submitted + self._cluster.submit_seconds):
-            return
+        """Takes runs while there is room, and submits them together."""
         while len(self._at_work) + len(self._waiting) < self._places and (run := workload.next()) is not None:
             self._take(run)
         by_needs: dict[Needs, list[Run]] = {}
