@@ -13,7 +13,7 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.executors.slurm import commands, report, request
 from engine.jobs.executors.slurm.array import create
 from engine.jobs.executors.slurm.cluster import End, Needs, Place, Standing
-from engine.jobs.executors.slurm.executor import SubmititExecutor
+from engine.jobs.executors.slurm.executor import SubmititExecutor, withdraw
 from engine.jobs.executors.slurm.report import Report
 from engine.jobs.executors.slurm.submission import HereCluster, SlurmCluster
 from engine.jobs.executors.slurm.task import Task
@@ -91,7 +91,7 @@ def test_what_is_asked_for_stands_in_the_script(store: Store, cluster: Path) -> 
     for line in ("partition=gpu", "time=90", "mem=8G", "exclude=n9,n7", "gres=gpu:1", "cpus-per-task=4", "requeue"):
         assert f"#SBATCH --{line}" in script
     assert f"#SBATCH --job-name={array.name}" in script
-    slurms.cancel([job])
+    assert withdraw(store, slurms, ["another run"]) == 0 and withdraw(store, slurms, ["a run"]) == 1
     assert slurms.standings() == {} and slurms.end_of(job) == End("CANCELLED")
 
 

@@ -1,7 +1,7 @@
 """Runs on a cluster whose nodes see the results folder: a job each, by way of submitit. No torch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.errors import WorkError
 from engine.jobs.crew import Command
@@ -154,7 +154,11 @@ class SubmititExecutor:
             if not self._began:
                 raise WorkError(str(bad)) from None
             self._cluster.avoid(bad.host)
+            self._cluster.cancel([watched.job] if watched.job else [])
             ended, watched.problem = True, str(bad)
+        except (WorkError, OSError) as error:
+            watched.give_up(str(error))
+            return
         self._began = self._began or watched.has_begun
         if ended:
             self._at_work.remove(watched)
@@ -212,6 +216,15 @@ class SubmititExecutor:
             if found.name not in alive:
                 found.remove()
         return any(found.name in alive for found in arrays if found.name in self._own)
+
+
+def withdraw(store: Store, cluster: Cluster, run_ids: Collection[str]) -> int:
+    """Ends the jobs that exist of some runs, as where the process that submitted them is gone; how many there were."""
+    standings = cluster.standings() or {}
+    places = {Place(a.name, n): run_id for a in array.listed(store.root) for n, run_id in enumerate(a.run_ids)}
+    jobs = [standings[place].job for place, run_id in places.items() if place in standings and run_id in run_ids]
+    cluster.cancel(jobs)
+    return len(jobs)
 
 
 def _needs(run: Run) -> Needs:
