@@ -58,6 +58,13 @@ def preempt(folder: Path, job: dict[str, Any]) -> None:
     os.kill(json.loads((folder / f"job-{job['id']}.json").read_text())["step"], signal.SIGUSR2)
 
 
+def lose(folder: Path, job: dict[str, Any]) -> None:
+    """A job's node is gone: its step ends without a word, and SLURM puts the job back into its queue."""
+    step = json.loads((folder / f"job-{job['id']}.json").read_text())["step"]
+    _change(folder, job["id"], state="PENDING")
+    os.kill(step, signal.SIGKILL)
+
+
 def _change(folder: Path, job: str, **changes: object) -> dict[str, Any]:
     path = folder / f"job-{job}.json"
     value = {**(json.loads(path.read_text()) if path.exists() else {}), **changes}

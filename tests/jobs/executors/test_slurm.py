@@ -1,6 +1,7 @@
 """Runs as jobs of SLURM: real processes, under commands that print and obey what SLURM's own do."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +12,7 @@ import pytest
 
 from engine.errors import RequestError, WorkError
 from engine.jobs.executors.slurm import commands, report, request
-from engine.jobs.executors.slurm.array import create
+from engine.jobs.executors.slurm.array import create, listed
 from engine.jobs.executors.slurm.cluster import End, Needs, Place, Standing
 from engine.jobs.executors.slurm.executor import SubmititExecutor, withdraw
 from engine.jobs.executors.slurm.report import Report
@@ -21,7 +22,7 @@ from engine.jobs.executors.slurm.watch import BadNode, Watched
 from engine.jobs.executors.versions import differences
 from engine.jobs.queue import Queue
 from engine.storage.job_folder import Run
-from engine.storage.records.event import Epoch
+from engine.storage.records.event import CrashEvent, Epoch
 from engine.storage.store import Store
 from tests.support import slurm, standin
 from tests.support.standin import make_spec
@@ -109,6 +110,23 @@ def test_a_job_whose_node_is_wanted_keeps_its_steps_and_goes_on_in_the_next(stor
     assert job["starts"] == 2 and "goes on" in "\n".join(run.log_tail(200))
 
 
+def test_a_run_whose_node_is_lost_goes_on_where_its_job_is_started_again(store: Store, cluster: Path) -> None:
+    def lose() -> None:
+        run = wait_for(lambda: running(store), SECONDS)
+        child = run.lock.owner()
+        assert child is not None
+        slurm.lose(cluster, slurm.jobs(cluster)[0])
+        child.signal(signal.SIGKILL)
+
+    thread = meanwhile(lose)
+    driver = drive(store, [make_spec(0, 60)], on_slurm(store))
+    thread.join()
+    (run,) = [store.run(run_id) for run_id in driver.run_ids]
+    assert driver.tally().done == 1 and len(run.points()) == 60 // standin.EPOCHS_A_POINT
+    (job,) = slurm.jobs(cluster)
+    assert job["starts"] == 2 and len(run.events(CrashEvent)) == 1
+
+
 def test_who_comes_after_a_killed_process_watches_its_jobs_and_submits_none_twice(store: Store, cluster: Path) -> None:
     slurm.hold(cluster, True)
     driver = started([sys.executable, "-m", "tests.support.sweeps", str(store.root), "2", "20", "slurm"])
@@ -168,12 +186,19 @@ def test_what_keeps_all_jobs_from_beginning_is_said_in_one_sentence_and_leaves_n
 
 
 def test_this_computer_stands_in_for_a_cluster_and_stops_politely(store: Store) -> None:
-    stop = threading.Event()
-    thread = meanwhile(lambda: (wait_for(lambda: running(store), SECONDS), stop.set()))
+    stop, seen = threading.Event(), set[str]()
+
+    def look_and_stop() -> None:
+        wait_for(lambda: running(store), SECONDS)
+        jobs = {place.array for place in HereCluster().standings() or {}}  # as who comes next sees them
+        seen.update(jobs & {array.name for array in listed(store.root)})
+        stop.set()
+
+    thread = meanwhile(look_and_stop)
     executor = SubmititExecutor(store, HereCluster(), 2, standin.child_command("steady"))
     driver = drive(store, [make_spec(seed, 5000) for seed in range(3)], executor, stopped=stop.is_set)
     thread.join()
-    assert driver.counts["interrupted"] >= 1 and {run["state"] for run in own(store)} <= {"interrupted"}
+    assert seen and driver.counts["interrupted"] >= 1 and {run["state"] for run in own(store)} <= {"interrupted"}
     assert not any(store.run(run["run_id"]).lock.is_taken() for run in own(store))
 
 
