@@ -137,7 +137,8 @@ class HereCluster:
 
 def python_command() -> str:
     """How Python is called on a node, with this very code, wherever it is called."""
-    return shlex.join(["env", f"PYTHONPATH={PROJECT}", sys.executable])
+    path = os.pathsep.join(filter(None, [str(PROJECT), os.environ.get("PYTHONPATH")]))
+    return shlex.join(["env", f"PYTHONPATH={path}", sys.executable])
 
 
 def _submit(folder: Path, submitted: Callable[[], list[Any]], who: str) -> list[Any]:

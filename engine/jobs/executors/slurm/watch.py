@@ -22,6 +22,7 @@ from engine.storage.job_folder import Run
 from engine.storage.records.status import ENDED
 
 LINGER_SECONDS = 300.0  # that a file server may keep the lock of a node that is gone
+CANCEL_SECONDS = 60.0  # after which a job that is still there is cancelled once more
 _LOOKS = 2  # without a job, after which it is gone
 _CANCELLED, _MEMORY = "CANCELLED", "OUT_OF_MEMORY"
 _LOST = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "TIMEOUT", "DEADLINE", "REVOKED")
@@ -56,7 +57,7 @@ class Watched:
         self._standing: Standing | None = None
         self._absent = 0  # looks in a row in which the cluster did not know the job
         self._starts = 0  # of the job, that are known of
-        self._cancelled = False
+        self._cancelled_at = -math.inf
         self._gone_at: float | None = None
         self._child = Child(run, None)
         self._said: Report | None = None
@@ -99,8 +100,8 @@ class Watched:
         if said is not None and said.phase == "ended" and (said.problem or self._is_settled()):
             self.problem = said.problem
             return True
-        if stopping and not self._cancelled:
-            self._cancelled = True
+        if stopping and time.monotonic() - self._cancelled_at > CANCEL_SECONDS:
+            self._cancelled_at = time.monotonic()
             self._cluster.cancel([self.job])
         if self.is_gone:
             return self._has_left(self._array, self.job, said)
@@ -166,13 +167,17 @@ class Watched:
             self.problem = f"the lock of its {self._cluster.name} {job} is still held, while the job is gone"
             return True
         end = self._cluster.end_of(job)
-        if said is None and self._own and not self._cancelled and end.state not in (_CANCELLED, *_LOST):
+        if said is None and self._own and not self._was_cancelled() and end.state not in (_CANCELLED, *_LOST):
             raise BadNode(self._unseen(array, job, end), end.host)
-        if end.state == _CANCELLED and not self._cancelled:
+        if end.state == _CANCELLED and not self._was_cancelled():
             self.run.ask_to_cancel()  # by its user, at the cluster
         elif end.state == _MEMORY:
             self.problem = f"{self._cluster.name} {job} took more memory than it had; ask for more, as --sbatch mem=16G"
         return True
+
+    def _was_cancelled(self) -> bool:
+        """Whether this process has ended the job."""
+        return self._cancelled_at > -math.inf
 
     def _unseen(self, array: Array, job: str, end: End) -> str:
         host = f"the node {end.host}" if end.host else "its node"
