@@ -10,13 +10,12 @@ import typer
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
 from engine.cli.sweep import file, tables
+from engine.cli.sweep.choice import Choice, On, executor_for, withdraw
 from engine.cli.sweep.progress import SweepProgress
 from engine.cli.weights import with_model
 from engine.errors import RequestError, WorkError
 from engine.jobs.crew import Stop
 from engine.jobs.executors.executor import Executor
-from engine.jobs.executors.local import LocalExecutor
-from engine.jobs.executors.slots import slots
 from engine.jobs.signals import handle_signals
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Driver
@@ -35,10 +34,22 @@ _INTERRUPTED = 130  # exit status, as of other commands
 @app.command()
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: a name, and a spec in which a list makes a grid")],
+    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer, or a SLURM cluster")] = "local",
+    partition: Annotated[
+        str | None, typer.Option("--partition", help="of the SLURM cluster", show_default="the cluster's")
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option("--time", help="of a SLURM job, as 90 or 1-12:00:00; runs go on in the next", show_default="4 h"),
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", metavar="KEY=VALUE", help="a further option of sbatch, such as mem=8G"),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say how many runs, how long, how much disk")] = False,
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", min=1, help="runs at once, at most", show_default="as cores and memory allow"),
+        typer.Option("--jobs", min=1, help="runs at once, at most", show_default="as cores and memory allow, or 64"),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="do runs that failed once more")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="stop the sweep, wherever it was started")] = False,
@@ -53,17 +64,19 @@ def sweep(
     store = store_in(results)
     document = file.read(path)
     specs = grid.runs(document, lambda raw: with_model(raw, store), many=yes or cancel)
+    choice = Choice(on, jobs, partition, time, tuple(sbatch or ()))
     if cancel:
-        answer(_cancel(store, document.name, specs), as_json, tables.cancelled)
+        answer(_cancel(store, document.name, specs, choice), as_json, tables.cancelled)
         return
     from engine.jobs.sweep import forecast
 
     listed = inventory.entries(store, document.name, specs)
     left = inventory.to_do(listed, retry_failed=retry_failed)
-    known = forecast.jobs_of([entry.spec for entry in left], store.root)  # what is done was looked at when it began
-    executor = LocalExecutor(store, slots(document.threads, forecast.gpu_needs(known), jobs))
+    to_look_at = [entry.spec for entry in left]  # what is done was looked at when it began
+    known = forecast.jobs_of(to_look_at, store.root, elsewhere=choice.elsewhere)
+    executor = executor_for(choice, store, document.threads, forecast.gpu_needs(known))
     if dry_run:
-        answer(_expected(store, document, listed, known, executor, retry_failed), as_json, tables.forecast)
+        answer(_expected(store, document, listed, known, executor, choice, retry_failed), as_json, tables.forecast)
         return
     with place.driving(store, document.name):
         listed = inventory.entries(store, document.name, specs)
@@ -128,12 +141,13 @@ def _expected(
     listed: Sequence[Entry],
     known: Mapping[str, Job],
     executor: Executor,
+    choice: Choice,
     retry_failed: bool,
 ) -> dict[str, Any]:
     from engine.jobs.sweep import forecast
 
     left = inventory.to_do(listed, retry_failed=retry_failed)
-    expected = forecast.expect(left, known, executor.places, document.threads)
+    expected = forecast.expect(left, known, executor.places, document.threads, elsewhere=choice.elsewhere)
     return {
         "name": document.name,
         "total": len(listed),
@@ -141,6 +155,7 @@ def _expected(
         "left": len(left),
         "begun": sum(entry.standing == "begun" for entry in left),
         "threads": document.threads,
+        "on": choice.on,
         "at_once": min(executor.places, max(1, len(left))),
         "seconds": expected.seconds,
         "more": expected.more,
@@ -149,9 +164,11 @@ def _expected(
     }
 
 
-def _cancel(store: Store, name: str, specs: Sequence[RunSpec]) -> dict[str, Any]:
+def _cancel(store: Store, name: str, specs: Sequence[RunSpec], choice: Choice) -> dict[str, Any]:
     stopped = place.stop(store, name)
-    count = place.cancel(store, inventory.entries(store, name, specs))
+    listed = inventory.entries(store, name, specs)
+    count = place.cancel(store, listed)
+    withdraw(choice, store, [entry.run_id for entry in listed if entry.run_id is not None])
     if not stopped and not count:
         raise RequestError(f"nothing of the sweep {name} is under way in {store.root}; there is nothing to cancel")
     return {"name": name, "stopped": stopped, "cancelled": count}
