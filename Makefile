@@ -33,7 +33,7 @@ setup: .venv/dev
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-.venv/dev: requirements-dev.txt requirements.txt .venv/package
+.venv/dev: requirements-dev.txt requirements-cluster.txt requirements.txt .venv/package
 	@echo "installing the development tools"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -15,10 +15,13 @@ from engine.zoo.makers import made_for, published_for
 _USUAL_VAL_FRACTION = 0.9  # with more, only the images tell whether enough is left to train on
 
 
-def check(spec: RunSpec, results: Path) -> list[Forecast]:
-    """The forecast of every target; RequestError when the request cannot be met or its files do not fit."""
+def check(spec: RunSpec, results: Path, *, elsewhere: bool = False) -> list[Forecast]:
+    """The forecast of every target; RequestError when the request cannot be met or its files do not fit.
+
+    One that is met `elsewhere` needs no GPU here.
+    """
     check_request(spec)
-    if spec.device == "cuda":
+    if spec.device == "cuda" and not elsewhere:
         machine.resolve_device(spec.device)
     if spec.data.val_fraction > _USUAL_VAL_FRACTION:
         from engine.data.load import load

@@ -63,6 +63,7 @@ def test_the_pins_are_within_what_the_package_asks_for() -> None:
 
     for file, needs in (
         ("requirements.txt", PROJECT["dependencies"]),
+        ("requirements-cluster.txt", PROJECT["optional-dependencies"]["cluster"]),
         ("requirements-dev.txt", PROJECT["optional-dependencies"]["dev"]),
     ):
         lines = [line.partition("#")[0].strip() for line in (ROOT / file).read_text().splitlines()]

@@ -10,13 +10,12 @@ import typer
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
 from engine.cli.sweep import file, tables
+from engine.cli.sweep.choice import Choice, On, executor_for
 from engine.cli.sweep.progress import SweepProgress
 from engine.cli.weights import with_model
 from engine.errors import RequestError, WorkError
 from engine.jobs.crew import Stop
 from engine.jobs.executors.executor import Executor
-from engine.jobs.executors.local import LocalExecutor
-from engine.jobs.executors.slots import slots
 from engine.jobs.signals import handle_signals
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Driver
@@ -35,6 +34,7 @@ _INTERRUPTED = 130  # exit status, as of other commands
 @app.command()
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: a name, and a spec in which a list makes a grid")],
+    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer")] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say how many runs, how long, how much disk")] = False,
     jobs: Annotated[
         int | None,
@@ -58,10 +58,11 @@ def sweep(
         return
     from engine.jobs.sweep import forecast
 
-    known = forecast.jobs_of(specs, store.root)
-    executor = LocalExecutor(store, slots(document.threads, forecast.gpu_needs(known), jobs))
+    choice = Choice(on, jobs)
+    known = forecast.jobs_of(specs, store.root, elsewhere=choice.elsewhere)
+    executor = executor_for(choice, store, document.threads, forecast.gpu_needs(known))
     if dry_run:
-        answer(_expected(store, document, specs, known, executor, retry_failed), as_json, tables.forecast)
+        answer(_expected(store, document, specs, known, executor, choice, retry_failed), as_json, tables.forecast)
         return
     with place.driving(store, document.name):
         listed = inventory.entries(store, document.name, specs)
@@ -126,13 +127,14 @@ def _expected(
     specs: Sequence[RunSpec],
     known: Mapping[str, Job],
     executor: Executor,
+    choice: Choice,
     retry_failed: bool,
 ) -> dict[str, Any]:
     from engine.jobs.sweep import forecast
 
     listed = inventory.entries(store, document.name, specs)
     left = inventory.to_do(listed, retry_failed=retry_failed)
-    expected = forecast.expect(left, known, executor.places, document.threads)
+    expected = forecast.expect(left, known, executor.places, document.threads, elsewhere=choice.elsewhere)
     return {
         "name": document.name,
         "total": len(listed),
@@ -140,6 +142,7 @@ def _expected(
         "left": len(left),
         "begun": sum(entry.standing == "begun" for entry in left),
         "threads": document.threads,
+        "on": choice.on,
         "at_once": min(executor.places, max(1, len(left))),
         "seconds": expected.seconds,
         "more": expected.more,

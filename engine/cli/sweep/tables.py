@@ -18,7 +18,8 @@ def forecast(document: Mapping[str, Any]) -> None:
         return
     threads = count(document["threads"], "thread")
     steps = "; what is attempted step by step comes on top" if document["more"] else ""
-    write(f"about {duration(document['seconds'])}, {document['at_once']:,} at once with {threads} each{steps}")
+    speed = "" if document["on"] == "local" else " at the speed of this computer"
+    write(f"about {duration(document['seconds'])}{speed}, {document['at_once']:,} at once with {threads} each{steps}")
     write(f"at most {si(document['bytes'], 'B')} of disk, of which {si(document['free_bytes'], 'B')} are free{steps}")
 
 

@@ -26,17 +26,18 @@ class Expected:
     bytes: int
 
 
-def jobs_of(specs: Sequence[RunSpec], results: Path) -> Mapping[str, Job]:
+def jobs_of(specs: Sequence[RunSpec], results: Path, *, elsewhere: bool = False) -> Mapping[str, Job]:
     """Each spec with what is known of it, by its digest; RequestError for the first that cannot be met.
 
-    Specs that differ in nothing but the seed are looked at once.
+    Specs that differ in nothing but the seed are looked at once. Those that go on `elsewhere` may use a GPU that is not
+    in this computer.
     """
     by_group: dict[str, Job] = {}
     jobs: dict[str, Job] = {}
     for spec in specs:
         group = spec.group()
         if group not in by_group:
-            forecasts = check(spec, results)
+            forecasts = check(spec, results, elsewhere=elsewhere)
             summary = summary_of(spec.model, spec.weights, spec.data, results)
             by_group[group] = Job(spec, summary, forecasts, trains=spec.weights == "none")
         known = by_group[group]
@@ -49,8 +50,13 @@ def gpu_needs(jobs: Mapping[str, Job]) -> list[int]:
     return sorted({need for job in jobs.values() if (need := gpu_need(job.spec, job.summary))})
 
 
-def expect(left: Sequence[Entry], jobs: Mapping[str, Job], places: int, threads: int) -> Expected:
-    """What is left of a sweep, by a measurement of some seconds for each network and kind of images."""
+def expect(
+    left: Sequence[Entry], jobs: Mapping[str, Job], places: int, threads: int, *, elsewhere: bool = False
+) -> Expected:
+    """What is left of a sweep, by a measurement of some seconds for each network and kind of images.
+
+    What goes on `elsewhere` is measured on what this computer has.
+    """
     from engine.pipeline.duration import speed
 
     compute_with(threads)
@@ -60,7 +66,8 @@ def expect(left: Sequence[Entry], jobs: Mapping[str, Job], places: int, threads:
         by_kind.setdefault(repr((job.spec.model, job.spec.data, job.spec.device)), []).append(job)
     total = Estimate(0.0)
     for kind in by_kind.values():
-        measured: Speed = speed.measure(kind[0].spec)
+        spec = kind[0].spec.model_copy(update={"device": "auto"}) if elsewhere else kind[0].spec
+        measured: Speed = speed.measure(spec)
         total += estimate(kind, speed.counts_of(kind[0].spec), measured)
     at_once = max(1, min(places, len(left)))
     return Expected(
