@@ -14,7 +14,7 @@ from engine.jobs.executors.local import LocalExecutor
 from engine.jobs.executors.slots import slots
 from engine.storage.store import Store
 
-On = Literal["local"]
+On = Literal["local", "ray"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Choice:
 
     on: On = "local"
     jobs: int | None = None  # at once, at most
+    address: str | None = None  # of a Ray cluster
 
     @property
     def elsewhere(self) -> bool:
@@ -33,7 +34,7 @@ class Choice:
         return self.on != "local"
 
 
-_OWNERS: Mapping[str, On] = {}  # of the options that one place alone knows, by their field of `Choice`
+_OWNERS: Mapping[str, On] = {"address": "ray"}  # of the options that one place alone knows, by their field of `Choice`
 
 
 def executor_for(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
@@ -61,4 +62,11 @@ def _local(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int])
     return LocalExecutor(store, slots(threads, gpu_needs, choice.jobs))
 
 
-_BUILDERS: Mapping[On, Callable[[Choice, Store, int, Sequence[int]], Executor]] = {"local": _local}
+def _ray(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
+    require("ray", "ray")
+    from engine.jobs.executors.ray.executor import RayExecutor
+
+    return RayExecutor(store, threads, gpu_needs, choice.jobs, choice.address)
+
+
+_BUILDERS: Mapping[On, Callable[[Choice, Store, int, Sequence[int]], Executor]] = {"local": _local, "ray": _ray}

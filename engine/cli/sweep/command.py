@@ -34,11 +34,15 @@ _INTERRUPTED = 130  # exit status, as of other commands
 @app.command()
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: a name, and a spec in which a list makes a grid")],
-    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer")] = "local",
+    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer, or a Ray cluster")] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say how many runs, how long, how much disk")] = False,
     jobs: Annotated[
         int | None,
         typer.Option("--jobs", min=1, help="runs at once, at most", show_default="as cores and memory allow"),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="HOST:PORT of the Ray cluster", show_default="the one of this computer"),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="do runs that failed once more")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="stop the sweep, wherever it was started")] = False,
@@ -58,7 +62,7 @@ def sweep(
         return
     from engine.jobs.sweep import forecast
 
-    choice = Choice(on, jobs)
+    choice = Choice(on, jobs, address)
     known = forecast.jobs_of(specs, store.root, elsewhere=choice.elsewhere)
     executor = executor_for(choice, store, document.threads, forecast.gpu_needs(known))
     if dry_run:

@@ -61,8 +61,7 @@ def paths_in(request: Mapping[str, Any]) -> tuple[str, ...]:
     named = source.parse(request["weights"])
     if isinstance(named, WeightsFile):
         found.append(str(named.path))
-    for place in _path_settings():
-        found.append(_at(request, place) or "")
+    found += [_at(request, place) or "" for place in _path_settings()]
     return tuple(dict.fromkeys(path for path in found if path and os.path.lexists(path)))
 
 
@@ -185,4 +184,3 @@ def _archive(members: Iterable[tuple[str, bytes]]) -> bytes:
             compression = zipfile.ZIP_DEFLATED if name.endswith(".py") else zipfile.ZIP_STORED
             file.writestr(zipfile.ZipInfo(name, _LONG_AGO), data, compression)
     return out.getvalue()
-

@@ -132,9 +132,9 @@ class Cluster:
 
     def start(self, node: Node, code: Any, digest: str, order: Mapping[str, Any], cpus: int, gpus: float) -> Task:
         """Starts the work on a run on a node, when its cores are free."""
-        work = self._on(_ray().remote(bootstrap.work), node)
         options = {"num_returns": "streaming", "_generator_backpressure_num_objects": _WAITING}
-        generator = work.options(num_cpus=cpus, num_gpus=gpus, name="espalier", **options).remote(code, digest, order)
+        work = self._on(_ray().remote(bootstrap.work), node, num_cpus=cpus, num_gpus=gpus, name="espalier", **options)
+        generator = work.remote(code, digest, order)
         return Task(generator, node, order)
 
     def stop(self, node: Node, attempt: str, word: str) -> None:
@@ -149,11 +149,11 @@ class Cluster:
         generators = [task.generator for task in tasks]
         _ray().wait(generators, num_returns=len(generators), timeout=seconds)
 
-    def _on(self, function: Any, node: Node) -> Any:
+    def _on(self, function: Any, node: Node, num_cpus: int = 0, **options: Any) -> Any:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         place = NodeAffinitySchedulingStrategy(node_id=node.id, soft=False)
-        return function.options(num_cpus=0, max_retries=0, scheduling_strategy=place)
+        return function.options(num_cpus=num_cpus, max_retries=0, scheduling_strategy=place, **options)
 
     def _reachable(self) -> str:
         """HOST:PORT of the cluster, where somebody answers."""

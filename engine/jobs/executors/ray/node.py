@@ -4,7 +4,6 @@ This is carried out by a worker process of Ray, by the very code that the sweep'
 """
 
 import json
-import os
 import platform
 import shutil
 import subprocess
