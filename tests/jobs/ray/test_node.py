@@ -98,7 +98,7 @@ def test_a_process_ends_when_whoever_started_it_is_gone(store: Store) -> None:
     command = [sys.executable, "-m", *tethered.command("steady"), str(store.root), run.id]
     begun = start(run, command, stdin=subprocess.PIPE)
     assert begun.popen is not None and begun.popen.stdin is not None
-    wait_for(lambda: run.points())
+    wait_for(run.points)
     begun.popen.stdin.close()
     wait_for(begun.has_ended, 20)
     assert run.status().state == "interrupted"

@@ -1,6 +1,7 @@
 """What is written in a run's folder on a node comes into the one here, whole, in order and nothing twice."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from engine.errors import WorkError
 from engine.jobs.executors.ray import pieces
 from engine.jobs.executors.ray.pieces import Inbox, Outbox, Piece, batches, folder_of, translation
+from engine.storage import atomic
 from engine.storage.job_folder import Run
+from engine.storage.records.event import Epoch
 from engine.storage.store import Store
 from tests.support import standin
 
@@ -49,21 +52,39 @@ def test_a_folder_follows_another_at_every_moment(run: Run, tmp_path: Path, monk
     assert contents(run) == contents(there) and run.status().state == "done" and not run.checkpoint.exists()
 
 
-def test_the_status_comes_last_and_lines_after_the_files_they_speak_of(run: Run, tmp_path: Path) -> None:
+def test_lines_come_after_the_files_they_speak_of_then_what_a_run_resumes_from_and_the_status(
+    run: Run, tmp_path: Path
+) -> None:
     there = moved(run, tmp_path)
     outbox = Outbox(there.path)
     standin.quick(standin.make_spec(epochs=10), there)
     there.model_file(0, "onnx").write_bytes(b"a network")
     there.end("done", "done")
-    names = [name for _, name, _, _ in outbox.pieces()]
-    assert names == [
-        "checkpoint/state.json",
-        "models/p0.onnx",
-        "points.jsonl",
-        "events.jsonl",
-        "log.txt",
-        "status.json",
-    ]
+    lines = ["points.jsonl", "events.jsonl", "log.txt"]
+    expected = ["models/p0.onnx", *lines, "checkpoint/state.json", "status.json"]
+    assert [name for _, name, _, _ in outbox.pieces()] == expected
+
+
+def test_what_a_run_resumes_from_is_never_ahead_of_its_lines(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = moved(run, tmp_path)
+    outbox, inbox = Outbox(there.path), Inbox(run)
+    standin.quick(standin.make_spec(epochs=3), there)
+    monkeypatch.setattr(outbox, "_new_lines", while_the_run_goes_on(there, outbox._new_lines))
+    inbox.put(outbox.pieces())
+    state = atomic.read_json(run.checkpoint / "state.json")
+    assert state["epoch"] == 3 and [epoch.epoch for epoch in run.events(Epoch)] == [1, 2, 3, 4]
+    inbox.put(outbox.pieces())
+    assert contents(run) == contents(there)
+
+
+def while_the_run_goes_on(there: Run, usual: Callable[..., list[Piece]]) -> Callable[..., list[Piece]]:
+    def new_lines(name: str, last: bool) -> list[Piece]:
+        standin.quick(standin.make_spec(epochs=4), there)
+        return usual(name, last)
+
+    return new_lines
 
 
 def test_an_unfinished_line_waits_for_its_end(run: Run, tmp_path: Path) -> None:

@@ -49,10 +49,18 @@ def program(packages: Iterable[str] = ("engine",), root: Path = directories.PACK
     """This program as an archive, and its digest; the version comes along, as on a node nothing may be installed."""
     version = machine.version()
     about = f"espalier-{version}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: espalier\nVersion: {version}\n"
-    sources = sorted(path for package in packages for path in (root / package).rglob("*.py"))
+    folders = [root / package for package in packages]
+    sources = sorted(
+        {path for folder in folders for path in (*folder.rglob("*.py"), *folder.parent.glob("__init__.py"))}
+    )
     named = [(str(path.relative_to(root)), path.read_bytes()) for path in sources]
     data = _archive([*named, (about[0], about[1].encode())])
     return data, hashlib.sha256(data).hexdigest()
+
+
+def _sources(folder: Path) -> Iterator[Path]:
+    yield from folder.rglob("*.py")
+    yield from folder.parent.glob("__init__.py")  # without which Python may find another folder of that name
 
 
 def paths_in(request: Mapping[str, Any]) -> tuple[str, ...]:

@@ -86,6 +86,7 @@ class Cluster:
                 )
             except Exception as error:
                 raise RequestError(_why(address, error), field="address") from None
+        ray._private.worker._worker_logs_enabled = False  # or messages of nodes come between ours, on stdout
         ray.cloudpickle.register_pickle_by_value(bootstrap)
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ import socket
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ POLL_SECONDS = 0.1
 BEAT_SECONDS = 0.5  # in which a node tells what is new of a run, where there are few
 BEATS_A_SECOND = 200  # of all runs together, at most
 _FORCE_SECONDS = 20.0  # after the grace, in which a node that was told to stop a run says that it has
+_MOST_TRIES = 5  # of a run whose task is lost before it has begun
 _CHILD = ("engine.jobs.executors.ray.tether",)
 
 
@@ -78,6 +80,8 @@ class RayExecutor:
         self._fleet = Fleet(self._cluster, say)
         self._begun: list[_Begun] = []
         self._watched: list[tuple[Run, Child]] = []
+        self._again: list[Run] = []  # whose tasks were lost before they had begun
+        self._tries: Counter[str] = Counter()
         self._sent: dict[str, Any] = {}
         self._code: tuple[Any, str] | None = None
 
@@ -103,6 +107,8 @@ class RayExecutor:
         while True:
             stopping = stopping or not workload.goes_on()
             self._fleet.look()
+            if stopping:
+                self._give_back(workload)
             waits = not stopping and self._fill(workload)
             if not self._begun and not self._watched and not waits:
                 return
@@ -126,7 +132,7 @@ class RayExecutor:
             room = self._most is None or len(self._begun) + len(self._watched) < self._most
             if not room or self._choose(self._threads, self._gpu_share()) is None:
                 return False
-            run = workload.next()
+            run = self._again.pop(0) if self._again else workload.next()
             if run is None:
                 return False
             if not run.lock.is_held():  # a process on this computer that an earlier sweep has left behind
@@ -204,9 +210,10 @@ class RayExecutor:
                     return
                 self._put(begun, *message)
         except LostError as error:
+            self._fleet.doubt(begun.task.node)
             with suppress(WorkError):
                 begun.run.write_log(f"lost on the node {begun.task.node.host}: {error}")
-            self._end(workload, begun)
+            self._end(workload, begun, lost=True)
         except WorkError as error:
             begun.problem = begun.problem or str(error)
             self._end(workload, begun)
@@ -226,10 +233,20 @@ class RayExecutor:
             begun.problem = str(error)
             self._ask(begun, bootstrap.STOP)
 
-    def _end(self, workload: Workload, begun: _Begun) -> None:
+    def _end(self, workload: Workload, begun: _Begun, *, lost: bool = False) -> None:
+        """Reports a run; one that was lost before it had begun goes to another node, which is none of its business."""
         begun.inbox.close()
         self._begun.remove(begun)
+        self._tries[begun.run.id] += 1
+        if lost and not begun.at_work and begun.asked is None and self._tries[begun.run.id] < _MOST_TRIES:
+            self._again.append(begun.run)
+            return
+        del self._tries[begun.run.id]
         workload.ended(begun.run, begun.problem)
+
+    def _give_back(self, workload: Workload) -> None:
+        while self._again:
+            workload.ended(self._again.pop())
 
     def _mind(self, begun: _Begun, stopping: bool) -> None:
         """Stops a run politely, and by force where that takes too long."""

@@ -66,6 +66,12 @@ class Fleet:
         if self._used:
             self._had_node = now
 
+    def doubt(self, node: Node) -> None:
+        """Something was lost on a node: nothing goes there any more until it has said once more what it is."""
+        if self._used.pop(node.id, None) is not None:
+            self._asked[node.id] = node
+            self._cluster.ask([node])
+
     def refuse_to_wait_longer(self) -> None:
         """WorkError where there has been no node for long."""
         if time.monotonic() - self._had_node > PATIENCE_SECONDS:

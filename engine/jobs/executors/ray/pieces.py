@@ -26,6 +26,7 @@ PIECE_BYTES = 4 * files.MIB
 _STATUS = "status.json"
 _LINES = ("points.jsonl", "events.jsonl", "log.txt")  # as they are put here; they are read the other way round
 _STAYS = frozenset((_STATUS, *_LINES, "spec.json", "measurements.jsonl", "annotation.json"))  # no files to be carried
+_RESUMED = "checkpoint/"  # how the names of what a run resumes from begin
 _DEEPEST = 3  # parts of a file's name
 
 
@@ -40,21 +41,40 @@ class Outbox:
 
     def pieces(self, *, last: bool = False) -> Iterator[Piece]:
         """What is new; with `last`, when nobody writes any more, unfinished lines as well."""
-        # What is written first is read last: so what a line says is there is among the files.
+        # What is written first is read last: so what a line says is there is among the files, and what a run resumes
+        # from is never ahead of its lines. It is put there in the opposite order.
         status = _read(self._folder / _STATUS)
-        lines = {name: self._new_lines(name, last) for name in reversed(_LINES)}
-        listed = dict(_listing(self._folder))
-        for name, stamp in listed.items():
-            if self._known.get(name) != stamp:
-                yield from self._file(name, stamp)
-        for name in _LINES:
-            yield from lines[name]
+        with ExitStack() as stack:
+            listed = dict(_listing(self._folder, _RESUMED))
+            resumed = [(name, file) for name in self._news(listed) if (file := self._opened(stack, name, listed))]
+            lines = {name: self._new_lines(name, last) for name in reversed(_LINES)}
+            listed |= {name: at for name, at in _listing(self._folder) if not name.startswith(_RESUMED)}
+            for name in self._news(listed):
+                with ExitStack() as one:
+                    if file := self._opened(one, name, listed):
+                        yield from self._file(name, file)
+            for name in _LINES:
+                yield from lines[name]
+            for name, file in resumed:
+                yield from self._file(name, file)
         for name in [name for name in self._known if name not in listed]:
             del self._known[name]
             yield "gone", name, b"", False
         if status is not None and status != self._status:
             self._status = status
             yield "status", _STATUS, self._translate(status), False
+
+    def _news(self, listed: Mapping[str, Stamp]) -> list[str]:
+        return [name for name, stamp in listed.items() if self._known.get(name) != stamp]
+
+    def _opened(self, stack: ExitStack, name: str, listed: Mapping[str, Stamp]) -> int | None:
+        """The descriptor of a file, which counts as told then; None of one that has gone since."""
+        try:
+            descriptor = stack.enter_context(files.opened(self._folder / name))
+        except FileNotFoundError:
+            return None
+        self._known[name] = listed[name]
+        return descriptor
 
     def _new_lines(self, name: str, last: bool) -> list[Piece]:
         end = self._ends[name]
@@ -72,22 +92,17 @@ class Outbox:
             return [("file", name, self._translate(whole), False)]
         return [("lines", name, self._translate(whole), False)] if whole else []
 
-    def _file(self, name: str, stamp: Stamp) -> Iterator[Piece]:
+    def _file(self, name: str, descriptor: int) -> Iterator[Piece]:
         text = name.endswith(".json")
-        try:
-            with files.opened(self._folder / name) as descriptor:
-                size, at = os.fstat(descriptor).st_size, 0
-                most = max(size, 1) if text else PIECE_BYTES
-                while True:
-                    data = _read_at(descriptor, at, min(most, size - at))
-                    at += len(data)
-                    more = bool(data) and at < size
-                    yield "file", name, self._translate(data) if text else data, more
-                    if not more:
-                        break
-        except FileNotFoundError:
-            return  # it is told to be gone the next time, where it was known
-        self._known[name] = stamp
+        size, at = os.fstat(descriptor).st_size, 0
+        most = max(size, 1) if text else PIECE_BYTES
+        while True:
+            data = _read_at(descriptor, at, min(most, size - at))
+            at += len(data)
+            more = bool(data) and at < size
+            yield "file", name, self._translate(data) if text else data, more
+            if not more:
+                return
 
 
 class Inbox:
@@ -199,9 +214,12 @@ def _inside_json(text: str) -> bytes:
 
 
 def _listing(folder: Path, below: str = "") -> Iterator[tuple[str, Stamp]]:
-    """The regular files of a folder that are carried whole, by name, and what tells one state from the next."""
-    with os.scandir(folder / below) as found:
-        entries = sorted(found, key=lambda entry: entry.name)
+    """The regular files in a folder that are carried whole, by name, and what tells one state from the next."""
+    try:
+        with os.scandir(folder / below) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except FileNotFoundError:
+        return
     for entry in entries:
         name = below + entry.name
         if entry.name.startswith(".") or name in _STAYS:

@@ -1,0 +1,96 @@
+"""Sweeps on a real Ray cluster of two nodes: killed, stopped, and the same in the end as on this computer."""
+
+import socket
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.errors import RequestError
+from engine.jobs import child
+from engine.jobs.executors.ray.executor import RayExecutor
+from engine.storage.job_folder import Run
+from engine.storage.records.event import Epoch
+from engine.storage.store import Store
+from tests.support import ray_nodes, standin, sweeps
+from tests.support.ray_nodes import Nodes, processes_of
+from tests.support.storm import own, started, wait_for
+
+pytestmark = pytest.mark.xdist_group("ray")
+EPOCHS = 150
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    nodes = Nodes()
+    try:
+        nodes.start()
+        nodes.start()
+        yield nodes
+    finally:
+        nodes.end()
+
+
+def runs_of(store: Store) -> list[Run]:
+    return [store.run(row["run_id"]) for row in own(store)]
+
+
+def test_cancelling_one_run_and_stopping_the_sweep_leave_no_process(store: Store, nodes: Nodes) -> None:
+    stop = threading.Event()
+    specs = [standin.make_spec(seed, 5000) for seed in range(3)]
+    driver = sweeps.driver_of(store, specs, stopped=stop.is_set)
+
+    def disturb() -> None:
+        first, second = wait_for(
+            lambda: len(runs := runs_of(store)) == 2 and all(run.points() for run in runs) and runs
+        )
+        first.ask_to_cancel()
+        wait_for(lambda: first.status().state == "cancelled" and second.status().state == "running")
+        stop.set()
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    ray_nodes.executor_of(store, nodes.address).execute(driver)
+    thread.join()
+    states = sorted(row["state"] for row in own(store))
+    assert states[0] == "cancelled" and set(states[1:]) == {"interrupted"}
+    assert not processes_of(nodes.folder) and not any(run.lock.is_taken() for run in runs_of(store))
+
+
+def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(store: Store, nodes: Nodes) -> None:
+    command = [sys.executable, "-m", "tests.support.ray_nodes", nodes.address, str(store.root), "4", str(EPOCHS)]
+    killed = started(command)
+    wait_for(lambda: len(runs := runs_of(store)) == 2 and all(run.points() for run in runs))
+    killed.kill()
+    killed.wait()
+    wait_for(lambda: not processes_of(nodes.folder))
+
+    def disturb() -> None:
+        there = nodes.cache(1) / "cluster"
+        wait_for(lambda: processes_of(there))
+        nodes.kill(1)
+        wait_for(lambda: not processes_of(there))
+
+    thread = threading.Thread(target=disturb)
+    thread.start()
+    specs = [standin.make_spec(seed, EPOCHS) for seed in range(4)]
+    sweeps.drive(store, specs, ray_nodes.executor_of(store, nodes.address))
+    thread.join()
+    runs = runs_of(store)
+    assert [run.status().state for run in runs] == ["done"] * 4
+    for run in runs:
+        here = store.create(run.spec())
+        child.execute(here, standin.quick)
+        assert [p.without_clock() for p in run.points()] == [p.without_clock() for p in here.points()]
+        assert sorted({epoch.epoch for epoch in run.events(Epoch)}) == list(range(1, EPOCHS + 1))
+
+
+def test_a_cluster_that_is_not_there_is_told_at_once(store: Store, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with pytest.raises(RequestError, match=rf"no Ray cluster answers at 127\.0\.0\.1:{port} \(Connection refused\)"):
+        assert RayExecutor(store, address=f"127.0.0.1:{port}").places
+    with pytest.raises(RequestError, match=r"ray://head:10001 is no address of a Ray cluster; write HOST:PORT"):
+        assert RayExecutor(store, address="ray://head:10001").places
