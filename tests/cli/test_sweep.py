@@ -8,6 +8,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from engine.cli.sweep import choice
 from engine.cli.sweep.progress import SweepProgress, sentence
 from engine.jobs.sweep.driver import Ended, Tally
 from engine.jobs.sweep.inventory import Entry
@@ -56,6 +57,22 @@ def test_a_sweep_that_cannot_be_is_refused_in_one_sentence(refused: Refused, sma
     many = tmp_path / "many.yaml"
     many.write_text(f"name: many\nspec: {{seed: {list(range(1001))}}}")
     assert "this grid has 1,001 runs" in refused("sweep", str(many))
+
+
+def test_a_place_is_refused_with_what_it_lacks_and_its_options_belong_to_it_alone(
+    refused: Refused, small: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert refused("sweep", small, "--partition", "gpu") == (
+        "--partition is an option of --on slurm; say --on slurm, or leave --partition out"
+    )
+    assert "--sbatch is an option of --on slurm" in refused("sweep", small, "--sbatch", "mem=8G")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert refused("sweep", small, "--on", "slurm").startswith(
+        "--on slurm needs the command sbatch, which this computer does not have"
+    )
+    assert "is no time" in refused("sweep", small, "--on", "slurm", "--time", "soon")
+    monkeypatch.setattr(choice, "find_spec", lambda package: None)
+    assert "`pip install -r requirements-cluster.txt`" in refused("sweep", small, "--on", "slurm")
 
 
 def test_where_the_whole_stands_is_a_line_for_each_end_or_one_that_is_redrawn(

@@ -7,6 +7,7 @@ import torch
 
 from engine.data.split import Split
 from engine.graph.summarize import summarize
+from engine.measure import code
 from engine.pipeline.network import Network
 from engine.pipeline.shared import digests
 from engine.pipeline.shared.baseline import trained
@@ -82,7 +83,7 @@ def test_images_are_told_apart_by_their_bytes_and_files_by_name_size_and_time(tm
     again = Split(one.images, one.labels)
     assert digests.of_split(one) == digests.of_split(again) != digests.of_split(other)
     assert digests.of_split(one.with_labels(1 - one.labels)) != digests.of_split(one)
-    assert len(digests.of_code()) == 64
+    assert len(code.digest()) == 64
 
     class Elsewhere:
         def __len__(self) -> int:

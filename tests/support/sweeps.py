@@ -1,4 +1,7 @@
-"""Sweeps of stand-in runs, in this process or in children; `python -m tests.support.sweeps RESULTS COUNT EPOCHS`."""
+"""Sweeps of stand-in runs, in this process, in children or on a cluster.
+
+`python -m tests.support.sweeps RESULTS COUNT EPOCHS [slurm]` is the process of one.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -11,6 +14,9 @@ from engine.jobs.crew import Stop
 from engine.jobs.executors.executor import Executor, Workload
 from engine.jobs.executors.local import LocalExecutor
 from engine.jobs.executors.slots import Slot
+from engine.jobs.executors.slurm.executor import SubmititExecutor
+from engine.jobs.executors.slurm.request import Request
+from engine.jobs.executors.slurm.submission import SlurmCluster
 from engine.jobs.signals import handle_signals
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Driver
@@ -58,10 +64,18 @@ def drive(store: Store, specs: Sequence[RunSpec], executor: Executor, **more: An
     return driver
 
 
-def main(root: str, count: str, epochs: str) -> int:
+def on_slurm(store: Store, places: int = 2, kind: str = "steady") -> SubmititExecutor:
+    """Jobs of the SLURM whose commands are in PATH, which is asked often."""
+    cluster = SlurmCluster(Request())
+    cluster.look_seconds, cluster.report_seconds, cluster.submit_seconds = 0.2, 0.0, 0.0
+    return SubmititExecutor(store, cluster, places, standin.child_command(kind))
+
+
+def main(root: str, count: str, epochs: str, on: str = "local") -> int:
     store, stop = Store(Path(root), gallery=Path(root) / "gallery"), Stop()
     specs = [standin.make_spec(seed, int(epochs)) for seed in range(int(count))]
-    executor = LocalExecutor(store, (Slot(), Slot()), standin.child_command("steady"))
+    here = LocalExecutor(store, (Slot(), Slot()), standin.child_command("steady"))
+    executor: Executor = on_slurm(store) if on == "slurm" else here
     with place.driving(store, NAME), handle_signals(stop):
         drive(store, specs, executor, stopped=lambda: stop.requested)
     return 0

@@ -14,7 +14,7 @@ from engine.jobs.executors.local import LocalExecutor
 from engine.jobs.executors.slots import slots
 from engine.storage.store import Store
 
-On = Literal["local", "ray"]
+On = Literal["local", "slurm", "ray"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,9 @@ class Choice:
 
     on: On = "local"
     jobs: int | None = None  # at once, at most
+    partition: str | None = None
+    time: str | None = None  # as SLURM writes times
+    sbatch: Sequence[str] = ()  # KEY=VALUE
     address: str | None = None  # of a Ray cluster
 
     @property
@@ -34,7 +37,8 @@ class Choice:
         return self.on != "local"
 
 
-_OWNERS: Mapping[str, On] = {"address": "ray"}  # of the options that one place alone knows, by their field of `Choice`
+# Of the options that one place alone knows, by their field of `Choice`.
+_OWNERS: Mapping[str, On] = {"partition": "slurm", "time": "slurm", "sbatch": "slurm", "address": "ray"}
 
 
 def executor_for(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
@@ -62,6 +66,16 @@ def _local(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int])
     return LocalExecutor(store, slots(threads, gpu_needs, choice.jobs))
 
 
+def _slurm(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
+    require("submitit", "slurm")
+    from engine.jobs.executors.slurm import request
+    from engine.jobs.executors.slurm.executor import PLACES, SubmititExecutor
+    from engine.jobs.executors.slurm.submission import SlurmCluster
+
+    asked = request.read(choice.partition, choice.time, choice.sbatch)
+    return SubmititExecutor(store, SlurmCluster(asked), choice.jobs or PLACES)
+
+
 def _ray(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
     require("ray", "ray")
     from engine.jobs.executors.ray.executor import RayExecutor
@@ -69,4 +83,8 @@ def _ray(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -
     return RayExecutor(store, threads, gpu_needs, choice.jobs, choice.address)
 
 
-_BUILDERS: Mapping[On, Callable[[Choice, Store, int, Sequence[int]], Executor]] = {"local": _local, "ray": _ray}
+_BUILDERS: Mapping[On, Callable[[Choice, Store, int, Sequence[int]], Executor]] = {
+    "local": _local,
+    "slurm": _slurm,
+    "ray": _ray,
+}

@@ -34,15 +34,26 @@ _INTERRUPTED = 130  # exit status, as of other commands
 @app.command()
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: a name, and a spec in which a list makes a grid")],
-    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer, or a Ray cluster")] = "local",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="say how many runs, how long, how much disk")] = False,
-    jobs: Annotated[
-        int | None,
-        typer.Option("--jobs", min=1, help="runs at once, at most", show_default="as cores and memory allow"),
+    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer, or a cluster")] = "local",
+    partition: Annotated[
+        str | None, typer.Option("--partition", help="of the SLURM cluster", show_default="the cluster's")
+    ] = None,
+    time: Annotated[
+        str | None,
+        typer.Option("--time", help="of a SLURM job, as 90 or 1-12:00:00; runs go on in the next", show_default="4 h"),
+    ] = None,
+    sbatch: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", metavar="KEY=VALUE", help="a further option of sbatch, such as mem=8G"),
     ] = None,
     address: Annotated[
         str | None,
         typer.Option("--address", help="HOST:PORT of the Ray cluster", show_default="the one of this computer"),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="say how many runs, how long, how much disk")] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="runs at once, at most", show_default="as cores and memory allow, or 64"),
     ] = None,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="do runs that failed once more")] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="stop the sweep, wherever it was started")] = False,
@@ -62,7 +73,7 @@ def sweep(
         return
     from engine.jobs.sweep import forecast
 
-    choice = Choice(on, jobs, address)
+    choice = Choice(on, jobs, partition, time, tuple(sbatch or ()), address)
     known = forecast.jobs_of(specs, store.root, elsewhere=choice.elsewhere)
     executor = executor_for(choice, store, document.threads, forecast.gpu_needs(known))
     if dry_run:

@@ -1,4 +1,4 @@
-"""SHA-256 of what an entry of the cache depends on: tensors, images, and the code that computes."""
+"""SHA-256 of what an entry of the cache depends on: tensors and images."""
 
 import hashlib
 from collections.abc import Mapping
@@ -12,10 +12,6 @@ from torch.utils.data import ConcatDataset, Subset
 
 from engine.data.images.reading import ImageFiles
 from engine.data.split import Data, Split
-from engine.storage.directories import PACKAGES
-
-# The rooms whose code decides what comes out; an entry of other code is another entry.
-_ROOMS = ("graph", "data", "zoo", "train", "surgery", "criteria", "pipeline")
 
 
 def of_tensors(tensors: Mapping[str, Tensor]) -> str:
@@ -65,14 +61,3 @@ def _add_source(digest: "hashlib._Hash", source: Any) -> bool:
         state = Path(file).stat()
         digest.update(f"{file} {state.st_size} {state.st_mtime_ns}\n".encode())
     return True
-
-
-@cache
-def of_code() -> str:
-    """Of the program's own files that compute what is kept."""
-    digest = hashlib.sha256()
-    for room in _ROOMS:
-        for path in sorted((PACKAGES / "engine" / room).rglob("*.py")):
-            digest.update(f"{path.relative_to(PACKAGES)}\n".encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import WorkError
+from engine.measure import code
 from engine.pipeline.network import Network
 from engine.pipeline.shared import digests
 from engine.pipeline.shared.entry import Entry
@@ -30,7 +31,7 @@ class Sharing:
     def of(cls, run: Run) -> "Sharing":
         """Of a run that has recorded its conditions."""
         env = {name: value for name, value in run.env().items() if name not in _OF_THIS_RUN}
-        return cls(Cache(run.root), {**env, "code": digests.of_code()}, run)
+        return cls(Cache(run.root), {**env, "code": code.digest()}, run)
 
     def key(self, kind: str, network: Network | None, parts: Mapping[str, Any]) -> Key:
         """The key of something that also depends on a network's plan and weights, and on `parts`."""
