@@ -36,6 +36,7 @@ class Nodes:
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp")))  # sockets: short
     port: int = 0
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    hidden: Path | None = None  # a folder that the nodes do not see; needs `can_hide`
 
     @property
     def address(self) -> str:
@@ -50,13 +51,20 @@ class Nodes:
         else:
             how = [f"--address={self.address}"]
         log = self.folder / f"node-{len(self.processes)}.log"
-        environment = {**os.environ, "ESPALIER_CACHE": str(self.cache(len(self.processes)))}
+        cache = str(self.cache(len(self.processes)))
+        environment = {**os.environ, "ESPALIER_CACHE": cache, "RAY_worker_niceness": "0", "PYTHONDONTWRITEBYTECODE": ""}
         with log.open("wb") as file:
-            command = [sys.executable, "-m", "ray.scripts.scripts", "start", *how, *_SMALL, "--block"]
+            command = [*self._apart(), sys.executable, "-m", "ray.scripts.scripts", "start", *how, *_SMALL, "--block"]
             process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
         self.processes.append(process)
         wait_for(lambda: _STARTED in log.read_text() or process.poll() is not None)
         assert process.poll() is None, log.read_text()
+
+    def _apart(self) -> list[str]:
+        """What starts a command for which an empty folder is in the place of the hidden one."""
+        if self.hidden is None:
+            return []
+        return ["unshare", "--mount", "sh", "-c", 'mount -t tmpfs none "$0" && exec "$@"', str(self.hidden)]
 
     def cache(self, number: int) -> Path:
         """The cache of a node."""
@@ -80,6 +88,14 @@ class Nodes:
                         each.kill()
                 process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def can_hide() -> bool:
+    """Whether a process started here may have mounts of its own."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs none /mnt"]
+    return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
 def executor_of(store: Store, address: str, kind: str = "steady") -> RayExecutor:

@@ -31,11 +31,11 @@ def home() -> Path:
 
 
 def describe(packages: Sequence[str]) -> dict[str, Any]:
-    """What this node is: its name, versions (None of a package that is not there), processor, and its GPUs' MiB."""
+    """What this node is: its name, versions of Python and of the packages that are there, processor, its GPUs' MiB."""
+    there = {package: version for package in packages if (version := _version(package)) is not None}
     return {
         "host": socket.gethostname(),
-        "python": platform.python_version(),
-        "packages": {package: _version(package) for package in packages},
+        "versions": {"Python": platform.python_version(), **there},
         "cpu": _processor(),
         "gpu_mib": _gpu_memory(),
     }

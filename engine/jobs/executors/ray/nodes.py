@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.jobs.executors.slots import MEMORY
+from engine.jobs.executors.versions import differences
 from engine.words import count
 
 # Packages whose version may change a number that a run measures; ONNX Runtime comes as one of two.
@@ -40,14 +41,10 @@ class Node:
 
 def refusal(facts: Mapping[str, Any], here: Mapping[str, Any]) -> str | None:
     """Why a node is not used, which says `facts` of itself where this computer says `here`; None where it is."""
-    others = [] if facts["python"] == here["python"] else [("Python", facts["python"], here["python"])]
-    packages = sorted({*facts["packages"], *here["packages"]})
-    both = ((name, facts["packages"].get(name), here["packages"].get(name)) for name in packages)
-    others += [(name, there, ours) for name, there, ours in both if there != ours]
+    others = differences(facts["versions"], here["versions"])
     if not others:
         return None
-    said = ", ".join(f"{name} {there or 'not at all'} (here {ours or 'not at all'})" for name, there, ours in others)
-    return f"the node {facts['host']} is not used: it has {said}, and other versions give other numbers"
+    return f"the node {facts['host']} is not used, as other versions give other numbers: it has {others}"
 
 
 def processors(nodes: Iterable[Node]) -> str | None:

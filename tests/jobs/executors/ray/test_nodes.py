@@ -6,26 +6,21 @@ from engine.jobs.executors.ray import bootstrap
 from engine.jobs.executors.ray.nodes import PACKAGES, Node, choose, gpu_share, processors, refusal, too_small
 
 GIB = 1 << 30
-HERE = {
-    "host": "desk",
-    "python": "3.11.9",
-    "packages": {"torch": "2.12.0", "numpy": "2.4.6"},
-    "cpu": "A",
-    "gpu_mib": [],
-}
+VERSIONS = {"Python": "3.11.9", "torch": "2.12.0", "numpy": "2.4.6"}
+HERE = {"host": "desk", "versions": VERSIONS, "cpu": "A", "gpu_mib": []}
 
 
 def test_a_node_with_the_same_versions_is_used_whatever_its_processor() -> None:
     assert refusal({**HERE, "host": "n1", "cpu": "B"}, HERE) is None
     described = bootstrap.describe(PACKAGES)
-    assert described["packages"]["torch"] and refusal(described, bootstrap.describe(PACKAGES)) is None
+    assert described["versions"]["torch"] and refusal(described, bootstrap.describe(PACKAGES)) is None
 
 
 def test_a_node_with_other_versions_is_refused_by_name() -> None:
-    facts = {**HERE, "host": "n1", "python": "3.11.8", "packages": {"torch": "2.11.0", "numpy": None}}
+    facts = {**HERE, "host": "n1", "versions": {"Python": "3.11.8", "torch": "2.11.0"}}
     assert refusal(facts, HERE) == (
-        "the node n1 is not used: it has Python 3.11.8 (here 3.11.9), numpy not at all (here 2.4.6), "
-        "torch 2.11.0 (here 2.12.0), and other versions give other numbers"
+        "the node n1 is not used, as other versions give other numbers: it has Python 3.11.8 and not 3.11.9, "
+        "numpy missing and not 2.4.6, torch 2.11.0 and not 2.12.0"
     )
 
 

@@ -37,6 +37,12 @@ def runs_of(store: Store) -> list[Run]:
     return [store.run(row["run_id"]) for row in own(store)]
 
 
+def begun(store: Store) -> bool:
+    """Whether two runs have come as far as a point."""
+    runs = runs_of(store)
+    return len(runs) == 2 and all(run.points() for run in runs)
+
+
 def test_cancelling_one_run_and_stopping_the_sweep_leave_no_process(store: Store, nodes: Nodes) -> None:
     stop = threading.Event()
     specs = [standin.make_spec(seed, 5000) for seed in range(3)]
@@ -62,7 +68,7 @@ def test_cancelling_one_run_and_stopping_the_sweep_leave_no_process(store: Store
 def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(store: Store, nodes: Nodes) -> None:
     command = [sys.executable, "-m", "tests.support.ray_nodes", nodes.address, str(store.root), "4", str(EPOCHS)]
     killed = started(command)
-    wait_for(lambda: len(runs := runs_of(store)) == 2 and all(run.points() for run in runs))
+    wait_for(lambda: begun(store))
     killed.kill()
     killed.wait()
     wait_for(lambda: not processes_of(nodes.folder))
@@ -79,7 +85,7 @@ def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(stor
     sweeps.drive(store, specs, ray_nodes.executor_of(store, nodes.address))
     thread.join()
     runs = runs_of(store)
-    assert [run.status().state for run in runs] == ["done"] * 4
+    assert [(run.status().state, run.status().error) for run in runs] == [("done", None)] * 4
     for run in runs:
         here = store.create(run.spec())
         child.execute(here, standin.quick)
