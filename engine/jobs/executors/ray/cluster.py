@@ -22,6 +22,7 @@ from engine.spec.messages import as_text
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 60.0  # in which a node starts a process and says what it is
 _WAITING = 8  # messages of a task that nobody has taken, after which it waits
+_PREFACE, _SETTINGS = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))  # RFC 9113, 3.4 and 6.5
 _START = "`ray start --head` starts one here, and `ray start --address=HOST:PORT` adds another computer"
 
 
@@ -174,16 +175,26 @@ class Cluster:
                 field="address",
             )
         try:
-            socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+            answers = _answers(host.strip("[]"), int(port))
+            reason = "what does is none"
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or error
-            raise RequestError(
-                f"no Ray cluster answers at {as_text(address)} ({reason}); {_START}", field="address"
-            ) from None
+            answers, reason = False, getattr(error, "strerror", None) or str(error)
+        if not answers:
+            raise RequestError(f"no Ray cluster answers at {as_text(address)} ({reason}); {_START}", field="address")
         return address
 
 
+def _answers(host: str, port: int) -> bool:
+    """Whether somebody speaks HTTP/2 there, as a cluster's head does: Ray itself would wait for minutes for anybody."""
+    with socket.create_connection((host, port), timeout=CONNECT_SECONDS) as connection:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return True
+        connection.sendall(_PREFACE + _SETTINGS)
+        return connection.recv(9)[3:4] == _SETTINGS[3:4]
+
+
 def _ray() -> Any:
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # what is wrong is said here
     try:
         import ray
     except ImportError:

@@ -4,12 +4,12 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from engine.errors import RequestError
 from engine.jobs import child
+from engine.jobs.executors.ray import cluster
 from engine.jobs.executors.ray.executor import RayExecutor
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Epoch
@@ -93,10 +93,15 @@ def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(stor
         assert sorted({epoch.epoch for epoch in run.events(Epoch)}) == list(range(1, EPOCHS + 1))
 
 
-def test_a_cluster_that_is_not_there_is_told_at_once(store: Store, tmp_path: Path) -> None:
+def test_a_cluster_that_is_not_there_is_told_at_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with pytest.raises(RequestError, match=rf"no Ray cluster answers at 127\.0\.0\.1:{port} \(Connection refused\)"):
         assert RayExecutor(store, address=f"127.0.0.1:{port}").places
+    with socket.create_server(("127.0.0.1", 0)) as deaf, monkeypatch.context() as patch:
+        patch.setattr(cluster, "CONNECT_SECONDS", 0.2)
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
+        with pytest.raises(RequestError, match=rf"no Ray cluster answers at {address} \(timed out\)"):
+            assert RayExecutor(store, address=address).places
     with pytest.raises(RequestError, match=r"ray://head:10001 is no address of a Ray cluster; write HOST:PORT"):
         assert RayExecutor(store, address="ray://head:10001").places
