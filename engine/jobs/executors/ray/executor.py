@@ -124,24 +124,37 @@ class RayExecutor:
         return nodes.gpu_share(self._needs, self._fleet.used)
 
     def _fill(self, workload: Workload) -> bool:
-        """Starts runs while there is room for the next one; whether there is no node at all to know that by."""
-        while True:
-            if not self._fleet.used:
-                self._fleet.refuse_to_wait_longer()
-                return True
-            room = self._most is None or len(self._begun) + len(self._watched) < self._most
-            if not room or self._choose(self._threads, self._gpu_share()) is None:
+        """Starts runs while there is room for the next one; whether one waits for a node, of which there is none."""
+        while self._most is None or len(self._begun) + len(self._watched) < self._most:
+            if self._fleet.used and self._choose(self._threads, self._gpu_share()) is None:
                 return False
             run = self._again.pop(0) if self._again else workload.next()
             if run is None:
                 return False
             if not run.lock.is_held():  # a process on this computer that an earlier sweep has left behind
                 self._watched.append((run, Child(run, None)))
-                continue
-            try:
-                self._begun.append(self._start(run))
-            except (WorkError, RequestError, OSError) as error:
-                workload.ended(run, str(error))
+            elif not self._fleet.used:
+                self._again.append(run)
+                self._wait_for_nodes()
+                return True
+            else:
+                self._give(workload, run)
+        return False
+
+    def _wait_for_nodes(self) -> None:
+        """WorkError where nothing goes on any more, and there has been no node for long."""
+        if not self._begun and not self._watched and self._fleet.is_given_up():
+            for run in self._again:
+                run.lock.release()
+            raise WorkError(
+                "the Ray cluster has lost every node that can be used; the same command goes on when it has one again"
+            )
+
+    def _give(self, workload: Workload, run: Run) -> None:
+        try:
+            self._begun.append(self._start(run))
+        except (WorkError, RequestError, OSError) as error:
+            workload.ended(run, str(error))
 
     def _choose(self, threads: int, share: float) -> Node | None:
         at_work: dict[str, list[int]] = {}

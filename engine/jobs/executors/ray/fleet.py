@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from engine.errors import RequestError, WorkError
+from engine.errors import RequestError
 from engine.jobs.executors.ray import bootstrap, nodes
 from engine.jobs.executors.ray.cluster import ANSWER_SECONDS, Cluster
 from engine.jobs.executors.ray.nodes import PACKAGES, Node
@@ -72,12 +72,9 @@ class Fleet:
             self._asked[node.id] = node
             self._cluster.ask([node])
 
-    def refuse_to_wait_longer(self) -> None:
-        """WorkError where there has been no node for long."""
-        if time.monotonic() - self._had_node > PATIENCE_SECONDS:
-            raise WorkError(
-                "the Ray cluster has lost every node that can be used; the same command goes on when it has one again"
-            )
+    def is_given_up(self) -> bool:
+        """Whether there has been no node for so long that nobody waits for one."""
+        return time.monotonic() - self._had_node > PATIENCE_SECONDS
 
     def _has_heard_of(self, node_id: str) -> bool:
         return node_id in self._used or node_id in self._refused or node_id in self._asked

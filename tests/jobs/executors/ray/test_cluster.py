@@ -1,6 +1,7 @@
 """Sweeps on a real Ray cluster of two nodes: killed, stopped, and the same in the end as on this computer."""
 
 import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from engine.errors import RequestError
 from engine.jobs import child
 from engine.jobs.executors.ray import cluster
 from engine.jobs.executors.ray.executor import RayExecutor
+from engine.jobs.queue import Queue
+from engine.jobs.sweep import place
 from engine.storage.job_folder import Run
 from engine.storage.records.event import Epoch
 from engine.storage.store import Store
@@ -43,31 +46,26 @@ def begun(store: Store) -> bool:
     return len(runs) == 2 and all(run.points() for run in runs)
 
 
-def test_cancelling_one_run_and_stopping_the_sweep_leave_no_process(store: Store, nodes: Nodes) -> None:
-    stop = threading.Event()
-    specs = [standin.make_spec(seed, 5000) for seed in range(3)]
-    driver = sweeps.driver_of(store, specs, stopped=stop.is_set)
+def driver(store: Store, nodes: Nodes, count: int, epochs: int) -> subprocess.Popen[bytes]:
+    """The process of a sweep."""
+    words = (nodes.address, str(store.root), str(count), str(epochs))
+    return started([sys.executable, "-m", "tests.support.ray_nodes", *words])
 
-    def disturb() -> None:
-        first, second = wait_for(
-            lambda: len(runs := runs_of(store)) == 2 and all(run.points() for run in runs) and runs
-        )
-        first.ask_to_cancel()
-        wait_for(lambda: first.status().state == "cancelled" and second.status().state == "running")
-        stop.set()
 
-    thread = threading.Thread(target=disturb)
-    thread.start()
-    ray_nodes.executor_of(store, nodes.address).execute(driver)
-    thread.join()
-    states = sorted(row["state"] for row in own(store))
-    assert states[0] == "cancelled" and set(states[1:]) == {"interrupted"}
+def test_cancelling_one_run_and_then_the_whole_sweep_leaves_no_process(store: Store, nodes: Nodes) -> None:
+    process = driver(store, nodes, 2, 5000)
+    wait_for(lambda: begun(store))
+    first, second = runs_of(store)
+    Queue(store).cancel(first.id)
+    wait_for(lambda: first.status().state == "cancelled")
+    assert second.status().state == "running" and not first.is_cancel_requested()
+    assert place.stop(store, sweeps.NAME, wait=60.0) and process.wait() == 0
+    assert second.status().state == "interrupted" and second.checkpoint.is_dir()
     assert not processes_of(nodes.folder) and not any(run.lock.is_taken() for run in runs_of(store))
 
 
 def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(store: Store, nodes: Nodes) -> None:
-    command = [sys.executable, "-m", "tests.support.ray_nodes", nodes.address, str(store.root), "4", str(EPOCHS)]
-    killed = started(command)
+    killed = driver(store, nodes, 4, EPOCHS)
     wait_for(lambda: begun(store))
     killed.kill()
     killed.wait()
