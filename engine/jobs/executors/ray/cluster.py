@@ -114,8 +114,10 @@ class Cluster:
             self._asked[node.id] = self._on(describe, node).remote(PACKAGES), time.monotonic()
 
     def answers(self, seconds: float = 0.0) -> dict[str, Mapping[str, Any] | str]:
-        """By its id what each node has answered since the last time: facts, or in words why it has not."""
+        """By its id what each node has answered since the last time: facts, or words that say what is wrong with it."""
         ray = _ray()
+        from ray.exceptions import NodeDiedError, TaskUnschedulableError
+
         references = [reference for reference, _ in self._asked.values()]
         if references and seconds:
             ray.wait(references, num_returns=len(references), timeout=seconds)
@@ -124,10 +126,12 @@ class Cluster:
             if ray.wait([reference], timeout=0)[0]:
                 try:
                     found[node_id] = ray.get(reference)
+                except (NodeDiedError, TaskUnschedulableError):
+                    found[node_id] = "is gone"
                 except Exception as error:
-                    found[node_id] = _first_line(error)
+                    found[node_id] = f"is not used: {_first_line(error)}"
             elif time.monotonic() - at > ANSWER_SECONDS:
-                found[node_id] = f"it starts no process within {ANSWER_SECONDS:.0f} s"
+                found[node_id] = f"is not used: it starts no process within {ANSWER_SECONDS:.0f} s"
         for node_id in found:
             del self._asked[node_id]
         return found

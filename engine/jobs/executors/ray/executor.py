@@ -1,13 +1,10 @@
 """Runs on a Ray cluster, each a task on a node; what they write comes back into the results folder as they go on."""
 
-import hashlib
-import os
-import socket
 import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +12,13 @@ from typing import Any
 from engine.errors import RequestError, WorkError
 from engine.jobs.child_process import Child
 from engine.jobs.executors.executor import Workload
-from engine.jobs.executors.ray import bootstrap, cargo, nodes, pieces
+from engine.jobs.executors.ray import bootstrap, nodes
 from engine.jobs.executors.ray.cluster import Cluster, LostError, Task
 from engine.jobs.executors.ray.fleet import Fleet
 from engine.jobs.executors.ray.nodes import Node
+from engine.jobs.executors.ray.orders import Orders
 from engine.jobs.executors.ray.pieces import Inbox
 from engine.jobs.worker import GRACE_SECONDS
-from engine.storage.cache import cache
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 
@@ -74,16 +71,15 @@ class RayExecutor:
         command: Sequence[str] = _CHILD,
         packages: Sequence[str] = ("engine",),
     ) -> None:
-        self._store, self._threads, self._needs, self._most = store, threads, tuple(needs), most
-        self._grace, self._command, self._packages = grace, tuple(command), tuple(packages)
+        self._threads, self._needs, self._most = threads, tuple(needs), most
+        self._grace = grace
         self._cluster = Cluster(address)
         self._fleet = Fleet(self._cluster, say)
+        self._orders = Orders(store, self._cluster, grace, tuple(command), tuple(packages))
         self._begun: list[_Begun] = []
         self._watched: list[tuple[Run, Child]] = []
         self._again: list[Run] = []  # whose tasks were lost before they had begun
         self._tries: Counter[str] = Counter()
-        self._sent: dict[str, Any] = {}
-        self._code: tuple[Any, str] | None = None
 
     @property
     def places(self) -> int:
@@ -100,7 +96,7 @@ class RayExecutor:
             self._work(workload)
         finally:
             self._fleet.leave()
-            self._sent, self._code = {}, None
+            self._orders.forget()
 
     def _work(self, workload: Workload) -> None:
         stopping = False
@@ -167,25 +163,10 @@ class RayExecutor:
         spec = run.spec()
         share = 0.0 if spec.device == "cpu" else self._gpu_share()
         node = self._choose(threads, share) or self._large_enough(threads)
+        beat = max(BEAT_SECONDS, self.places / BEATS_A_SECOND)
         attempt = f"{run.id}-{uuid.uuid4().hex[:8]}"
-        request = spec.model_dump(mode="json")
-        order = {
-            "run_id": run.id,
-            "attempt": attempt,
-            "root": _root_name(self._store),
-            "command": self._command,
-            "environment": {name: os.environ[name] for name in (cache.LIMIT,) if name in os.environ},
-            "grace": self._grace,
-            "beat": max(BEAT_SECONDS, self.places / BEATS_A_SECOND),
-            "cargo": [self._cargo(path) for path in cargo.paths_in(request)],
-            "starts": [self._start_run(each) for each in cargo.runs_behind(spec, self._store)],
-            "network": cargo.own_network(spec),
-            "folder": self._cluster.put(pieces.folder_of(run)),
-        }
-        if self._code is None:
-            code, digest = cargo.program(self._packages)
-            self._code = self._cluster.put(code), digest
-        task = self._cluster.start(node, *self._code, order, threads, share)
+        order = self._orders.order_of(run, spec, attempt, beat)
+        task = self._cluster.start(node, *self._orders.code(), order, threads, share)
         return _Begun(run, task, Inbox(run), attempt, threads)
 
     def _large_enough(self, threads: int) -> Node:
@@ -194,24 +175,6 @@ class RayExecutor:
         if reason is not None:
             raise RequestError(reason)
         return max(self._fleet.used, key=lambda node: node.cpus)
-
-    def _cargo(self, path: str) -> Mapping[str, Any]:
-        """What a path of a request names, put into the cluster once."""
-        if path not in self._sent:
-            loaded = cargo.load(path)
-            self._sent[path] = {
-                "path": path,
-                "state": loaded.state,
-                "is_folder": loaded.is_folder,
-                "digest": loaded.digest,
-                "data": None if loaded.digest is None else self._cluster.put(loaded.data),
-            }
-        return dict(self._sent[path])
-
-    def _start_run(self, run: Run) -> Mapping[str, Any]:
-        if run.id not in self._sent:
-            self._sent[run.id] = {"run_id": run.id, "data": self._cluster.put(cargo.packed_start(run))}
-        return dict(self._sent[run.id])
 
     # -- what comes back
 
@@ -294,8 +257,3 @@ class RayExecutor:
             if ended:
                 self._watched.remove((run, child))
                 workload.ended(run, problem)
-
-
-def _root_name(store: Store) -> str:
-    """The name that this results folder has on the nodes."""
-    return f"results-{hashlib.sha256(f'{socket.gethostname()} {store.root}'.encode()).hexdigest()[:16]}"

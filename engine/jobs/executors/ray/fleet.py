@@ -81,7 +81,7 @@ class Fleet:
 
     def _mind(self, node: Node, answer: Mapping[str, Any] | str) -> None:
         if isinstance(answer, str):
-            reason: str | None = f"the node {node.host} is not used: {answer}"
+            reason: str | None = f"the node {node.host} {answer}"
         else:
             reason = nodes.refusal(answer, bootstrap.describe(PACKAGES))
             if reason is None:
