@@ -5,24 +5,36 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import psutil
 
 from engine.errors import WorkError
 from engine.storage import directories
-from engine.storage.job_folder import Job
-from engine.storage.locks import Process
+from engine.storage.locks import Lock, Process
 
 PROJECT = directories.PACKAGES
 
 
+class Folder(Protocol):
+    """What a process is started and watched by: a job, or as much of one as a process has that knows no requests."""
+
+    @property
+    def lock(self) -> Lock: ...
+
+    def log_file(self) -> AbstractContextManager[int]: ...
+
+
+J = TypeVar("J", bound=Folder)
+
+
 @dataclass
-class Child:
+class Child(Generic[J]):
     """A job's process: one started here (`popen`), or one of a worker that died."""
 
-    job: Job
+    job: J
     popen: subprocess.Popen[bytes] | None
     stopped_at: float | None = None  # the monotonic second of its signal to stop
     code: int = 0  # the exit status of one that was started here
@@ -68,12 +80,12 @@ class Child:
 
 
 def start(
-    job: Job,
+    job: J,
     command: Sequence[str],
     environment: Mapping[str, str] | None = None,
     *,
     stdin: int = subprocess.DEVNULL,
-) -> Child:
+) -> Child[J]:
     """Starts a job's process, in a session of its own; its output goes to the job's log.
 
     It has this process's environment with `environment` put in. `stdin` may be a pipe, whose end tells it that this

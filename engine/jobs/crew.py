@@ -39,7 +39,7 @@ class Crew:
     def __init__(self, store: Store, lock: Lock, command: Command, grace: float) -> None:
         self.queue = Queue(store)
         self.store, self.lock, self.command, self.grace = store, lock, command, grace
-        self.children: dict[str, Child] = {}
+        self.children: dict[str, Child[Job]] = {}
         self._last_look = self._last_beat = -math.inf
         self._retries: dict[str, float] = {}  # by job: the monotonic second before which it is left alone
         self._last_complaint = ""
@@ -147,7 +147,7 @@ class Crew:
             except (RequestError, WorkError, OSError) as error:
                 self._report(child.job, error)
 
-    def _settle(self, child: Child) -> None:
+    def _settle(self, child: Child[Job]) -> None:
         stopped_with_this_worker = child.stopped_at is not None and not child.job.is_cancel_requested()
         if not stopped_with_this_worker:
             self.queue.settle(child.job, crashed=child.code != 0)

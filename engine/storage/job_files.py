@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.storage import files
+from engine.storage.atomic import as_work_error
 
 LOCK = ".lock"  # who works on the job
+CANCEL_MARK = ".cancel"  # is there where the job is to be cancelled
+LOG = "log.txt"
 _FILES = dict.fromkeys((
-    *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", "log.txt"),
-    *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, ".cancel"),
+    *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", LOG),
+    *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, CANCEL_MARK),
 ))  # fmt: skip
 _FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
 
@@ -48,6 +51,14 @@ def _listed(descriptor: int) -> Held | None:
     except OSError:
         return None
     return Held(descriptor, frozenset(odd), frozenset(name for name in odd if odd[name]))
+
+
+@contextmanager
+def opened_log(folder: Path) -> Iterator[int]:
+    """The descriptor of a job's log, to append to; what cannot be written inside is a WorkError."""
+    path = folder / LOG
+    with as_work_error(path), files.opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as descriptor:
+        yield descriptor
 
 
 def odd_files(folder: Path) -> Iterator[tuple[Path, str]]:

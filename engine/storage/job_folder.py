@@ -12,7 +12,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
@@ -23,7 +23,7 @@ from engine.spec import run as run_spec
 from engine.spec.settings import with_earlier
 from engine.storage import atomic, files
 from engine.storage.indexing.journal import Journal
-from engine.storage.job_files import LOCK, Held, held, odd_files, time_in
+from engine.storage.job_files import CANCEL_MARK, LOCK, LOG, Held, held, odd_files, opened_log, time_in
 from engine.storage.locks import Lock
 from engine.storage.records import earlier, log_lines
 from engine.storage.records.event import Attempts, Epoch, Event
@@ -68,7 +68,7 @@ class Job(ABC):
     @property
     def cancel_mark(self) -> Path:
         """The file whose presence asks for the job to be cancelled; it outlives every process."""
-        return self.path / ".cancel"
+        return self.path / CANCEL_MARK
 
     @abstractmethod
     def _group(self) -> str | None:
@@ -249,16 +249,13 @@ class Job(ABC):
         with self.log_file() as descriptor:
             os.write(descriptor, (line.rstrip("\n") + "\n").encode(errors="replace"))
 
-    @contextmanager
-    def log_file(self) -> Iterator[int]:
+    def log_file(self) -> AbstractContextManager[int]:
         """The descriptor of log.txt, to append to; what cannot be written inside is a WorkError."""
-        path = self.path / "log.txt"
-        with atomic.as_work_error(path), files.opened(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND) as descriptor:
-            yield descriptor
+        return opened_log(self.path)
 
     def log_tail(self, lines: int = 40) -> list[str]:
         """The last lines of the log, read from its end."""
-        return atomic.tail(self.path / "log.txt", lines)
+        return atomic.tail(self.path / LOG, lines)
 
 
 class Run(Job):

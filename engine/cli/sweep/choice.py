@@ -3,16 +3,19 @@
 A place is imported when it is asked for, and its packages are in requirements-cluster.txt.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from engine.errors import RequestError
 from engine.jobs.executors.executor import Executor
 from engine.jobs.executors.local import LocalExecutor
 from engine.jobs.executors.slots import slots
 from engine.storage.store import Store
+
+if TYPE_CHECKING:
+    from engine.jobs.executors.slurm.cluster import Cluster
 
 On = Literal["local", "slurm", "ray"]
 
@@ -53,6 +56,15 @@ def executor_for(choice: Choice, store: Store, threads: int, gpu_needs: Sequence
     return _BUILDERS[choice.on](choice, store, threads, gpu_needs)
 
 
+def withdraw(choice: Choice, store: Store, run_ids: Collection[str]) -> None:
+    """Ends what the place that was chosen still has of some runs whose process is gone: jobs that wait on a cluster."""
+    if choice.on == "slurm":
+        cluster = _slurm_cluster(choice)
+        from engine.jobs.executors.slurm import executor
+
+        executor.withdraw(store, cluster, run_ids)
+
+
 def require(package: str, on: str) -> None:
     """RequestError where the package that a place needs is not installed."""
     if find_spec(package) is None:
@@ -67,13 +79,18 @@ def _local(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int])
 
 
 def _slurm(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
+    cluster = _slurm_cluster(choice)
+    from engine.jobs.executors.slurm.executor import PLACES, SubmititExecutor
+
+    return SubmititExecutor(store, cluster, choice.jobs or PLACES)
+
+
+def _slurm_cluster(choice: Choice) -> "Cluster":
     require("submitit", "slurm")
     from engine.jobs.executors.slurm import request
-    from engine.jobs.executors.slurm.executor import PLACES, SubmititExecutor
     from engine.jobs.executors.slurm.submission import SlurmCluster
 
-    asked = request.read(choice.partition, choice.time, choice.sbatch)
-    return SubmititExecutor(store, SlurmCluster(asked), choice.jobs or PLACES)
+    return SlurmCluster(request.read(choice.partition, choice.time, choice.sbatch))
 
 
 def _ray(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:

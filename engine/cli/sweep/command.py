@@ -10,7 +10,7 @@ import typer
 from engine.cli.console import answer
 from engine.cli.options import RESULTS, Json, Results, store_in
 from engine.cli.sweep import file, tables
-from engine.cli.sweep.choice import Choice, On, executor_for
+from engine.cli.sweep.choice import Choice, On, executor_for, withdraw
 from engine.cli.sweep.progress import SweepProgress
 from engine.cli.weights import with_model
 from engine.errors import RequestError, WorkError
@@ -68,12 +68,12 @@ def sweep(
     store = store_in(results)
     document = file.read(path)
     specs = grid.runs(document, lambda raw: with_model(raw, store), many=yes or cancel)
+    choice = Choice(on, jobs, partition, time, tuple(sbatch or ()), address)
     if cancel:
-        answer(_cancel(store, document.name, specs), as_json, tables.cancelled)
+        answer(_cancel(store, document.name, specs, choice), as_json, tables.cancelled)
         return
     from engine.jobs.sweep import forecast
 
-    choice = Choice(on, jobs, partition, time, tuple(sbatch or ()), address)
     known = forecast.jobs_of(specs, store.root, elsewhere=choice.elsewhere)
     executor = executor_for(choice, store, document.threads, forecast.gpu_needs(known))
     if dry_run:
@@ -166,9 +166,11 @@ def _expected(
     }
 
 
-def _cancel(store: Store, name: str, specs: Sequence[RunSpec]) -> dict[str, Any]:
+def _cancel(store: Store, name: str, specs: Sequence[RunSpec], choice: Choice) -> dict[str, Any]:
     stopped = place.stop(store, name)
-    count = place.cancel(store, inventory.entries(store, name, specs))
+    listed = inventory.entries(store, name, specs)
+    count = place.cancel(store, listed)
+    withdraw(choice, store, [entry.run_id for entry in listed if entry.run_id is not None])
     if not stopped and not count:
         raise RequestError(f"nothing of the sweep {name} is under way in {store.root}; there is nothing to cancel")
     return {"name": name, "stopped": stopped, "cancelled": count}

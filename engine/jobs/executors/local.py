@@ -22,7 +22,7 @@ class LocalExecutor:
         self, store: Store, slots: Sequence[Slot], command: Command = child_command, grace: float = GRACE_SECONDS
     ) -> None:
         self._store, self._slots, self._command, self._grace = store, tuple(slots), command, grace
-        self._at_work: dict[int, tuple[Run, Child]] = {}  # by the slot's place
+        self._at_work: dict[int, tuple[Run, Child[Run]]] = {}  # by the slot's place
 
     @property
     def places(self) -> int:

@@ -13,7 +13,7 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.executors.slurm import commands, report, request
 from engine.jobs.executors.slurm.array import create
 from engine.jobs.executors.slurm.cluster import End, Needs, Place, Standing
-from engine.jobs.executors.slurm.executor import SubmititExecutor
+from engine.jobs.executors.slurm.executor import SubmititExecutor, withdraw
 from engine.jobs.executors.slurm.report import Report
 from engine.jobs.executors.slurm.submission import HereCluster, SlurmCluster
 from engine.jobs.executors.slurm.task import Task
@@ -60,14 +60,14 @@ def running(store: Store) -> Run | None:
 def test_arrays_of_jobs_give_the_points_of_this_computer_and_say_what_they_ask_for(
     store: Store, cluster: Path, tmp_path: Path
 ) -> None:
-    specs = [make_spec(seed, 10) for seed in range(3)]
+    specs = [make_spec(seed, 10) for seed in range(4)]
     driver = drive(store, specs, on_slurm(store, places=3, kind="quick"))
-    assert driver.tally().done == 3 and driver.problem is None
+    assert driver.tally().done == 4 and driver.problem is None
     here = Store(tmp_path / "here", gallery=tmp_path / "gallery")
     here.prepare()
     drive(here, specs, InlineExecutor())
     assert points(store) == points(here)
-    assert [job["id"] for job in slurm.jobs(cluster)] == ["1_0", "1_1", "2"], "an array has MaxArraySize jobs at most"
+    assert [job["id"] for job in slurm.jobs(cluster)] == ["1_0", "1_1", "2", "3"], "an array has MaxArraySize at most"
     script = slurm.submission(cluster, 1).splitlines()
     for line in ("--array=0-1%2", "--cpus-per-task=1", f"--time={request.MINUTES}", "--requeue", "--signal=USR2@120"):
         assert f"#SBATCH {line}" in script
@@ -91,7 +91,7 @@ def test_what_is_asked_for_stands_in_the_script(store: Store, cluster: Path) -> 
     for line in ("partition=gpu", "time=90", "mem=8G", "exclude=n9,n7", "gres=gpu:1", "cpus-per-task=4", "requeue"):
         assert f"#SBATCH --{line}" in script
     assert f"#SBATCH --job-name={array.name}" in script
-    slurms.cancel([job])
+    assert withdraw(store, slurms, ["another run"]) == 0 and withdraw(store, slurms, ["a run"]) == 1
     assert slurms.standings() == {} and slurms.end_of(job) == End("CANCELLED")
 
 

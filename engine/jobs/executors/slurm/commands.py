@@ -54,7 +54,8 @@ def parse_standings(said: str) -> dict[Place, Standing]:
 
 def cancel(jobs: Collection[str]) -> None:
     """Ends jobs; scancel says itself what it could not end, and the next look at the queue shows it."""
-    _said("scancel", *jobs)
+    if jobs:
+        _said("scancel", *jobs)
 
 
 def end_of(job: str) -> End:

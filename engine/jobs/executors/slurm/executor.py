@@ -1,7 +1,7 @@
 """Runs on a cluster whose nodes see the results folder: a job each, by way of submitit. No torch."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from engine.errors import WorkError
 from engine.jobs.crew import Command
@@ -61,23 +61,26 @@ class SubmititExecutor:
 
     def _work(self, workload: Workload) -> bool:
         """One look at everything; whether anything is left."""
-        if workload.goes_on():
-            self._fill(workload)
-            stopping = False
-        else:
-            stopping = True
+        stopping = not workload.goes_on()
+        if stopping:
             while self._waiting:
                 workload.ended(self._waiting.pop())
+        may_fill = not stopping and self._may_fill()
+        if may_fill:
+            self._fill(workload)
+        if (stopping or may_fill) and not self._at_work and not self._waiting:
+            return False
         self._look()
         for watched in list(self._at_work):
             self._attend(workload, watched, stopping)
-        return bool(self._at_work or self._waiting)
+        return True
+
+    def _may_fill(self) -> bool:
+        """Whether the cluster may be given jobs at this moment: not too often, and not right after it refused some."""
+        return time.monotonic() >= max(self._not_before, self._submitted + self._cluster.submit_seconds)
 
     def _fill(self, workload: Workload) -> None:
-        """Takes runs while there is room, and submits them together, as often as the cluster is to be asked."""
-        now = time.monotonic()
-        if now < max(self._not_before, self._submitted + self._cluster.submit_seconds):
-            return
+        """Takes runs while there is room, and submits them together."""
         while len(self._at_work) + len(self._waiting) < self._places and (run := workload.next()) is not None:
             self._take(run)
         by_needs: dict[Needs, list[Run]] = {}
@@ -151,7 +154,11 @@ class SubmititExecutor:
             if not self._began:
                 raise WorkError(str(bad)) from None
             self._cluster.avoid(bad.host)
+            self._cluster.cancel([watched.job] if watched.job else [])
             ended, watched.problem = True, str(bad)
+        except (WorkError, OSError) as error:
+            watched.give_up(str(error))
+            return
         self._began = self._began or watched.has_begun
         if ended:
             self._at_work.remove(watched)
@@ -209,6 +216,15 @@ class SubmititExecutor:
             if found.name not in alive:
                 found.remove()
         return any(found.name in alive for found in arrays if found.name in self._own)
+
+
+def withdraw(store: Store, cluster: Cluster, run_ids: Collection[str]) -> int:
+    """Ends the jobs that exist of some runs, as where the process that submitted them is gone; how many there were."""
+    standings = cluster.standings() or {}
+    places = {Place(a.name, n): run_id for a in array.listed(store.root) for n, run_id in enumerate(a.run_ids)}
+    jobs = [standings[place].job for place, run_id in places.items() if place in standings and run_id in run_ids]
+    cluster.cancel(jobs)
+    return len(jobs)
 
 
 def _needs(run: Run) -> Needs:

@@ -44,7 +44,8 @@ def read(path: Path) -> Report | None:
 
 
 def _parse(document: dict[str, Any]) -> Report | None:
-    starts, host, phase = document.get("starts"), document.get("host"), document.get("phase")
+    starts, host = document.get("starts"), document.get("host")
+    phase: Any = document.get("phase")
     saw, problem = document.get("saw_lock"), document.get("problem")
     if not isinstance(starts, int) or not isinstance(host, str) or phase not in get_args(Phase):
         return None

@@ -5,10 +5,12 @@ it takes the run's lock from there, by way of the file system that all share. No
 executor's being alive.
 """
 
+import os
 import platform
 import signal
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,7 +20,8 @@ from engine.jobs.child_process import start
 from engine.jobs.executors.slurm import report
 from engine.jobs.executors.slurm.report import Report
 from engine.jobs.executors.versions import differences, versions
-from engine.storage.job_folder import Run
+from engine.storage import job_files
+from engine.storage.locks import Lock
 
 HANDOVER_SECONDS = 600.0  # in which whoever holds a run's lock lets go of it
 _POLL_SECONDS = 0.05
@@ -40,6 +43,20 @@ class _Signals:
     @property
     def any(self) -> bool:
         return self.stop or self.requeue
+
+
+@dataclass(frozen=True)
+class _Run:
+    """As much of a run as is needed beside its child. What reads requests takes a third of a second to import."""
+
+    path: Path
+    lock: Lock
+
+    def log_file(self) -> AbstractContextManager[int]:
+        return job_files.opened_log(self.path)
+
+    def is_cancel_requested(self) -> bool:
+        return os.path.lexists(self.path / job_files.CANCEL_MARK)
 
 
 @dataclass(frozen=True)
@@ -82,18 +99,21 @@ class Task:
         if other:
             report.write(place, now.changed("refused", f"the node {host} has {other}; give both the same versions"))
             return
-        run = Run(Path(self.run))
+        folder = Path(self.run)
+        run = _Run(folder, Lock(folder / job_files.LOCK))
         now = Report(now.starts, host, "waits", saw_lock=run.lock.is_taken())
         report.write(place, now)
         if not _take_over(run, signals):
-            held = f"another process holds the lock of {run.id}, as the node {host} sees it; end it, or wait for it"
+            held = f"another process holds the run's lock, as the node {host} sees it; end it, or wait for it"
             report.write(place, now.changed("requeued" if signals.requeue else "ended", None if signals.any else held))
             return
+        if now.starts > 1:
+            _settle_lost(folder)
         report.write(place, now.changed("works"))
         self._watch(run, signals)
         report.write(place, now.changed("requeued" if signals.requeue and not signals.stop else "ended"))
 
-    def _watch(self, run: Run, signals: _Signals) -> None:
+    def _watch(self, run: _Run, signals: _Signals) -> None:
         child = start(run, self.command)
         while not child.has_ended():
             if signals.any or run.is_cancel_requested():
@@ -101,20 +121,22 @@ class Task:
             time.sleep(_POLL_SECONDS)
 
 
-def _take_over(run: Run, signals: _Signals) -> bool:
-    """Waits until nobody holds the run, and has it ready for a child; whether that came to be.
-
-    One whose child was lost with its node, in a job that the cluster itself has started again, still says that it runs.
-    """
+def _take_over(run: _Run, signals: _Signals) -> bool:
+    """Waits until nobody holds the run; whether that came to be."""
     deadline = time.monotonic() + HANDOVER_SECONDS
     while run.lock.is_taken():
         if signals.any or time.monotonic() > deadline:
             return False
         time.sleep(_POLL_SECONDS)
-    if run.status_or_new().state == "running":
-        from engine.jobs.queue import handle_crash  # a job that is started for the first time does without
-
-        with run.lock.holding() as acquired:
-            if acquired:
-                handle_crash(run, foreground=True)
     return not signals.any
+
+
+def _settle_lost(folder: Path) -> None:
+    """Has a run wait again that says it runs: its child was lost with its node, and SLURM has started the job again."""
+    from engine.jobs.queue import handle_crash
+    from engine.storage.job_folder import Run
+
+    run = Run(folder)
+    with run.lock.holding() as acquired:
+        if acquired and run.status_or_new().state == "running":
+            handle_crash(run, foreground=True)

@@ -75,11 +75,19 @@ class Watched:
             self._standing = standings.get(Place(self._array.name, self._number))
             self._absent = 0 if self._standing is not None else self._absent + 1
 
+    def give_up(self, problem: str) -> None:
+        """Ends the job of a run with which something is wrong here, as when its folder was deleted."""
+        if self.problem is None and self.job is not None:
+            self._cluster.cancel([self.job])
+        self.problem = self.problem or problem
+
     def step(self, stopping: bool) -> bool:
         """Does what is to be done now; whether the run has ended, with `problem` where there was one.
 
         BadNode where its job could not begin.
         """
+        if self.problem is not None:
+            return self.is_gone
         stopping = stopping or self.run.is_cancel_requested()
         if self._array is None or self.job is None:
             return self._has_child_ended(stopping)
