@@ -82,9 +82,9 @@ def relocated(request: Mapping[str, Any], places: Mapping[str, str]) -> dict[str
     for path in (path for path in places if request["weights"] in (path, *_with_key(request["weights"], path))):
         out["weights"] = places[path] + request["weights"][len(path) :]
     for place in _path_settings():
-        path = _at(out, place)
-        if path in places:
-            out = _with(out, place, places[path])
+        there = places.get(_at(out, place) or "")
+        if there is not None:
+            out = _with(out, place, there)
     return out
 
 

@@ -77,7 +77,7 @@ class RayExecutor:
         self._fleet = Fleet(self._cluster, say)
         self._orders = Orders(store, self._cluster, grace, tuple(command), tuple(packages))
         self._begun: list[_Begun] = []
-        self._watched: list[tuple[Run, Child]] = []
+        self._watched: list[tuple[Run, Child[Run]]] = []
         self._again: list[Run] = []  # whose tasks were lost before they had begun
         self._tries: Counter[str] = Counter()
 

@@ -70,7 +70,7 @@ def _batches(outbox: Outbox, *, last: bool = False) -> Iterator[Message]:
         yield "pieces", batch
 
 
-def _mind(mark: Path, run: Run, child: Child, grace: float) -> None:
+def _mind(mark: Path, run: Run, child: Child[Run], grace: float) -> None:
     """Stops the process where the sweep has asked for that."""
     try:
         word = mark.read_text()
@@ -81,7 +81,7 @@ def _mind(mark: Path, run: Run, child: Child, grace: float) -> None:
     child.stop(grace)
 
 
-def _end(child: Child, grace: float) -> None:
+def _end(child: Child[Run], grace: float) -> None:
     """Ends the process where it has not ended, as when the task itself is ended in the middle."""
     while not child.has_ended():
         child.stop(grace)
@@ -145,7 +145,7 @@ def _place_of(each: Mapping[str, Any], get: Get) -> Path:
             f"the node {platform.node()} has no copy of {as_text(str(path))}, which is too large to be sent; put it "
             "there under the same path, as `rsync -a` does, which keeps the times that it is known by"
         )
-    folder = bootstrap.home() / "data" / each["digest"]
+    folder: Path = bootstrap.home() / "data" / each["digest"]
     if not folder.is_dir():
         _unpack(folder, path.name, each["is_folder"], get(each["data"]))
     return folder / path.name

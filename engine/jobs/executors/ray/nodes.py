@@ -66,7 +66,7 @@ def gpu_share(needs: Sequence[int], nodes: Iterable[Node]) -> float:
     having = [node for node in nodes if node.gpus]
     if not needs or not having:
         return 0.0
-    sizes = [size << 20 for node in having for size in node.facts.get("gpu_mib", ())]
+    sizes: list[int] = [size << 20 for node in having for size in node.facts.get("gpu_mib", ())]
     if not sizes or max(needs) <= 0:
         return 1.0
     return min(1.0, math.ceil(100 * max(needs) / min(sizes)) / 100)
