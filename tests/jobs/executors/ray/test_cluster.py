@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,6 +23,7 @@ from tests.support.storm import own, started, wait_for
 
 pytestmark = pytest.mark.xdist_group("ray")
 EPOCHS = 150
+Drive = Callable[[int, int], subprocess.Popen[bytes]]
 
 
 @pytest.fixture(scope="module")
@@ -46,26 +47,40 @@ def begun(store: Store) -> bool:
     return len(runs) == 2 and all(run.points() for run in runs)
 
 
-def driver(store: Store, nodes: Nodes, count: int, epochs: int) -> subprocess.Popen[bytes]:
-    """The process of a sweep."""
-    words = (nodes.address, str(store.root), str(count), str(epochs))
-    return started([sys.executable, "-m", "tests.support.ray_nodes", *words])
+@pytest.fixture
+def drive(store: Store, nodes: Nodes) -> Iterator[Drive]:
+    """Starts the process of a sweep of so many runs of so many epochs; none is left at the end."""
+    processes: list[subprocess.Popen[bytes]] = []
+
+    def begin(count: int, epochs: int) -> subprocess.Popen[bytes]:
+        words = (nodes.address, str(store.root), str(count), str(epochs))
+        processes.append(started([sys.executable, "-m", "tests.support.ray_nodes", *words]))
+        return processes[-1]
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
 
 
-def test_cancelling_one_run_and_then_the_whole_sweep_leaves_no_process(store: Store, nodes: Nodes) -> None:
-    process = driver(store, nodes, 2, 5000)
+def test_cancelling_one_run_and_then_the_whole_sweep_leaves_no_process(
+    store: Store, nodes: Nodes, drive: Drive
+) -> None:
+    process = drive(2, 5000)
     wait_for(lambda: begun(store))
     first, second = runs_of(store)
     Queue(store).cancel(first.id)
-    wait_for(lambda: first.status().state == "cancelled")
-    assert second.status().state == "running" and not first.is_cancel_requested()
+    wait_for(lambda: first.status().state == "cancelled" and not first.is_cancel_requested())
+    assert second.status().state == "running"
     assert place.stop(store, sweeps.NAME, wait=60.0) and process.wait() == 0
     assert second.status().state == "interrupted" and second.checkpoint.is_dir()
     assert not processes_of(nodes.folder) and not any(run.lock.is_taken() for run in runs_of(store))
 
 
-def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(store: Store, nodes: Nodes) -> None:
-    killed = driver(store, nodes, 4, EPOCHS)
+def test_neither_a_killed_sweep_nor_a_killed_node_loses_or_repeats_anything(
+    store: Store, nodes: Nodes, drive: Drive
+) -> None:
+    killed = drive(4, EPOCHS)
     wait_for(lambda: begun(store))
     killed.kill()
     killed.wait()
