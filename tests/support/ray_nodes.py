@@ -26,6 +26,7 @@ from tests.support.storm import wait_for
 HOST = "127.0.0.1"
 GRACE = 3.0
 _STARTED = "Ray runtime started"
+_TRIES = 4  # a node that has not started within half a minute, as on a machine that does much else, gives up
 _SMALL = ("--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", f"--node-ip-address={HOST}")
 
 
@@ -44,21 +45,31 @@ class Nodes:
 
     def start(self) -> None:
         """One more node, at work when this returns."""
+        log = self.folder / f"node-{len(self.processes)}.log"
+        for _ in range(_TRIES):
+            if self._has_begun(log):
+                return
+        raise AssertionError(log.read_text())
+
+    def _has_begun(self, log: Path) -> bool:
+        """Starts a node, and waits until it works or has given up."""
+        number = len(self.processes)
         if not self.processes:
             with socket.create_server((HOST, 0)) as free:
                 self.port = free.getsockname()[1]
             how = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
         else:
             how = [f"--address={self.address}"]
-        log = self.folder / f"node-{len(self.processes)}.log"
-        cache = str(self.cache(len(self.processes)))
-        environment = {**os.environ, "ESPALIER_CACHE": cache, "RAY_worker_niceness": "0", "PYTHONDONTWRITEBYTECODE": ""}
-        with log.open("wb") as file:
-            command = [*self._apart(), sys.executable, "-m", "ray.scripts.scripts", "start", *how, *_SMALL, "--block"]
-            process = subprocess.Popen(command, stdout=file, stderr=file, env=environment, start_new_session=True)
-        self.processes.append(process)
+        own = {"ESPALIER_CACHE": str(self.cache(number)), "RAY_worker_niceness": "0", "PYTHONDONTWRITEBYTECODE": ""}
+        command = [*self._apart(), sys.executable, "-m", "ray.scripts.scripts", "start", *how, *_SMALL, "--block"]
+        with log.open("ab") as file:
+            process = subprocess.Popen(
+                command, stdout=file, stderr=file, env={**os.environ, **own}, start_new_session=True
+            )
         wait_for(lambda: _STARTED in log.read_text() or process.poll() is not None)
-        assert process.poll() is None, log.read_text()
+        if process.poll() is None:
+            self.processes.append(process)
+        return process.poll() is None
 
     def _apart(self) -> list[str]:
         """What starts a command for which an empty folder is in the place of the hidden one."""
