@@ -79,17 +79,24 @@ class Child(Generic[J]):
             process.signal(number)
 
 
-def start(job: J, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Child[J]:
+def start(
+    job: J,
+    command: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+    *,
+    stdin: int = subprocess.DEVNULL,
+) -> Child[J]:
     """Starts a job's process, in a session of its own; its output goes to the job's log.
 
-    It has this process's environment with `environment` put in. WorkError or OSError when it cannot start.
+    It has this process's environment with `environment` put in. `stdin` may be a pipe, whose end tells it that this
+    process has died. WorkError or OSError when it cannot start.
     """
     with job.log_file() as log:
         popen = subprocess.Popen(
             command,
             cwd=PROJECT,
             env={**os.environ, **(environment or {})},
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=log,
             stderr=log,
             start_new_session=True,

@@ -66,6 +66,7 @@ def test_a_place_is_refused_with_what_it_lacks_and_its_options_belong_to_it_alon
         "--partition is an option of --on slurm; say --on slurm, or leave --partition out"
     )
     assert "--sbatch is an option of --on slurm" in refused("sweep", small, "--sbatch", "mem=8G")
+    assert "--address is an option of --on ray" in refused("sweep", small, "--address", "head:6379")
     monkeypatch.setenv("PATH", str(tmp_path))
     assert refused("sweep", small, "--on", "slurm").startswith(
         "--on slurm needs the command sbatch, which this computer does not have"

@@ -17,7 +17,7 @@ from engine.storage.store import Store
 if TYPE_CHECKING:
     from engine.jobs.executors.slurm.cluster import Cluster
 
-On = Literal["local", "slurm"]
+On = Literal["local", "slurm", "ray"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Choice:
     partition: str | None = None
     time: str | None = None  # as SLURM writes times
     sbatch: Sequence[str] = ()  # KEY=VALUE
+    address: str | None = None  # of a Ray cluster
 
     @property
     def elsewhere(self) -> bool:
@@ -40,7 +41,7 @@ class Choice:
 
 
 # Of the options that one place alone knows, by their field of `Choice`.
-_OWNERS: Mapping[str, On] = {"partition": "slurm", "time": "slurm", "sbatch": "slurm"}
+_OWNERS: Mapping[str, On] = {"partition": "slurm", "time": "slurm", "sbatch": "slurm", "address": "ray"}
 
 
 def executor_for(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
@@ -92,4 +93,15 @@ def _slurm_cluster(choice: Choice) -> "Cluster":
     return SlurmCluster(request.read(choice.partition, choice.time, choice.sbatch))
 
 
-_BUILDERS: Mapping[On, Callable[[Choice, Store, int, Sequence[int]], Executor]] = {"local": _local, "slurm": _slurm}
+def _ray(choice: Choice, store: Store, threads: int, gpu_needs: Sequence[int]) -> Executor:
+    require("ray", "ray")
+    from engine.jobs.executors.ray.executor import RayExecutor
+
+    return RayExecutor(store, threads, gpu_needs, choice.jobs, choice.address)
+
+
+_BUILDERS: Mapping[On, Callable[[Choice, Store, int, Sequence[int]], Executor]] = {
+    "local": _local,
+    "slurm": _slurm,
+    "ray": _ray,
+}

@@ -34,7 +34,7 @@ _INTERRUPTED = 130  # exit status, as of other commands
 @app.command()
 def sweep(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="YAML: a name, and a spec in which a list makes a grid")],
-    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer, or a SLURM cluster")] = "local",
+    on: Annotated[On, typer.Option("--on", help="where the runs go on: this computer, or a cluster")] = "local",
     partition: Annotated[
         str | None, typer.Option("--partition", help="of the SLURM cluster", show_default="the cluster's")
     ] = None,
@@ -45,6 +45,10 @@ def sweep(
     sbatch: Annotated[
         list[str] | None,
         typer.Option("--sbatch", metavar="KEY=VALUE", help="a further option of sbatch, such as mem=8G"),
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--address", help="HOST:PORT of the Ray cluster", show_default="the one of this computer"),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="say how many runs, how long, how much disk")] = False,
     jobs: Annotated[
@@ -64,7 +68,7 @@ def sweep(
     store = store_in(results)
     document = file.read(path)
     specs = grid.runs(document, lambda raw: with_model(raw, store), many=yes or cancel)
-    choice = Choice(on, jobs, partition, time, tuple(sbatch or ()))
+    choice = Choice(on, jobs, partition, time, tuple(sbatch or ()), address)
     if cancel:
         answer(_cancel(store, document.name, specs, choice), as_json, tables.cancelled)
         return
