@@ -1,9 +1,13 @@
 import io
 import os
+from collections.abc import Callable
 
 import pytest
+import streamlit as st
 
+from app.components import job_panel
 from app.runs import listing
+from engine.jobs import worker
 from engine.spec import run as specs
 from engine.storage.housekeeping import annotations
 from engine.storage.records.annotation import Annotation
@@ -33,6 +37,27 @@ def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results
     at.button(key=f"cancel-{run.id}").click().run()
     assert not at.exception
     assert run.status().state == "cancelled"
+
+
+def test_a_run_that_is_being_started_is_looked_at_more_often_until_it_moves(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float | None] = []
+    fragment = st.fragment
+
+    def noted(function: Callable[..., None], *, run_every: float | None) -> Callable[..., None]:
+        looks.append(run_every)
+        return fragment(function, run_every=run_every)
+
+    monkeypatch.setattr(st, "fragment", noted)
+    monkeypatch.setattr(worker, "has_worker", lambda _: True)
+    queued = results.create(specs.parse({}))
+    at = app("runs")
+    assert min(filter(None, looks)) < job_panel.REFRESH_SECONDS
+    queued.update(progress=0.01)
+    looks.clear()
+    at.run()
+    assert min(filter(None, looks)) == job_panel.REFRESH_SECONDS
 
 
 def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, submitted: list[Store]) -> None:
