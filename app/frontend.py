@@ -7,13 +7,19 @@ own scripts, a handshake and the page's run, and then there are megabytes to fet
 import mimetypes
 import re
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit import file_util
 
-ELEMENTS = ("PlotlyChart", "DataFrame")  # the frontend's names for what most pages draw and is large
+CHART = "PlotlyChart"  # the frontend's names for what pages draw: here what Explore does, and most others
+ELEMENTS = (
+    *(CHART, "BidiComponent", "Selectbox", "Slider", "Checkbox", "Button", "Metric", "DownloadButton", "PageLink"),
+    "DataFrame",
+)
 _IMPORT = re.compile(r'(?:from|import)"\./([\w.-]+\.js)"')
 _HEAD = 1 << 14  # characters of a script in which its imports stand
 _FOREVER = "public, immutable, max-age=31536000"  # as Streamlit has it: a file's name has a digest of what it holds
@@ -56,6 +62,13 @@ class Frontend:
             await send(message)
 
         return send_with_links
+
+
+@cache
+def script_of(element: str) -> str:
+    """Where a page finds the code of an element."""
+    folder = Path(file_util.get_static_dir()) / "static" / "js"
+    return f"/static/js/{next(folder.glob(f'{element}.*.js')).name}"
 
 
 def scripts_of(elements: Iterable[str], static: Path) -> list[str]:
