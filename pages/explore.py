@@ -52,17 +52,26 @@ selected = controls.selected_point(rows, best)
 if found is not None:
     with head:
         headline.show(found, seen, view.y)
-with picture:
-    if view.by_technique:
+
+
+def draw_chart() -> None:
+    with left:
+        plot.show(drawn, view, limits, best, selected)
+
+
+def draw_card() -> None:
+    with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
+        card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
+
+
+if view.by_technique:
+    with picture:
         techniques.show(rows, view, limits)
-    else:
-        left, right = st.columns([7, 3], gap="medium")
-        with left:
-            plot.show(drawn, view, limits, best, selected)
-        with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
-            card.show_selected(
-                rows, selected, view, "Click a point, or a row of the table, to see its layers and files."
-            )
+else:
+    left, right = picture.columns([7, 3], gap="medium")
+    # The chart is what a first visit waits for, the card is what a click waits for: the chart stands by then.
+    for draw in (draw_card, draw_chart) if plot.is_drawn() else (draw_chart, draw_card):
+        draw()
 
 table_side, card_side = st.columns([7, 3], gap="medium")
 with table_side:

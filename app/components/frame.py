@@ -1,4 +1,6 @@
-"""What a browser does around every page: its notification of a run's end, the menu of a phone, and a key in tables."""
+"""What a browser does around every page: its notification of a run's end, the menu of a phone, a key in tables, and
+charts' code made ready.
+"""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -6,6 +8,9 @@ from pathlib import Path
 
 import streamlit as st
 
+from app import frontend
+
+_WITH_CHARTS = ("Explore", "Compare", "Landscape")  # pages that open with one
 _SWITCH = "tell_endings"  # the switch's key
 _BATCH = "told_endings"  # in the session: what was told last
 _KEY = "frame"
@@ -32,7 +37,9 @@ def show(page: str, endings: Sequence[Ending]) -> None:
         number, _ = st.session_state.get(_BATCH, (0, ()))
         st.session_state[_BATCH] = (number + 1, tuple(endings))
     number, told = st.session_state.get(_BATCH, (0, ()))
-    data = {"page": page, "switch": _SWITCH, "batch": number, "endings": [asdict(ending) for ending in told]}
+    scripts = [frontend.script_of(frontend.CHART)] if page in _WITH_CHARTS else []
+    said = [asdict(ending) for ending in told]
+    data = {"page": page, "switch": _SWITCH, "batch": number, "endings": said, "scripts": scripts}
     _frame(key=_KEY, data=data, height=1, on_permission_change=lambda: None)
 
 

@@ -19,6 +19,11 @@ def hidden() -> frozenset[str]:
     return chart_view.hidden(_KEY)
 
 
+def is_drawn() -> bool:
+    """Whether this session has the chart on its page already."""
+    return _KEY in st.session_state
+
+
 def show(rows: pd.DataFrame, view: controls.View, limits: Budget, best: str | None, selected: str | None) -> None:
     """Draws the rows that have both quantities, and a ring around the network that the answer speaks of.
 

@@ -54,8 +54,7 @@ def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
     look = speeds.Look(None)
     time = time_in_history(plan, history)
     if time is None:
-        busy = any(run["state"] == "running" for run in history)  # which a measurement would slow down, and itself
-        look = speeds.look(plan.runs[0], may_start=not busy)
+        look = _look(plan.runs[0], history)
         time = None if look.measured is None else time_by_speed(plan, look.measured)
     _prune_button(plan, name, time)
     if time is not None:
@@ -68,6 +67,11 @@ def draw(plan: Plan, history: Sequence[Mapping[str, Any]]) -> None:
     commands.code(request.commands(plan.runs, name), language=None, wrap_lines=True)
 
 
+def _look(spec: RunSpec, history: Sequence[Mapping[str, Any]]) -> speeds.Look:
+    """What is known of this machine's speed; nothing is measured beside a run, as both would be slowed down."""
+    return speeds.look(spec, may_start=not any(run["state"] in store.ACTIVE for run in history))
+
+
 def _taken(history: Sequence[Mapping[str, Any]]) -> set[str]:
     return {run["experiment"] for run in history if run["experiment"]}
 
@@ -76,7 +80,7 @@ def _taken(history: Sequence[Mapping[str, Any]]) -> set[str]:
 @error_boundary()
 def _wait(spec: RunSpec) -> None:
     """That the machine is being measured; the page is then drawn anew once."""
-    if not speeds.look(spec).goes_on:
+    if not _look(spec, store.runs(store.settled_token())).goes_on:
         st.rerun()
     st.caption(":material/hourglass_empty: How long it takes is known once this machine's speed is measured.")
 
@@ -146,6 +150,7 @@ def _queue_and_start(runs: Sequence[RunSpec], name: str | None) -> bool:
         return False
     if failure is None:
         actions.say_success("Queued" if len(runs) == 1 else f"{len(runs)} runs queued")
+    speeds.give_way()
     actions.run_action(lambda: worker.start_detached(store.open_store()))
     return True
 

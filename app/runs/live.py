@@ -13,9 +13,11 @@ from app.components.error_boundary import error_boundary
 from app.runs import bulk, details, facts
 from app.tables import points, selection, store
 from engine.errors import RequestError, WorkError
+from engine.jobs import worker
 from engine.storage.job_folder import Run
 
 _RUNNING_SHOWN, _WAITING_SHOWN = 4, 3
+_STARTING_SECONDS = 0.5  # between two looks at a run that is about to move
 _POINTS_HEIGHT = 260  # px
 _CARDS = "runs_with_a_card"  # in the session: those that have one now
 _EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took, which all runs are looked through for
@@ -35,13 +37,14 @@ def show_head() -> None:
 def show(token: str) -> None:
     """The cards of the active runs, and whether a worker is missing.
 
-    While there are any they refresh themselves; when one has been queued, begun, ended or deleted, the page is drawn
-    anew once.
+    While there are any they refresh themselves, often until the first of them moves; when one has been queued, begun,
+    ended or deleted, the page is drawn anew once.
     """
-    active = _states(store.active_runs(token))
+    active = store.active_runs(token)
     st.session_state[_CARDS] = frozenset()
     if active:
-        _live_cards(active)
+        seconds = _STARTING_SECONDS if _is_about_to_move(active[0]) else job_panel.REFRESH_SECONDS
+        st.fragment(_live_cards, run_every=seconds)(_states(active))
     else:
         job_panel.show_worker_notice()
 
@@ -51,9 +54,8 @@ def has_card(run_id: str) -> bool:
     return run_id in st.session_state.get(_CARDS, ())
 
 
-@st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
-def _live_cards(drawn: frozenset[tuple[str, str]]) -> None:
+def _live_cards(drawn: frozenset[tuple[str, str, bool]]) -> None:
     token = store.settled_token()
     runs = store.active_runs(token)
     if _states(runs) != drawn:
@@ -77,8 +79,14 @@ def _live_cards(drawn: frozenset[tuple[str, str]]) -> None:
                 st.caption(f"and {len(waiting) - _WAITING_SHOWN:,} more that wait behind these, in the table below")
 
 
-def _states(runs: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str]]:
-    return frozenset((run["run_id"], run["state"]) for run in runs)
+def _states(runs: Sequence[Mapping[str, Any]]) -> frozenset[tuple[str, str, bool]]:
+    """How each run stands, and whether it has moved."""
+    return frozenset((run["run_id"], run["state"], run["progress"] > 0) for run in runs)
+
+
+def _is_about_to_move(first: Mapping[str, Any]) -> bool:
+    """Whether the first of the active runs is being started: no other is worked on, and there is who starts it."""
+    return first["progress"] == 0 and worker.has_worker(store.open_store())
 
 
 def _running_card(run: Mapping[str, Any], token: str) -> None:

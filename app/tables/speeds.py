@@ -65,6 +65,18 @@ def look(spec: RunSpec, *, may_start: bool = True) -> Look:
         return Look(None, goes_on=True)
 
 
+def give_way() -> None:
+    """Ends the measurement that goes on, as a run is about to begin, which both would slow down; it can be asked for
+    again.
+    """
+    with _lock:
+        for asked in _asked.values():
+            asked.process.kill()
+            asked.process.wait()
+            asked.folder.cleanup()
+        _asked.clear()
+
+
 def _key(spec: RunSpec) -> str:
     """What a measurement depends on."""
     data = spec.data.model_dump(mode="json", include={"name", "root", "image_size", "labels"})

@@ -22,10 +22,11 @@ _PATIENCE = 180  # s
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard that is served: where, and by which process."""
+    """A dashboard that is served: where, by which process, and since which monotonic second."""
 
     address: str
     pid: int
+    began: float
 
     def cpu_seconds(self) -> float:
         """What its process has used of the processor."""
@@ -38,11 +39,12 @@ def dashboard(results: Path, log: Path) -> Iterator[Dashboard]:
     """What `make app` serves, over this results folder; it ends with the block, and what it prints goes to `log`."""
     port = _free_port()
     command = (sys.executable, "-m", "engine", "app", "--port", str(port), "--results", str(results))
+    began = time.monotonic()
     with log.open("wb") as out:
         server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield Dashboard(f"http://127.0.0.1:{port}", server.pid)
+        yield Dashboard(f"http://127.0.0.1:{port}", server.pid, began)
     finally:
         server.terminate()
         server.wait(90)

@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import RequestError, WorkError
 from engine.jobs.signals import handle_signals
 from engine.measure.threads import compute_with
+from engine.pipeline.duration import length
 from engine.storage import atomic
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
@@ -120,7 +121,7 @@ def _pipeline(request: Any, job: Run | Timing | Landscape) -> None:
 
         landscape.run(request, job)
     else:
-        job.say(_LOADING)
+        job.say(_LOADING, length.share_prepared(request, length.PROCESS))
         set_threads(job)
         from engine.pipeline import run as pipeline
 

@@ -2,12 +2,12 @@
 
 from engine.errors import RequestError
 from engine.pipeline import recovery, transfer
+from engine.pipeline.duration.length import baseline_epochs
 from engine.pipeline.network import Network
 from engine.pipeline.recorder import Recorder
 from engine.pipeline.shared.baseline import trained, training_key
 from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.pipeline.step import BASELINE, StepKey
-from engine.spec.run import RunSpec
 from engine.zoo.build import ZooModel
 
 
@@ -26,7 +26,7 @@ def obtain_baseline(recorder: Recorder, untrained: Network, zoo_model: ZooModel)
             return initial
         return _trained(recorder, initial, number)
 
-    network = recorder.step(BASELINE, 1 + baseline_epochs(spec, zoo_model), work)
+    network = recorder.step(BASELINE, 1 + baseline_epochs(spec, trains=not zoo_model.pretrained), work)
     floor, accuracy = spec.depth.floor, recorder.point(BASELINE).val_top1
     if floor is not None and floor >= accuracy:
         raise RequestError(
@@ -62,13 +62,6 @@ def _trained(recorder: Recorder, initial: Network, number: int) -> Network:
 
 def _taken_from(run_id: str) -> str:
     return f"baseline taken from run {run_id}, which trained the same one"
-
-
-def baseline_epochs(spec: RunSpec, zoo_model: ZooModel) -> int:
-    """In which the baseline is trained, or its given weights adapted, at most."""
-    if not zoo_model.pretrained:
-        return spec.train.epochs
-    return spec.transfer.adapt_epochs if transfer.is_asked(spec) and spec.transfer.adversarial else 0
 
 
 def name_targets(recorder: Recorder, key: StepKey, network: Network) -> Network:

@@ -18,14 +18,14 @@ from engine.latency import profile
 from engine.latency.predictor import Predictor
 from engine.measure import machine
 from engine.pipeline import recovery, select, transfer
-from engine.pipeline.baseline import baseline_epochs, name_targets, obtain_baseline
+from engine.pipeline.baseline import name_targets, obtain_baseline
+from engine.pipeline.duration import length
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor, reconstruction_images
 from engine.pipeline.recorder import Before, Recorder
 from engine.pipeline.select import Baseline, PhaseTarget
 from engine.pipeline.shared.sharing import Sharing
 from engine.pipeline.smallest import search
-from engine.pipeline.smallest.tries import UNITS as SEARCH_UNITS
 from engine.pipeline.start import loading, own_networks
 from engine.pipeline.start.inputs import RunInputs, prepare
 from engine.pipeline.step import Standing, StandingRule, StepKey, resumption
@@ -38,9 +38,6 @@ from engine.storage.job_folder import Run
 from engine.storage.records import event
 from engine.surgery import plan
 from engine.train.distil import Teacher
-from engine.zoo.build import ZooModel
-
-STEPWISE_UNITS = 20.0  # the share of an iterative phase in a run's progress, in epochs
 
 
 @dataclass(frozen=True)
@@ -66,7 +63,7 @@ class Trajectory:
 def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     """Do the run, or the rest of it, in its folder. RequestError and WorkError say what is wrong."""
     if inputs is None:
-        folder.say("loading the images and the network")
+        folder.say("loading the images and the network", length.share_prepared(spec, length.PYTORCH))
         inputs = prepare(spec, folder.path.parents[1])
     own_networks.refuse_other(folder, inputs.zoo_model, begun=bool(folder.points()))
     conditions = machine.environment(torch.get_num_threads(), spec.seed, inputs.device)
@@ -75,8 +72,9 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     folder.append_event(event.StartEvent(notes=notes, device=inputs.device))
     metric = _metric(spec, folder, inputs.network)
     before = Before(len(inputs.network.plan.steps), inputs.points_before)
-    units, sharing = _units(spec, inputs.zoo_model), Sharing.of(folder)
+    units, sharing = length.epochs(spec, trains=not inputs.zoo_model.pretrained), Sharing.of(folder)
     recorder = Recorder(spec, folder, inputs.data, inputs.device, metric, units, before, sharing)
+    recorder.pass_units(length.PREPARATION)
     usual = usual_images((inputs.untouched or inputs.network).structure.summary.macs)
     images = reconstruction_images(spec.recover, inputs.data, inputs.device, spec.seed, recorder.note, usual)
 
@@ -190,7 +188,7 @@ def _step(context: RunContext, trajectory: Trajectory, target: PhaseTarget, key:
         return smaller
 
     def units(smaller: Network) -> float:
-        return STEPWISE_UNITS * (recorder.cost(network) - recorder.cost(smaller)) / (start - target.limit)
+        return length.STEPWISE * (recorder.cost(network) - recorder.cost(smaller)) / (start - target.limit)
 
     return recorder.step(key, units, work, _standing_rule(context, target, trajectory.place))
 
@@ -282,13 +280,3 @@ def _quantize(recorder: Recorder, network: Network, keep: float) -> None:
 def _no_work(network: Network) -> Callable[[int], Network]:
     """The work of a step that changes nothing."""
     return lambda _: network
-
-
-def _units(spec: RunSpec, zoo_model: ZooModel) -> float:
-    """The run's length in epochs; a measurement or a cut counts as one."""
-    recovery_epochs = sum(spec.recover.epochs for phase in spec.phases() if phases.ends_with_recovery(spec, phase))
-    selection_units = sum(STEPWISE_UNITS if spec.iterates(phase) else 1 for phase in spec.phases())
-    baseline = 1 + baseline_epochs(spec, zoo_model)
-    if spec.target.asks_accuracy:
-        return baseline + SEARCH_UNITS + 1 + spec.recover.epochs + spec.int8
-    return baseline + len(spec.target.keep) * (recovery_epochs + selection_units + spec.int8)

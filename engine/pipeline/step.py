@@ -95,7 +95,8 @@ class Progress:
     WAIT = 1.0  # s between two times that batches are heard of: each is a file written whole
 
     def __init__(self, folder: Run, units: float) -> None:
-        self._folder, self._units, self._behind, self._share = folder, units, 0.0, 0.0
+        self._folder, self._units, self._behind = folder, units, 0.0
+        self._share = folder.status_or_new().progress  # of one that goes on
         self._written = -math.inf
 
     def pass_units(self, units: float) -> None:

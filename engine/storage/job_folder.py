@@ -238,9 +238,9 @@ class Job(ABC):
     def _events(self) -> Path:
         return self.path / "events.jsonl"
 
-    def say(self, message: str) -> None:
-        """What is going on, in the status and in the log."""
-        self.update(message=message)
+    def say(self, message: str, progress: float = 0.0) -> None:
+        """What is going on, in the status and in the log; so much of the job is behind it, or what was before."""
+        self.update(message=message, progress=max(progress, self.status_or_new().progress))
         self.write_log(message)
 
     def write_log(self, *sentences: str) -> None:

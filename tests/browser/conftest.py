@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from benchmarks.browser import serving
+from benchmarks.browser.serving import Dashboard
 from engine.jobs.worker import worker_of
 from engine.storage.store import Store
 from tests.support.browser import PATIENCE
@@ -35,10 +36,15 @@ def results(tmp_path: Path) -> Iterator[Store]:
 
 
 @pytest.fixture
-def address(results: Store, tmp_path: Path) -> Iterator[str]:
-    """The address of a dashboard of its own, served by the command of `make app`."""
-    with serving.dashboard(results.root, tmp_path / "server.log") as served:
-        yield served.address
+def served(results: Store, tmp_path: Path) -> Iterator[Dashboard]:
+    """A dashboard of its own, served by the command of `make app`."""
+    with serving.dashboard(results.root, tmp_path / "server.log") as dashboard:
+        yield dashboard
+
+
+@pytest.fixture
+def address(served: Dashboard) -> str:
+    return served.address
 
 
 @pytest.fixture

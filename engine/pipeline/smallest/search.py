@@ -10,13 +10,14 @@ from torch import Tensor
 
 from engine.errors import RequestError
 from engine.pipeline import recovery
+from engine.pipeline.duration.length import SEARCH
 from engine.pipeline.network import Network
 from engine.pipeline.reconstruction import Reconstructor
 from engine.pipeline.recorder import Recorder
 from engine.pipeline.select import Baseline
 from engine.pipeline.smallest.bisection import APART, first_beyond, last_place
 from engine.pipeline.smallest.candidate import Candidate, candidates
-from engine.pipeline.smallest.tries import UNITS, Tries
+from engine.pipeline.smallest.tries import Tries
 from engine.pipeline.step import Standing, StepKey
 from engine.spec import phases
 from engine.statistics.counts import paired_loss
@@ -44,7 +45,7 @@ def find(
     best = tries.best()
     if best is None:
         raise _refusal(tries, first)
-    recorder.pass_units(UNITS)
+    recorder.pass_units(SEARCH)
     recovers = phases.ends_with_recovery(recorder.spec, best.phase)
     key = StepKey("recovered" if recovers else tries.stage, best.phase, best.keep)
 

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from engine.pipeline import recovery, select
+from engine.pipeline.duration.length import SEARCH
 from engine.pipeline.network import Network, check_images
 from engine.pipeline.reconstruction import Reconstructor
 from engine.pipeline.recorder import Recorder
@@ -24,7 +25,6 @@ from engine.surgery import serialization
 from engine.surgery.plan import Step
 from engine.train.evaluate import hits
 
-UNITS = 12.0  # the share of a search in a run's progress, in epochs
 CLOSE = 1e-9  # of shares that are the same
 
 
@@ -175,5 +175,5 @@ class Tries:
         return weights_file.with_suffix(".plan.json"), weights_file
 
     def _report(self, keep: float, message: str) -> None:
-        part = UNITS * min(len(self.all()) / self._expected, 1.0)
+        part = SEARCH * min(len(self.all()) / self._expected, 1.0)
         self.recorder.report(StepKey(self.stage, self.recorder.spec.phases()[-1], keep), message, part)

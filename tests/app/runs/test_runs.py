@@ -1,9 +1,13 @@
 import io
 import os
+from collections.abc import Callable
 
 import pytest
+import streamlit as st
 
+from app.components import job_panel
 from app.runs import listing
+from engine.jobs import worker
 from engine.spec import run as specs
 from engine.storage.housekeeping import annotations
 from engine.storage.records.annotation import Annotation
@@ -46,6 +50,27 @@ def test_of_many_runs_under_way_few_have_cards_and_the_others_are_read_in_the_ta
         assert ("in its card above" in captions(at)) == (run.id in with_card)
     for run in under_way:
         run.lock.release()
+
+
+def test_a_run_that_is_being_started_is_looked_at_more_often_until_it_moves(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[float | None] = []
+    fragment = st.fragment
+
+    def noted(function: Callable[..., None], *, run_every: float | None) -> Callable[..., None]:
+        looks.append(run_every)
+        return fragment(function, run_every=run_every)
+
+    monkeypatch.setattr(st, "fragment", noted)
+    monkeypatch.setattr(worker, "has_worker", lambda _: True)
+    queued = results.create(specs.parse({}))
+    at = app("runs")
+    assert min(filter(None, looks)) < job_panel.REFRESH_SECONDS
+    queued.update(progress=0.01)
+    looks.clear()
+    at.run()
+    assert min(filter(None, looks)) == job_panel.REFRESH_SECONDS
 
 
 def test_a_run_whose_process_is_gone_is_not_shown_as_running(results: Store, submitted: list[Store]) -> None:
