@@ -5,6 +5,7 @@ name with `RECOVERED` behind it. Their values are accuracy on validation images,
 """
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -59,8 +60,12 @@ class Studies:
 
 
 @contextmanager
-def open_studies(store: Store, document: Document, sampler: "BaseSampler | None" = None) -> Iterator[Studies]:
+def open_studies(
+    store: Store, document: Document, sampler: "BaseSampler | None" = None, *, warm: bool = True
+) -> Iterator[Studies]:
     """The studies of a search, made where there are none; its file is closed in the end.
+
+    Another `sampler`, and no `warm` starts, are for comparisons.
 
     RequestError where the file is another search's; WorkError where it cannot be read or written, also inside.
     """
@@ -78,7 +83,7 @@ def open_studies(store: Store, document: Document, sampler: "BaseSampler | None"
             yield Studies(
                 document,
                 path,
-                _study(storage, document, document.name, sampler or _sampler(storage, document)),
+                _study(storage, document, document.name, sampler or _sampler(storage, document), warm=warm),
                 _study(storage, document, document.name + RECOVERED, optuna.samplers.RandomSampler(document.seed)),
             )
         finally:
@@ -193,7 +198,7 @@ def _sampler(storage: Any, document: Document) -> "BaseSampler":
     return TPESampler(seed=document.seed + begun, multivariate=True, n_startup_trials=STARTUP)
 
 
-def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler") -> "Study":
+def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler", *, warm: bool = False) -> "Study":
     import optuna
 
     directions = ["maximize", *("minimize" for _ in document.costs)]
@@ -205,10 +210,11 @@ def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler") 
         raise _other(document) from None
     known: Mapping[str, Any] = study.user_attrs
     if _DOCUMENT not in known:
-        study.set_metric_names(["accuracy", *document.costs])
-        if name == document.name:
-            for start in warm_starts(document.network_space()):
-                study.enqueue_trial(start, skip_if_exists=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # names for the dashboard's axes
+            study.set_metric_names(["accuracy", *document.costs])
+        for start in warm_starts(document.network_space()) if warm else ():
+            study.enqueue_trial(start, skip_if_exists=True)
         study.set_user_attr(_DOCUMENT, document.digest())
     elif known[_DOCUMENT] != document.digest():
         raise _other(document)

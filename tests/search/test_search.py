@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from safetensors.torch import save_file
+from sqlalchemy import event
 
 from engine.errors import RequestError, WorkError
 from engine.pipeline import run as pipeline
@@ -147,27 +148,28 @@ def test_the_first_trials_are_the_starts_of_all_settings_at_ratios_over_the_rang
 
 def test_a_search_that_stops_in_the_middle_of_a_trial_repeats_that_one_alone(store: Store, weights: str) -> None:
     first = Formula(stop_after=3)
-    with opened(store, document(weights, trials=6)) as studies:
+    asked = document(weights, trials=study.WARM_STARTS + 1, space={**SPACE, "criterion": ["l1"]})
+    with opened(store, asked) as studies:
         exploration = Exploration(studies, first, dict(studies.document.spec))
         exploration.stopped = lambda: bool(stopped_trials(studies))
         exploration.work()
         (stopped,) = stopped_trials(studies)
     second = Formula()
-    outcomes, _ = explore(store, document(weights, trials=6), second)
-    assert len(outcomes) == 6 and len(first.specs) == len(second.specs) == 3
+    outcomes, _ = explore(store, asked, second)
+    assert (len(outcomes), len(first.specs), len(second.specs)) == (9, 3, 6)
     assert stopped.params in [each.params for each in outcomes]
     assert not {spec.digest() for spec in first.specs} & {spec.digest() for spec in second.specs}
 
 
 def test_a_trial_whose_process_was_killed_is_marked_and_done_again(store: Store, weights: str) -> None:
-    asked = document(weights, trials=3)
+    asked = document(weights, trials=study.WARM_STARTS, space={**SPACE, "criterion": ["l1"]})
     with opened(store, asked) as studies:
         begun = studies.trials.ask()  # as a process leaves it that is killed now
         study.suggest(begun, asked.network_space())
         lost = begun.params
     evaluator = Formula()
     outcomes, _ = explore(store, asked, evaluator)
-    assert len(outcomes) == 3 and lost in [each.params for each in outcomes]
+    assert len(outcomes) == 8 and lost in [each.params for each in outcomes]
     with opened(store, asked) as studies:
         assert "ended in the middle" in studies.trials.trials[0].user_attrs["error"]
         assert studies.trials.trials[0].state.name == "FAIL" and not study.unfinished(studies.trials)
@@ -234,16 +236,13 @@ def test_a_full_disk_is_one_sentence_and_the_search_goes_on_later(store: Store, 
     class Full(Formula):
         def measure(self, spec: RunSpec) -> Measured:
             if len(self.specs) == 2:
-                with studies.trials._storage._backend.engine.begin() as connection:  # type: ignore[attr-defined]
-                    pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
-                    connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
-                huge = "x" * 100_000
-                studies.trials.set_user_attr("filler", huge)
+                fill(studies)
             return super().measure(spec)
 
-    with pytest.raises(WorkError, match=r"the disk is full: .* give the same command again"), opened(
-        store, asked
-    ) as studies:
+    with (
+        pytest.raises(WorkError, match=r"the disk is full: .* give the same command again"),
+        opened(store, asked) as studies,
+    ):
         Exploration(studies, Full(), dict(asked.spec)).work()
     assert len(explore(store, asked, Formula())[0]) == 4
 
@@ -255,7 +254,9 @@ def test_names_that_are_no_files_have_one_all_the_same(store: Store) -> None:
         assert path.parent == store.root / "searches" and len(path.stem) == 8
 
 
-def test_a_search_that_is_killed_goes_on_and_loses_one_trial_at_most(store: Store, weights: str, tmp_path: Path) -> None:
+def test_a_search_that_is_killed_goes_on_and_loses_one_trial_at_most(
+    store: Store, weights: str, tmp_path: Path
+) -> None:
     file = tmp_path / "search.yaml"
     file.write_text(json.dumps(raw(weights, trials=8, recover=0)))
     command = [sys.executable, "-m", "engine", "search", str(file), "--results", str(store.root), "--json"]
@@ -281,10 +282,22 @@ def test_a_signal_stops_a_search_with_what_it_has(store: Store, weights: str, tm
     file.write_text(json.dumps(raw(weights, trials=500, recover=0)))
     driver = started([sys.executable, "-m", "engine", "search", str(file), "--results", str(store.root), "--json"])
     wait_for(lambda: _complete(study.path_of(store, "small")) >= 1)
-    driver.send_signal(signal.SIGINT)
+    driver.send_signal(signal.SIGTERM)  # as Ctrl-C, which a background process may ignore
     assert driver.wait() == 130
     with opened(store, document(weights, trials=500, recover=0)) as studies:
         assert not study.unfinished(studies.trials) and studies.outcomes()
+
+
+def fill(studies: Studies) -> None:
+    """The database may not grow any more, as on a full disk, and has no room left in it."""
+    storage: Any = studies.trials._storage
+    engine = storage._backend.engine
+    with engine.begin() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar()
+    storage.remove_session()
+    engine.dispose()
+    event.listen(engine, "connect", lambda connection, _: connection.execute(f"PRAGMA max_page_count = {pages}"))
+    studies.trials.set_user_attr("filler", "x" * 100_000)
 
 
 def _complete(path: Path) -> int:

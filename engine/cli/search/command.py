@@ -21,7 +21,9 @@ from engine.jobs.sweep import inventory, place
 from engine.search import recovery, report, study
 from engine.search.study import Studies
 from engine.search.work import Search, untouched_spec
+from engine.spec import request_paths
 from engine.spec.messages import as_text
+from engine.spec.run import RunSpec
 from engine.spec.search import document as documents
 from engine.spec.search.document import Document
 from engine.storage.store import Store
@@ -65,7 +67,7 @@ def _read(path: Path, store: Store) -> Document:
     shown = f"the search {as_text(path)}"
     raw = plain(path, shown)
     if isinstance(raw, Mapping) and isinstance(raw.get("spec"), Mapping):
-        raw = {**raw, "spec": with_model(raw["spec"], store)}
+        raw = {**raw, "spec": request_paths.absolute(with_model(raw["spec"], store), RunSpec)}
     return documents.read(raw, shown)
 
 

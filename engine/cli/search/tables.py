@@ -37,7 +37,7 @@ def ended(document: Mapping[str, Any]) -> None:
         _front(document)
     for failure in failures:
         write(f"{failure['run_id']} failed: {failure['error']}")
-    write(f"all trials: optuna-dashboard {document['file']}")
+    write(f"all trials: optuna-dashboard sqlite:///{document['file']}")
 
 
 def _front(document: Mapping[str, Any]) -> None:
