@@ -15,7 +15,7 @@ import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def _sampler(method: str, seed: int) -> Any:
     """Random search's own; None for the one that a search has."""
     from optuna import samplers
 
-    others = {
+    others: dict[str, Callable[[], Any]] = {
         "random": lambda: samplers.RandomSampler(seed),
         "nsga2": lambda: samplers.NSGAIISampler(seed=seed, population_size=16),
         "gp": lambda: samplers.GPSampler(seed=seed, deterministic_objective=True),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from engine.errors import RequestError, WorkError
 from engine.search import outcome
@@ -161,8 +161,8 @@ def tell(
 ) -> Outcome:
     """A trial's values, how far it exceeds constraints, and what people read beside; `more` are further attributes."""
     over = outcome.excess(measured, document.constraints)
-    for name, share in over.items():
-        trial.set_constraint(name, share)
+    for cost, share in over.items():
+        trial.set_constraint(cost, share)
     kept = all(share <= 0 for share in over.values())
     for name, value in {**outcome.attributes(measured, kept=kept), **(more or {})}.items():
         trial.set_user_attr(name, value)
@@ -201,7 +201,7 @@ def _sampler(storage: Any, document: Document) -> "BaseSampler":
 def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler", *, warm: bool = False) -> "Study":
     import optuna
 
-    directions = ["maximize", *("minimize" for _ in document.costs)]
+    directions: list[Literal["minimize", "maximize"]] = ["maximize", *("minimize" for _ in document.costs)]
     try:
         study = optuna.create_study(
             storage=storage, study_name=name, directions=directions, load_if_exists=True, sampler=sampler

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from engine.cli.search import tables
 from engine.cli.search.progress import SearchProgress, sentence
+from engine.jobs.sweep.driver import Tally
 from engine.pipeline.duration import speed
 from engine.search.trials import Standing
 
@@ -66,8 +67,11 @@ def test_where_the_trials_stand_is_a_line_now_and_then_or_one_that_is_redrawn(
     ]
     terminal = Console(force_terminal=True, width=120, record=True)
     with SearchProgress(terminal) as bar:
+        bar.tally(Tally(1, 0, 0, 0, 1, None))
         bar.show(standing)
-    assert "12 of 60 trials" in terminal.export_text()
+        bar.tally(Tally(10, 3, 0, 0, 2, 60.0))
+    shown = terminal.export_text()
+    assert shown.index("0 of 1 done") < shown.index("12 of 60 trials") < shown.index("3 of 10 done · 2 running")
 
 
 def test_the_front_is_a_table_of_points_that_were_trained_on_or_of_trials(capsys: pytest.CaptureFixture[str]) -> None:

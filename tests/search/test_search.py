@@ -1,7 +1,6 @@
 """Searches of a small network that nobody trained: what they try, train on, keep, and go on with after a stop."""
 
 import json
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -10,10 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from safetensors.torch import save_file
 from sqlalchemy import event
 
+from engine.cli.main import main
 from engine.errors import RequestError, WorkError
 from engine.pipeline import run as pipeline
 from engine.search import recovery, report, study, trials
@@ -124,6 +125,27 @@ def test_a_search_ends_with_runs_of_one_experiment_that_are_as_its_study_says(st
         Search(store, studies, again).work()
         assert len(studies.outcomes()) == 5 and len(studies.trials.trials) >= 5
     assert not again.begun, "something was done twice"
+
+
+def test_a_network_of_own_images_is_trained_first_and_trials_begin_with_what_came_of_it(
+    store: Store, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    images = {f"{part}_images": random.integers(0, 255, (32, 16, 16), np.uint8) for part in ("train", "val", "test")}
+    labels = {f"{part}_labels": np.arange(32)[:, None] % 4 for part in ("train", "val", "test")}
+    np.savez(tmp_path / "own.npz", **images, **labels)
+    spec = {"data": {"name": f"npz:{tmp_path / 'own.npz'}"}, "train": {"epochs": 0}, "recover": {"epochs": 0}}
+    space = {"target": {"keep": [0.5, 0.7]}, "criterion": ["l1"], "recover": {"calibration_images": [16]}}
+    asked = documents.read({"name": "own", "spec": spec, "space": space, "trials": 2, "recover": 1}, "search.yaml")
+    executor = InlineExecutor(pipeline.run)
+    with opened(store, asked) as studies, short_timing():
+        Search(store, studies, executor).work()
+        outcomes, recovered = studies.outcomes(), studies.recoveries()
+    untouched, pruned = executor.begun
+    weights = {json.loads(each.attributes["spec"])["weights"] for each in (*outcomes, *recovered)}
+    assert weights == {f"{untouched}:0"} and store.run(pruned).spec().weights == f"{untouched}:0"
+    (trial,) = [each for each in outcomes if each.number == recovered[0].attributes["trial"]]
+    assert trial.costs == recovered[0].costs and len(outcomes) == 2
 
 
 def test_trials_that_cannot_be_met_count_as_none_and_say_why(store: Store, weights: str) -> None:
@@ -277,12 +299,16 @@ def test_a_search_that_is_killed_goes_on_and_loses_one_trial_at_most(
         assert len(set(digests)) == len(digests) == 8
 
 
-def test_a_signal_stops_a_search_with_what_it_has(store: Store, weights: str, tmp_path: Path) -> None:
+def test_cancelling_stops_a_search_elsewhere_and_it_keeps_what_it_has(
+    store: Store, weights: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "search.yaml"
     file.write_text(json.dumps(raw(weights, trials=500, recover=0)))
-    driver = started([sys.executable, "-m", "engine", "search", str(file), "--results", str(store.root), "--json"])
+    arguments = ["search", str(file), "--results", str(store.root)]
+    driver = started([sys.executable, "-m", "engine", *arguments, "--json"])
     wait_for(lambda: _complete(study.path_of(store, "small")) >= 1)
-    driver.send_signal(signal.SIGTERM)  # as Ctrl-C, which a background process may ignore
+    assert main(arguments) == 2 and "works on the search small already" in capsys.readouterr().err
+    assert main([*arguments, "--cancel"]) == 0 and "small stopped; 0 runs cancelled" in capsys.readouterr().out
     assert driver.wait() == 130
     with opened(store, document(weights, trials=500, recover=0)) as studies:
         assert not study.unfinished(studies.trials) and studies.outcomes()

@@ -12,7 +12,7 @@ from engine.cli.search import tables
 from engine.cli.search.progress import SearchProgress
 from engine.cli.sweep.file import plain
 from engine.cli.weights import with_model
-from engine.errors import RequestError
+from engine.errors import RequestError, WorkError
 from engine.jobs.crew import Stop
 from engine.jobs.executors.local import LocalExecutor
 from engine.jobs.executors.slots import gpu_need, slots
@@ -59,8 +59,8 @@ def search(
     with place.driving(store, document.name, "search"), study.open_studies(store, document) as studies:
         ended = _search(store, studies, jobs)
     answer(ended, as_json, tables.ended)
-    if not ended["finished"]:
-        raise typer.Exit(_INTERRUPTED)
+    if ended["failures"] or not ended["finished"]:
+        raise typer.Exit(WorkError.exit_code if ended["finished"] else _INTERRUPTED)
 
 
 def _read(path: Path, store: Store) -> Document:
@@ -79,9 +79,7 @@ def _search(store: Store, studies: Studies, jobs: int | None) -> dict[str, Any]:
     stop, progress, executor = Stop(), SearchProgress(), _executor(store, document, jobs)
     compute_with(document.threads)
     with handle_signals(stop), progress:
-        found = Search(
-            store, studies, executor, lambda: stop.requested, progress.show, progress.runs.show, progress.runs.tell
-        )
+        found = Search(store, studies, executor, lambda: stop.requested, progress.show, progress.tally, progress.ended)
         found.work()
     return report.report(studies, found.untouched, stopped=stop.requested)
 
