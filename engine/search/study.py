@@ -201,7 +201,8 @@ def _sampler(storage: Any, document: Document) -> "BaseSampler":
 def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler", *, warm: bool = False) -> "Study":
     import optuna
 
-    directions: list[Literal["minimize", "maximize"]] = ["maximize", *("minimize" for _ in document.costs)]
+    directions: list[Literal["minimize", "maximize"]] = ["maximize"]
+    directions += ["minimize" for _ in document.costs]
     try:
         study = optuna.create_study(
             storage=storage, study_name=name, directions=directions, load_if_exists=True, sampler=sampler

@@ -134,7 +134,8 @@ def test_a_network_of_own_images_is_trained_first_and_trials_begin_with_what_cam
     images = {f"{part}_images": random.integers(0, 255, (32, 16, 16), np.uint8) for part in ("train", "val", "test")}
     labels = {f"{part}_labels": np.arange(32)[:, None] % 4 for part in ("train", "val", "test")}
     np.savez(tmp_path / "own.npz", **images, **labels)
-    spec = {"data": {"name": f"npz:{tmp_path / 'own.npz'}"}, "train": {"epochs": 0}, "recover": {"epochs": 0}}
+    spec = {"data": {"name": f"npz:{tmp_path / 'own.npz'}"}, "train": {"epochs": 0}}
+    spec |= {"order": "channels", "recover": {"epochs": 0}}
     space = {"target": {"keep": [0.5, 0.7]}, "criterion": ["l1"], "recover": {"calibration_images": [16]}}
     asked = documents.read({"name": "own", "spec": spec, "space": space, "trials": 2, "recover": 1}, "search.yaml")
     executor = InlineExecutor(pipeline.run)
