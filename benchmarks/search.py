@@ -2,11 +2,12 @@
 
     python -m benchmarks.search examples/search.yaml --results DIR --seeds 0,1,2 --trials 60 --recover 10
 
-For each seed the untouched network of that seed is searched twice: as `espalier search` does, and with settings drawn
-at random from the same space, without the trials that a search begins with. Both have as many trials, choose what to
-train on in the same way, and are judged by the hypervolume of what they found, on validation images alone. It is a
-share of the box between two corners: the untouched network's accuracy at no cost, and the reference point, at the
-untouched network's costs and `--floor` points of accuracy below its own. `--recover 0` compares reconstruction only.
+For each seed the untouched network of that seed, or of `--network`, is searched twice: as `espalier search` does, and
+with settings drawn at random from the same space, without the trials that a search begins with. Both have as many
+trials, choose what to train on in the same way, and are judged by the hypervolume of what they found, on validation
+images alone. It is a share of the box between two corners: the untouched network's accuracy at no cost, and the
+reference point, at the untouched network's costs and `--floor` points of accuracy below its own. `--recover 0` compares
+reconstruction only.
 What is printed is one JSON document.
 """
 
@@ -40,6 +41,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("file", type=Path)
     parser.add_argument("--results", type=Path, required=True)
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--network", type=int, help="the seed of the untouched network, by default each seed's own")
     parser.add_argument("--trials", type=int, default=60)
     parser.add_argument("--recover", type=int, default=10)
     parser.add_argument("--floor", type=float, default=FLOOR)
@@ -60,7 +62,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _row(asked: argparse.Namespace, raw: dict[str, Any], method: str, seed: int) -> dict[str, Any]:
     """One search of one seed; what was done before is not done again."""
-    spec = {**raw["spec"], "seed": seed}
+    spec = {**raw["spec"], "seed": seed if asked.network is None else asked.network}
     name = f"{method} {seed}"
     changes = {"name": name, "spec": spec, "trials": asked.trials, "recover": asked.recover, "seed": seed}
     document = documents.read({**raw, **changes}, str(asked.file))
