@@ -64,14 +64,16 @@ def mlflow(database: str, runs: list[dict[str, Any]]) -> Callable[[], Any]:
 def optuna(database: str, runs: list[dict[str, Any]]) -> Callable[[], Any]:
     """The same of Optuna."""
     import optuna as package
-    from optuna.distributions import CategoricalDistribution
+    from optuna.distributions import BaseDistribution, CategoricalDistribution
     from optuna.trial import TrialState, create_trial
 
     package.logging.set_verbosity(package.logging.ERROR)
     package.create_study(storage=f"sqlite:///{database}", study_name="pruning", directions=["minimize", "maximize"])
     values = {key: sorted({str(run["settings"][key]) for run in runs}) for key in runs[0]["settings"]}
     # Of a setting with many values its own text is the choice: a list of ten thousand would stand in every row.
-    spaces = {key: CategoricalDistribution(found) for key, found in values.items() if len(found) <= 100}
+    spaces: dict[str, BaseDistribution] = {
+        key: CategoricalDistribution(found) for key, found in values.items() if len(found) <= 100
+    }
     study = package.load_study(storage=f"sqlite:///{database}", study_name="pruning")
     study.add_trials(
         create_trial(

@@ -13,11 +13,25 @@ from engine.cli.commands import app as dashboard
 from engine.cli.commands import catalog, clean, device, doctor, estimate, landscape, networks, preview, runs, steps
 from engine.cli.comparison import command as comparison
 from engine.cli.console import answers_only, complain, describe_bug
+from engine.cli.search import command as search
 from engine.cli.sweep import command as sweep
 from engine.errors import RequestError, WorkError
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
-for commands in (dashboard, catalog, runs, landscape, steps, preview, estimate, sweep, comparison, clean, doctor):
+for commands in (
+    dashboard,
+    catalog,
+    runs,
+    landscape,
+    steps,
+    preview,
+    estimate,
+    sweep,
+    search,
+    comparison,
+    clean,
+    doctor,
+):
     app.add_typer(commands.app)
 app.add_typer(networks.app, name="models")
 app.add_typer(device.app, name="device")

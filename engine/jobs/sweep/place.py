@@ -18,8 +18,8 @@ STOP_SECONDS = 30.0  # in which a driver stops its runs
 
 
 @contextmanager
-def driving(store: Store, name: str) -> Iterator[None]:
-    """This process drives the sweep of that name inside; RequestError when another one does."""
+def driving(store: Store, name: str, noun: str = "sweep") -> Iterator[None]:
+    """This process drives the sweep, or the search, of that name inside; RequestError when another one does."""
     store.prepare()
     lock = lock_of(store, name)
     with as_work_error(lock.path.parent):
@@ -28,7 +28,7 @@ def driving(store: Store, name: str) -> Iterator[None]:
         owner = lock.owner()
         which = f" (process {owner.pid})" if owner else ""
         raise RequestError(
-            f"another process{which} works on the sweep {name} already; wait for it, or stop it with --cancel"
+            f"another process{which} works on the {noun} {name} already; wait for it, or stop it with --cancel"
         )
     try:
         lock.sign()
