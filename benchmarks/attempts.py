@@ -28,7 +28,7 @@ from rich.table import Table
 from engine.criteria.attempts.evaluator import AttemptEvaluator
 from engine.criteria.attempts.rank import rank_attempts
 from engine.criteria.calibration import prepare_calibration
-from engine.criteria.reconstruction.leftover import MOST_IMAGES, Leftover
+from engine.criteria.reconstruction.leftover import GLANCE, MOST_IMAGES, Leftover
 from engine.criteria.registry import score_channels
 from engine.data.load import Data
 from engine.graph.cost import CostModel
@@ -113,7 +113,7 @@ class Bench:
         module, structure = copy.deepcopy(self.network.module), self.structure
         context, seconds = self.context(race=False), 0.0
         steps: list[plan.Step] = []
-        leftover = Leftover(structure, self.network.module, images, RIDGE, 0)
+        leftover = Leftover(structure, self.network.module, images, RIDGE, 0, GLANCE)
         while Metric("macs").of(CostModel(structure.summary)) > 0.5 * context.baseline_cost:
             now = dataclasses.replace(
                 context,

@@ -1,10 +1,10 @@
 """Attempts judged by reconstruction beside raced ones: what the steps of a run take, and where the run ends.
 
-    python -m benchmarks.measures --weights FILE --data npz:FILE --dir DIR [--model resnet20] [--seeds 0,1,2]
+    python -m benchmarks.measures --weights FILE --data npz:FILE --dir DIR [--model resnet20] [--seeds 0,1,2] [--only PART]
 
 Progressive channels by l1 to 0.6× and direct blocks to 0.65× of the MACs, refitted after each step, nothing trained;
 one run after the other, one thread each. Seconds are those in which attempts are judged, all steps of a run together.
-What is in DIR already is not done again.
+What is in DIR already is not done again; --only keeps the methods whose names hold PART.
 """
 
 import argparse
@@ -52,10 +52,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dir", type=Path, required=True, help="a results folder for the runs")
     parser.add_argument("--model", default="resnet20")
     parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--only", default="", help="a part of the methods' names")
     options = parser.parse_args(arguments)
     network = {"model": options.model, "weights": options.weights, "data": {"name": options.data}}
     print("| method | attempts judged by | seconds | a step | correct | MACs |\n|---|---|---|---|---|---|")
     for method, settings in METHODS.items():
+        if options.only not in method:
+            continue
         found: dict[Measure, list[Outcome]] = {"reconstruction": [], RACED[method]: []}
         for seed in options.seeds.split(","):
             for measure, outcomes in found.items():

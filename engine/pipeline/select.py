@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from engine.criteria.calibration import Calibration, Images, prepare_calibration
-from engine.criteria.reconstruction.leftover import MOST_IMAGES, Leftover
+from engine.criteria.reconstruction.leftover import GLANCE, MOST_IMAGES, Leftover
 from engine.criteria.registry import score_blocks, score_channels
 from engine.errors import RequestError
 from engine.graph.cost import CostModel
@@ -249,7 +249,8 @@ def _as_request_error(
 def _leftover(recorder: Recorder, network: Network, usual: int) -> Leftover:
     """What reconstruction would leave over of the network, by the first of the images that it looks at."""
     images = _training_images(recorder, usual)[:MOST_IMAGES]
-    return Leftover(network.structure, network.module, images, recorder.spec.recover.ridge, recorder.spec.seed)
+    spec = recorder.spec
+    return Leftover(network.structure, network.module, images, spec.recover.ridge, spec.seed, GLANCE)
 
 
 def _training_images(recorder: Recorder, usual: int) -> Tensor:

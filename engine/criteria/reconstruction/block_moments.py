@@ -1,15 +1,15 @@
 """What untouched layers would have to give besides what they give to take over the blocks behind them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from engine.criteria.reconstruction.layer_fit import Addition
 from engine.criteria.reconstruction.takeover import Takeover, find_takeovers, is_features
 from engine.graph.summarize import Structure
-from engine.surgery.reconstruction.grams import Gram
+from engine.surgery.reconstruction.grams import Beside, Gram, measure_grams
 from engine.surgery.reconstruction.reference import Reference
 
 LONGEST = 12  # blocks in a row that one layer takes over; of a longer row the next layer takes over the rest
@@ -22,13 +22,13 @@ class BlockMoments:
     ends, in the samples of a `Reference`.
     """
 
-    def __init__(self, structure: Structure, module: nn.Module, images: Tensor, seed: int) -> None:
+    def __init__(self, structure: Structure, module: nn.Module, images: Tensor, seed: int, samples: int) -> None:
         self._trace = structure.trace
         self._takeovers = find_takeovers(structure, module)
         self._next = {t.follows: name for name, t in self._takeovers.items() if t.follows is not None}
-        self._reference = Reference(structure, images, seed)
+        self._reference = Reference(structure, images, seed, samples)
         nodes = {node for t in self._takeovers.values() for node in (t.start, t.end)}
-        self._reference.compute((node, is_features(self._trace, node)) for node in nodes)
+        self._nodes = {node: is_features(self._trace, node) for node in nodes}
         self._variances: dict[str, float] = {}
         self._added: dict[tuple[str, str], Addition] = {}
         self._firsts = {t.layer: name for name, t in self._takeovers.items() if t.layer is not None}
@@ -50,17 +50,16 @@ class BlockMoments:
         """The block directly behind."""
         return self._next.get(block)
 
-    def beside(self, layer: str) -> list[Tensor]:
-        """Samples × outputs where the output of `layer` ends, then behind each of the blocks in a row after it."""
-        first = self._firsts[layer]
-        nodes = [self._takeovers[first].start, *(self._takeovers[last].end for last in self.row(first))]
-        return [self._reference.samples(node) for node in nodes]
+    def measure(self, layers: Collection[str]) -> Iterator[Gram]:
+        """The moments of what these layers read; with those of what they are to add where they can take blocks over."""
+        looked = self._reference
+        beside = Beside(looked, self._nodes, {name: self._ends(name) for name in layers if name in self._firsts})
+        for gram in measure_grams(self._trace, looked.images, layers, looked.seed, beside, looked.count):
+            yield gram if gram.cross is None else _with_additions(gram)
 
-    def with_additions(self, gram: Gram) -> Gram:
-        """Moments that were measured with `beside`: with those of what is to be added, block by block."""
-        assert gram.cross is not None
-        start, *ends = gram.cross.split(gram.weight.shape[1], 1)  # type: ignore[no-untyped-call]
-        return replace(gram, cross=torch.cat([end - start for end in ends], 1))
+    def compute(self) -> None:
+        """Have the values at hand that no layer's moments were measured beside."""
+        self._reference.compute(self._nodes.items())
 
     def addition(self, first: str, last: str) -> Addition:
         """What the layer would have to add for the blocks from `first` to `last`."""
@@ -89,6 +88,18 @@ class BlockMoments:
             names.append(name)
         return names
 
+    def _ends(self, layer: str) -> list[fx.Node]:
+        """Where the output of `layer` ends, then the ends of the blocks in a row after it."""
+        first = self._firsts[layer]
+        return [self._takeovers[first].start, *(self._takeovers[last].end for last in self.row(first))]
+
     def _difference(self, first: str, last: str) -> Tensor:
         samples = self._reference.samples
         return samples(self._takeovers[last].end) - samples(self._takeovers[first].start)
+
+
+def _with_additions(gram: Gram) -> Gram:
+    """With the moments of what is to be added, block by block, in place of those with the ends of `BlockMoments`."""
+    assert gram.cross is not None
+    start, *ends = gram.cross.split(gram.weight.shape[1], 1)  # type: ignore[no-untyped-call]
+    return replace(gram, cross=torch.cat([end - start for end in ends], 1))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -20,11 +20,24 @@ from engine.graph.summarize import Structure
 from engine.surgery.plan import Step
 from engine.surgery.reconstruction.grams import Gram, measure_grams
 from engine.surgery.reconstruction.removal import Removal
+from engine.surgery.reconstruction.samples import SAMPLES
 
 _Left = tuple[bytes, bytes]  # the inputs and outputs that are left of a layer
 
 
 MOST_IMAGES = 256  # that the matrices of a whole run are measured on
+
+
+@dataclass(frozen=True)
+class Look:
+    """How many images are looked at, and about how many samples of each layer are taken of them together."""
+
+    images: int
+    samples: int
+
+
+# Puts blocks in the same order as more do: all positions of maps of up to 8 × 8, where layers are wide.
+GLANCE = Look(128, 8_192)
 
 
 class Leftover:
@@ -35,15 +48,25 @@ class Leftover:
     share of the variance of the value that it ends in. Channels cost what that comes to at the outputs: the sum of
     these shares by the rate of a trial. Where blocks are among the attempts, all cost the sum of the squares of the
     shares: what is lost in one place hurts more than as much in several. Of the N×C×H×W `images` the matrices are
-    measured, on their device.
+    measured, on their device; where blocks are compared, of the first of them as `blocks` says, or of all.
     """
 
-    def __init__(self, structure: Structure, module: nn.Module, images: Tensor, ridge: float, seed: int) -> None:
+    def __init__(
+        self,
+        structure: Structure,
+        module: nn.Module,
+        images: Tensor,
+        ridge: float,
+        seed: int,
+        blocks: Look | None = None,
+    ) -> None:
         self._structure, self._module, self._images = structure, module, images
+        self._look_at_blocks = blocks or Look(len(images), SAMPLES)
         self._ridge, self._seed = ridge, seed
         self._remainder = Remainder(structure, module)
         self._trials = Trials(structure, module, images, ridge, seed, self._moments)
-        self._grams: dict[str, Gram] = {}
+        self._takes_blocks = False
+        self._found: dict[bool, dict[str, Gram]] = {False: {}, True: {}}  # without blocks to take over, and with them
         # Of each layer as it was last asked for:
         self._fits: dict[str, tuple[_Left, LayerFit]] = {}
         self._removals: dict[str, tuple[LayerFit, list[str], Removal]] = {}
@@ -95,7 +118,8 @@ class Leftover:
     @cached_property
     def _blocks(self) -> BlockMoments:
         self._prepare()
-        return BlockMoments(self._structure, self._module, self._images, self._seed)
+        look = self._look_at_blocks
+        return BlockMoments(self._structure, self._module, self._images[: look.images], self._seed, look.samples)
 
     def _is_cut(self, layer: str) -> bool:
         """Whether a layer that mixes channels has lost some of its inputs."""
@@ -104,19 +128,25 @@ class Leftover:
 
     def _measure(self, layers: Collection[str], takes_blocks: bool) -> None:
         """Have the moments of what these layers read, and those that taking over blocks needs."""
-        wanted = set(self._blocks.layers) if takes_blocks else set()
+        if takes_blocks != self._takes_blocks:  # other images are looked at: nothing that was fitted to the last counts
+            self._takes_blocks = takes_blocks
+            self._fits.clear()
+            self._removals.clear()
         kinds = {name: layer.kind for name, layer in self._structure.trace.layers.items()}
-        missing = [
-            name
-            for name in dict.fromkeys(layers)
-            if kinds[name] != "depthwise"
-            and (name not in self._grams or (name in wanted and self._grams[name].cross is None))
-        ]
+        missing = [x for x in dict.fromkeys(layers) if kinds[x] != "depthwise" and x not in self._grams]
         if missing:
             self._prepare()
-            beside = {name: self._blocks.beside(name) for name in missing if name in wanted}
-            for gram in measure_grams(self._structure.trace, self._images, missing, self._seed, beside):
-                self._grams[gram.layer] = self._blocks.with_additions(gram) if gram.layer in beside else gram
+            if takes_blocks:
+                grams = self._blocks.measure(missing)
+            else:
+                grams = measure_grams(self._structure.trace, self._images, missing, self._seed)
+            self._grams.update((gram.layer, gram) for gram in grams)
+        if takes_blocks:
+            self._blocks.compute()
+
+    @property
+    def _grams(self) -> dict[str, Gram]:
+        return self._found[self._takes_blocks]
 
     def _of_either(self, now: Structure, attempt: Attempt, removed: frozenset[str]) -> float:
         """What an attempt costs that is compared with blocks."""
@@ -145,7 +175,7 @@ class Leftover:
 
     def _moments(self, layers: Collection[str]) -> Mapping[str, Gram]:
         """Of what these layers read, and of others; the network is ready to be looked at."""
-        self._measure(layers, takes_blocks=False)
+        self._measure(layers, self._takes_blocks)
         self._prepare()
         return self._grams
 

@@ -21,6 +21,7 @@ from engine.surgery.reconstruction.sites import Ending, endings
 
 LARGEST = 5_120  # columns of a matrix, 0.2 GB
 MATRICES = 2 * 2**30  # bytes of matrices that are held at a time
+STRIPS, NARROW = 4, 256  # a matrix is summed in so many strips of columns, one with fewer columns than this at once
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class Gram:
     samples: Tensor | None  # groups × samples × columns
     taps: int  # columns of a channel
     variance: float  # of the value that the output ends in (the sum where it is added), summed over its channels
-    cross: Tensor | None = None  # columns × numbers beside: the covariance with what `measure_grams` was given for it
+    cross: Tensor | None = None  # columns × numbers beside: the covariance with them
 
     @property
     def diagonal(self) -> Tensor:
@@ -50,40 +51,56 @@ class Gram:
         return self.samples.square().sum(1)
 
 
+@dataclass(frozen=True)
+class Beside:
+    """Values of the same network that ungrouped layers, whose taps have columns of their own, are compared with.
+
+    `layers` has the nodes whose channels make the numbers of `Gram.cross`, in their order. The `reference`, which has
+    the same images, seed and number of samples, has the samples of `nodes` (and of which of them are features)
+    afterwards; those of `layers` are among them.
+    """
+
+    reference: Reference
+    nodes: Mapping[fx.Node, bool]
+    layers: Mapping[str, Sequence[fx.Node]]
+
+
 @torch.no_grad()
 def measure_grams(
     trace: Trace,
     images: Tensor,
     layers: Collection[str] | None = None,
     seed: int = 0,
-    beside: Mapping[str, Sequence[Tensor]] | None = None,
+    beside: Beside | None = None,
     count: int = SAMPLES,
     reference: Reference | None = None,
 ) -> Iterator[Gram]:
     """The moments of what `layers` (all but depthwise ones by default) read of N×C×H×W images, in order of depth.
 
     The traced network is in evaluation mode and on the images' device. A layer that is called several times is measured
-    at its first call. `beside` has, for ungrouped layers whose taps have columns of their own, other numbers at the
-    same samples (samples × numbers each) for `Gram.cross`. The same images and seed give the same matrices,
-    from about `count` samples of each layer. A `reference` of the same network and images learns by the way what
-    `layers` should give, and need not look itself.
+    at its first call. The same images and seed give the same matrices, from about `count` samples of each layer. What
+    is `beside` passes in the same pass. A `reference` of the same network and images learns by the way what `layers`
+    should give, and need not look itself.
     """
     nodes, ends = layer_nodes(trace), endings(trace)
     chosen = [n for n, x in trace.layers.items() if x.kind != "depthwise" and (layers is None or n in layers)]
-    others = beside or {}
+    others = {} if beside is None else beside.layers
 
     def places(node: fx.Node, is_linear: bool) -> Places:
         return Places.draw(len(images), positions(trace.values[node.name].shape, is_linear), seed, count)
 
     readings = [_reading(trace, nodes[name], ends[name], places, others.get(name, ())) for name in chosen]
-    collector = None if reference is None else reference.collector({r.ending.value: r.is_linear for r in readings})
+    collector: Collector | None = None
+    if beside is not None:
+        collector = beside.reference.collector(beside.nodes)
+    elif reference is not None:
+        collector = reference.collector_of_few({r.ending.value: r.is_linear for r in readings})
     for some in _that_fit(readings):
         network = _Sampler(trace, some, collector)
         for start in range(0, len(images), chunk_of(images)):
             network.sample(images[start : start + chunk_of(images)], start)
         if collector is not None:
             collector.finish()
-            collector = None
         for reading in some:
             yield _finish(trace, reading)
 
@@ -91,22 +108,22 @@ def measure_grams(
 class _Covariance:
     """The sums that a covariance comes from, about the first rows' mean; where it is too large, the rows themselves."""
 
-    def __init__(self, groups: int, columns: int, step: int, beside: Sequence[Tensor]) -> None:
-        self._groups, self._columns, self._beside = groups, columns, beside
+    def __init__(self, groups: int, columns: int, step: int) -> None:
+        self._groups, self._columns = groups, columns
         self._step = step if columns > LARGEST else 0  # of the rows that are kept
+        self._strip = columns if columns < NARROW else -(-columns // STRIPS)
         self._rows: list[Tensor] = []
         self._others: list[Tensor] = []
+        self._cross: Tensor | None = None  # with what was added beside
         self._count = 0
 
     @property
     def bytes(self) -> int:
         return 8 * self._groups * self._columns * min(self._columns, LARGEST)
 
-    def add(self, samples: Tensor) -> None:
-        """Samples × (groups·columns)."""
+    def add(self, samples: Tensor, others: Tensor | None = None) -> None:
+        """Samples × (groups·columns), and samples × numbers beside."""
         rows = samples.reshape(len(samples), self._groups, -1).transpose(0, 1)
-        part = slice(self._count, self._count + len(samples))
-        others = torch.cat([numbers[part] for numbers in self._beside], 1) if self._beside else None
         if self._step:
             self._rows.append(rows[:, :: self._step])
             self._others += [] if others is None else [others[:: self._step]]
@@ -118,12 +135,16 @@ class _Covariance:
             self._products = self._total.new_zeros(self._groups, self._columns, self._columns)
             if others is not None:
                 self._cross = self._total.new_zeros(self._columns, others.shape[1])
+                self._others_total = self._total.new_zeros(others.shape[1])
         deviations = rows - self._about
         self._count += len(samples)
         self._total += deviations.sum(1, keepdim=True)
-        self._products += deviations.transpose(1, 2) @ deviations
-        if others is not None:
+        for start in range(0, self._columns, self._strip):  # of a strip only what lies right of the ones before
+            part = slice(start, start + self._strip)
+            self._products[:, part, start:] += deviations[:, :, part].transpose(1, 2) @ deviations[:, :, start:]
+        if self._cross is not None and others is not None:
             self._cross += deviations[0].T @ others
+            self._others_total += others.sum(0, dtype=torch.float64)
 
     def finish(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """The matrix or the samples, and the cross moments, as in `Gram`; nothing is held any more."""
@@ -137,11 +158,13 @@ class _Covariance:
             return None, samples, samples[0].T @ (others - others.mean(0)) / len(others) ** 0.5
         mean, products = self._total / self._count, self._products
         del self._products
+        for end in range(self._strip, self._columns, self._strip):
+            part = slice(end - self._strip, end)
+            products[:, end:, part] = products[:, part, end:].transpose(1, 2)
         matrix = products.div_(self._count).sub_(mean.transpose(1, 2) @ mean)
-        if not self._beside:
+        if self._cross is None:
             return matrix, None, None
-        other_mean = torch.cat([numbers.mean(0, dtype=torch.float64) for numbers in self._beside])
-        return matrix, None, self._cross / self._count - mean[0].T * other_mean
+        return matrix, None, self._cross / self._count - mean[0].T * (self._others_total / self._count)
 
 
 class _Variance:
@@ -172,6 +195,7 @@ class _Reading:
     taps: int
     places: Places
     ends: Places  # in the map of the value that the output ends in
+    beside: Sequence[fx.Node]
     inputs: _Covariance
     sums: _Variance
 
@@ -185,7 +209,7 @@ def _reading(
     node: fx.Node,
     ending: Ending,
     draw: Callable[[fx.Node, bool], Places],
-    beside: Sequence[Tensor] = (),
+    beside: Sequence[fx.Node] = (),
 ) -> _Reading:
     layer = trace.layers[trace.owner(node)]
     channels = len(layer.ins) // layer.groups
@@ -194,8 +218,8 @@ def _reading(
     is_linear = layer.kind == "linear"
     places = draw(node if taps == layer.kernel else node.all_input_nodes[0], is_linear)
     step = -(-places.numbers.numel() // LARGEST)
-    inputs = _Covariance(layer.groups, channels * taps, step, beside)
-    return _Reading(layer, node, ending, taps, places, draw(ending.value, is_linear), inputs, _Variance())
+    inputs = _Covariance(layer.groups, channels * taps, step)
+    return _Reading(layer, node, ending, taps, places, draw(ending.value, is_linear), beside, inputs, _Variance())
 
 
 def _that_fit(readings: Sequence[_Reading]) -> Iterator[list[_Reading]]:
@@ -218,11 +242,19 @@ class _Sampler(fx.Interpreter):
         self._trace, self._collector, self._start = trace, collector, 0
         self._at = {reading.node: reading for reading in readings}
         self._ends = {r.ending.value: r for r in readings if r.ending.is_sum}
+        self._waiting: list[tuple[_Reading, Tensor]] = []  # samples of a chunk, for what is beside further on
 
     def sample(self, images: Tensor, start: int) -> None:
         """Run the images from number `start` on."""
         self._start = start
         self.run(images)
+        for reading, samples in self._waiting:
+            assert self._collector is not None
+            first = start * reading.places.each
+            part = slice(first, first + len(samples))
+            others = [self._collector.last(node, part) for node in reading.beside]
+            reading.inputs.add(samples, torch.cat(others, 1))
+        self._waiting.clear()
 
     def run_node(self, n: fx.Node) -> Any:
         if n in self._at:
@@ -240,10 +272,14 @@ class _Sampler(fx.Interpreter):
         at = reading.places.of(self._start, len(x), x.device)
         layer = reading.layer
         if reading.is_linear or reading.taps < layer.kernel:
-            reading.inputs.add(output_samples(x, reading.is_linear, *at))
+            samples = output_samples(x, reading.is_linear, *at)
         else:
             width = self._trace.values[reading.node.name].shape[-1]
-            reading.inputs.add(input_samples(self.fetch_attr(layer.name), x, width, *at))
+            samples = input_samples(self.fetch_attr(layer.name), x, width, *at)
+        if reading.beside:
+            self._waiting.append((reading, samples))
+        else:
+            reading.inputs.add(samples)
 
 
 def _finish(trace: Trace, reading: _Reading) -> Gram:

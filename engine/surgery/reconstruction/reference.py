@@ -89,10 +89,11 @@ class Reference:
         collector.finish()
 
     def collector(self, wanted: Mapping[fx.Node, bool]) -> "Collector":
-        """What takes these nodes' samples, as far as they are missing, while another pass through the network goes on.
+        """What takes these nodes' samples, as far as they are missing, while another pass goes through the network."""
+        return Collector(self, self._missing(wanted))
 
-        None of them where all together would be too many to remember.
-        """
+    def collector_of_few(self, wanted: Mapping[fx.Node, bool]) -> "Collector":
+        """The same; none of them where all together would be too many to remember."""
         missing = self._missing(wanted)
         numbers = 0
         for node, is_linear in missing.items():
@@ -157,9 +158,14 @@ class Collector:
             at = places.of(start, len(values), values.device)
             self._parts[node].append(output_samples(values, is_linear, *at))
 
+    def last(self, node: fx.Node, part: slice) -> Tensor:
+        """What a node gave for the images that passed last, which are `part` of all samples."""
+        return self._parts[node][-1] if node in self._parts else self._reference.samples(node)[part]
+
     def finish(self) -> None:
-        """All images have passed: the reference has the samples."""
+        """All images have passed: the reference has the samples, and nothing more is taken."""
         self._reference.remember({node: torch.cat(chunks) for node, chunks in self._parts.items()}, self._is_linear)
+        self._parts.clear()
 
 
 def outputs_of(given: Any) -> Tensor:

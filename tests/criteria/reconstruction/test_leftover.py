@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.criteria.attempts.shared_prefix import Attempt
 from engine.criteria.calibration import Calibration
-from engine.criteria.reconstruction.leftover import Leftover
+from engine.criteria.reconstruction.leftover import GLANCE, Leftover, Look
 from engine.criteria.reconstruction.takeover import find_takeovers
 from engine.criteria.reconstruction.trials import Trials
 from engine.criteria.registry import score_blocks
@@ -19,6 +19,7 @@ from engine.errors import WorkError
 from engine.graph.summarize import Structure, summarize
 from engine.surgery import plan
 from engine.surgery.plan import Step, channel_step
+from engine.surgery.reconstruction import grams
 from engine.surgery.reconstruction.grams import measure_grams
 
 RIDGE = 1e-3
@@ -249,6 +250,59 @@ def test_every_removable_block_of_any_network_has_a_score(kind: str, images: Ten
     assert set(scores) == set(names)
     assert len(set(scores.values())) == len(names)
     assert all(np.isfinite(score) and score > 0 for score in scores.values())
+
+
+def attempts_on_blocks(structure: Structure) -> list[Attempt]:
+    return [Attempt(block.name, block.modules) for block in structure.summary.blocks if block.removable]
+
+
+def test_all_that_blocks_are_judged_by_comes_of_one_pass_through_the_network(images: Tensor):
+    module, structure = build("residual")
+    passed: list[int] = []
+
+    def count(module: nn.Module, read: tuple[Tensor, ...]) -> None:
+        if getattr(module, "in_channels", None) == 3 and len(read[0]) > 1:
+            passed.append(len(read[0]))
+
+    leftover = Leftover(structure, module, images, RIDGE, 0)
+    with torch.nn.modules.module.register_module_forward_pre_hook(count):
+        leftover.rises([], structure, attempts_on_blocks(structure))
+    assert passed == [len(images)]
+
+
+def test_blocks_cost_the_same_where_their_matrices_do_not_fit_into_memory_together(
+    images: Tensor, monkeypatch: pytest.MonkeyPatch
+):
+    module, structure = build("residual")
+    together = Leftover(structure, module, images, RIDGE, 0).rises([], structure, attempts_on_blocks(structure))
+    monkeypatch.setattr(grams, "MATRICES", 1)
+    in_turn = Leftover(structure, module, images, RIDGE, 0).rises([], structure, attempts_on_blocks(structure))
+    assert in_turn == pytest.approx(together, rel=1e-9)
+
+
+def test_what_was_looked_at_for_channels_alone_changes_nothing_of_what_blocks_cost(images: Tensor):
+    module, structure = build("residual")
+    outs = structure.trace.layers["b.conv1"].outs
+    channels = [Attempt("b.conv1", dropped=frozenset([int(outs[0])]))]
+    attempts, few = [*attempts_on_blocks(structure), *channels], Look(20, 300)
+    earlier = Leftover(structure, module, images, RIDGE, 0, few)
+    alone = earlier.rises([], structure, channels)
+    assert earlier.rises([], structure, attempts) == Leftover(structure, module, images, RIDGE, 0, few).rises(
+        [], structure, attempts
+    )
+    assert earlier.rises([], structure, channels) == alone
+
+
+@pytest.mark.parametrize("kind", ["residual", "plain"])
+def test_a_glance_at_fewer_images_puts_blocks_in_the_same_order(kind: str):
+    module, structure = build(kind)
+    images = torch.randn(512, *IMAGE, generator=torch.Generator().manual_seed(7))
+    attempts = attempts_on_blocks(structure)
+    glance = Leftover(structure, module, images, RIDGE, 0, GLANCE).rises([], structure, attempts)
+    first = Leftover(structure, module, images[: GLANCE.images], RIDGE, 0, Look(512, GLANCE.samples))
+    whole = Leftover(structure, module, images, RIDGE, 0).rises([], structure, attempts)
+    assert glance == first.rises([], structure, attempts) != whole
+    assert np.argsort(glance).tolist() == np.argsort(whole).tolist()
 
 
 def test_layers_that_cannot_be_refitted_take_nothing_over():

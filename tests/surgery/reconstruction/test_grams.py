@@ -109,6 +109,17 @@ def test_the_same_images_and_seed_give_the_same_matrices_in_one_pass_or_in_sever
         assert torch.equal(one.matrix, other.matrix) and one.variance == other.variance
 
 
+def test_wide_matrices_that_are_summed_in_strips_are_the_same(
+    network: Mixed, images: Tensor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = measured(network, images)
+    monkeypatch.setattr(grams, "NARROW", 5)
+    in_strips = measured(network, images)
+    for one, other in zip(at_once.values(), in_strips.values(), strict=True):
+        assert one.matrix is not None and other.matrix is not None
+        torch.testing.assert_close(other.matrix, one.matrix, rtol=1e-5, atol=1e-7)
+
+
 def test_a_reference_learns_from_that_pass_what_it_would_look_for_itself(network: Mixed, images: Tensor) -> None:
     structure = summarize(network, IMAGE)
     told, alone = Reference(structure, images), Reference(structure, images)
