@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 _FIRST_CUTS = 16  # points by which most of the others are beaten
+_SAMPLE = 2048  # of very many points, in which the first of them is sought
 
 
 def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
@@ -49,9 +50,9 @@ def pareto_front(objectives: ArrayLike) -> NDArray[np.bool_]:
     if values.ndim != 2:
         raise ValueError(f"objectives need a shape (n, k), not {values.shape}")
     front = np.zeros(len(values), dtype=bool)
-    rows = np.flatnonzero(~np.isnan(values).any(axis=1))
+    rows = _open_rows(values)
     columns = list(np.ascontiguousarray(values[rows].T))
-    balance = sum((_balanced(column) for column in columns), np.zeros(len(rows)))
+    balance = _balance(columns, len(rows))
     for _ in range(min(_FIRST_CUTS, len(rows))):
         best = balance.argmin()
         open_rows = _not_beaten(columns, best)
@@ -65,6 +66,33 @@ def pareto_front(objectives: ArrayLike) -> NDArray[np.bool_]:
         open_rows = _not_beaten(columns, 0) & ~equal
         rows, columns = rows[open_rows], [column[open_rows] for column in columns]
     return front
+
+
+def _open_rows(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The rows without a NaN; of very many only those that the most balanced one of a sample does not beat."""
+    import numpy as np
+
+    rows = np.arange(len(values))
+    sample = values[:: max(1, len(values) // _SAMPLE)]
+    sample = sample[~np.isnan(sample).any(axis=1)]
+    if len(values) > _SAMPLE and len(sample) and values.shape[1]:
+        by = sample[_balance(list(sample.T), len(sample)).argmin()]
+        columns = list(values.T)
+        is_open = columns[0] < by[0]
+        for column, bound in zip(columns[1:], by[1:], strict=True):
+            is_open |= column < bound
+        same = np.flatnonzero(columns[0] == by[0])
+        is_open[same[(values[same] == by).all(axis=1)]] = True
+        rows = np.flatnonzero(is_open)
+    known: NDArray[np.intp] = rows[~np.isnan(values[rows]).any(axis=1)]
+    return known
+
+
+def _balance(columns: Sequence[NDArray[np.float64]], count: int) -> NDArray[np.float64]:
+    """Of each of `count` points how little it has of all objectives together."""
+    import numpy as np
+
+    return sum((_balanced(column) for column in columns), np.zeros(count))
 
 
 def _balanced(column: NDArray[np.float64]) -> NDArray[np.float64]:
