@@ -8,10 +8,10 @@ from app.components.layer_times import dialog
 from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, plot
 from app.explore.table import table
 from app.explore.techniques import view as techniques
-from app.tables import store
+from app.tables import selection, store
 
 token = store.settled_token()
-frame = store.points(token)
+frame, version = store.points_and_version(token)
 
 header = st.container(horizontal=True, vertical_alignment="center")
 header.title("What does it cost to make this network smaller?", width="stretch")
@@ -34,14 +34,14 @@ with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     view = controls.show(shown)
     filters.show(frame, shown)
     rows = view.rows(shown)
-    chosen.show_button(set(rows["id"]))
+    chosen.show_button(rows["id"])
     controls.show_exports(lambda: table.csv(rows, view.host, view.board))
 with explanation:
     headline.explain(frame, shown, view.y)
 
-drawn = rows.dropna(subset=[view.x.column, view.y.column])
+drawn = selection.known(rows, [view.x.column, view.y.column])
 seen = tradeoff.shown(drawn, plot.hidden())
-pruned = seen[~seen["baseline"]]
+pruned = seen.loc[~seen["baseline"], budget.columns(view.x, view.y)]
 with sliders:
     limits = budget.show(pruned, view.x, view.y, budget.other_costs(pruned, view.x))
 
@@ -56,7 +56,7 @@ if found is not None:
 
 def draw_chart() -> None:
     with left:
-        plot.show(drawn, view, limits, best, selected)
+        plot.show(drawn, view, limits, best, selected, of=(version, filters.asked()))
 
 
 def draw_card() -> None:

@@ -83,12 +83,21 @@ def show(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis, others: list[axes.Axi
     )
 
 
+def columns(x: axes.Axis, y: axes.Axis) -> list[str]:
+    """What of the rows the sliders are made from; a copy of all columns would take longer than they do."""
+    return list(dict.fromkeys([x.column, y.column, *(axis.column for axis in _costs(x))]))
+
+
+def _costs(x: axes.Axis) -> tuple[axes.Axis, ...]:
+    """The costs that can be bounded, those on the board of the axis that is drawn among them."""
+    return (*axes.X_AXES.values(), *(() if x.board is None else axes.board_axes(x.board)))
+
+
 def other_costs(rows: pd.DataFrame, x: axes.Axis) -> list[axes.Axis]:
     """The costs that can be bounded besides the one drawn: those that these rows have."""
-    on_board = () if x.board is None else axes.board_axes(x.board)
     return [
         axis
-        for axis in (*axes.X_AXES.values(), *on_board)
+        for axis in _costs(x)
         # A FLOP is half a MAC: a bound on one is a bound on the other.
         if axis.key != x.key and axis.column != "flops" and rows[axis.column].notna().any()
     ]

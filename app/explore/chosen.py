@@ -1,8 +1,9 @@
 """The models that were chosen together, by ticks of the table or by a box or lasso on the chart, to be compared."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import streamlit as st
 
 from app.compare import selection
@@ -19,9 +20,13 @@ class Ticks:
     turned_to: str | None
 
 
-def ids(shown: Collection[str]) -> tuple[str, ...]:
-    """Those chosen, of the points that are shown; none where they are fewer than two."""
-    chosen = tuple(point for point in st.session_state.get(_KEY, ()) if point in shown)
+def ids(shown: pd.Series) -> tuple[str, ...]:
+    """Those chosen, of the points that are shown, whose ids are given; none where they are fewer than two."""
+    remembered = st.session_state.get(_KEY, ())
+    if len(remembered) < 2:
+        return ()
+    found = frozenset(shown[shown.isin(remembered)])
+    chosen = tuple(point for point in remembered if point in found)
     return chosen if len(chosen) > 1 else ()
 
 
@@ -48,7 +53,7 @@ def change(before: Sequence[str], now: Sequence[str], selected: str | None) -> T
     return Ticks(tuple(now), now[-1] if now and selected not in now else None)
 
 
-def show_button(shown: Collection[str]) -> None:
+def show_button(shown: pd.Series) -> None:
     """The way to the page that compares them; it is always there, so that nothing moves as they are chosen."""
     chosen = ids(shown)
     too_many = len(chosen) > selection.MOST

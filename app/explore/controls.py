@@ -90,8 +90,9 @@ def _x_axis(frame: pd.DataFrame) -> axes.Axis:
 
 def _y_axis(frame: pd.DataFrame) -> axes.Axis:
     """The quality, worded with the domain that it is of where the points have two; the options' words stay the same."""
-    labels = {axis.label: axis for axis in axes.y_axes(frame["domains"])}
-    return axes.with_domain(labels[address.selectbox("Quality", list(labels), "y", width=170)], frame["domains"])
+    domains = frame["domains"].unique()
+    labels = {axis.label: axis for axis in axes.y_axes(domains)}
+    return axes.with_domain(labels[address.selectbox("Quality", list(labels), "y", width=170)], domains)
 
 
 def _host(frame: pd.DataFrame) -> Conditions | None:
@@ -134,7 +135,7 @@ def selected_point(frame: pd.DataFrame, best: str | None) -> str | None:
     asked = address.values("point")
     if not asked:
         return best
-    return asked[-1] if asked[-1] in set(frame["id"]) else None
+    return asked[-1] if (frame["id"].to_numpy() == asked[-1]).any() else None
 
 
 def select(point: str) -> None:

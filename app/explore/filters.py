@@ -37,6 +37,11 @@ _FILTERS = (
 )
 
 
+def asked() -> tuple[tuple[str, ...], ...]:
+    """What the address asks of each filter: the same tables pass where it is the same."""
+    return tuple(address.values(each.name) for each in _FILTERS)
+
+
 def narrow(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows that pass the filters in the address; one without a value that there is lets everything pass."""
     keep: pd.Series | None = None
@@ -80,7 +85,7 @@ def _unknown(frame: pd.DataFrame) -> Iterator[str]:
         yield from (f"{each.label.lower()} “{value}”" for value in address.values(each.name) if value not in known)
     axes_of = {
         "x": ("cost", axes.x_axes(board_columns.boards(frame)) if address.values("x") else []),
-        "y": ("quality", axes.y_axes(frame["domains"]) if address.values("y") else []),
+        "y": ("quality", axes.y_axes(frame["domains"].unique()) if address.values("y") else []),
     }
     for name, (label, known_axes) in axes_of.items():
         labels = {axis.label for axis in known_axes}

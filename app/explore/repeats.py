@@ -9,7 +9,7 @@ from app.tables import selection
 def in_words(rows: pd.DataFrame, point: str) -> str:
     """`mean 90.1 ± 0.4 % over 3 seeds`, of the top-1 accuracies of a point and its repetitions; empty for one seed."""
     group = rows.loc[rows["id"] == point, "group"].iloc[0]
-    experiment = rows[rows["group"] == group]
+    experiment = rows.loc[rows["group"] == group, ["id", "seed", "top1", *selection.REPETITION]]
     repeated = selection.over_seeds(experiment, "top1")[experiment["id"] == point].iloc[0]
     if repeated["n"] < 2:
         return ""

@@ -74,6 +74,11 @@ def finish(columns: Mapping[str, Column]) -> pd.DataFrame:
     return pd.DataFrame({key: _series(column) for key, column in {**columns, **more}.items()})
 
 
+def column_of(values: pd.Series) -> Column:
+    """The column that a finished table holds, and no copy of it."""
+    return values.array if isinstance(values.array, pd.Categorical) else values.to_numpy()
+
+
 def of_baseline(columns: Mapping[str, Column], values: NDArray[np.float64]) -> NDArray[np.float64]:
     """For each point the value of its run's first baseline; NaN where there is none."""
     run = columns["run_id"].codes
@@ -93,29 +98,31 @@ def experiment(run: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else f"{run['model']} {run['criterion']} {str(run['group'])[:6]}"
 
 
-Piece = tuple[bool, int, int]  # of two tables: whether of the new one, the first row, and the one after the last
+Piece = tuple[int, int, int]  # of several tables: which one, the first row, and the one after the last
 
 
-def splice(old: Mapping[str, Column], new: Mapping[str, Column], pieces: Sequence[Piece]) -> dict[str, Column]:
-    """The columns of a table that is put together from pieces of two."""
-    return {key: _splice(old[key], new[key], pieces) for key in old}
+def splice(tables: Sequence[Mapping[str, Column]], pieces: Sequence[Piece]) -> dict[str, Column]:
+    """The columns of a table that is put together from pieces of others."""
+    return {key: _splice([table[key] for table in tables], pieces) for key in tables[0]}
 
 
-def _splice(old: Column, new: Column, pieces: Sequence[Piece]) -> Column:
-    if isinstance(old, pd.Categorical) and isinstance(new, pd.Categorical):
-        categories, moved = old.categories, old.categories.get_indexer(new.categories)
+def _splice(columns: Sequence[Column], pieces: Sequence[Piece]) -> Column:
+    if not all(isinstance(column, pd.Categorical) for column in columns):
+        return _join([np.asarray(column) for column in columns], pieces)
+    categories, codes = columns[0].categories, [columns[0].codes]
+    for column in columns[1:]:
+        moved = categories.get_indexer(column.categories)
         if (moved < 0).any():
-            categories = categories.append(new.categories[moved < 0])
-            moved = categories.get_indexer(new.categories)
-        codes = np.append(moved, -1)[new.codes]  # -1 is the last one, too
-        return pd.Categorical.from_codes(_join(old.codes, codes, pieces), categories)
-    return _join(np.asarray(old), np.asarray(new), pieces)
+            categories = categories.append(column.categories[moved < 0])
+            moved = categories.get_indexer(column.categories)
+        codes.append(np.append(moved, -1)[column.codes])  # -1 is the last one, too
+    return pd.Categorical.from_codes(_join(codes, pieces), categories)
 
 
-def _join(old: NDArray[Any], new: NDArray[Any], pieces: Sequence[Piece]) -> NDArray[Any]:
+def _join(columns: Sequence[NDArray[Any]], pieces: Sequence[Piece]) -> NDArray[Any]:
     if not pieces:
-        return old[:0]
-    return np.concatenate([(new if is_new else old)[start:stop] for is_new, start, stop in pieces])
+        return columns[0][:0]
+    return np.concatenate([columns[table][start:stop] for table, start, stop in pieces])
 
 
 def _words(values: Iterable[Hashable]) -> pd.Categorical:

@@ -13,7 +13,7 @@ Better = Literal["high", "low"]
 # What tells networks apart that were not pruned yet: their images, their name, and what was measured of them.
 _BASELINE = [*SAME_IMAGES, "image_size", "model", "base_top1", "base_val_top1", "base_loss", "base_params", "base_macs"]
 # What points have in common that are one another's repetitions with other seeds.
-_REPETITION = ["group", "criterion", "depth_share", "stage", "phase", "keep", "step", "final"]
+REPETITION = ["group", "criterion", "depth_share", "stage", "phase", "keep", "step", "final"]
 _KEY = "baseline_key"  # the column of `with_baseline_key`
 _EMPTY = ""
 SEEDS_FOR_INTERVAL = 3
@@ -32,6 +32,12 @@ def select(frame: pd.DataFrame, *, before: bool, steps: bool, int8: bool = True)
     if int8:
         keep |= frame["int8"]
     return frame[keep]
+
+
+def known(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The rows that have a value in each of some columns: the table itself where all have, as a copy takes long."""
+    has = frame[list(columns)].notna().all(axis=1)
+    return frame if has.all() else frame[has]
 
 
 def baseline_key(frame: pd.DataFrame) -> pd.Series:
@@ -66,7 +72,8 @@ def comparable(frame: pd.DataFrame, point: str | None) -> pd.DataFrame:
 
 def front(frame: pd.DataFrame, x: str, y: str, *, y_better: Better) -> frozenset[str]:
     """The ids of the points, of those better than chance, that no comparable one beats on both axes."""
-    sound = frame[~frame["at_chance"]].dropna(subset=[x, y])
+    told_by = [_KEY] if _KEY in frame else [*_BASELINE, "run_id"]
+    sound = frame.loc[~frame["at_chance"], list(dict.fromkeys(["id", x, y, *told_by]))].dropna(subset=[x, y])
     if sound.empty:
         return frozenset()
     # Ranks, shifted so far for each baseline that the dearer ones are the better ones: none of two baselines beats the
@@ -128,7 +135,7 @@ def mean_over_seeds(frame: pd.DataFrame, column: str, keys: Sequence[str]) -> pd
 
 def repetition(frame: pd.DataFrame) -> pd.Series:
     """A number for each row: equal for those of one experiment, with whatever seed, at the same target and stage."""
-    return frame.groupby(_REPETITION, dropna=False, sort=False, observed=True).ngroup()
+    return frame.groupby(REPETITION, dropna=False, sort=False, observed=True).ngroup()
 
 
 def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -140,7 +147,14 @@ def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def differing_settings(frame: pd.DataFrame) -> list[str]:
     """The settings in which these rows differ, those of them that are columns; one that is set against none, too."""
-    return [key for key in SETTINGS if key in frame and len(_distinct(frame[key])) > 1]
+    return [key for key in SETTINGS if key in frame and not _is_one(frame[key]) and len(_distinct(frame[key])) > 1]
+
+
+def _is_one(values: pd.Series) -> bool:
+    """Whether numbers or categories are soon seen to be all the same, as most settings are."""
+    array = values.array
+    plain = array.codes if isinstance(array, pd.Categorical) else values.to_numpy()
+    return len(plain) > 0 and plain.dtype.kind in "biuf" and bool((plain == plain[0]).all())
 
 
 def _distinct(values: pd.Series) -> set[str]:

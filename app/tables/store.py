@@ -64,6 +64,11 @@ def queue() -> Queue:
 
 def points(token: str) -> pd.DataFrame:
     """All points of all runs, as `app.tables.points.tidy` has them."""
+    return points_and_version(token)[0]
+
+
+def points_and_version(token: str) -> tuple[pd.DataFrame, int]:
+    """The same with a number that no other table has: what is made of tables with the same one is the same."""
     return _held_points(str(results_root())).frame(open_store(), token)
 
 
@@ -95,14 +100,15 @@ def _timings(root: str, token: str) -> list[dict[str, Any]]:
 
 def active_runs(token: str) -> list[dict[str, Any]]:
     """The runs that still change, those that are worked on first, then in the order in which they will start."""
-    return _by_start(run for run in runs(token) if not run["gallery"])
+    active = {head.job_id for head in open_store().open_heads() if head.kind == "run"}
+    # Mostly there are none, and then nobody needs to look at the others.
+    return _by_start(run for run in runs(token) if run["run_id"] in active) if active else []
 
 
 def has_active() -> bool:
     """Whether there are runs or timings that still change."""
     store = open_store()
-    active = (head for head in store.heads().values() if head.state in ACTIVE and head.kind in ("run", "timing"))
-    return any(not store.is_lost(head) for head in active)
+    return any(head.kind in ("run", "timing") and not store.is_lost(head) for head in store.open_heads())
 
 
 def result_count(token: str) -> int:

@@ -136,15 +136,18 @@ def _later(model: type[BaseModel]) -> tuple[SpecField, ...]:
 def with_earlier(request: Mapping[str, Any], model: type[BaseModel]) -> dict[str, Any]:
     """A stored request with what runs did before some settings came, where it lacks those; damaged parts stay so."""
     complete = dict(request)
-    for field in settings_of(model):
-        *parents, last = field.place
-        if field.before == field.default or not parents:
-            continue
-        (parent,) = parents
+    for (parent, last), before in _earlier(model):
         part = complete.get(parent, {})
         if isinstance(part, Mapping):
-            complete[parent] = {last: field.before, **part}
+            complete[parent] = {last: before, **part}
     return complete
+
+
+@cache
+def _earlier(model: type[BaseModel]) -> tuple[tuple[tuple[str, ...], Any], ...]:
+    """Settings in parts before which runs did otherwise than by default: where they are, and what runs did."""
+    fields = [field for field in settings_of(model) if len(field.place) > 1 and field.before != field.default]
+    return tuple((field.place, field.before) for field in fields)
 
 
 def value_at(values: Mapping[str, Any], place: Sequence[str]) -> Any:

@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
-_FIRST_CUTS = 16  # points by which most of the others are beaten
+_FIRST_CUTS = 16  # points at most by which most of the others are beaten
+_SAMPLE = 256  # points among which each of them is sought
+_WORTHWHILE = 0.05  # share of a sample that one of them beats
 
 
 def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
@@ -39,9 +41,9 @@ def pareto(cost: ArrayLike, value: ArrayLike) -> NDArray[np.bool_]:
 def pareto_front(objectives: ArrayLike) -> NDArray[np.bool_]:
     """Which points nothing beats in any number of objectives, shape (n, k), of which lower is better in all.
 
-    As in `pareto` equal points stand or fall together, and a point with a NaN is never on the front. What a few
-    balanced points beat goes first, which is nearly all; each that is left is compared with those that came before it
-    in the order of the first objective (Kung et al. 1975).
+    As in `pareto` equal points stand or fall together, and a point with a NaN is never on the front. What a few points
+    beat goes first, which is nearly all: each of them is the one of a sample that beats most of it. Each that is left
+    is compared with those that came before it in the order of the first objective (Kung et al. 1975).
     """
     import numpy as np
 
@@ -49,14 +51,15 @@ def pareto_front(objectives: ArrayLike) -> NDArray[np.bool_]:
     if values.ndim != 2:
         raise ValueError(f"objectives need a shape (n, k), not {values.shape}")
     front = np.zeros(len(values), dtype=bool)
-    rows = np.flatnonzero(~np.isnan(values).any(axis=1))
-    columns = list(np.ascontiguousarray(values[rows].T))
-    balance = sum((_balanced(column) for column in columns), np.zeros(len(rows)))
-    for _ in range(min(_FIRST_CUTS, len(rows))):
-        best = balance.argmin()
-        open_rows = _not_beaten(columns, best)
-        balance[best] = np.inf
-        rows, balance, columns = rows[open_rows], balance[open_rows], [column[open_rows] for column in columns]
+    rows, columns = np.arange(len(values)), list(np.ascontiguousarray(values.T))
+    for _ in range(_FIRST_CUTS):
+        best = _strongest(columns)
+        if best is None:
+            break
+        open_rows = np.flatnonzero(_not_beaten(columns, best))
+        rows, columns = rows[open_rows], [column[open_rows] for column in columns]
+    known = ~np.isnan(values[rows]).any(axis=1)
+    rows, columns = rows[known], [column[known] for column in columns]
     order = np.lexsort(columns[::-1]) if columns else rows
     rows, columns = rows[order], [column[order] for column in columns]
     while rows.size:
@@ -67,22 +70,28 @@ def pareto_front(objectives: ArrayLike) -> NDArray[np.bool_]:
     return front
 
 
-def _balanced(column: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values between 0 and 1, so that no objective outweighs another by its unit."""
+def _strongest(columns: Sequence[NDArray[np.float64]]) -> int | None:
+    """The place of the point that beats most of a sample; None where that is not worth a look at all points."""
     import numpy as np
 
-    finite = column[np.isfinite(column)]
-    if not finite.size or finite.min() == finite.max():
-        return np.zeros(column.size)
-    shares: NDArray[np.float64] = (column.clip(finite.min(), finite.max()) - finite.min()) / np.ptp(finite)
-    return shares
+    if not columns or len(columns[0]) < _SAMPLE:
+        return None
+    places = np.linspace(0, len(columns[0]) - 1, _SAMPLE).astype(int)
+    sample = np.stack([column[places] for column in columns])
+    beats = (sample[:, :, None] < sample[:, None, :]).all(axis=0).sum(axis=1)  # NaN beats nothing
+    best = int(beats.argmax())
+    return int(places[best]) if beats[best] >= _WORTHWHILE * _SAMPLE else None
 
 
-def _not_beaten(columns: Sequence[NDArray[np.float64]], by: int | np.intp) -> NDArray[np.bool_]:
+def _not_beaten(columns: Sequence[NDArray[np.float64]], by: int) -> NDArray[np.bool_]:
     """Which points are better than one of them in some objective, or equal to it."""
-    better, equal = columns[0] < columns[0][by], columns[0] == columns[0][by]
+    import numpy as np
+
+    is_open = columns[0] < columns[0][by]
+    same = np.flatnonzero(columns[0] == columns[0][by])
     for column in columns[1:]:
-        better |= column < column[by]
-        equal &= column == column[by]
-    open_points: NDArray[np.bool_] = better | equal
+        is_open |= column < column[by]
+        same = same[column[same] == column[by]]
+    is_open[same] = True
+    open_points: NDArray[np.bool_] = is_open
     return open_points

@@ -75,14 +75,18 @@ def read_in(folder: int, name: str, most: int = MIB, *, links: bool = False) -> 
     """The same of a file in a folder that is held by its descriptor."""
     descriptor = _open_in(folder, name, os.O_RDONLY, links)
     try:
-        if _size_of_file(descriptor) > most:
+        size = _size_of_file(descriptor)
+        if size > most:
             raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-        data = bytearray()
-        while chunk := os.read(descriptor, min(most + 1 - len(data), _PIECE)):
+        data, asked = b"", size + 1
+        while chunk := os.read(descriptor, min(most + 1 - len(data), asked)):
             data += chunk
             if len(data) > most:
                 raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-        return bytes(data)
+            if len(chunk) < asked:
+                break  # nothing is behind it
+            asked = _PIECE
+        return data
     finally:
         os.close(descriptor)
 

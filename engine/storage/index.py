@@ -11,14 +11,14 @@ counts its changes, so that heads which other processes wrote meanwhile are read
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from engine.errors import WorkError
 from engine.storage import atomic, files
-from engine.storage.index_rows import FolderState, Head, Row, index_row
-from engine.storage.indexing import tables
+from engine.storage.index_rows import FolderState, Head, index_row
+from engine.storage.indexing import filling, tables
 from engine.storage.indexing.columns import NO_POINTS, PointColumns
 from engine.storage.indexing.journal import Journal
 from engine.storage.indexing.known import Known, age_order, known_of
@@ -27,9 +27,7 @@ from engine.storage.indexing.watch import Place
 from engine.storage.locks import Lock
 
 T = TypeVar("T")
-Folders = Mapping[str, FolderState]
 BUSY_SECONDS = 30.0
-_MOST_AT_ONCE = 5_000  # points that are written in one transaction: others wait for its end
 _DAMAGE_CODES = {
     sqlite3.SQLITE_CORRUPT,
     sqlite3.SQLITE_NOTADB,
@@ -59,6 +57,15 @@ class Index:
     def by_id(self) -> dict[str, Head]:
         """The same by the jobs' ids."""
         return self._connect(lambda connection, known: dict(self._refresh(connection, known)))
+
+    def open_heads(self) -> list[Head]:
+        """The jobs of the user's that wait or run, of which there are few among very many that have ended."""
+
+        def select(connection: sqlite3.Connection, known: Known) -> list[Head]:
+            self._refresh(connection, known)
+            return [known.heads[job_id] for job_id in known.open]
+
+        return self._connect(select)
 
     def token(self) -> tuple[int, list[Head]]:
         """A number that is another one whenever any job changed, and the jobs that need a process."""
@@ -93,7 +100,7 @@ class Index:
 
     def put(self, job_id: str, folder: FolderState) -> None:
         """Takes over one folder, without looking at the others."""
-        self._connect(lambda connection, _: _replace(connection, {job_id: folder}, ()), looks=False)
+        self._connect(lambda connection, _: tables.write(connection, [index_row(job_id, folder)], ()), looks=False)
 
     def rebuild(self) -> int:
         """Makes the index anew from the folders; how many runs it holds then."""
@@ -120,11 +127,12 @@ class Index:
 
     def _refresh(self, connection: sqlite3.Connection, known: Known) -> Mapping[str, Head]:
         # Known before looked: a run that appears in between is new next time, and never taken for a deleted one.
-        written = _catch_up(connection, known)
+        written = known.catch_up(connection)
         changes = known.watch.look(known.heads, [*written, *known.busy])
         if changes.changed or changes.removed:
-            _replace(connection, changes.changed, changes.removed)
-            _catch_up(connection, known)
+            tables.write(connection, [], changes.removed)
+            filling.fill(connection, changes.changed)
+            known.catch_up(connection)
             known.drop(changes.removed)
         known.watch.settle(changes)
         if changes.blind and self._is_writable():
@@ -173,6 +181,11 @@ class Index:
                 raise WorkError(f"the index {file} could not be used: it is a folder; move it elsewhere")
         if any(kinds.values()):
             self._discard()  # SQLite would write behind a link
+        if not self.path.exists():
+            # With the folder's group and mode, which SQLite gives the files beside it. Not later: closing a file lets
+            # go of this process's locks on it, and another one would take SQLite's log away.
+            with suppress(OSError), files.opened(self.path, os.O_WRONLY | os.O_CREAT):
+                pass  # what stands in the way is SQLite's to say
         connection = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -199,8 +212,6 @@ class Index:
             tables.make(connection)
             connection.execute(f"PRAGMA user_version = {VERSION}")
             connection.execute("COMMIT")
-            with atomic.as_work_error(path), files.held_folder(path.parent) as folder, files.opened(path) as file:
-                files.share(file, folder)  # SQLite gives the files beside it the same
 
     def _discard(self) -> None:
         self._known.on_disk.forget()
@@ -235,29 +246,3 @@ def _reason(error: Exception, code: int) -> str:
     if code & 0xFF == sqlite3.SQLITE_FULL:
         return "the disk is full; free some space and try again"
     return f"{error}; it may be deleted, and comes back from the run folders"
-
-
-def _replace(connection: sqlite3.Connection, changed: Folders, removed: Collection[str]) -> None:
-    tables.write(connection, [], removed)
-    rows: list[Row] = []
-    points = 0
-    for job_id, folder in sorted(changed.items()):  # in the order of the tables, which grow at their ends then
-        rows.append(index_row(job_id, folder))
-        points += rows[-1].head.points
-        if points >= _MOST_AT_ONCE:
-            tables.write(connection, rows, ())
-            rows, points = [], 0
-    tables.write(connection, rows, ())
-
-
-def _catch_up(connection: sqlite3.Connection, known: Known) -> list[str]:
-    """Takes over the heads that were written since; the ids of those that another process wrote, or this one."""
-    epoch, turn = tables.turn_of(connection)
-    if epoch != known.epoch:
-        known.forget()
-        known.epoch = epoch
-    if turn == known.turn:
-        return []
-    heads = tables.heads_since(connection, known.turn)
-    known.take(heads, turn)
-    return [head.job_id for head in heads]

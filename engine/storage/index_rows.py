@@ -3,8 +3,11 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic_core import from_json, to_json
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
@@ -44,6 +47,8 @@ SETTINGS = tuple(_COLUMNS)
 _VALUES = RequestValues(_COLUMNS)
 _OWN_VALUES = RequestValues(_OWN)
 _KEPT = RequestValues({"keep": _KEEP})
+_SEED = _COLUMNS["seed"]
+_SEED_VALUE = RequestValues({"seed": _SEED})
 # What a row of a point has of its run besides the settings.
 BESIDE = ("run_id", "group", "experiment", "gallery", "state", "created", "host")
 
@@ -88,6 +93,10 @@ class Head:
     def needs_process(self) -> bool:
         """Whether a process works on the job of the user's, if nothing went wrong."""
         return self.kind != "gallery" and (self.state == "running" or (self.state == "queued" and self.foreground))
+
+    def waits_or_runs(self) -> bool:
+        """Whether it is a job of the user's that still changes."""
+        return self.kind != "gallery" and self.state in ("running", "queued")
 
 
 @dataclass(frozen=True)
@@ -234,7 +243,7 @@ class _Points:
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
-        for point, _ in run.described_documents(request):
+        for point in run.described_one_by_one(request):
             columns.add(point, timings.get(point.point, {}).values(), onnx=f"p{point.point}.onnx" in model_files)
             self.count += 1
             self._note(point)
@@ -283,8 +292,7 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
         "message": status.message,
         "error": status.error,
         "host": run.env().get("cpu"),
-        **_VALUES(request),
-        **_KEPT(request),
+        **_settings(request),
         "created": status.times.created,
         "started": status.times.started,
         "finished": status.times.finished,
@@ -292,8 +300,24 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
         "baseline_top1": points.baseline_top1,
         "best_top1": points.best_top1,
         "best_cost": points.best_cost,
-        **annotations.read_or_empty(run).to_json(),
+        **annotations.document(run),
     }
+
+
+def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a run. Runs that differ in nothing but their seed come one after the other, and have one look."""
+    try:
+        values = _settings_of_text(to_json({**request, _SEED.name: _SEED.before}))
+    except ValueError:  # half of a character, or a number of thousands of digits
+        return _VALUES(request) | _KEPT(request)
+    return values | _SEED_VALUE(request)
+
+
+@lru_cache(maxsize=64)
+def _settings_of_text(text: bytes) -> dict[str, Any]:
+    """The settings of a request in JSON."""
+    request = from_json(text)
+    return _VALUES(request) | _KEPT(request)
 
 
 def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
@@ -308,5 +332,5 @@ def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[st
     names = ("group", "experiment", "host", "phase")
     missing = (*_COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
     run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0, "best_cost": None}
-    run_values |= annotations.read_or_empty(folder.job()).to_json()
+    run_values |= annotations.document(folder.job())
     return {**dict.fromkeys(missing), **failure, **run_values}

@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
@@ -52,7 +53,6 @@ class Job(ABC):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.lock = Lock(path / LOCK)
         self._status: Status | None = None  # as this process wrote it last
         self._held: Held | None = None
 
@@ -77,6 +77,11 @@ class Job(ABC):
     @abstractmethod
     def steps(self) -> int:
         """How many different steps are behind the job, however often repeated."""
+
+    @cached_property
+    def lock(self) -> Lock:
+        """Who works on the job holds it."""
+        return Lock(self.path / LOCK)
 
     # -- its files
 
@@ -329,20 +334,27 @@ class Run(Job):
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
-    def described_documents(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, dict[str, Any]]]:
-        """The same one after the other, each with the JSON object of its line and of what is added to it.
+    def described_one_by_one(self, request: Mapping[str, Any]) -> Iterator[Point]:
+        """The same one after the other; `request` is the run's, for whoever has read it already."""
+        return earlier.described(self._points_of_lines(), phases.of_request(request))
 
-        `request` is the run's, for whoever has read it already.
-        """
+    def _points_of_lines(self) -> Iterator[Point]:
+        for number, line in enumerate(self.read_lines(_POINTS), 1):
+            yield Point.of_text(line) or self._point_of_line(line, number)[0]
+
+    def described_documents(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, dict[str, Any]]]:
+        """The same, each with the JSON object of its line and of what is added to it."""
         for point, document, description in earlier.descriptions(self._point_documents(), phases.of_request(request)):
             yield (replace(point, **description), document | description) if description else (point, document)
 
     def _point_documents(self) -> Iterator[tuple[Point, dict[str, Any]]]:
-        path = f"{self.path}/{_POINTS}"
         for number, line in enumerate(self.read_lines(_POINTS), 1):
-            place = f"line {number}"
-            document = atomic.parse_object(line, path, place)
-            yield Point.from_json(document, f"{path}, {place},"), document
+            yield self._point_of_line(line, number)
+
+    def _point_of_line(self, line: bytes, number: int) -> tuple[Point, dict[str, Any]]:
+        path, place = f"{self.path}/{_POINTS}", f"line {number}"
+        document = atomic.parse_object(line, path, place)
+        return Point.from_json(document, f"{path}, {place},"), document
 
     def attempts(self) -> list[Attempts]:
         """What an iterative method attempted, once for each step, in the order of the steps."""

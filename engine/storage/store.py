@@ -2,7 +2,6 @@
 
 import errno
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -12,6 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+
+from pydantic_core import from_json
 
 from engine.errors import RequestError, WorkError
 from engine.spec import messages
@@ -171,7 +172,7 @@ class Store:
         if not place.folder.is_dir():
             return []
         ids = sorted(filter(_ID.fullmatch, files.names_in(place.folder)), reverse=True)
-        return [json.loads(index_row(job_id, place.state(job_id)).summary) for job_id in ids]
+        return [from_json(index_row(job_id, place.state(job_id)).summary) for job_id in ids]
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
@@ -181,7 +182,7 @@ class Store:
         points: list[dict[str, Any]] = []
         for head, summary in reversed(self.index.summaries(_RUNS)):
             if head.points:
-                run = json.loads(summary)
+                run = from_json(summary)
                 settings = {key: run[key] for key in (*BESIDE, *SETTINGS)}
                 with suppress(RequestError, WorkError):  # deleted or damaged in between, as the next look will say
                     points += [{**settings, **point} for point in self._point_documents(head)]
@@ -196,9 +197,13 @@ class Store:
         """Every job as the queue sees it, by its id; another object for each that changed since the last look."""
         return self.index.by_id()
 
+    def open_heads(self) -> list[Head]:
+        """The jobs of the user's that wait or run."""
+        return self.index.open_heads()
+
     def columns(self, run_ids: Collection[str]) -> list[tuple[dict[str, Any], PointColumns]]:
         """The runs among some that have points, oldest first, each with its summary and its points as columns."""
-        return [(json.loads(summary), columns) for _, summary, columns in self.index.columns(run_ids)]
+        return [(from_json(summary), columns) for _, summary, columns in self.index.columns(run_ids)]
 
     def token(self) -> str:
         """A value that changes whenever any job did, or lost its process."""
@@ -271,7 +276,7 @@ class Store:
     def _summaries(self, *kinds: Kind, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
         summaries: list[dict[str, Any]] = []
         for head, text in self.index.summaries(kinds, ids):
-            summary = json.loads(text)
+            summary = from_json(text)  # thousands of runs share their keys and most of their words
             if self.is_lost(head):
                 lost = self.job_of(head).observed_status()
                 summary |= {"state": lost.state, "message": lost.message}

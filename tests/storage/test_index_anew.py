@@ -13,6 +13,7 @@ import pytest
 from engine.errors import WorkError
 from engine.storage import index as index_module
 from engine.storage import index_rows
+from engine.storage.indexing import filling
 from engine.storage.store import Store
 from tests.support.stores import filled
 
@@ -21,13 +22,13 @@ def test_only_folders_that_changed_are_read_again(store: Store, monkeypatch: pyt
     runs = [filled(store, seed) for seed in range(5)]
     store.runs()
     read: list[str] = []
-    row = index_module.index_row
+    row = filling.index_row
 
-    def noted(run_id: str, folder: index_module.FolderState) -> index_module.Row:
+    def noted(run_id: str, folder: index_rows.FolderState) -> index_rows.Row:
         read.append(run_id)
         return row(run_id, folder)
 
-    monkeypatch.setattr(index_module, "index_row", noted)
+    monkeypatch.setattr(filling, "index_row", noted)
     store.points()
     assert read == []
     runs[2].update(message="on its way")

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.storage import index as index_module
-from engine.storage.index_rows import Row
-from engine.storage.indexing import journal, known, watch
+from engine.storage.index_rows import FolderState, Row
+from engine.storage.indexing import filling, journal, known, watch
 from engine.storage.job_folder import Run
 from engine.storage.store import Store
 from tests.support import runs
@@ -141,13 +140,13 @@ def test_a_folder_that_may_only_be_read_is_read_once(store: Store, monkeypatch: 
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and real(path, mode))
     read: list[str] = []
-    row = index_module.index_row
+    row = filling.index_row
 
-    def noted(run_id: str, folder: index_module.FolderState) -> Row:
+    def noted(run_id: str, folder: FolderState) -> Row:
         read.append(run_id)
         return row(run_id, folder)
 
-    monkeypatch.setattr(index_module, "index_row", noted)
+    monkeypatch.setattr(filling, "index_row", noted)
     for _ in range(3):
         store = Store(store.root, gallery=store.gallery)
         assert len(store.points()) == 9

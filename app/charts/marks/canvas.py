@@ -73,7 +73,7 @@ def place(points: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
     of_axes = [f"{base}{axis.column}" for axis in (x, y) for base in ("", "base_")]
     points = selection.with_baseline_key(points)
     rows = points[list(dict.fromkeys([*_COLUMNS.split(), *of_axes]))]
-    return rows.assign(at_x=x.values(rows), at_y=y.values(rows)).dropna(subset=["at_x", "at_y"])
+    return selection.known(rows.assign(at_x=x.values(rows), at_y=y.values(rows)), ["at_x", "at_y"])
 
 
 def positions(points: pd.DataFrame, ids: Collection[str], x: Axis, y: Axis) -> list[tuple[float, float]]:

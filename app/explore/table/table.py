@@ -17,6 +17,7 @@ from engine.storage.records.remarks import NEAR_CHANCE
 
 HEIGHT = 420
 PAGE_ROWS = 100
+_OF_STAGE = ["baseline", "stage", "phase", "final", "step", "top1", "int8"]  # what a stage is told by
 _PAGE, _ORDER, _SOUGHT = "table_page", "table_order", "table_sought"  # in the session
 
 
@@ -30,7 +31,7 @@ def show(whole: pd.DataFrame, view: controls.View, selected: str | None = None) 
     rows = escape.cells(display_rows(frame, board, whole))
     conditions = None if host is None else escape.markdown(text.host_conditions(host))
     ids = list(rows["point"])
-    _tick(ids, chosen.ids(frozenset(whole["id"])), selected, str(rows.columns[1]))
+    _tick(ids, chosen.ids(whole["id"]), selected, str(rows.columns[1]))
     st.dataframe(
         rows,
         hide_index=True,
@@ -118,7 +119,8 @@ def display_rows(
     for key in selection.differing_settings(whole):
         table[points.SETTINGS[key]] = _in_words(frame, key)
     table["kept"] = frame["keep"]
-    table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in frame.to_dict("records")]
+    told = frame[_OF_STAGE].to_dict("records")
+    table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in told]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
     table = table.assign(**_repeated(frame, whole))
@@ -207,7 +209,8 @@ def _device_columns(board: BoardConditions | None) -> dict[str, Any]:
 
 def _repeated(frame: pd.DataFrame, whole: pd.DataFrame) -> dict[str, pd.Series]:
     """The means over the seeds of the whole table, where any point has several."""
-    groups = whole[whole["group"].isin(frame["group"].unique())]
+    needed = ["seed", "top1", *selection.REPETITION]
+    groups = whole.loc[whole["group"].isin(frame["group"].unique()), needed]
     repeated = selection.over_seeds(groups, "top1").loc[frame.index]
     several = repeated["n"] > 1
     if not several.any():

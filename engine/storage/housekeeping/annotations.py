@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from engine.errors import RequestError, WorkError
 from engine.storage import atomic, files
@@ -11,6 +12,7 @@ from engine.storage.records.annotation import Annotation
 _NAME = "annotation.json"
 _MOST = 64 * 1024  # bytes
 _NOTHING = Annotation()
+_NOTHING_WRITTEN = _NOTHING.to_json()
 
 
 def file_of(job: Job) -> Path:
@@ -28,6 +30,11 @@ def read_or_empty(job: Job) -> Annotation:
     with suppress(WorkError):
         return read(job)
     return _NOTHING
+
+
+def document(job: Job) -> dict[str, Any]:
+    """What `read_or_empty` finds as JSON has it; about most jobs nothing is written."""
+    return read_or_empty(job).to_json() if job.has(_NAME) else dict(_NOTHING_WRITTEN)
 
 
 def write(run: Run, annotation: Annotation) -> None:

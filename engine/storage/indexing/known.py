@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from engine.storage.index_rows import Head
+from engine.storage.indexing import tables
 from engine.storage.indexing.journal import Journal
 from engine.storage.indexing.watch import Place, Watch
 
@@ -18,8 +19,8 @@ _TOKENS = 1 << 64
 class Known:
     """The heads of all jobs of one index, up to a `turn` of its count of changes, and the watch over their folders.
 
-    `epoch` is the name of the very index, `busy` has the jobs that need a process, and `token` is another number
-    whenever any head is another one. `memory` is the connection of an index that is in memory.
+    `epoch` is the name of the very index, `busy` has the jobs that need a process, `open` those that wait or run, and
+    `token` is another number whenever any head is another one. `memory` is the connection of an index in memory.
     """
 
     def __init__(self, places: Sequence[Place], journal: Journal) -> None:
@@ -32,7 +33,20 @@ class Known:
         self.epoch, self.turn, self.token = "", 0, 0
         self.heads: dict[str, Head] = {}
         self.busy: set[str] = set()
+        self.open: set[str] = set()
         self.watch.forget()
+
+    def catch_up(self, connection: sqlite3.Connection) -> list[str]:
+        """Takes over the heads that were written since; the ids of those that another process wrote, or this one."""
+        epoch, turn = tables.turn_of(connection)
+        if epoch != self.epoch:
+            self.forget()
+            self.epoch = epoch
+        if turn == self.turn:
+            return []
+        heads = tables.heads_since(connection, self.turn)
+        self.take(heads, turn)
+        return [head.job_id for head in heads]
 
     def take(self, heads: Iterable[Head], turn: int) -> None:
         """Takes over heads that are new or have changed."""
@@ -40,10 +54,11 @@ class Known:
             self._take_off_token(head.job_id)
             self.heads[head.job_id] = head
             self.token = (self.token + _hash(head)) % _TOKENS
-            if head.needs_process():
-                self.busy.add(head.job_id)
-            else:
-                self.busy.discard(head.job_id)
+            for ids, belongs in ((self.busy, head.needs_process()), (self.open, head.waits_or_runs())):
+                if belongs:
+                    ids.add(head.job_id)
+                else:
+                    ids.discard(head.job_id)
         self.turn = turn
 
     def drop(self, ids: Iterable[str]) -> None:
@@ -52,6 +67,7 @@ class Known:
             self._take_off_token(job_id)
             self.heads.pop(job_id, None)
             self.busy.discard(job_id)
+            self.open.discard(job_id)
 
     def _take_off_token(self, job_id: str) -> None:
         if (old := self.heads.get(job_id)) is not None:

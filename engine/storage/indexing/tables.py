@@ -14,7 +14,7 @@ from engine.storage.indexing.columns import PointColumns
 
 # All of a run fits into a page: of the usual 4,096 bytes it would take several, each of them mostly empty.
 PAGE_BYTES = 32_768
-_MOST_ASKED = 500  # jobs that are asked for by name; of more a whole table is read
+_MOST_ASKED = 500  # jobs that are asked for by name; of more all between the first and the last are read
 # Without a second index: where one of two copies of a key is damaged, a row is there for some questions only.
 _SCHEMA = (
     "CREATE TABLE turns (one INTEGER PRIMARY KEY, epoch TEXT NOT NULL, turn INTEGER NOT NULL,"
@@ -26,7 +26,6 @@ _SCHEMA = (
     "CREATE TABLE columns (job_id TEXT PRIMARY KEY, numbers BLOB NOT NULL, words TEXT NOT NULL, layouts TEXT NOT NULL,"
     " kept BLOB NOT NULL, column_check INTEGER NOT NULL) WITHOUT ROWID",
 )
-_TABLES = ("jobs", "texts", "columns")
 # Of a new setting, or another default, no row knows that was written before: the index is made anew. Not 0, as an empty
 # file has that, and below 2³¹, which is as far as SQLite's number goes.
 _LAYOUT = json.dumps([_SCHEMA, layout()], sort_keys=True)
@@ -51,21 +50,23 @@ def make(connection: sqlite3.Connection) -> None:
 
 def write(connection: sqlite3.Connection, rows: list[Row], removed: Collection[str]) -> None:
     """Puts rows in the place of those of the same jobs, and takes others out, at once."""
-    ids = [(row.head.job_id,) for row in rows] + [(job_id,) for job_id in removed]
-    if not ids:
+    if not rows and not removed:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
         epoch, turn = turn_of(connection)
         connection.execute("REPLACE INTO turns VALUES (?,?,?,?)", _with_check((1, epoch, turn + 1)))
-        for table in _TABLES:
-            connection.executemany(f"DELETE FROM {table} WHERE job_id = ?", ids)
+        gone = [(job_id,) for job_id in removed]
+        for table in ("jobs", "texts"):
+            connection.executemany(f"DELETE FROM {table} WHERE job_id = ?", gone)
+        gone += [(row.head.job_id,) for row in rows if not row.head.points]
+        connection.executemany("DELETE FROM columns WHERE job_id = ?", gone)
         heads = (_with_check((*_values(row.head), turn + 1)) for row in rows)
-        connection.executemany("INSERT INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)", heads)
+        connection.executemany("REPLACE INTO jobs VALUES (?,?,?,?,?,?,?,?,?,?,?)", heads)
         texts = (_with_check((row.head.job_id, row.summary)) for row in rows)
-        connection.executemany("INSERT INTO texts VALUES (?,?,?)", texts)
+        connection.executemany("REPLACE INTO texts VALUES (?,?,?)", texts)
         columns = (_with_column_check(row.head.job_id, row.columns) for row in rows if row.head.points)
-        connection.executemany("INSERT INTO columns VALUES (?,?,?,?,?,?)", columns)
+        connection.executemany("REPLACE INTO columns VALUES (?,?,?,?,?,?)", columns)
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -100,11 +101,13 @@ def heads_since(connection: sqlite3.Connection, turn: int) -> list[Head]:
 def _asked(
     connection: sqlite3.Connection, table: str, heads: Sequence[Head], *, whole: bool = False
 ) -> Iterator[tuple[Any, ...]]:
-    """The rows of some jobs in a table, which is read whole for many of them."""
-    if whole or len(heads) > _MOST_ASKED:
+    """The rows of some jobs in a table; for many of them, which mostly are neighbours, all that lie between."""
+    if whole:
         return connection.execute(f"SELECT * FROM {table}")
-    marks = ",".join("?" * len(heads))
-    return connection.execute(f"SELECT * FROM {table} WHERE job_id IN ({marks})", [head.job_id for head in heads])
+    ids = [head.job_id for head in heads]
+    if len(ids) > _MOST_ASKED:
+        return connection.execute(f"SELECT * FROM {table} WHERE job_id BETWEEN ? AND ?", (min(ids), max(ids)))
+    return connection.execute(f"SELECT * FROM {table} WHERE job_id IN ({','.join('?' * len(ids))})", ids)
 
 
 def summaries_of(connection: sqlite3.Connection, heads: Sequence[Head], *, whole: bool = False) -> dict[str, str]:

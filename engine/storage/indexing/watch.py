@@ -94,18 +94,21 @@ class Watch:
         now = time.monotonic()
         due = told is None or now - self._looked >= ROUND_SECONDS
         jobs = self.jobs(anew=due)
+        is_same = jobs.keys() == heads.keys()  # as mostly, and sooner seen than by which they differ
         if due or told is None or len(jobs) <= FEW_JOBS:
             self._turns = []
             ids: Collection[str] = jobs
         else:
-            ids = {*told, *also, *(jobs.keys() - heads.keys()), *self._next_turns(now)} & jobs.keys()
+            new = () if is_same else jobs.keys() - heads.keys()
+            ids = {*told, *also, *new, *self._next_turns(now)} & jobs.keys()
         changed = {}
         for job_id in ids:
             stamp, head = jobs[job_id].stamp(job_id), heads.get(job_id)
             if head is None or head.stamp != stamp:
                 changed[job_id] = jobs[job_id].state(job_id, stamp)
         blind = position is None and len(jobs) > FEW_JOBS
-        return Changes(changed, heads.keys() - jobs.keys(), blind, (position, now))
+        removed: Collection[str] = () if is_same else heads.keys() - jobs.keys()
+        return Changes(changed, removed, blind, (position, now))
 
     def settle(self, changes: Changes) -> None:
         """What a look has found is known now."""

@@ -21,8 +21,13 @@ T = TypeVar("T")
 
 def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
     """A run's points in their order, each with `before_recovery`, and steps with their place in a trajectory."""
-    described = descriptions(((point, None) for point in points), spec)
-    return [replace(point, **description) if description else point for point, _, description in described]
+    return list(described(points, spec))
+
+
+def described(points: Iterable[Point], spec: RunSpec) -> Iterator[Point]:
+    """The same one after the other."""
+    for point, _, description in descriptions(((point, None) for point in points), spec):
+        yield replace(point, **description) if description else point
 
 
 def descriptions(points: Iterable[tuple[Point, T]], spec: RunSpec) -> Iterator[tuple[Point, T, dict[str, Any]]]:

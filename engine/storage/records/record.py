@@ -65,6 +65,20 @@ class Record:
         return True
 
     @classmethod
+    def of_text(cls, text: bytes) -> Self | None:
+        """The record in a JSON text, without a look at each of its values; None where it is not as it should be.
+
+        Whoever is given None has `from_json` say why; it may be no damage.
+        """
+        if b"NaN" in text or b"Infinity" in text:  # which JSON has not, and this reader takes
+            return None
+        try:
+            record: Self = _adapter(cls).validator.validate_json(text)
+        except ValidationError:
+            return None
+        return record
+
+    @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "a record") -> Self:
         """The record in `document`; keys of later versions are passed over.
 
