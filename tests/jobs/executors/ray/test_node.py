@@ -81,7 +81,9 @@ def test_a_cancelled_run_ends_on_its_node_and_goes_on_on_another_from_what_came_
     monkeypatch.setenv("ESPALIER_CACHE", str(tmp_path / "another node"))
     ended(run, messages_of(order_of(run, "quick")))
     assert run.status().state == "done" and len(run.points()) == 12
-    assert [epoch.epoch for epoch in run.events(Epoch)] == list(range(1, 61)), "an epoch was done twice, or not at all"
+    epochs = [epoch.epoch for epoch in run.events(Epoch)]
+    assert sorted(set(epochs)) == list(range(1, 61)), "an epoch is missing"
+    assert len(epochs) <= 61, "more was repeated than the epoch in which the run was stopped"
 
 
 def test_a_task_that_is_ended_in_the_middle_takes_its_process_along(store: Store, home: Path) -> None:
