@@ -1,6 +1,7 @@
 """Attempts judged by reconstruction beside raced ones: what the steps of a run take, and where the run ends.
 
-    python -m benchmarks.measures --weights FILE --data npz:FILE --dir DIR [--model resnet20] [--seeds 0,1,2] [--only PART]
+    python -m benchmarks.measures --weights FILE --data npz:FILE --dir DIR
+                                [--model resnet20] [--seeds 0,1,2] [--only PART]
 
 Progressive channels by l1 to 0.6× and direct blocks to 0.65× of the MACs, refitted after each step, nothing trained;
 one run after the other, one thread each. Seconds are those in which attempts are judged, all steps of a run together.
