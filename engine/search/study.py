@@ -43,13 +43,12 @@ def path_of(store: Store, name: str) -> Path:
 
 @dataclass(frozen=True)
 class Studies:
-    """Both studies of a search, open; `guided` where proposals of the search's own are among the trials."""
+    """Both studies of a search, open."""
 
     document: Document
     path: Path
     trials: "Study"
     recovered: "Study"
-    guided: bool = True
 
     def outcomes(self) -> list[Outcome]:
         """Of the trials that were measured, each network once."""
@@ -66,7 +65,7 @@ def open_studies(
 ) -> Iterator[Studies]:
     """The studies of a search, made where there are none; its file is closed in the end.
 
-    Another `sampler`, which then proposes alone, and no `warm` starts, are for comparisons.
+    Another `sampler`, and no `warm` starts, are for comparisons.
 
     RequestError where the file is another search's; WorkError where it cannot be read or written, also inside.
     """
@@ -86,7 +85,6 @@ def open_studies(
                 path,
                 _study(storage, document, document.name, sampler or _sampler(storage, document), warm=warm),
                 _study(storage, document, document.name + RECOVERED, optuna.samplers.RandomSampler(document.seed)),
-                guided=sampler is None,
             )
         finally:
             storage.remove_session()

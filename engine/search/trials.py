@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from engine.errors import RequestError, WorkError
 from engine.search import study
 from engine.search.outcome import Measured, Outcome
-from engine.search.proposals import Aim, propose
 from engine.search.study import DIGEST, SAME, SPEC, Studies
 from engine.spec.run import RunSpec
 from engine.spec.search import space
@@ -19,7 +18,6 @@ from engine.units import si
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-SAMPLED = 7  # one trial in so many is what Optuna's sampler proposes, so that nothing is left out
 MOST_ASKED = 5  # times the number of trials: what cannot be met, or was measured already, counts as none of them
 
 
@@ -51,7 +49,6 @@ class Exploration:
     studies: Studies
     evaluator: Measure
     base: "dict[str, Any]"  # the fixed part of every spec
-    untouched: Measured
     stopped: Callable[[], bool] = lambda: False
     show: Callable[[Standing], None] = lambda standing: None
     refused: int = 0
@@ -79,7 +76,6 @@ class Exploration:
 
     def _one(self) -> str:
         """One trial; why it came to nothing, where it did."""
-        self._propose()
         trial = self.studies.trials.ask()
         values = study.suggest(trial, self.document.network_space())
         try:
@@ -104,20 +100,6 @@ class Exploration:
             return ""
         self._known[spec.digest()] = study.tell(self.studies.trials, trial, self.document, measured)
         return ""
-
-    def _propose(self) -> None:
-        """Has the next trial wait with settings that the model expects most of, unless it is one for the sampler."""
-        asked = self.studies.trials.get_trials(deepcopy=False)
-        number = len(asked)
-        early = len(self._known) < study.STARTUP or any(trial.state.name == "WAITING" for trial in asked)
-        if early or not self.studies.guided or number % SAMPLED == 0:
-            return
-        document = self.document
-        aim = Aim(document.costs, self.untouched, document.constraints)
-        seed, outcomes = (document.seed, number), list(self._known.values())
-        proposed = propose(outcomes, document.network_space(), self.base, aim, seed)
-        if proposed is not None:
-            self.studies.trials.enqueue_trial(proposed)
 
     def _repeat(self, trial: "Trial", known: Outcome) -> None:
         """The same network was measured before: its values are taken, and it counts as no trial."""

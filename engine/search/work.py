@@ -50,7 +50,7 @@ class Search:
         evaluator = Evaluator(self.store.root, self._listen)
         try:
             self.untouched = evaluator.measure(untouched_spec(self.document, base))
-            Exploration(self.studies, evaluator, base, self.untouched, self.stopped, self.show).work()
+            Exploration(self.studies, evaluator, base, self.stopped, self.show).work()
         except Stopped:
             return
         if self.stopped():

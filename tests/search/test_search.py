@@ -37,7 +37,6 @@ SPACE = {
     "target": {"keep": {"min": 0.3, "max": 0.9}, "depth_share": {"min": 0.0, "max": 1.0}},
     "recover": {"calibration_images": [16], "lr": {"min": 0.001, "max": 0.01}},
 }
-UNTOUCHED = Measured(1.0, 100, {"macs": 1e6, "params": 1e4})
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +91,7 @@ class Formula:
 def explore(store: Store, asked: Document, evaluator: Formula) -> tuple[list[Outcome], list[Standing]]:
     shown: list[Standing] = []
     with opened(store, asked) as studies:
-        Exploration(studies, evaluator, dict(asked.spec), UNTOUCHED, show=shown.append).work()
+        Exploration(studies, evaluator, dict(asked.spec), show=shown.append).work()
         return studies.outcomes(), shown
 
 
@@ -174,7 +173,7 @@ def test_a_search_that_stops_in_the_middle_of_a_trial_repeats_that_one_alone(sto
     first = Formula(stop_after=3)
     asked = document(weights, trials=study.WARM_STARTS + 1, space={**SPACE, "criterion": ["l1"]})
     with opened(store, asked) as studies:
-        exploration = Exploration(studies, first, dict(studies.document.spec), UNTOUCHED)
+        exploration = Exploration(studies, first, dict(studies.document.spec))
         exploration.stopped = lambda: bool(stopped_trials(studies))
         exploration.work()
         (stopped,) = stopped_trials(studies)
@@ -214,7 +213,8 @@ def test_constraints_mark_trials_and_one_that_nothing_keeps_names_the_nearest(st
     kept = [each for each in outcomes if each.costs["macs"] <= 5e5]
     assert [each.feasible for each in outcomes] == [each in kept for each in outcomes]
     assert shown[-1].feasible == len(kept) > 0
-    assert all(each.feasible for each in recovery.choose(outcomes, 12, ["macs"], UNTOUCHED))
+    untouched = Measured(1.0, 100, {"macs": 1e6, "params": 1e4})
+    assert all(each.feasible for each in recovery.choose(outcomes, 12, ["macs"], untouched))
     assert all(each.feasible for each in report.front(outcomes, ["macs"]))
     strict = document(weights, name="strict", trials=3, constraints={"macs": 1000})
     outcomes, _ = explore(store, strict, Formula())
@@ -266,7 +266,7 @@ def test_a_full_disk_is_one_sentence_and_the_search_goes_on_later(store: Store, 
         pytest.raises(WorkError, match=r"the disk is full: .* give the same command again"),
         opened(store, asked) as studies,
     ):
-        Exploration(studies, Full(), dict(asked.spec), UNTOUCHED).work()
+        Exploration(studies, Full(), dict(asked.spec)).work()
     assert len(explore(store, asked, Formula())[0]) == 4
 
 

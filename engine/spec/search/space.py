@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, ClassVar
 
 from engine.errors import RequestError
@@ -105,11 +104,6 @@ class Range:
         value: int | float = round(number) if self.whole else number
         return min(max(value, self.low), self.high)
 
-    def share(self, number: float) -> float:
-        """How far along the range a number is."""
-        low, high = (math.log(self.low), math.log(self.high)) if self.log else (self.low, self.high)
-        return ((math.log(number) if self.log else number) - low) / (high - low)
-
     def start(self) -> Value:
         """Where a search begins: what a run does by itself, where that is inside, else the middle."""
         default = _default(self.name)
@@ -196,7 +190,7 @@ def request(fixed: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, An
     """
     changes: dict[str, Any] = {}
     rules: list[str] = []
-    for name, value in effective(fixed, values).items():
+    for name, value in _effective(fixed, values).items():
         if name.startswith(f"{RULES}."):
             rules += [f"{name.removeprefix(RULES + '.')}={value:g}"] if value else []
             continue
@@ -245,7 +239,7 @@ def _check_rule(dimension: Dimension) -> None:
             raise RequestError(f"keep_layers {error}, or a share of 0 for no rule", field=RULES) from None
 
 
-def effective(fixed: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+def _effective(fixed: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """The values that do something beside the others."""
 
     def stated(name: str) -> Any:
@@ -273,7 +267,6 @@ def effective(fixed: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, 
     return {name: value for name, value in values.items() if name not in left_out}
 
 
-@cache
 def _default(name: str) -> Any:
     value: Any = RunSpec.model_construct()
     for part in name.split("."):
