@@ -105,7 +105,9 @@ def test_a_job_whose_node_is_wanted_keeps_its_steps_and_goes_on_in_the_next(stor
     driver = drive(store, [make_spec(0, 60)], on_slurm(store))
     thread.join()
     (run,) = [store.run(run_id) for run_id in driver.run_ids]
-    assert driver.tally().done == 1 and len(run.events(Epoch)) == 60, "an epoch was done twice or not at all"
+    epochs = [epoch.epoch for epoch in run.events(Epoch)]
+    assert driver.tally().done == 1 and sorted(set(epochs)) == list(range(1, 61)), "an epoch is missing"
+    assert len(epochs) <= 61, "more was repeated than the epoch in which the run was stopped"
     (job,) = slurm.jobs(cluster)
     assert job["starts"] == 2 and "goes on" in "\n".join(run.log_tail(200))
 
