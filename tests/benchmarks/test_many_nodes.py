@@ -1,7 +1,11 @@
 """The simulation of many nodes does what a sweep does, and says where a limit is missed."""
 
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
+
+import pytest
 
 from benchmarks.many_nodes.__main__ import measure, missed
 from benchmarks.many_nodes.grid import NAME, raw
@@ -9,7 +13,11 @@ from engine.storage.records.event import EndEvent, PointEvent
 from engine.storage.store import Store
 
 
-def test_every_run_of_the_grid_is_worked_on_once_by_a_node_that_writes_what_a_run_writes(tmp_path: Path) -> None:
+def test_every_run_of_the_grid_is_worked_on_once_by_a_node_that_writes_what_a_run_writes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Streamlit's AppTest leaves the dashboard's script there, which each new process would run.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     figures = measure(tmp_path, raw(1, ratios=1, shares=1), 3, look=False, again=False)
     assert figures["runs"] == figures["done"] == figures["folders"] == figures["pace"][-1]["ended"] == 10
     store = Store(tmp_path)
