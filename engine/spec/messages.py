@@ -3,7 +3,7 @@
 The first word is the field's path, which the error carries beside, so that a form knows where to show the sentence.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -157,3 +157,17 @@ def _metadata(annotation: Any) -> Iterator[Any]:
 def _suggestion(text: Any, choices: list[str]) -> str:
     matches = get_close_matches(text[:_LONGEST_SHOWN], choices, n=1, cutoff=0.7) if isinstance(text, str) else []
     return f"; did you mean {matches[0]}?" if matches else ""
+
+
+def object_of(raw: Any, keys: Sequence[str], shown: str, noun: str, needs: str) -> Mapping[str, Any]:
+    """What the file `shown` of a `noun` holds; RequestError where it is empty, no object, or has other keys."""
+    if raw is None:
+        raise RequestError(f"{shown} has nothing in it; a {noun} has {needs}")
+    if not isinstance(raw, Mapping):
+        raise RequestError(f"{shown} holds {quote(raw)}; a {noun}'s file has the keys {', '.join(keys)}")
+    for key in raw:
+        if key not in keys:
+            near = get_close_matches(str(key), keys, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise RequestError(f"{shown} has an unknown key {quote(key)}{hint}; allowed there: {', '.join(keys)}")
+    return raw

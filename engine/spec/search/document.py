@@ -3,12 +3,11 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Literal, get_args
 
 from engine.errors import RequestError
 from engine.spec.ids import canonical_json, check_experiment, digest_of
-from engine.spec.messages import quote
+from engine.spec.messages import object_of, quote
 from engine.spec.search import space as spaces
 from engine.spec.search.space import Dimension
 from engine.spec.sweep.document import MOST_THREADS
@@ -58,13 +57,7 @@ class Document:
 
 def read(raw: Any, shown: str) -> Document:
     """The document in plain values; RequestError, which calls the file `shown`, for the first thing that is wrong."""
-    if not isinstance(raw, Mapping):
-        raise RequestError(f"{shown} holds {quote(raw)}; a search's file has the keys {', '.join(KEYS)}")
-    for key in raw:
-        if key not in KEYS:
-            near = get_close_matches(str(key), KEYS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise RequestError(f"{shown} has an unknown key {quote(key)}{hint}; allowed there: {', '.join(KEYS)}")
+    raw = object_of(raw, KEYS, shown, "search", "a name and a space")
     for key in ("name", "space"):
         if key not in raw:
             raise RequestError(f"{shown} has no {key}; a search has a name and a space", field=key)

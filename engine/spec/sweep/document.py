@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any
 
 from engine.errors import RequestError
 from engine.spec.ids import check_experiment
-from engine.spec.messages import quote
+from engine.spec.messages import object_of, quote
 
 KEYS = ("name", "threads", "spec", "include", "exclude")
 MOST_THREADS = 1024
@@ -30,15 +29,7 @@ class Document:
 
 def read(raw: Any, shown: str) -> Document:
     """The document in plain values; RequestError, which calls the file `shown`, for the first thing that is wrong."""
-    if raw is None:
-        raise RequestError(f"{shown} has nothing in it; a sweep has a name and a spec")
-    if not isinstance(raw, Mapping):
-        raise RequestError(f"{shown} holds {quote(raw)}; a sweep's file has the keys {', '.join(KEYS)}")
-    for key in raw:
-        if key not in KEYS:
-            near = get_close_matches(str(key), KEYS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise RequestError(f"{shown} has an unknown key {quote(key)}{hint}; allowed there: {', '.join(KEYS)}")
+    raw = object_of(raw, KEYS, shown, "sweep", "a name and a spec")
     if "name" not in raw or "spec" not in raw:
         missing = "name" if "name" not in raw else "spec"
         raise RequestError(f"{shown} has no {missing}; a sweep has a name and a spec", field=missing)
