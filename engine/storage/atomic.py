@@ -116,20 +116,23 @@ def fill_folder(folder: Path, documents: Mapping[str, Any]) -> None:
 
 def read_json(path: Path, most: int = MOST_JSON, *, links: bool = False) -> dict[str, Any]:
     """The JSON object in `path`, of at most `most` bytes; WorkError when it is missing or is none."""
+    return parse_object(read(path, most, links=links), path, "it")
+
+
+def read(path: Path, most: int, *, links: bool = False) -> bytes:
+    """All that `path` holds, of at most `most` bytes; WorkError when it cannot be read."""
     try:
-        data = files.read_bytes(path, most, links=links)
+        return files.read_bytes(path, most, links=links)
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-    return parse_object(data, path, "it")
 
 
-def read_json_in(folder: int, path: str, most: int = MOST_JSON) -> dict[str, Any]:
+def read_in(folder: int, path: str, most: int) -> bytes:
     """The same of a file in a folder that is held by its descriptor."""
     try:
-        data = files.read_in(folder, path.rpartition("/")[2], most)
+        return files.read_in(folder, path.rpartition("/")[2], most)
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-    return parse_object(data, path, "it")
 
 
 def parse_object(data: bytes, path: Path | str, what: str) -> dict[str, Any]:

@@ -130,8 +130,10 @@ class Index:
         written = known.catch_up(connection)
         changes = known.watch.look(known.heads, [*written, *known.busy])
         if changes.changed or changes.removed:
-            tables.write(connection, [], changes.removed)
-            filling.fill(connection, changes.changed)
+            if changes.removed:
+                tables.write(connection, [], changes.removed)
+                known.catch_up(connection)
+            filling.fill(connection, changes.changed, known)
             known.catch_up(connection)
             known.drop(changes.removed)
         known.watch.settle(changes)

@@ -3,18 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
-
-from pydantic_core import from_json, to_json
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
-from engine.spec.run import RunSpec
-from engine.spec.settings import columns_of, settings_of
+from engine.spec.settings import settings_of
 from engine.storage import files
 from engine.storage.housekeeping import annotations
 from engine.storage.indexing.columns import (
@@ -27,6 +23,7 @@ from engine.storage.indexing.columns import (
     board_entry,
 )
 from engine.storage.indexing.request_values import RequestValues
+from engine.storage.indexing.requests import COLUMNS, VALUES, StoredRequest, stored_request
 from engine.storage.job_files import time_in
 from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
@@ -39,16 +36,10 @@ Kind = Literal["run", "gallery", "timing", "landscape"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
-_COLUMNS = columns_of(RunSpec)
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
-_KEEP = next(field for field in settings_of(RunSpec) if field.name == "target.keep")
-SETTINGS = tuple(_COLUMNS)
-_VALUES = RequestValues(_COLUMNS)
+SETTINGS = tuple(COLUMNS)
 _OWN_VALUES = RequestValues(_OWN)
-_KEPT = RequestValues({"keep": _KEEP})
-_SEED = _COLUMNS["seed"]
-_SEED_VALUE = RequestValues({"seed": _SEED})
 # What a row of a point has of its run besides the settings.
 BESIDE = ("run_id", "group", "experiment", "gallery", "state", "created", "host")
 
@@ -146,7 +137,8 @@ def index_row(job_id: str, folder: FolderState) -> Row:
 
 
 def _run(run: Run, folder: FolderState) -> Row:
-    status, request = run.status(), run.request()
+    status = run.status()
+    request = stored_request(run.read("spec.json"), f"{run.path}/spec.json")
     points = _Points(run, request)
     summary = _summary(run, status, points, request)
     head = _head(run.id, folder, CPU_LANE, status, points.count)
@@ -193,7 +185,7 @@ def _landscape(landscape: Landscape, folder: FolderState) -> Row:
         "message": status.message,
         "error": status.error,
         "host": landscape.env().get("cpu"),
-        **_VALUES(asked),
+        **VALUES(asked),
         **_OWN_VALUES(request),
         "created": status.times.created,
         "started": status.times.started,
@@ -236,14 +228,14 @@ def _last_timings(run: Run) -> Mapping[int, Mapping[Conditions, Measurement]]:
 class _Points:
     """A run's points with what boards measured of them among their latencies, and what a summary says of them."""
 
-    def __init__(self, run: Run, request: Mapping[str, Any]) -> None:
+    def __init__(self, run: Run, request: StoredRequest) -> None:
         timings, model_files = _last_timings(run), _model_files(run)
         columns = ColumnBuilder()
         self.count = 0
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
-        for point in run.described_one_by_one(request):
+        for point in run.described_one_by_one(request.phases):
             columns.add(point, timings.get(point.point, {}).values(), onnx=f"p{point.point}.onnx" in model_files)
             self.count += 1
             self._note(point)
@@ -265,10 +257,12 @@ def _share_kept(point: Point) -> float | None:
 
 def layout() -> dict[str, Any]:
     """What a row is made of. Rows written under another layout say other things, so the index's version is its hash."""
-    columns = {column: [field.name, field.default] for column, field in _COLUMNS.items()}
+    columns = {column: [field.name, field.default] for column, field in COLUMNS.items()}
     timing = {field.name: field.default for field in settings_of(TimingRequest)}
     summary = _damaged_summary("", FolderState(Path(), "run", ""), "")
+    # `writer` is another number where the same columns and summaries are written in other characters.
     return {
+        "writer": 2,
         "columns": columns,
         "summary": sorted(summary),
         "timing": timing,
@@ -280,7 +274,7 @@ def layout() -> dict[str, Any]:
     }
 
 
-def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, Any]) -> dict[str, Any]:
+def _summary(run: Run, status: Status, points: _Points, request: StoredRequest) -> dict[str, Any]:
     return {
         "run_id": run.id,
         "group": status.group,
@@ -292,7 +286,7 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
         "message": status.message,
         "error": status.error,
         "host": run.env().get("cpu"),
-        **_settings(request),
+        **request.settings,
         "created": status.times.created,
         "started": status.times.started,
         "finished": status.times.finished,
@@ -304,22 +298,6 @@ def _summary(run: Run, status: Status, points: _Points, request: Mapping[str, An
     }
 
 
-def _settings(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a run. Runs that differ in nothing but their seed come one after the other, and have one look."""
-    try:
-        values = _settings_of_text(to_json({**request, _SEED.name: _SEED.before}))
-    except ValueError:  # half of a character, or a number of thousands of digits
-        return _VALUES(request) | _KEPT(request)
-    return values | _SEED_VALUE(request)
-
-
-@lru_cache(maxsize=64)
-def _settings_of_text(text: bytes) -> dict[str, Any]:
-    """The settings of a request in JSON."""
-    request = from_json(text)
-    return _VALUES(request) | _KEPT(request)
-
-
 def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
     created = time_in(job_id)
     failure = {"state": "failed", "progress": 0.0, "created": created, "message": sentence, "error": sentence}
@@ -327,10 +305,10 @@ def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[st
         missing = (*TimingRequest.model_fields, "phase", "started", "finished")
         return {**dict.fromkeys(missing), **failure, "job_id": job_id, "points": []}
     if folder.kind == "landscape":
-        missing = (*_COLUMNS, *_OWN, "group", "host", "phase", "started", "finished")
+        missing = (*COLUMNS, *_OWN, "group", "host", "phase", "started", "finished")
         return {**dict.fromkeys(missing), **failure, "run_id": job_id, "kind": folder.kind}
     names = ("group", "experiment", "host", "phase")
-    missing = (*_COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
+    missing = (*COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
     run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0, "best_cost": None}
     run_values |= annotations.document(folder.job())
     return {**dict.fromkeys(missing), **failure, **run_values}

@@ -105,9 +105,13 @@ class Job(ABC):
 
     def read_json(self, name: str, most: int = MOST_SMALL) -> dict[str, Any]:
         """The JSON object in one of its files, of at most so many bytes; WorkError when it is missing or is none."""
+        return atomic.parse_object(self.read(name, most), f"{self.path}/{name}", "it")
+
+    def read(self, name: str, most: int = MOST_SMALL) -> bytes:
+        """All that one of its files holds, of at most so many bytes; WorkError when it cannot be read."""
         if self._held is None:
-            return atomic.read_json(self.path / name, most)
-        return atomic.read_json_in(self._held.descriptor, f"{self.path}/{name}", most)
+            return atomic.read(self.path / name, most)
+        return atomic.read_in(self._held.descriptor, f"{self.path}/{name}", most)
 
     def read_lines(self, name: str) -> Iterator[bytes]:
         """The finished lines of one of its files (`atomic.lines`)."""
@@ -119,7 +123,8 @@ class Job(ABC):
 
     def status(self) -> Status:
         """How the job stands; WorkError when the file is damaged."""
-        return Status.from_json(self.read_json("status.json"), f"{self.path}/status.json")
+        text, place = self.read("status.json"), f"{self.path}/status.json"
+        return Status.of_text(text) or Status.from_json(atomic.parse_object(text, place, "it"), place)
 
     def status_or_new(self) -> Status:
         """The same, and where the file is damaged or lost that of a job that has failed, of the age of its folder."""
@@ -334,9 +339,9 @@ class Run(Job):
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
-    def described_one_by_one(self, request: Mapping[str, Any]) -> Iterator[Point]:
-        """The same one after the other; `request` is the run's, for whoever has read it already."""
-        return earlier.described(self._points_of_lines(), phases.of_request(request))
+    def described_one_by_one(self, request: run_spec.RunSpec) -> Iterator[Point]:
+        """The same one after the other; `request` is the run's as far as its phases follow from it."""
+        return earlier.described(self._points_of_lines(), request)
 
     def _points_of_lines(self) -> Iterator[Point]:
         for number, line in enumerate(self.read_lines(_POINTS), 1):

@@ -10,6 +10,7 @@ from math import nan
 from operator import attrgetter
 from typing import Any, Final
 
+import msgspec
 from pydantic_core import to_json
 
 from engine.storage.records.measurement import Latency, Measurement
@@ -30,6 +31,8 @@ WIDTH_CODE: Final = "q"  # whole numbers up to 2⁶³
 # `HOST_TIMING` on a host, and on a board an object as in measurements.jsonl.
 WORDS: Final = ("stage", "phase", "note", "trajectory", "criterion", "blocks", "layout", "timings")
 _NUMBERS_OF = attrgetter(*NUMBERS[:-1])
+_TIMING_OF = attrgetter(*HOST_TIMING)
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class ColumnBuilder:
         original, kept = zip(*point.widths.values(), strict=True) if point.widths else ((), ())
         place = self._layouts.setdefault((tuple(point.widths), original), len(self._layouts))
         self._kept.extend(kept)
-        entries: list[Any] = [list(vars(entry).values()) for entry in point.latency]
+        entries: list[Any] = [_TIMING_OF(entry) for entry in point.latency]
         entries += map(board_entry, timings)
         words = (point.stage, point.phase, point.note, point.trajectory, point.criterion, point.blocks_removed)
         self._words.append([*words, place, entries])
@@ -84,4 +87,7 @@ def board_entry(measurement: Measurement) -> dict[str, Any]:
 
 def as_json(value: Any) -> str:
     """JSON in which a number that is none is null."""
-    return to_json(value, inf_nan_mode="null").decode()
+    try:
+        return _ENCODER.encode(value).decode()
+    except OverflowError:  # a whole number of a stranger's that takes more than 64 bits
+        return to_json(value, inf_nan_mode="null").decode()

@@ -5,18 +5,27 @@ from collections.abc import Mapping
 
 from engine.storage.index_rows import FolderState, Row, index_row
 from engine.storage.indexing import tables
+from engine.storage.indexing.known import Known
 
 _MOST_AT_ONCE = 5_000  # points that are written in one transaction: others wait for its end
 
 
-def fill(connection: sqlite3.Connection, changed: Mapping[str, FolderState]) -> None:
-    """Writes the rows of jobs as their folders are."""
+def fill(connection: sqlite3.Connection, changed: Mapping[str, FolderState], known: Known) -> None:
+    """Writes the rows of jobs as their folders are. What nobody else wrote in between is known without reading it."""
     rows: list[Row] = []
     points = 0
     for job_id, folder in sorted(changed.items()):  # in the order of the tables, which grow at their ends then
         rows.append(index_row(job_id, folder))
         points += rows[-1].head.points
         if points >= _MOST_AT_ONCE:
-            tables.write(connection, rows, ())
+            _write(connection, rows, known)
             rows, points = [], 0
-    tables.write(connection, rows, ())
+    _write(connection, rows, known)
+
+
+def _write(connection: sqlite3.Connection, rows: list[Row], known: Known) -> None:
+    if not rows:
+        return
+    turn = tables.write(connection, rows, ())
+    if turn == known.turn + 1:
+        known.take((row.head for row in rows), turn)

@@ -48,10 +48,8 @@ def make(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO turns VALUES (?,?,?,?)", row)
 
 
-def write(connection: sqlite3.Connection, rows: list[Row], removed: Collection[str]) -> None:
-    """Puts rows in the place of those of the same jobs, and takes others out, at once."""
-    if not rows and not removed:
-        return
+def write(connection: sqlite3.Connection, rows: list[Row], removed: Collection[str]) -> int:
+    """Puts rows in the place of those of the same jobs, and takes others out, at once; how many times that was done."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         epoch, turn = turn_of(connection)
@@ -68,6 +66,7 @@ def write(connection: sqlite3.Connection, rows: list[Row], removed: Collection[s
         columns = (_with_column_check(row.head.job_id, row.columns) for row in rows if row.head.points)
         connection.executemany("REPLACE INTO columns VALUES (?,?,?,?,?,?)", columns)
         connection.execute("COMMIT")
+        return turn + 1
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
