@@ -30,7 +30,7 @@ from engine.jobs.sweep import inventory
 from engine.jobs.sweep.driver import Driver, Ended, Tally
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import CrashEvent
 from engine.storage.store import Store
 from tests.support.ray_nodes import Nodes, can_hide

@@ -20,7 +20,7 @@ from typing import Any
 from benchmarks.transfer.table import find
 from engine.spec.run import Measure, RunSpec, parse
 from engine.storage.atomic import write_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Attempts
 
 METHODS: dict[str, dict[str, Any]] = {

@@ -34,7 +34,7 @@ from engine.jobs.queue import Queue
 from engine.jobs.worker import start_detached, worker_of
 from engine.spec.run import RunSpec, parse
 from engine.storage.atomic import read_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import standin
 from tests.support.storm import SIGNALS, Foreground, Storm, all_ended, cleaned, own, started, wait_for

@@ -9,7 +9,7 @@ from app import theme
 from app.components import actions
 from app.tables import store
 from engine.jobs import worker
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 
 REFRESH_SECONDS = 2.0
 _LOG_LINES = 30

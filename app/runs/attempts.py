@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import escape, format, text, theme
 from app.charts import attempt_map
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Attempts
 
 

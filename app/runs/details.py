@@ -12,7 +12,7 @@ from app.components import notes
 from app.runs import attempts, domains, tries
 from app.tables.store import ACTIVE
 from engine.errors import WorkError
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import remarks
 from engine.storage.records.event import Epoch
 

@@ -7,7 +7,7 @@ import streamlit as st
 
 from app import escape, format, text
 from app.charts import pseudo_labels as chart
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import remarks
 from engine.storage.records.event import PseudoLabelAnswers, PseudoLabels
 from engine.storage.records.point import Point

@@ -14,7 +14,7 @@ from app.runs import bulk, details, facts
 from app.tables import points, selection, store
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 
 _RUNNING_SHOWN, _WAITING_SHOWN = 4, 3
 _STARTING_SECONDS = 0.5  # between two looks at a run that is about to move

@@ -11,8 +11,8 @@ from app.components import actions, job_panel
 from app.runs import annotation, details, facts, live
 from app.tables import points, store
 from engine.errors import RequestError, WorkError
+from engine.storage.folders.run import Run
 from engine.storage.housekeeping import disk
-from engine.storage.job_folder import Run
 from engine.storage.records.status import RESUMABLE
 
 _TARGET_COLUMNS: dict[str, Any] = {

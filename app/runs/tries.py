@@ -6,7 +6,7 @@ import streamlit as st
 from app import escape, format, theme
 from app.charts import tries as chart
 from engine.spec import phases
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 
 
 def show(folder: Run) -> None:

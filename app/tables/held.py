@@ -12,8 +12,8 @@ import pandas as pd
 from app.tables import assembly, parts
 from app.tables.assembly import Column, Piece
 from engine.spec.images import domains
-from engine.storage.index_rows import Head
 from engine.storage.indexing.columns import PointColumns
+from engine.storage.indexing.head import Head
 from engine.storage.indexing.known import age_order
 from engine.storage.store import Store
 

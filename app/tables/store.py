@@ -26,7 +26,7 @@ from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from engine.zoo import source
 from engine.zoo.own import listing

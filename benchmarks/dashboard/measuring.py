@@ -18,7 +18,7 @@ from streamlit.testing.v1 import AppTest
 from app.tables import board_columns, points, selection
 from app.tables import store as tables
 from engine.statistics import fronts
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 QUESTION = "reading, one run changed"  # which the rivals answer, too

@@ -14,7 +14,7 @@ from benchmarks.gpu.findings import Section, Sizes
 from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.storage.atomic import write_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import event
 from engine.storage.store import Store
 

@@ -17,7 +17,7 @@ from benchmarks.dashboard import filling
 from engine.jobs import child
 from engine.jobs.executors.executor import Workload
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import EndEvent, PhaseEvent, PointEvent, StartEvent
 from engine.storage.store import Store
 

@@ -18,7 +18,7 @@ from engine.spec import run as run_spec
 from engine.spec.run import RunSpec
 from engine.spec.settings import with_earlier
 from engine.storage.atomic import read_json, write_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 
 
 @dataclass(frozen=True)

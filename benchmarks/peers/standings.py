@@ -9,7 +9,7 @@ from benchmarks.peers.entries import KEEP, Entry
 from engine.measure.machine import cpu_model
 from engine.statistics.intervals import Interval, mean_interval
 from engine.storage.atomic import read_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import event
 
 IMAGE = (3, 32, 32)

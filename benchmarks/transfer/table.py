@@ -8,7 +8,7 @@ from benchmarks.transfer.entries import KEEPS, Entry, Task, entries
 from engine.measure.machine import cpu_model
 from engine.spec.run import RunSpec
 from engine.statistics.intervals import Interval, mean_interval
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.point import Point
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from engine.errors import WorkError
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 from engine.texts import printable
 
 _REFRESH_SECONDS = 0.5

@@ -11,9 +11,10 @@ from pathlib import Path
 from engine.doctor.finding import Finding
 from engine.errors import RequestError, WorkError
 from engine.storage import atomic, files
-from engine.storage.index_rows import DAMAGED
-from engine.storage.job_files import odd_files
-from engine.storage.job_folder import Job, Run
+from engine.storage.folders.contents import odd_files
+from engine.storage.folders.job import Job
+from engine.storage.folders.run import Run
+from engine.storage.indexing.rows import DAMAGED
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point

@@ -15,7 +15,8 @@ from engine.jobs.signals import handle_signals
 from engine.measure.threads import compute_with
 from engine.pipeline.duration import length
 from engine.storage import atomic
-from engine.storage.job_folder import Job, Run
+from engine.storage.folders.job import Job
+from engine.storage.folders.run import Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.status import State
 from engine.storage.store import Store

@@ -12,7 +12,7 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.child_process import Child, start
 from engine.jobs.queue import Queue
 from engine.storage.atomic import is_disk_full
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 from engine.storage.locks import Lock
 from engine.storage.store import Store
 

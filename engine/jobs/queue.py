@@ -19,13 +19,15 @@ from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.run import RunSpec
+from engine.storage.folders.job import Job
+from engine.storage.folders.run import Run
 from engine.storage.housekeeping import trash
-from engine.storage.index_rows import Head
-from engine.storage.job_folder import Job, Run
+from engine.storage.indexing.head import Head
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import event
 from engine.storage.records.status import ENDED, RESUMABLE, STATES, TimesChanges
-from engine.storage.store import Store, refuse_deleted
+from engine.storage.results import refuse_deleted
+from engine.storage.store import Store
 from engine.storage.timings.job import Timing
 
 MAX_CRASHES = 3

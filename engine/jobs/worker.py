@@ -21,7 +21,7 @@ from engine.jobs.queue import Queue
 from engine.jobs.signals import handle_signals
 from engine.storage import files
 from engine.storage.atomic import as_work_error
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 from engine.storage.locks import Lock, Process
 from engine.storage.store import Store
 

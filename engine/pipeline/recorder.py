@@ -26,7 +26,7 @@ from engine.pipeline.shared.baseline import evaluation
 from engine.pipeline.shared.sharing import Sharing
 from engine.pipeline.step import ON_THE_WAY, Progress, Standing, StandingRule, StepKey
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.outcomes import images, layers, predictions
 from engine.storage.records import event
 from engine.storage.records.measurement import Latency

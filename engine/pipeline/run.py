@@ -34,7 +34,7 @@ from engine.prune.forecast import forecast
 from engine.spec import phases
 from engine.spec.parts import usual_images
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import event
 from engine.surgery import plan
 from engine.train.distil import Teacher

@@ -19,7 +19,7 @@ from engine.pipeline.start.inputs import load_network
 from engine.pipeline.start.pruned_start import load_alone, normalization_of_run, point_file
 from engine.spec.run import RunSpec
 from engine.storage.atomic import behind_links, write_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import remarks
 from engine.storage.records.measurement import Latency
 from engine.surgery import serialization

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from engine.pipeline.network import Network
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import event
 from engine.storage.records.point import Answer, Point, Stage
 from engine.train.checkpoint import epochs_done

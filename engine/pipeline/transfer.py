@@ -20,7 +20,7 @@ from engine.pipeline.network import Network
 from engine.spec import catalog
 from engine.spec.run import RunSpec
 from engine.storage.atomic import atomic_write
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records import event
 from engine.storage.store import Store
 from engine.train.adversarial import Adaptation, Adversary

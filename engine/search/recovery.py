@@ -14,7 +14,7 @@ from engine.spec.run import RunSpec
 from engine.spec.search import space
 from engine.spec.search.document import Cost
 from engine.statistics import hypervolume
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.point import Point
 from engine.storage.store import Store
 

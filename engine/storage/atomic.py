@@ -116,23 +116,11 @@ def fill_folder(folder: Path, documents: Mapping[str, Any]) -> None:
 
 def read_json(path: Path, most: int = MOST_JSON, *, links: bool = False) -> dict[str, Any]:
     """The JSON object in `path`, of at most `most` bytes; WorkError when it is missing or is none."""
-    return parse_object(read(path, most, links=links), path, "it")
-
-
-def read(path: Path, most: int, *, links: bool = False) -> bytes:
-    """All that `path` holds, of at most `most` bytes; WorkError when it cannot be read."""
     try:
-        return files.read_bytes(path, most, links=links)
+        data = files.read_bytes(path, most, links=links)
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
-
-
-def read_in(folder: int, path: str, most: int) -> bytes:
-    """The same of a file in a folder that is held by its descriptor."""
-    try:
-        return files.read_in(folder, path.rpartition("/")[2], most)
-    except OSError as error:
-        raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
+    return parse_object(data, path, "it")
 
 
 def parse_object(data: bytes, path: Path | str, what: str) -> dict[str, Any]:
@@ -170,37 +158,50 @@ def lines(path: Path) -> Iterator[bytes]:
 
     WorkError for one that is longer than any that is written here, and for a file that is larger.
     """
-    return _lines(files.opened(path), path)
+    for block in _blocks(files.opened(path), path):
+        yield from io.BytesIO(block)
 
 
-def lines_in(folder: int, path: str) -> Iterator[bytes]:
+def blocks(path: Path) -> Iterator[bytes]:
+    """The same, many lines in one piece: all of most files, and so many of a large one that they take little room."""
+    return _blocks(files.opened(path), path)
+
+
+def blocks_in(folder: int, path: str) -> Iterator[bytes]:
     """The same of a file in a folder that is held by its descriptor."""
-    return _lines(files.opened_in(folder, path.rpartition("/")[2]), path)
+    return _blocks(files.opened_in(folder, path.rpartition("/")[2]), path)
 
 
-def _lines(opening: AbstractContextManager[int], path: Path | str) -> Iterator[bytes]:
+def _blocks(opening: AbstractContextManager[int], path: Path | str) -> Iterator[bytes]:
     try:
-        with opening as descriptor, _line_reader(descriptor, path) as file:
-            while line := file.readline(MOST_LINE + 1):
-                if len(line) > MOST_LINE:
-                    raise WorkError(f"{path} is damaged: a line is longer than {MOST_LINE // files.MIB} MiB")
-                if not line.endswith(b"\n"):
-                    return
-                yield line
+        with opening as descriptor:
+            size = os.fstat(descriptor).st_size
+            if size > MOST_LINES:
+                raise WorkError(f"{path} is damaged: it is larger than {MOST_LINES // files.MIB:,} MiB")
+            if size <= _SMALL:
+                data = os.read(descriptor, size)
+                yield data[: data.rfind(b"\n") + 1]
+            else:
+                with os.fdopen(os.dup(descriptor), "rb") as file:
+                    yield from _blocks_of(file, path)
     except FileNotFoundError:
         return
     except OSError as error:
         raise WorkError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _line_reader(descriptor: int, path: Path | str) -> BinaryIO:
-    """What reads a file line by line; most are small, and read at once."""
-    size = os.fstat(descriptor).st_size
-    if size > MOST_LINES:
-        raise WorkError(f"{path} is damaged: it is larger than {MOST_LINES // files.MIB:,} MiB")
-    if size <= _SMALL:
-        return io.BytesIO(os.read(descriptor, size))
-    return os.fdopen(os.dup(descriptor), "rb")
+def _blocks_of(file: BinaryIO, path: Path | str) -> Iterator[bytes]:
+    block: list[bytes] = []
+    room = _SMALL
+    while (line := file.readline(MOST_LINE + 1)).endswith(b"\n"):
+        block.append(line)
+        room -= len(line)
+        if room <= 0:
+            yield b"".join(block)
+            block, room = [], _SMALL
+    if len(line) > MOST_LINE:
+        raise WorkError(f"{path} is damaged: a line is longer than {MOST_LINE // files.MIB} MiB")
+    yield b"".join(block)
 
 
 def tail(path: Path, count: int, block: int = 8192, most: int = files.MIB) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from engine.errors import WorkError
 from engine.storage import files
-from engine.storage.job_files import LOCK
+from engine.storage.folders.contents import LOCK
 from engine.storage.locks import Lock
 
 _NEW, _REMOVED = ".new-", ".gone-"

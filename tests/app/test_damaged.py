@@ -11,7 +11,7 @@ from engine.boards.registry import parse
 from engine.pipeline.summaries import summary_of
 from engine.spec.board_timing import PointId, TimingRequest
 from engine.spec.run import DataSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import damage, runs
 from tests.support.screen import app, chart

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app import format
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import PseudoLabelAnswers, PseudoLabels
 from engine.storage.store import Store
 from tests.support.browser import SECOND, choose, popover, press, settle, step, visit

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.spec import run as specs
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import runs
 

@@ -14,7 +14,7 @@ from engine.cli.main import main
 from engine.doctor import examine
 from engine.jobs import worker
 from engine.spec import run as specs
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Note
 from engine.storage.store import Store
 from tests.support import runs

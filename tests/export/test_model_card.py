@@ -22,7 +22,7 @@ from engine.latency import host_timing
 from engine.pipeline import single_steps
 from engine.pipeline.run import run
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from engine.surgery import serialization
 from engine.surgery.model_card import KEY, ModelCard

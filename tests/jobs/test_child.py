@@ -14,7 +14,7 @@ from engine.jobs.queue import Queue
 from engine.jobs.worker import PROJECT
 from engine.spec.run import RunSpec
 from engine.storage.atomic import write_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support.standin import broken, child_command, failing, make_spec, steady
 from tests.support.storm import started, wait_for

@@ -14,7 +14,7 @@ from engine.jobs import crew, worker
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.spec.run import RunSpec, parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import standin
 from tests.support.hostile import PAGE, fill, make_space, small_disk

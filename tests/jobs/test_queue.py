@@ -10,9 +10,9 @@ from engine.errors import RequestError, WorkError
 from engine.jobs.queue import MAX_CRASHES, LaneJob, Queue
 from engine.jobs.worker import PROJECT
 from engine.storage.atomic import append_line
-from engine.storage.index import Index
-from engine.storage.index_rows import CPU_LANE
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
+from engine.storage.indexing.index import Index
+from engine.storage.indexing.rows import CPU_LANE
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.standin import make_spec, worker_command

@@ -19,7 +19,7 @@ from engine.errors import WorkError
 from engine.jobs import worker
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.locks import Process
 from engine.storage.records.point import Point
 from engine.storage.records.status import ENDED

@@ -21,7 +21,7 @@ from engine.jobs.sweep.forecast import room_check
 from engine.pipeline.duration.estimate import Job
 from engine.spec.run import RunSpec
 from engine.storage import leftovers
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import CrashEvent, Epoch
 from engine.storage.store import Store
 from tests.support import standin, sweeps

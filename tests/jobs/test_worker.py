@@ -14,9 +14,9 @@ import pytest
 from engine.errors import RequestError, WorkError
 from engine.jobs import worker
 from engine.jobs.queue import Queue
-from engine.storage.index import Index
-from engine.storage.index_rows import Head
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
+from engine.storage.indexing.head import Head
+from engine.storage.indexing.index import Index
 from engine.storage.locks import Lock, Process
 from engine.storage.store import Store
 from tests.support import standin

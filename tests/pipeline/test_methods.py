@@ -19,7 +19,7 @@ from engine.pipeline.start.inputs import load_network, prepare
 from engine.pipeline.summaries import published_summary
 from engine.prune.forecast import forecast
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from engine.surgery import cut as surgery
 from engine.surgery import plan, serialization

@@ -9,7 +9,7 @@ from engine.pipeline import run as pipeline
 from engine.pipeline import select
 from engine.spec.parts import usual_images
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 SMALL: dict[str, Any] = {

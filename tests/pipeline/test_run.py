@@ -15,7 +15,7 @@ from engine.pipeline import run as pipeline
 from engine.pipeline.start.inputs import prepare
 from engine.pipeline.start.same_baseline import find_same_baseline
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.outcomes import images, layers, predictions
 from engine.storage.records.event import Event
 from engine.storage.store import Store

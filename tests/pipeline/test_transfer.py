@@ -11,7 +11,7 @@ from engine.errors import RequestError, WorkError
 from engine.pipeline import run as pipeline
 from engine.pipeline import transfer
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Event
 from engine.storage.store import Store
 from engine.train.pseudo_labels import NOBODY

@@ -16,7 +16,7 @@ from engine.spec import phases
 from engine.spec.parts import RecoverSpec
 from engine.spec.run import RunSpec
 from engine.storage.atomic import read_json, read_lines
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.earlier import describe_attempts, describe_points
 from engine.storage.records.event import Attempts
 from engine.storage.records.point import Point

@@ -9,8 +9,8 @@ import pytest
 
 from engine.cli.main import main
 from engine.errors import RequestError, WorkError
+from engine.storage.folders.run import Run
 from engine.storage.housekeeping import annotations, disk, trash
-from engine.storage.job_folder import Run
 from engine.storage.records.annotation import Annotation
 from engine.storage.records.event import Attempts, CrashEvent, Cut, Note, PhaseEvent, PointEvent, StartEvent
 from engine.storage.records.log_lines import LONGEST

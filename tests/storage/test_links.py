@@ -9,7 +9,7 @@ import pytest
 from engine.cli.main import main
 from engine.jobs import worker
 from engine.jobs.queue import Queue
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.hostile import snapshot

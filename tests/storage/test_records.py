@@ -9,8 +9,8 @@ import pytest
 
 from engine.errors import WorkError
 from engine.storage.atomic import read_json, read_lines
+from engine.storage.folders.run import Run
 from engine.storage.indexing.columns import NUMBERS
-from engine.storage.job_folder import Run
 from engine.storage.records import event, measurement
 from engine.storage.records.event import Event
 from engine.storage.records.point import Point

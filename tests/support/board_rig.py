@@ -13,7 +13,7 @@ from engine.boards import timing_job
 from engine.boards.registry import Registry, parse
 from engine.jobs.child import execute
 from engine.spec import board_timing
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import GALLERY, Store
 from engine.storage.timings.job import Timing
 from tests.support.board import Board

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 
 JOB_FILES = ("status.json", "spec.json", "points.jsonl", "events.jsonl", "env.json", "log.txt", "models")
 JOB_FILES += ("measurements.jsonl",)

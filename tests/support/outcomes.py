@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from engine.graph.cost import Cost
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.outcomes import images, layers, predictions
 from engine.storage.outcomes.images import ImageList, Thumbnail
 

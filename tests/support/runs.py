@@ -5,7 +5,7 @@ from typing import Any
 
 from engine.boards.agent.probe import Probe, parse
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Attempts, Epoch, PseudoLabelAnswers, PseudoLabels
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point

@@ -20,7 +20,7 @@ from engine.jobs import child, crew, worker
 from engine.jobs.queue import Queue
 from engine.spec import run as specs
 from engine.storage.atomic import read_json, write_json
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Note
 from engine.storage.store import Store
 from tests.support import runs

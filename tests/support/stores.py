@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.spec import run as specs
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.point import Point
 from engine.storage.store import Store
 from tests.support import runs

@@ -14,7 +14,7 @@ from typing import Any
 
 from engine.jobs.worker import worker_of
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.locks import Process
 from engine.storage.records.status import ENDED
 from engine.storage.store import Store

@@ -21,7 +21,7 @@ from engine.jobs.signals import handle_signals
 from engine.jobs.sweep import inventory, place
 from engine.jobs.sweep.driver import Driver
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import standin
 

@@ -12,7 +12,7 @@ from app.tables import store
 from engine.errors import WorkError
 from engine.latency.layers.reasons import Explanation, explain
 from engine.measure import machine
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.outcomes import layer_times, layers
 from engine.storage.outcomes.layer_times import LayerTimesPair
 from engine.storage.timings.layers import LayerProfile

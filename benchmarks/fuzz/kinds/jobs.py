@@ -16,7 +16,8 @@ from benchmarks.fuzz.kinds import results
 from benchmarks.fuzz.trial import Kind, check_sentence, look
 from engine.jobs.queue import Queue
 from engine.storage import atomic
-from engine.storage.job_folder import Job, Run
+from engine.storage.folders.job import Job
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Epoch, TurnEvent
 from engine.storage.store import Store
 from engine.storage.timings.job import Timing

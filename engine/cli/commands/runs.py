@@ -25,7 +25,8 @@ from engine.jobs.queue import Queue
 from engine.spec import run as run_spec
 from engine.spec.flags import Requests, with_spec_flags
 from engine.spec.ids import check_experiment
-from engine.storage.job_folder import Job, Run
+from engine.storage.folders.job import Job
+from engine.storage.folders.run import Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records import remarks
 from engine.storage.records.event import Attempts, Event, PseudoLabelAnswers, PseudoLabels, TurnEvent

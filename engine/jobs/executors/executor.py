@@ -7,7 +7,7 @@ How it ended stands in the run's own status, which the child wrote.
 
 from typing import Protocol
 
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 
 
 class Workload(Protocol):

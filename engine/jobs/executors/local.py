@@ -9,7 +9,7 @@ from engine.jobs.crew import Command
 from engine.jobs.executors.executor import Workload
 from engine.jobs.executors.slots import Slot
 from engine.jobs.worker import GRACE_SECONDS, child_command
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 POLL_SECONDS = 0.1

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from engine.errors import RequestError, WorkError
 from engine.jobs.sweep.folders import close, prepare
 from engine.jobs.sweep.inventory import Entry
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.status import State
 from engine.storage.store import Store
 

@@ -4,7 +4,7 @@ import os
 
 from engine.jobs.queue import handle_crash, requeue
 from engine.jobs.sweep.inventory import Entry
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.status import ENDED, State
 from engine.storage.store import Store
 

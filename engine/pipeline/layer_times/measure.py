@@ -11,7 +11,7 @@ from engine.latency.layers.reasons import explain
 from engine.latency.layers.sessions import Report
 from engine.measure import machine
 from engine.pipeline.layer_times.networks import pruned_subject, untouched_subject
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.outcomes import layer_times, layers
 from engine.storage.outcomes.layer_times import LayerTimesPair
 

@@ -10,7 +10,7 @@ from engine.export import onnx
 from engine.latency.layers.host_profile import Subject
 from engine.measure.counters import count
 from engine.pipeline.start.pruned_start import point_file
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.point import Point
 from engine.surgery import serialization
 from engine.surgery.plan import Plan, replay

@@ -11,7 +11,7 @@ from engine.pipeline.network import Network
 from engine.pipeline.shared import digests
 from engine.pipeline.shared.entry import Entry
 from engine.storage.cache.cache import Cache, Key
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 
 _OF_THIS_RUN = ("seed", "memory_bytes")  # in the record of conditions, and without a part in what comes out
 

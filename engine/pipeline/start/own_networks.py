@@ -7,7 +7,7 @@ from engine.errors import RequestError, concerns
 from engine.graph.summarize import summarize
 from engine.graph.summary import ModelSummary
 from engine.spec.networks import own_names
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 from engine.zoo.build import ZooModel
 from engine.zoo.own import listing, source
 from engine.zoo.own.listing import OwnNetwork

@@ -12,7 +12,7 @@ from engine.errors import RequestError, concerns
 from engine.spec.catalog import Normalization
 from engine.spec.messages import as_text
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from engine.surgery import pruned_files, serialization
 from engine.surgery.plan import Plan, Step

@@ -9,7 +9,7 @@ from engine.pipeline import transfer
 from engine.pipeline.network import Network
 from engine.spec import catalog
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.landscapes.job import Landscape
 from engine.surgery import serialization
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.errors import RequestError, WorkError
 from engine.storage import atomic, files
-from engine.storage.job_folder import Job, Run
+from engine.storage.folders.job import Job
+from engine.storage.folders.run import Run
 from engine.storage.records.annotation import Annotation
 
 _NAME = "annotation.json"

@@ -14,8 +14,8 @@ from engine.spec.ids import RUN_ID
 from engine.storage import directories, files
 from engine.storage.atomic import as_work_error
 from engine.storage.cache.cache import Cache
+from engine.storage.folders.run import Run
 from engine.storage.housekeeping import under_way
-from engine.storage.job_folder import Run
 from engine.storage.records.status import ENDED
 from engine.storage.store import Store
 

@@ -3,9 +3,10 @@
 import sqlite3
 from collections.abc import Mapping
 
-from engine.storage.index_rows import FolderState, Row, index_row
 from engine.storage.indexing import tables
+from engine.storage.indexing.head import FolderState
 from engine.storage.indexing.known import Known
+from engine.storage.indexing.rows import Row, index_row
 
 _MOST_AT_ONCE = 5_000  # points that are written in one transaction: others wait for its end
 

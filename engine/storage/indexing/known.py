@@ -7,9 +7,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from engine.storage.index_rows import Head
+from engine.storage.folders.journal import Journal
 from engine.storage.indexing import tables
-from engine.storage.indexing.journal import Journal
+from engine.storage.indexing.head import Head
 from engine.storage.indexing.watch import Place, Watch
 
 _MOST_KEPT = 8  # results folders

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from sys import intern
 from typing import Any, cast
 
-from engine.storage.index_rows import Head, Row, layout
 from engine.storage.indexing.columns import PointColumns
+from engine.storage.indexing.head import Head
+from engine.storage.indexing.rows import Row, layout
 
 # All of a run fits into a page: of the usual 4,096 bytes it would take several, each of them mostly empty.
 PAGE_BYTES = 32_768

@@ -15,8 +15,8 @@ from pathlib import Path
 from engine.errors import WorkError
 from engine.spec.ids import RUN_ID
 from engine.storage import files
-from engine.storage.index_rows import FolderState, Head, Kind, stamp
-from engine.storage.indexing.journal import Journal, Position
+from engine.storage.folders.journal import Journal, Position
+from engine.storage.indexing.head import FolderState, Head, Kind, stamp
 
 FEW_JOBS = 200  # of which all are looked at each time
 ROUND_SECONDS = 60.0  # after which a change is seen that nobody told of

@@ -7,7 +7,7 @@ from pathlib import Path
 from engine.errors import RequestError, WorkError
 from engine.spec.landscape import request as landscape_request
 from engine.storage import atomic, files
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 from engine.storage.landscapes.grid import Grid
 from engine.storage.records.event import Epoch
 

@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass
 
 from engine.storage import atomic, files
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.record import Record
 from engine.storage.timings.layers import LayerProfile
 

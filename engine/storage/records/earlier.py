@@ -26,8 +26,15 @@ def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
 
 def described(points: Iterable[Point], spec: RunSpec) -> Iterator[Point]:
     """The same one after the other."""
-    for point, _, description in descriptions(((point, None) for point in points), spec):
-        yield replace(point, **description) if description else point
+    places: Counter[str] = Counter()
+    entries: Iterator[Point | None] = chain(points, (None,))
+    for point, later in pairwise(entries):
+        assert point is not None
+        if point.step is None and point.before_recovery is not None:
+            yield point  # as most, and here many go by
+        else:
+            description = _describe_point(point, later, spec, places)
+            yield replace(point, **description) if description else point
 
 
 def descriptions(points: Iterable[tuple[Point, T]], spec: RunSpec) -> Iterator[tuple[Point, T, dict[str, Any]]]:

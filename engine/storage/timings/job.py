@@ -9,7 +9,7 @@ from typing import Any
 from engine.errors import RequestError, WorkError
 from engine.spec import board_timing
 from engine.storage import atomic, files
-from engine.storage.job_folder import Job
+from engine.storage.folders.job import Job
 from engine.storage.records.event import TurnEvent
 from engine.storage.records.measurement import Measurement
 from engine.storage.timings.layers import LayerProfile

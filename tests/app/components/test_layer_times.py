@@ -15,7 +15,7 @@ from app.launch.presets import fill
 from engine.errors import RequestError
 from engine.graph.cost import Cost
 from engine.spec import board_timing
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.outcomes import layer_times, layers
 from engine.storage.store import Store
 from tests.support import runs

@@ -10,7 +10,7 @@ from app.devices import probes
 from app.tables import store
 from engine.boards.registry import Board, parse
 from engine.spec import board_timing
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import TurnEvent
 from engine.storage.store import Store
 from tests.support import runs as build

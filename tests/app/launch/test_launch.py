@@ -6,7 +6,7 @@ from app.components import actions
 from engine.errors import WorkError
 from engine.jobs.queue import Queue
 from engine.spec import run as specs
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.screen import app, captions, errors

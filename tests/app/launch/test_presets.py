@@ -11,7 +11,7 @@ from app.tables import gpu
 from engine.measure import machine
 from engine.spec import run as specs
 from engine.spec.run import RunSpec
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import GALLERY, Store
 from engine.surgery import serialization
 from tests.support.screen import app, captions, errors, launch

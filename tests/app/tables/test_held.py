@@ -9,7 +9,7 @@ import pytest
 from app.tables import points
 from app.tables import store as tables
 from engine.spec import run as specs
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import runs
 

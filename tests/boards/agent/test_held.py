@@ -16,7 +16,7 @@ from engine.boards import timing_job
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
 from engine.spec.board_timing import PointId
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.timings.job import Timing
 from tests.support.board_aftermath import Rigs, assert_nothing_lost_and_works_again, failed
 from tests.support.board_rig import Rig, in_phase, words_of

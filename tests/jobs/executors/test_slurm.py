@@ -21,7 +21,7 @@ from engine.jobs.executors.slurm.task import Task
 from engine.jobs.executors.slurm.watch import BadNode, Watched
 from engine.jobs.executors.versions import differences
 from engine.jobs.queue import Queue
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import CrashEvent, Epoch
 from engine.storage.store import Store
 from tests.support import slurm, standin

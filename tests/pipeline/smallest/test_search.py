@@ -12,7 +12,7 @@ from engine.pipeline import run as pipeline
 from engine.pipeline.smallest import tries
 from engine.pipeline.start.pruned_start import point_file
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Event
 from engine.storage.store import Store
 from engine.zoo.own import listing

@@ -15,7 +15,7 @@ from engine.pipeline.start import pruned_start
 from engine.pipeline.start.inputs import load_network
 from engine.pipeline.summaries import summary_of
 from engine.spec.run import parse
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.surgery import plan, serialization
 from engine.zoo.build import build
 from tests.pipeline.test_methods import PROGRESSIVE, run

@@ -22,7 +22,7 @@ from engine.spec.networks import own_names
 from engine.spec.run import RunSpec
 from engine.spec.settings import settings_of
 from engine.storage import directories, files
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from engine.zoo import source
 from engine.zoo.own import listing

@@ -19,7 +19,7 @@ from engine.jobs.executors.ray.nodes import Node
 from engine.jobs.executors.ray.orders import Orders
 from engine.jobs.executors.ray.pieces import Inbox
 from engine.jobs.worker import GRACE_SECONDS
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 POLL_SECONDS = 0.1

@@ -21,7 +21,7 @@ from engine.jobs.executors.ray.pieces import Outbox
 from engine.spec.ids import digest_of
 from engine.spec.messages import as_text
 from engine.storage import atomic, leftovers
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from engine.zoo.own import listing
 

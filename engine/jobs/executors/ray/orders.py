@@ -10,7 +10,7 @@ from engine.jobs.executors.ray import cargo, pieces
 from engine.jobs.executors.ray.cluster import Cluster
 from engine.spec.run import RunSpec
 from engine.storage.cache import cache
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 _PASSED_ON = (cache.LIMIT,)  # of the environment

@@ -15,7 +15,7 @@ from typing import Literal
 from engine.errors import WorkError
 from engine.storage import atomic, files
 from engine.storage.atomic import as_work_error, atomic_write, parse_object
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.status import ENDED, Status
 
 Kind = Literal["file", "lines", "gone", "status"]

@@ -13,7 +13,7 @@ from engine.jobs.executors.slurm.task import Task
 from engine.jobs.executors.slurm.watch import BadNode, Watched
 from engine.jobs.executors.versions import versions
 from engine.jobs.worker import GRACE_SECONDS, child_command
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 PLACES = 64  # jobs at once where nothing is said

@@ -20,7 +20,7 @@ from engine.jobs.child_process import start
 from engine.jobs.executors.slurm import report
 from engine.jobs.executors.slurm.report import Report
 from engine.jobs.executors.versions import differences, versions
-from engine.storage import job_files
+from engine.storage.folders import contents
 from engine.storage.locks import Lock
 
 HANDOVER_SECONDS = 600.0  # in which whoever holds a run's lock lets go of it
@@ -53,10 +53,10 @@ class _Run:
     lock: Lock
 
     def log_file(self) -> AbstractContextManager[int]:
-        return job_files.opened_log(self.path)
+        return contents.opened_log(self.path)
 
     def is_cancel_requested(self) -> bool:
-        return os.path.lexists(self.path / job_files.CANCEL_MARK)
+        return os.path.lexists(self.path / contents.CANCEL_MARK)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Task:
             report.write(place, now.changed("refused", f"the node {host} has {other}; give both the same versions"))
             return
         folder = Path(self.run)
-        run = _Run(folder, Lock(folder / job_files.LOCK))
+        run = _Run(folder, Lock(folder / contents.LOCK))
         now = Report(now.starts, host, "waits", saw_lock=run.lock.is_taken())
         report.write(place, now)
         if not _take_over(run, signals):
@@ -134,7 +134,7 @@ def _take_over(run: _Run, signals: _Signals) -> bool:
 def _settle_lost(folder: Path) -> None:
     """Has a run wait again that says it runs: its child was lost with its node, and SLURM has started the job again."""
     from engine.jobs.queue import handle_crash
-    from engine.storage.job_folder import Run
+    from engine.storage.folders.run import Run
 
     run = Run(folder)
     with run.lock.holding() as acquired:

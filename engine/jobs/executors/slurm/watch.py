@@ -18,7 +18,7 @@ from engine.jobs.executors.slurm.cluster import Cluster, End, Place, Standing
 from engine.jobs.executors.slurm.report import Report
 from engine.jobs.queue import handle_crash, requeue
 from engine.jobs.worker import GRACE_SECONDS
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.status import ENDED
 
 LINGER_SECONDS = 300.0  # that a file server may keep the lock of a node that is gone

@@ -14,7 +14,7 @@ from engine.jobs.executors.ray import cluster
 from engine.jobs.executors.ray.executor import RayExecutor
 from engine.jobs.queue import Queue
 from engine.jobs.sweep import place
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Epoch
 from engine.storage.store import Store
 from tests.support import ray_nodes, standin, sweeps

@@ -12,7 +12,7 @@ from engine.jobs import child
 from engine.jobs.child_process import start
 from engine.jobs.executors.ray import bootstrap, node
 from engine.jobs.executors.ray.pieces import Inbox, folder_of
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Epoch
 from engine.storage.store import Store
 from tests.support import standin, tethered

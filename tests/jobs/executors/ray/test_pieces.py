@@ -10,7 +10,7 @@ from engine.errors import WorkError
 from engine.jobs.executors.ray import pieces
 from engine.jobs.executors.ray.pieces import Inbox, Outbox, Piece, batches, folder_of, translation
 from engine.storage import atomic
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.records.event import Epoch
 from engine.storage.store import Store
 from tests.support import standin

@@ -12,7 +12,7 @@ import pytest
 
 from engine.errors import WorkError
 from engine.spec import run as specs
-from engine.storage.job_folder import Run
+from engine.storage.folders.run import Run
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.places import ROOT

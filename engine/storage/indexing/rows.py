@@ -1,10 +1,9 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from engine.errors import RequestError, WorkError
 from engine.spec.board_timing import TimingRequest
@@ -12,6 +11,8 @@ from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.settings import settings_of
 from engine.storage import files
+from engine.storage.folders.contents import time_in
+from engine.storage.folders.run import Run
 from engine.storage.housekeeping import annotations
 from engine.storage.indexing.columns import (
     NO_POINTS,
@@ -22,17 +23,15 @@ from engine.storage.indexing.columns import (
     as_json,
     board_entry,
 )
+from engine.storage.indexing.head import FolderState, Head, Kind
 from engine.storage.indexing.request_values import RequestValues
 from engine.storage.indexing.requests import COLUMNS, VALUES, StoredRequest, stored_request
-from engine.storage.job_files import time_in
-from engine.storage.job_folder import Job, Run
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.measurement import Conditions, Latency, Measurement
 from engine.storage.records.point import Point, Reached
-from engine.storage.records.status import State, Status
+from engine.storage.records.status import Status
 from engine.storage.timings.job import Timing
 
-Kind = Literal["run", "gallery", "timing", "landscape"]
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
@@ -45,77 +44,12 @@ BESIDE = ("run_id", "group", "experiment", "gallery", "state", "created", "host"
 
 
 @dataclass(frozen=True)
-class FolderState:
-    """A job folder at one moment: `stamp` changes whenever its status, points or timings on boards do."""
-
-    path: Path
-    kind: Kind
-    stamp: str
-    measurements_file: Path | None = None  # where a run's timings on boards are, if not in its folder
-
-    def job(self) -> Run | Timing | Landscape:
-        """The job whose folder it is."""
-        if self.kind == "timing":
-            return Timing(self.path)
-        if self.kind == "landscape":
-            return Landscape(self.path)
-        return Run(self.path, gallery=self.kind == "gallery", measurements_file=self.measurements_file)
-
-
-def kind_of(job: Job) -> Kind:
-    """What kind of job of the user's it is."""
-    return "timing" if isinstance(job, Timing) else "landscape" if isinstance(job, Landscape) else "run"
-
-
-@dataclass(frozen=True, slots=True)
-class Head:
-    """A job as the queue sees it: in which state it is, in which lane it goes, and how many points it has."""
-
-    job_id: str
-    stamp: str
-    kind: Kind
-    lane: str
-    state: State
-    foreground: bool
-    queued: float
-    created: float
-    points: int
-
-    def needs_process(self) -> bool:
-        """Whether a process works on the job of the user's, if nothing went wrong."""
-        return self.kind != "gallery" and (self.state == "running" or (self.state == "queued" and self.foreground))
-
-    def waits_or_runs(self) -> bool:
-        """Whether it is a job of the user's that still changes."""
-        return self.kind != "gallery" and self.state in ("running", "queued")
-
-
-@dataclass(frozen=True)
 class Row:
     """All of a job: its head, its summary as JSON, and its points as columns. It is made once and read often."""
 
     head: Head
     summary: str
     columns: PointColumns = NO_POINTS
-
-
-def stamp(path: str, grows: Iterable[str]) -> str:
-    """What distinguishes one state of a job folder from the next, by a stat a file.
-
-    A status is replaced, so its inode counts too (the clock of a file system may stand still for milliseconds);
-    the other files only grow. The folder's own time tells when something is put in the place of one of them.
-    """
-    parts: list[int] = []
-    for file in (f"{path}/status.json", path, *grows):
-        try:
-            state = os.lstat(file)
-        except OSError:
-            parts.append(0)
-            continue
-        parts += [state.st_mtime_ns, state.st_size]
-        if not parts[2:]:
-            parts.append(state.st_ino)
-    return ".".join(map(str, parts))
 
 
 def index_row(job_id: str, folder: FolderState) -> Row:
@@ -236,7 +170,9 @@ class _Points:
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
         for point in run.described_one_by_one(request.phases):
-            columns.add(point, timings.get(point.point, {}).values(), onnx=f"p{point.point}.onnx" in model_files)
+            of_boards = timings[point.point].values() if point.point in timings else ()
+            has_onnx = bool(model_files) and f"p{point.point}.onnx" in model_files
+            columns.add(point, of_boards, onnx=has_onnx)
             self.count += 1
             self._note(point)
         self.columns = columns.columns() if self.count else NO_POINTS

@@ -17,11 +17,12 @@ from typing import TypeVar
 
 from engine.errors import WorkError
 from engine.storage import atomic, files
-from engine.storage.index_rows import FolderState, Head, index_row
+from engine.storage.folders.journal import Journal
 from engine.storage.indexing import filling, tables
 from engine.storage.indexing.columns import NO_POINTS, PointColumns
-from engine.storage.indexing.journal import Journal
+from engine.storage.indexing.head import FolderState, Head
 from engine.storage.indexing.known import Known, age_order, known_of
+from engine.storage.indexing.rows import index_row
 from engine.storage.indexing.tables import VERSION, DamageError, StaleError
 from engine.storage.indexing.watch import Place
 from engine.storage.locks import Lock

@@ -47,10 +47,11 @@ def held(folder: Path) -> Iterator[Held | None]:
 def _listed(descriptor: int) -> Held | None:
     try:
         with os.scandir(descriptor) as entries:
-            odd = {entry.name: _is_odd(entry) for entry in entries}
+            found = list(entries)
+            odd = [entry.name for entry in found if _is_odd(entry)]
     except OSError:
         return None
-    return Held(descriptor, frozenset(odd), frozenset(name for name in odd if odd[name]))
+    return Held(descriptor, frozenset([entry.name for entry in found]), frozenset(odd))
 
 
 @contextmanager

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from engine.errors import WorkError
-from engine.storage import index as index_module
-from engine.storage import index_rows
 from engine.storage.indexing import filling
+from engine.storage.indexing import index as index_module
+from engine.storage.indexing.head import FolderState
+from engine.storage.indexing.rows import Row, layout
 from engine.storage.store import Store
 from tests.support.stores import filled
 
@@ -24,7 +25,7 @@ def test_only_folders_that_changed_are_read_again(store: Store, monkeypatch: pyt
     read: list[str] = []
     row = filling.index_row
 
-    def noted(run_id: str, folder: index_rows.FolderState) -> index_rows.Row:
+    def noted(run_id: str, folder: FolderState) -> Row:
         read.append(run_id)
         return row(run_id, folder)
 
@@ -88,9 +89,9 @@ def test_an_index_of_rows_that_lack_a_setting_is_made_anew(store: Store, monkeyp
 
 
 def test_the_version_of_the_index_tells_every_setting_and_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    layout = index_rows.layout()
-    assert layout["columns"]["train_lr"] == ["train.lr", 0.1] and layout["timing"]["rounds"] == 3
-    assert {"run_id", "keep", "best_top1", *layout["columns"]} <= set(layout["summary"])
+    said = layout()
+    assert said["columns"]["train_lr"] == ["train.lr", 0.1] and said["timing"]["rounds"] == 3
+    assert {"run_id", "keep", "best_top1", *said["columns"]} <= set(said["summary"])
     assert 0 < index_module.VERSION < 2**31
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from engine.storage.index_rows import FolderState, Row
-from engine.storage.indexing import filling, journal, known, watch
-from engine.storage.job_folder import Run
+from engine.storage.folders import journal
+from engine.storage.folders.run import Run
+from engine.storage.indexing import filling, known, watch
+from engine.storage.indexing.head import FolderState
+from engine.storage.indexing.rows import Row
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.stores import filled, point

@@ -1,9 +1,7 @@
-"""The folder of a job, a run or a timing: the truth about it, in files that people and programs can read. No torch.
+"""The folder of a job: the truth about it, in files that people and programs can read. No torch.
 
 Only the process that holds `Job.lock` writes to `status.json` and to the results, from the moment that the folder
-has its name; the kernel lets go of the lock when that process dies, however it dies. Timings of a run's points on
-boards are the exception: they come from other processes, and go to a file of their own under a lock of its own. So do
-those of a point's layers on this host, each in a whole file.
+has its name; the kernel lets go of the lock when that process dies, however it dies.
 """
 
 import os
@@ -12,33 +10,24 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import replace
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, Unpack
 
-from engine.errors import RequestError, WorkError
-from engine.spec import phases
-from engine.spec import run as run_spec
-from engine.spec.settings import with_earlier
+from engine.errors import WorkError
 from engine.storage import atomic, files
-from engine.storage.indexing.journal import Journal
-from engine.storage.job_files import CANCEL_MARK, LOCK, LOG, Held, held, odd_files, opened_log, time_in
+from engine.storage.folders.contents import CANCEL_MARK, LOCK, LOG, Held, held, odd_files, opened_log, time_in
+from engine.storage.folders.journal import Journal
 from engine.storage.locks import Lock
-from engine.storage.records import earlier, log_lines
-from engine.storage.records.event import Attempts, Epoch, Event
-from engine.storage.records.measurement import Measurement
-from engine.storage.records.point import Point
-from engine.storage.records.record import Record
+from engine.storage.records import log_lines
+from engine.storage.records.event import Event
 from engine.storage.records.status import ENDED, State, Status, StatusChanges, TimesChanges
 from engine.texts import one_line
 
 E = TypeVar("E", bound=Event)
-R = TypeVar("R", bound=Record)
 MOST_SMALL = files.MIB  # bytes of a request, a status or an environment
 _LONGEST_LINE = 1000  # characters of the log
-_POINTS, _MEASUREMENTS = "points.jsonl", "measurements.jsonl"
 
 
 class Job(ABC):
@@ -109,22 +98,28 @@ class Job(ABC):
 
     def read(self, name: str, most: int = MOST_SMALL) -> bytes:
         """All that one of its files holds, of at most so many bytes; WorkError when it cannot be read."""
-        if self._held is None:
-            return atomic.read(self.path / name, most)
-        return atomic.read_in(self._held.descriptor, f"{self.path}/{name}", most)
+        try:
+            if self._held is None:
+                return files.read_bytes(self.path / name, most)
+            return files.read_in(self._held.descriptor, name, most)
+        except OSError as error:
+            raise WorkError(f"cannot read {self.path}/{name}: {error.strerror or error}") from None
 
-    def read_lines(self, name: str) -> Iterator[bytes]:
-        """The finished lines of one of its files (`atomic.lines`)."""
+    def read_blocks(self, name: str) -> Iterator[bytes]:
+        """The finished lines of one of its files, many at once (`atomic.blocks`)."""
         if self._held is None:
-            return atomic.lines(self.path / name)
-        return atomic.lines_in(self._held.descriptor, f"{self.path}/{name}")
+            return atomic.blocks(self.path / name)
+        return atomic.blocks_in(self._held.descriptor, f"{self.path}/{name}")
 
     # -- how it stands
 
     def status(self) -> Status:
         """How the job stands; WorkError when the file is damaged."""
-        text, place = self.read("status.json"), f"{self.path}/status.json"
-        return Status.of_text(text) or Status.from_json(atomic.parse_object(text, place, "it"), place)
+        text = self.read("status.json")
+        if (status := Status.of_text(text)) is not None:
+            return status
+        place = f"{self.path}/status.json"
+        return Status.from_json(atomic.parse_object(text, place, "it"), place)
 
     def status_or_new(self) -> Status:
         """The same, and where the file is damaged or lost that of a job that has failed, of the age of its folder."""
@@ -271,144 +266,6 @@ class Job(ABC):
     def log_tail(self, lines: int = 40) -> list[str]:
         """The last lines of the log, read from its end."""
         return atomic.tail(self.path / LOG, lines)
-
-
-class Run(Job):
-    """A run folder. `gallery` marks one that is shipped with the project and is only read.
-
-    Its timings on boards may be in a `measurements_file` outside of the folder, as a gallery run's are, and then so are
-    those of its layers.
-    """
-
-    noun = "run"
-    resumes = "goes on from its last finished step"
-
-    def __init__(self, path: Path, *, gallery: bool = False, measurements_file: Path | None = None) -> None:
-        super().__init__(path)
-        self.gallery = gallery
-        self._measurements_file = measurements_file
-
-    @property
-    def root(self) -> Path:
-        """The results folder, also of a gallery run whose timings on boards are in one."""
-        return self.measurements_file.parent.parent if self.gallery else super().root
-
-    @property
-    def measurements_file(self) -> Path:
-        """The file of what boards measured of the run's points; may not exist."""
-        return self._measurements_file or self.path / _MEASUREMENTS
-
-    def layer_times_file(self, point: int) -> Path:
-        """The file of what a point's layers take on this host: beside the point; that of a gallery run is elsewhere."""
-        name = f"p{point}.layer_times.json"
-        if self._measurements_file is not None:
-            return self._measurements_file.with_name(f"{self.id}.{name}")
-        return self.path / "models" / name
-
-    @property
-    def checkpoint(self) -> Path:
-        """The folder of what the run resumes from; may not exist."""
-        return self.path / "checkpoint"
-
-    def spec(self) -> run_spec.RunSpec:
-        """The request; RequestError when this version does not read it, WorkError when the file is damaged."""
-        request = self.request()
-        return run_spec.parse(with_earlier(request, run_spec.RunSpec))
-
-    def _group(self) -> str | None:
-        with suppress(RequestError, WorkError):
-            return self.spec().group()
-        return None
-
-    # -- what came out
-
-    def append_point(self, point: Point) -> None:
-        """Adds a point; the line comes last of all that belongs to it, and says that the rest is there."""
-        atomic.append_line(self._points, point.to_json())
-        self.tell_change()
-
-    def points(self) -> list[Point]:
-        """The points as they were written; WorkError when a line is damaged."""
-        return _records(Point, self._points)
-
-    @property
-    def _points(self) -> Path:
-        return self.path / _POINTS
-
-    def described_points(self) -> list[Point]:
-        """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
-        return earlier.describe_points(self.points(), self._phases())
-
-    def described_one_by_one(self, request: run_spec.RunSpec) -> Iterator[Point]:
-        """The same one after the other; `request` is the run's as far as its phases follow from it."""
-        return earlier.described(self._points_of_lines(), request)
-
-    def _points_of_lines(self) -> Iterator[Point]:
-        for number, line in enumerate(self.read_lines(_POINTS), 1):
-            yield Point.of_text(line) or self._point_of_line(line, number)[0]
-
-    def described_documents(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, dict[str, Any]]]:
-        """The same, each with the JSON object of its line and of what is added to it."""
-        for point, document, description in earlier.descriptions(self._point_documents(), phases.of_request(request)):
-            yield (replace(point, **description), document | description) if description else (point, document)
-
-    def _point_documents(self) -> Iterator[tuple[Point, dict[str, Any]]]:
-        for number, line in enumerate(self.read_lines(_POINTS), 1):
-            yield self._point_of_line(line, number)
-
-    def _point_of_line(self, line: bytes, number: int) -> tuple[Point, dict[str, Any]]:
-        path, place = f"{self.path}/{_POINTS}", f"line {number}"
-        document = atomic.parse_object(line, path, place)
-        return Point.from_json(document, f"{path}, {place},"), document
-
-    def attempts(self) -> list[Attempts]:
-        """What an iterative method attempted, once for each step, in the order of the steps."""
-        steps = self.events(Attempts)
-        return earlier.describe_attempts(steps, self._phases()) if steps else []
-
-    def _phases(self) -> run_spec.RunSpec:
-        return phases.of_request(self.request())
-
-    def append_measurement(self, measurement: Measurement) -> None:
-        """Adds what a board measured of one of the points; any process may, at any time."""
-        file = self.measurements_file
-        with atomic.as_work_error(file):
-            files.make_folder(file.parent)
-        lock = Lock(file.with_name(f".{file.name}.lock"))
-        with lock.holding(wait=30.0) as acquired:
-            if not acquired:
-                raise WorkError(f"another process has been writing {file} for half a minute; try again")
-            atomic.append_line(file, measurement.to_json())
-        self.tell_change()
-
-    def measurements(self) -> list[Measurement]:
-        """Everything that boards measured of the points, oldest first; WorkError when a line is damaged."""
-        if self._measurements_file is None and not self.has(_MEASUREMENTS):
-            return []
-        return _records(Measurement, self.measurements_file)
-
-    def model_file(self, point: int, suffix: str) -> Path:
-        """`models/p<point>.<suffix>`, for example suffix `plan.json`; the folder exists then, the file may not."""
-        path = self.path / "models" / f"p{point}.{suffix.lstrip('.')}"
-        with atomic.as_work_error(path):
-            files.make_folder(path.parent)
-        return path
-
-    def checkpoint_file(self, point: int) -> Path:
-        """`checkpoint/p<point>.safetensors`; the folder exists then, the file may not."""
-        path = self.checkpoint / f"p{point}.safetensors"
-        with atomic.as_work_error(path):
-            files.make_folder(path.parent)
-        return path
-
-    def steps(self) -> int:
-        """How many different steps are behind the run: points, and epochs of each stage, however often repeated."""
-        epochs = {(epoch.stage, epoch.phase, epoch.keep, epoch.epoch) for epoch in self.events(Epoch)}
-        return len(self.points()) + len(epochs)
-
-
-def _records(kind: type[R], path: Path) -> list[R]:
-    return [kind.from_json(line, f"{path}, line {n},") for n, line in enumerate(atomic.read_lines(path), 1)]
 
 
 def _put_folder_aside(path: Path) -> bool:
