@@ -1,12 +1,16 @@
 """Both readers of a line of points make the same of it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import WorkError
+from engine.spec import run as specs
+from engine.storage.folders.run import Run
 from engine.storage.records.point import Point
 from tests.support import runs
 
@@ -31,3 +35,21 @@ def test_both_readers_of_a_line_take_the_same_and_refuse_the_same(changes: dict[
         assert quick is None
     else:
         assert quick in (careful, None) and (quick is not None or b"NaN" in line or b"Infinity" in line)
+
+
+@pytest.mark.parametrize("damage", [b"{}\n", b"\n", b'{"point": 1} {"point": 2}\n'])
+@pytest.mark.parametrize("at", [1, 150])
+def test_many_lines_at_once_are_read_like_one_after_the_other(tmp_path: Path, at: int, damage: bytes) -> None:
+    run = Run(tmp_path / "20260101-000000-0a1b2c3d")
+    run.path.mkdir()
+    point = runs.point(0, "baseline", 1.0, 0.9)
+    names = {f"layer{n}.conv": (64, 32) for n in range(40)}
+    lines = [json.dumps({**point.to_json(), "point": n, "widths": names}).encode() + b"\n" for n in range(200)]
+    file = run.path / "points.jsonl"
+    file.write_bytes(b"".join(lines) + lines[0][:-1])
+    assert file.stat().st_size > 1 << 17, "several blocks"
+    assert [each.point for each in run.described_one_by_one(specs.parse({}))] == list(range(200))
+    lines[at - 1] = damage
+    file.write_bytes(b"".join(lines))
+    with pytest.raises(WorkError, match=rf"points\.jsonl.* line {at}\b"):
+        list(run.described_one_by_one(specs.parse({})))
