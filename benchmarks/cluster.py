@@ -155,10 +155,14 @@ def _on_ray(folder: Path, grid: Sequence[RunSpec]) -> Sweep:
     nodes = Nodes(hidden=folder if can_hide() else None)
 
     def kill(store: Store) -> None:
-        """Kills the second node when a run on it has two points, and another one has come back."""
+        """Kills the second node when a run that is under way on it has two points, and another one has come back."""
         there = nodes.cache(1) / "cluster"
+
+        def is_halfway(path: Path) -> bool:
+            return Run(path).status_or_new().state == "running" and len(Run(path).points()) > 1
+
         wait_for(lambda: any(row["state"] == "done" for row in store.runs()), 1800)
-        wait_for(lambda: any(len(Run(path).points()) > 1 for path in there.glob("results-*/runs/*")), 1800)
+        wait_for(lambda: any(map(is_halfway, there.glob("results-*/runs/*"))), 1800)
         nodes.kill(1)
 
     try:

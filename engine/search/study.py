@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 RECOVERED = " · recovered"
 WARM_STARTS = 8  # trials that begin a search: the start of every setting, at this many ratios to keep
-STARTUP = 10  # trials, those included, before the sampler goes by what it has seen
 SPEC, DIGEST, ERROR, SAME = "spec", "digest", "error", "same as trial"  # attributes of trials
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]*")
 _DOCUMENT = "document"
@@ -190,12 +189,12 @@ def warm_starts(dimensions: tuple[Dimension, ...]) -> Iterator[dict[str, Any]]:
 
 
 def _sampler(storage: Any, document: Document) -> "BaseSampler":
-    """A TPE of all settings together; a search that goes on draws other numbers than it did before."""
-    from optuna.samplers import TPESampler
+    """A search's own; a search that goes on draws other numbers than it did before."""
+    from engine.search.sampler import FrontSampler
 
     names = {study.study_name: study._study_id for study in storage.get_all_studies()}
     begun = storage.get_n_trials(names[document.name]) if document.name in names else 0
-    return TPESampler(seed=document.seed + begun, multivariate=True, n_startup_trials=STARTUP)
+    return FrontSampler(document.seed + begun)
 
 
 def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler", *, warm: bool = False) -> "Study":

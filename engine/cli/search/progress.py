@@ -3,6 +3,7 @@
 import math
 import sys
 import time
+from contextlib import AbstractContextManager, ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -28,20 +29,19 @@ class SearchProgress:
         self._bar = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
         self._task = self._bar.add_task("starting", total=1.0)
         self._last = -math.inf
+        self._line: AbstractContextManager[object] | None = None
+        self._shown = ExitStack()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if self._console.is_terminal:
-            self._bar.stop()
-            self._runs.__exit__(kind, error, at)
+        self._shown.close()
 
     def show(self, standing: Standing) -> None:
         """Redraw the line, or write one where ten seconds have passed or the trials are at their end."""
         if self._console.is_terminal:
-            self._runs.__exit__(None, None, None)  # a terminal has one line that is redrawn
-            self._bar.start()
+            self._turn_to(self._bar)
             self._bar.update(self._task, total=standing.total, completed=standing.done, description=sentence(standing))
         elif standing.done >= standing.total or time.monotonic() - self._last >= _LINE_SECONDS:
             self._last = time.monotonic()
@@ -49,10 +49,15 @@ class SearchProgress:
 
     def tally(self, tally: Tally) -> None:
         """How far runs are."""
-        if self._console.is_terminal:
-            self._bar.stop()
-            self._runs.__enter__()
+        self._turn_to(self._runs)
         self._runs.show(tally)
+
+    def _turn_to(self, line: AbstractContextManager[object]) -> None:
+        """A terminal has one line that is redrawn: that of the trials or that of the runs."""
+        if line is not self._line:
+            self._shown.close()
+            self._shown.enter_context(line)
+            self._line = line
 
     def ended(self, ended: Ended, tally: Tally) -> None:
         """A run has come back."""
