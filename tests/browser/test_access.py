@@ -18,7 +18,7 @@ WIDE, PHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
 GRAVE = ("serious", "critical")
 Rules = dict[str, Any]  # what axe is asked for
 # How each page is looked at, and by which rules: nothing but colours depends on the theme, and those not on the width.
-COLOURS: Rules = {"runOnly": {"type": "tag", "values": ["cat.color"]}}
+COLOURS: Rules = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
 LOOKS: tuple[tuple[str, dict[str, int], Rules], ...] = (
     ("light", PHONE, {}),
     ("light", WIDE, {}),
