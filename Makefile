@@ -44,7 +44,7 @@ app: .venv/package
 # Each of its some two hundred processes would compile the project anew where no bytecode may be kept.
 test: .venv/dev
 	@echo "running the tests"
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadgroup $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder $(ARGS)
 
 test-whole:
 	@ESPALIER_WHOLE_ZOO=1 $(MAKE) --no-print-directory test

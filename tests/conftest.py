@@ -8,6 +8,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+from _pytest.fixtures import FuncFixtureInfo
 from _pytest.nodeid import coerce_node_id
 
 # One thread a process: the tests run side by side, and threads of several processes would wait for each other.
@@ -21,27 +22,47 @@ hypothesis.settings.register_profile("side by side", deadline=None)
 hypothesis.settings.load_profile("side by side")
 
 ROOT = Path(__file__).parents[1]
+TESTS = ROOT / "tests"
+# Rooms and files that take a process of the tests longest, so that no other waits for them in the end.
+LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py")
+_MADE_AT_ONCE = ("hardly_timed", "python", "oldest")  # fixtures that cost nothing to make again
 SHARED = ROOT.parent / "shared"
 NO_MOUNT = "a small disk cannot be mounted here: "  # a container may not, root or not
 NO_USER = "nobody else can be acted for here: "  # nor become another user
 NO_ARM64 = "no Python for arm64 can be emulated here: "
-RUNS_MADE_ONCE = {"finished", "direct", "alternate", "real"}  # fixtures of a module or a session
 _ABSENT = "real images and weights are not part of the project; absent here: "
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]):  # type: ignore[no-untyped-def]
-    """Tests that read the same run go to one process, which makes it once.
+    """Tests that share what is made once go to one process, and what takes longest begins first.
 
     xdist 3.8 writes the groups where pytest 9.2 does not read them any more.
     """
     for item in items:
-        for name in RUNS_MADE_ONCE.intersection(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.parent.name}-{name}"))
+        if item.get_closest_marker("xdist_group") is None and (group := _group(item)):
+            item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_turn)
     yield
     for item in items:
         if "@" in (grouped := vars(item).get("_nodeid", "")) and hasattr(item, "_id"):
             item._id = coerce_node_id(grouped)
+
+
+def _group(item: pytest.Item) -> str | None:
+    """Whom a test shares a fixture with that each process would make for itself: its room, its file, or nobody."""
+    info: FuncFixtureInfo | None = getattr(item, "_fixtureinfo", None)
+    defined = [each for many in info.name2fixturedefs.values() for each in many] if info else []
+    ours = [each for each in defined if each.baseid.startswith("tests") and each.argname not in _MADE_AT_ONCE]
+    scopes = {each.scope for each in ours}
+    place = item.path.relative_to(TESTS)
+    return str(place.parent if scopes & {"package", "session"} else place) if scopes - {"class", "function"} else None
+
+
+def _turn(item: pytest.Item) -> int:
+    """Where a test stands in the order: by the first of the longest rooms and files that it is in."""
+    place = str(item.path.relative_to(TESTS))
+    return next((number for number, long in enumerate(LONGEST) if place.startswith(long)), len(LONGEST))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from app import memory
 from app.tables import assembly, parts
 from app.tables.assembly import Column, Piece
 from engine.spec.images import domains
@@ -61,6 +62,8 @@ class HeldPoints:
         self._columns = {key: assembly.column_of(self._frame[key]) for key in self._columns}
         self._heads = heads
         self._version = next(_VERSIONS)
+        if len(changed) > _AT_ONCE:
+            memory.give_back()  # what was on the way, which lies between what stays
 
 
 def _batches(heads: Sequence[Head]) -> Iterator[Sequence[Head]]:

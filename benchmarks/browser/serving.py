@@ -22,9 +22,10 @@ _PATIENCE = 180  # s
 
 @dataclass(frozen=True)
 class Dashboard:
-    """A dashboard that is served: where, by which process, and since which monotonic second."""
+    """A dashboard that is served: where, over which results folder, by which process, since which monotonic second."""
 
     address: str
+    results: Path
     pid: int
     began: float
 
@@ -35,16 +36,19 @@ class Dashboard:
 
 
 @contextmanager
-def dashboard(results: Path, log: Path) -> Iterator[Dashboard]:
-    """What `make app` serves, over this results folder; it ends with the block, and what it prints goes to `log`."""
+def dashboard(results: Path, log: Path, program: Path = ROOT) -> Iterator[Dashboard]:
+    """What `make app` serves, over this results folder; it ends with the block, and what it prints goes to `log`.
+
+    `program` may be another checkout.
+    """
     port = _free_port()
     command = (sys.executable, "-m", "engine", "app", "--port", str(port), "--results", str(results))
     began = time.monotonic()
     with log.open("wb") as out:
-        server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        server = subprocess.Popen(command, cwd=program, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
     try:
         _wait_for(f"http://127.0.0.1:{port}/_stcore/health", server, log)
-        yield Dashboard(f"http://127.0.0.1:{port}", server.pid, began)
+        yield Dashboard(f"http://127.0.0.1:{port}", results, server.pid, began)
     finally:
         server.terminate()
         server.wait(90)

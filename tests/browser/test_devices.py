@@ -14,20 +14,17 @@ from engine.boards.registry import Registry, parse
 from engine.spec.board_timing import PointId
 from engine.storage.store import Store
 from tests.support.board import Board
-from tests.support.board_rig import gallery_points, own_home
+from tests.support.board_rig import gallery_points
 from tests.support.browser import SECOND, choose, press, settle, visit
 from tests.support.sshd import Sshd
 
 
 @pytest.fixture
-def sshd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sshd]:
-    """A board that lets in whoever has the key in the home of this test; the dashboard and its worker live there."""
-    key = own_home(tmp_path / "user")
-    monkeypatch.setenv("HOME", str(key.parents[1]))
-    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+def sshd(home: Path, tmp_path: Path) -> Iterator[Sshd]:
+    """A board that lets in whoever has the key in the home that the dashboard and its worker live in."""
     board = Board(tmp_path / "board")
     with Sshd(tmp_path / "sshd", environment=board.environment()) as server:
-        server.authorize(key.with_suffix(".pub"))
+        server.authorize(home.with_suffix(".pub"))
         yield server
 
 

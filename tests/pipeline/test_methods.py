@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
     "model": "resnet20",
     "data": {"name": "digits", "limit": 120},
     "train": {"epochs": 1, "batch_size": 32},
-    "recover": {"epochs": 0, "between_steps_batches": 2},
+    "recover": {"epochs": 0, "between_steps_batches": 2, "reconstruct": False},
     "target": {"keep": [0.7]},
 }
 DIRECT: dict[str, Any] = {"order": "layers", "depth": {"method": "direct"}}

@@ -1,7 +1,5 @@
 """A metric for targets is at most four places: here FLOPs, which has its axis already, in a copy of the program."""
 
-from pathlib import Path
-
 import pytest
 
 from tests.support.dropped_in import QUICK, Checkout, checkout
@@ -26,11 +24,8 @@ PLACES = {
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
     made = checkout(tmp_path_factory.mktemp("metric"), {})
-    for name, (before, after) in PLACES.items():
-        file = Path(made.root / name)
-        text = file.read_text()
-        assert text.count(before) == 1, name
-        file.write_text(text.replace(before, after))
+    for file, (before, after) in PLACES.items():
+        made.change(file, before, after)
     return made
 
 

@@ -33,7 +33,7 @@ class Rig:
 
     def request(self, *points: board_timing.PointId, **more: Any) -> board_timing.TimingRequest:
         """A short one, without a layer profile unless the test asks for it."""
-        asked: dict[str, Any] = {"device": NAME, "points": points or self.points[:1], "rounds": 2, "seconds": 0.2}
+        asked: dict[str, Any] = {"device": NAME, "points": points or self.points[:1], "rounds": 1, "seconds": 0.2}
         asked |= {"layers": False, **more}
         return board_timing.parse({**asked, "points": [point.model_dump() for point in asked["points"]]})
 

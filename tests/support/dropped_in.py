@@ -37,6 +37,13 @@ class Checkout:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
+    def change(self, file: str, before: str, after: str) -> None:
+        """Puts something else in the place of what stands once in one of its files."""
+        path = self.root / file
+        text = path.read_text()
+        assert text.count(before) == 1, file
+        path.write_text(text.replace(before, after))
+
     def _python(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -72,7 +73,7 @@ class User:
 
     def command(self, *arguments: str) -> list[str]:
         """A Python that this user may run, with our packages; skips where there is none."""
-        return [_python_of(self), *arguments]
+        return [_python_of(self.uid), *arguments]
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Runs `python ARGUMENTS` as this user, with some variables more."""
@@ -92,12 +93,17 @@ class User:
         )
 
     def environment(self) -> dict[str, str]:
-        paths = os.pathsep.join((str(ROOT), *site.getsitepackages()))
-        # Whatever this user's Python writes beside modules or into a home is none of the test's.
-        return {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent"}
+        return _environment()
 
 
-def _python_of(user: User) -> str:
+def _environment() -> dict[str, str]:
+    paths = os.pathsep.join((str(ROOT), *site.getsitepackages()))
+    # Whatever another user's Python writes beside modules or into a home is none of the test's.
+    return {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nonexistent"}
+
+
+@cache
+def _python_of(uid: int) -> str:
     if os.geteuid() != 0:
         pytest.skip(NO_USER + "only root may become one")
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
@@ -106,9 +112,9 @@ def _python_of(user: User) -> str:
             probe = subprocess.run(
                 [python, "-c", "import pydantic, engine.jobs.worker"],
                 cwd=ROOT,
-                env=user.environment(),
-                user=user.uid,
-                group=user.uid,
+                env=_environment(),
+                user=uid,
+                group=uid,
                 extra_groups=[],
                 capture_output=True,
                 check=False,

@@ -27,7 +27,13 @@ HOST = "127.0.0.1"
 GRACE = 3.0
 _STARTED = "Ray runtime started"
 _TRIES = 4  # a node that has not started within half a minute, as on a machine that does much else, gives up
-_SMALL = ("--num-cpus=1", "--object-store-memory=100000000", "--disable-usage-stats", f"--node-ip-address={HOST}")
+_SMALL = (
+    "--num-cpus=1",
+    "--include-log-monitor=false",
+    "--object-store-memory=100000000",
+    "--disable-usage-stats",
+    f"--node-ip-address={HOST}",
+)
 
 
 @dataclass
@@ -57,7 +63,13 @@ class Nodes:
         if not self.processes:
             with socket.create_server((HOST, 0)) as free:
                 self.port = free.getsockname()[1]
-            how = ["--head", f"--port={self.port}", "--include-dashboard=false", f"--temp-dir={self.folder}"]
+            how = [
+                "--head",
+                f"--port={self.port}",
+                "--include-dashboard=false",
+                f"--temp-dir={self.folder}",
+                "--no-monitor",
+            ]
         else:
             how = [f"--address={self.address}"]
         own = {"ESPALIER_CACHE": str(self.cache(number)), "RAY_worker_niceness": "0", "PYTHONDONTWRITEBYTECODE": ""}

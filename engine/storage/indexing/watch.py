@@ -84,6 +84,7 @@ class Watch:
         self._turns: list[str] = []  # whose turn comes yet in this round
         self._position: Position | None = None
         self._looked = -math.inf
+        self._same: tuple[Mapping[str, Place], Mapping[str, Head]] | None = None
 
     def look(self, heads: Mapping[str, Head], also: Iterable[str] = ()) -> Changes:
         """What differs from `heads`. Those of `also` are looked at in any case.
@@ -94,7 +95,7 @@ class Watch:
         now = time.monotonic()
         due = told is None or now - self._looked >= ROUND_SECONDS
         jobs = self.jobs(anew=due)
-        is_same = jobs.keys() == heads.keys()  # as mostly, and sooner seen than by which they differ
+        is_same = self._is_same(jobs, heads)
         if due or told is None or len(jobs) <= FEW_JOBS:
             self._turns = []
             ids: Collection[str] = jobs
@@ -129,6 +130,16 @@ class Watch:
             self._ids = ids
             self._jobs = {job_id: place for place, names in zip(self._places, ids, strict=True) for job_id in names}
         return self._jobs
+
+    def _is_same(self, jobs: Mapping[str, Place], heads: Mapping[str, Head]) -> bool:
+        """Whether there is a head of every job and of nothing else, as mostly.
+
+        Of the very same jobs and heads that was so before, only heads of further jobs can have come: a count tells.
+        """
+        known = self._same is not None and self._same[0] is jobs and self._same[1] is heads
+        is_same = len(jobs) == len(heads) and (known or jobs.keys() == heads.keys())
+        self._same = (jobs, heads) if is_same else None
+        return is_same
 
     def _next_turns(self, now: float) -> list[str]:
         count = math.ceil(len(self._jobs) * (now - self._looked) / ROUND_SECONDS)

@@ -22,7 +22,7 @@ from tests.support.ray_nodes import Nodes, processes_of
 from tests.support.storm import own, started, wait_for
 
 pytestmark = pytest.mark.xdist_group("ray")
-EPOCHS = 150
+EPOCHS = 100
 Drive = Callable[[int, int], subprocess.Popen[bytes]]
 
 
