@@ -5,7 +5,7 @@ import streamlit as st
 from app.charts import tradeoff
 from app.components import empty
 from app.components.layer_times import dialog
-from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, plot
+from app.explore import address, answer, budget, card, chosen, controls, filters, headline, news, picture, plot
 from app.explore.table import table
 from app.explore.techniques import view as techniques
 from app.tables import selection, store
@@ -28,7 +28,7 @@ shown = filters.narrow(frame)
 
 # What is seen first stands first, on a narrow screen, too; what decides about it stands below.
 head = st.container()
-picture = st.container()
+middle = st.container()
 explanation, sliders = st.container(), st.container()
 with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
     view = controls.show(shown)
@@ -53,25 +53,11 @@ if found is not None:
     with head:
         headline.show(found, seen, view.y)
 
-
-def draw_chart() -> None:
-    with left:
-        plot.show(drawn, view, limits, best, selected, of=(version, filters.asked()))
-
-
-def draw_card() -> None:
-    with right.container(border=True, height=plot.HEIGHT, gap="xsmall"):
-        card.show_selected(rows, selected, view, "Click a point, or a row of the table, to see its layers and files.")
-
-
-if view.by_technique:
-    with picture:
+with middle:
+    if view.by_technique:
         techniques.show(rows, view, limits)
-else:
-    left, right = picture.columns([7, 3], gap="medium")
-    # The chart is what a first visit waits for, the card is what a click waits for: the chart stands by then.
-    for draw in (draw_card, draw_chart) if plot.is_drawn() else (draw_chart, draw_card):
-        draw()
+    else:
+        picture.show(picture.Picture(rows, drawn, view, limits, best, of=(version, filters.asked())))
 
 table_side, card_side = st.columns([7, 3], gap="medium")
 with table_side:

@@ -60,4 +60,4 @@ def _shapes(points: pd.DataFrame, pruned: pd.DataFrame, ink: theme.Ink) -> Itera
 
 
 def _add(fig: go.Figure, name: str, **look: object) -> None:
-    fig.add_scatter(x=[None], y=[None], name=name, hoverinfo="skip", **look)
+    fig.add_traces([{"x": [None], "y": [None], "name": name, "hoverinfo": "skip", **look}])

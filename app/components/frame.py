@@ -10,7 +10,6 @@ import streamlit as st
 
 from app import frontend
 
-_WITH_CHARTS = ("Explore", "Compare", "Landscape")  # pages that open with one
 _SWITCH = "tell_endings"  # the switch's key
 _BATCH = "told_endings"  # in the session: what was told last
 _KEY = "frame"
@@ -37,7 +36,7 @@ def show(page: str, endings: Sequence[Ending]) -> None:
         number, _ = st.session_state.get(_BATCH, (0, ()))
         st.session_state[_BATCH] = (number + 1, tuple(endings))
     number, told = st.session_state.get(_BATCH, (0, ()))
-    scripts = [frontend.script_of(frontend.CHART)] if page in _WITH_CHARTS else []
+    scripts = [frontend.script_of(frontend.CHART)] if page in frontend.WITH_CHARTS else []
     said = [asdict(ending) for ending in told]
     data = {"page": page, "switch": _SWITCH, "batch": number, "endings": said, "scripts": scripts}
     _frame(key=_KEY, data=data, height=1, on_permission_change=lambda: None)

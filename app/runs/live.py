@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from app import escape, theme
@@ -19,6 +21,7 @@ from engine.storage.folders.run import Run
 _RUNNING_SHOWN, _WAITING_SHOWN = 4, 3
 _STARTING_SECONDS = 0.5  # between two looks at a run that is about to move
 _POINTS_HEIGHT = 260  # px
+_MOST_KEPT = 16  # charts, of one run each
 _CARDS = "runs_with_a_card"  # in the session: those that have one now
 _EXPECTED = "expected_seconds"  # in the session: by run, what ones like it took, which all runs are looked through for
 
@@ -109,13 +112,19 @@ def _show_points(run: Mapping[str, Any], token: str) -> None:
     if drawn.empty:
         st.skeleton(height=_POINTS_HEIGHT)
         return
+    key = repr((store.results_root(), run["run_id"], drawn["point"].tolist(), theme.ink()))
+    figure, sentence = _drawing(key, drawn)
+    st.plotly_chart(figure, key=f"points-{run['run_id']}", config={"displayModeBar": False}, alt=sentence)
+
+
+@st.cache_resource(max_entries=_MOST_KEPT, show_spinner=False)
+def _drawing(key: str, _rows: pd.DataFrame) -> tuple[go.Figure, str]:
+    """The chart of a run's points, and it in one sentence. A card is drawn anew far more often than a point comes, and
+    the run goes without what that takes of the processor.
+    """
     x, y = axes.X_AXES["macs"], axes.Y_AXES["top1"]
-    st.plotly_chart(
-        tradeoff.figure(drawn, x, y, ink=theme.ink(), height=_POINTS_HEIGHT),
-        key=f"points-{run['run_id']}",
-        config={"displayModeBar": False},
-        alt=tradeoff.describe(drawn, x, y, None),
-    )
+    figure = tradeoff.figure(_rows, x, y, ink=theme.ink(), height=_POINTS_HEIGHT)
+    return figure, tradeoff.describe(_rows, x, y, None)
 
 
 def _pace(run: Mapping[str, Any], folder: Run, token: str) -> str:

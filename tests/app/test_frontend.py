@@ -1,16 +1,16 @@
-"""Streamlit's frontend from memory, and the scripts that a page names to the browser before it needs them."""
+"""Streamlit's frontend from memory, and the script that makes charts' code ready."""
 
 import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from streamlit import file_util
 
-from app.frontend import ELEMENTS, Frontend, scripts_of
+from app.frontend import CHART, Frontend, script_of
 
 STATIC = Path(file_util.get_static_dir())
 JS = STATIC / "static" / "js"
@@ -33,21 +33,27 @@ def answer(app: ASGIApp, path: str, **scope: Any) -> tuple[int, dict[str, str], 
     return start["status"], headers, b"".join(body["body"] for body in bodies)
 
 
-def test_what_pages_draw_is_found_in_streamlits_frontend_with_what_it_imports() -> None:
-    scripts = scripts_of(ELEMENTS, STATIC)
-    assert len(scripts) == len(set(scripts)) and all((JS / name).is_file() for name in scripts)
-    assert set(ELEMENTS) <= {name.split(".")[0] for name in scripts}
-    assert any(name.startswith("arrowFormatUtils.") for name in scripts), "the table cannot be read without it"
-    page = (STATIC / "index.html").read_text()
-    assert not [name for name in scripts if name in page], "the page names these itself"
+def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_something_is_painted() -> None:
+    chart = script_of(CHART)
+    assert (STATIC / chart.removeprefix("/")).is_file()
+    theirs = StaticFiles(directory=STATIC, html=True)
+    for path in ("/", "/compare", "/landscape"):
+        page = PlainTextResponse("<head>é</head><body></head>", media_type="text/html")
+        status, headers, body = answer(Frontend(page, STATIC), path)
+        assert status == 200 and len(body) == int(headers["content-length"])
+        head, rest = body.decode().split("</script>", 1)
+        assert head.startswith("<head>é<script") and f'import("{chart}")' in head and "first-contentful-paint" in head
+        assert rest == "</head><body></head>"
+    _, headers, body = answer(Frontend(theirs, STATIC), "/", root_path="")
+    assert chart in body.decode() and b'<div id="root">' in body
+    assert "etag" not in headers, "the file that it is of would be taken for it"
 
 
-def test_pages_alone_name_them() -> None:
-    page, (name, *_) = Response("<html>", media_type="text/html"), scripts_of(ELEMENTS, STATIC)
-    links = answer(Frontend(page, STATIC), "/runs")[1]["link"]
-    assert links.startswith(f"</static/js/{name}>; rel=modulepreload; fetchpriority=low, ")
-    for other in (Response("{}", media_type="application/json"), Response("<html>", 400, media_type="text/html")):
-        assert "link" not in answer(Frontend(other, STATIC), "/runs")[1]
+def test_other_answers_are_left_as_they_are() -> None:
+    html = Response("<head></head>", media_type="text/html")
+    others = ((html, "/runs"), (Response("{}", media_type="application/json"), "/"), (Response("<html>", 400), "/"))
+    for response, path in others:
+        assert answer(Frontend(response, STATIC), path)[2] == response.body
 
 
 @pytest.mark.parametrize("folder", ["js", "css", "media"])

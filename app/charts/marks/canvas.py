@@ -53,11 +53,15 @@ class Canvas:
 
         A few are drawn as pictures, many by the graphics card.
         """
-        kind = go.Scattergl if len(rows) > SVG_POINTS else go.Scatter
+        kind = "scattergl" if len(rows) > SVG_POINTS else "scatter"
         shared = {"mode": "markers", "showlegend": False, **_SAME_WHEN_SELECTED}
         shared |= {"customdata": rows[["id", "hover"]].to_numpy(object), "hovertemplate": hover.TEMPLATE}
         at = {"x": rows["at_x"].to_numpy(), "y": rows["at_y"].to_numpy()}  # of a column Plotly takes a longer look
-        self.fig.add_trace(kind(**at, **{**shared, **properties}))
+        self.add(type=kind, **at, **{**shared, **properties})
+
+    def add(self, **trace: object) -> None:
+        """Adds a trace, of the type scatter where none is named; of a trace of its own classes Plotly makes another."""
+        self.fig.add_traces([trace])
 
 
 def shown(points: pd.DataFrame, hidden: frozenset[str]) -> pd.DataFrame:

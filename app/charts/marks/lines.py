@@ -68,7 +68,7 @@ def add_front(c: Canvas, rows: pd.DataFrame) -> None:
     gaps = np.flatnonzero(np.diff(keys[order])) + 1
     xs, ys = (np.insert(values[order], gaps, np.nan) for values in (xs, ys))
     if len(xs):
-        c.fig.add_scatter(
+        c.add(
             x=xs,
             y=ys,
             mode="lines",
@@ -86,7 +86,7 @@ def _add(c: Canvas, criterion: str, name: str, outlines: Sequence[Outline], styl
     xs, ys = _with_gaps(outlines)
     if len(xs):
         group = {"legendgroup": criterion, "showlegend": False}
-        c.fig.add_scatter(x=xs, y=ys, mode="lines", hoverinfo="skip", name=name, **group, **style)
+        c.add(x=xs, y=ys, mode="lines", hoverinfo="skip", name=name, **group, **style)
 
 
 def _band(curve: Curve) -> Outline:

@@ -111,7 +111,7 @@ def _once(values: NDArray[Any]) -> Any:
 
 def _add_ring(c: Canvas, symbol: str, size: int, **properties: Any) -> None:
     line = {"width": 2, "color": c.ink.line}
-    c.fig.add_scatter(
+    c.add(
         mode="markers",
         marker={"symbol": symbol, "size": size, "color": c.ink.line, "line": line},
         hoverinfo="skip",

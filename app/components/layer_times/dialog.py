@@ -58,6 +58,11 @@ def show(frame: pd.DataFrame, page: str, token: str) -> None:
     _dialog(subject, found.iloc[0].to_dict(), token)
 
 
+def subject() -> object:
+    """Of which model on which page it is open; None where it is not."""
+    return st.session_state.get(_OPEN)
+
+
 def _open(subject: _Subject) -> None:
     st.session_state[_OPEN] = subject
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 import streamlit as st
 
+from app.charts import tradeoff
 from app.components import job_panel
 from app.runs import listing
 from engine.jobs import worker
@@ -23,7 +24,9 @@ def test_runs_without_any_says_what_will_be_here(results: Store) -> None:
     assert "Prune a network" in labels(app("runs"))
 
 
-def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results: Store) -> None:
+def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = runs.underway(results, specs.parse({}))
     at = app("runs")
     assert len(at.get("plotly_chart")) == 2, "no network is measured yet"
@@ -32,6 +35,9 @@ def test_an_active_run_shows_its_progress_its_curves_and_a_way_to_cancel(results
     at.run()
     drawn = [each.proto.alt for each in at.get("plotly_chart") if f"points-{run.id}" in each.proto.id]
     assert len(drawn) == 1 and drawn[0].startswith("Top-1 against MACs for 2 models"), "what is measured so far"
+    with monkeypatch.context() as patch:
+        patch.delattr(tradeoff, "figure")  # no network came: the chart is there
+        assert not at.run().exception
     assert "training, epoch 5/20" in at.get("progress")[0].proto.text
     run.lock.release()
     at.button(key=f"cancel-{run.id}").click().run()
