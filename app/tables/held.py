@@ -71,7 +71,7 @@ class HeldPoints:
 
     def _stays(self, head: Head, fresh: Mapping[str, Piece]) -> bool:
         """Whether a run has as many rows as before, in the same place."""
-        old, rows, new = (known.get(head.job_id) for known in (self._heads, self._rows, fresh))
+        old, rows, new = self._heads.get(head.job_id), self._rows.get(head.job_id), fresh.get(head.job_id)
         if old is None or rows is None or new is None:
             return False
         return old.created == head.created and rows[1] - rows[0] == new[2] - new[1]
