@@ -15,7 +15,8 @@ from _pytest.nodeid import coerce_node_id
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test loads ONNX Runtime before anything of ours
 # Neither what this user has decided is read nor changed.
-os.environ["ESPALIER_CONFIG"] = tempfile.mkdtemp(prefix="espalier-settings-")
+_SETTINGS = tempfile.TemporaryDirectory(prefix="espalier-settings-")  # goes with this process
+os.environ["ESPALIER_CONFIG"] = _SETTINGS.name
 
 # Other tests, and other people's programs, take the processor in between: a slow example is no failure.
 hypothesis.settings.register_profile("side by side", deadline=None)
