@@ -25,7 +25,7 @@ hypothesis.settings.load_profile("side by side")
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 # Rooms and files that take a process of the tests longest, so that no other waits for them in the end.
-LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py")
+LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py", "pipeline/")
 _MADE_AT_ONCE = ("hardly_timed", "python", "oldest")  # fixtures that cost nothing to make again
 SHARED = ROOT.parent / "shared"
 NO_MOUNT = "a small disk cannot be mounted here: "  # a container may not, root or not
