@@ -15,7 +15,8 @@ from _pytest.nodeid import coerce_node_id
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test loads ONNX Runtime before anything of ours
 # Neither what this user has decided is read nor changed.
-os.environ["ESPALIER_CONFIG"] = tempfile.mkdtemp(prefix="espalier-settings-")
+_SETTINGS = tempfile.TemporaryDirectory(prefix="espalier-settings-")  # goes with this process
+os.environ["ESPALIER_CONFIG"] = _SETTINGS.name
 
 # Other tests, and other people's programs, take the processor in between: a slow example is no failure.
 hypothesis.settings.register_profile("side by side", deadline=None)
@@ -24,7 +25,7 @@ hypothesis.settings.load_profile("side by side")
 ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 # Rooms and files that take a process of the tests longest, so that no other waits for them in the end.
-LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py")
+LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py", "pipeline/")
 _MADE_AT_ONCE = ("hardly_timed", "python", "oldest")  # fixtures that cost nothing to make again
 SHARED = ROOT.parent / "shared"
 NO_MOUNT = "a small disk cannot be mounted here: "  # a container may not, root or not

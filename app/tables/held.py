@@ -52,18 +52,29 @@ class HeldPoints:
         changed = [head for job_id, head in heads.items() if self._heads.get(job_id) is not head]
         if not changed and len(heads) == len(self._heads):
             return
-        tables, places = [self._columns], {job_id: (0, *rows) for job_id, rows in self._rows.items()}
+        tables, fresh = [self._columns], dict[str, Piece]()
         for some in _batches(sorted(changed, key=age_order)):
             found = store.columns([head.job_id for head in some])
-            places |= _places(found, len(tables))
+            fresh |= _places(found, len(tables))
             tables.append(assembly.assemble(parts.from_columns(found)))
-        pieces, self._rows = _arrange(heads, places)
+        if len(heads) == len(self._heads) and all(self._stays(head, fresh) for head in changed):
+            pieces = _replace(self._rows, fresh, len(self._frame))
+        else:
+            places = {job_id: (0, *rows) for job_id, rows in self._rows.items()} | fresh
+            pieces, self._rows = _arrange(heads, places)
         self._frame = assembly.finish(assembly.splice(tables, pieces))
         self._columns = {key: assembly.column_of(self._frame[key]) for key in self._columns}
         self._heads = heads
         self._version = next(_VERSIONS)
         if len(changed) > _AT_ONCE:
             memory.give_back()  # what was on the way, which lies between what stays
+
+    def _stays(self, head: Head, fresh: Mapping[str, Piece]) -> bool:
+        """Whether a run has as many rows as before, in the same place."""
+        old, rows, new = self._heads.get(head.job_id), self._rows.get(head.job_id), fresh.get(head.job_id)
+        if old is None or rows is None or new is None:
+            return False
+        return old.created == head.created and rows[1] - rows[0] == new[2] - new[1]
 
 
 def _batches(heads: Sequence[Head]) -> Iterator[Sequence[Head]]:
@@ -78,6 +89,17 @@ def _places(found: Iterable[tuple[Mapping[str, Any], PointColumns]], table: int)
         start, end = end, end + columns.count
         places[summary["run_id"]] = (table, start, end)
     return places
+
+
+def _replace(rows: Mapping[str, tuple[int, int]], fresh: Mapping[str, Piece], count: int) -> list[Piece]:
+    """Of which pieces a table of `count` rows is made in which some runs' rows are other ones, in the same places."""
+    pieces: list[Piece] = []
+    end = 0
+    for job_id in sorted(fresh, key=rows.__getitem__):
+        start, stop = rows[job_id]
+        pieces += [(0, end, start), fresh[job_id]]
+        end = stop
+    return [*pieces, (0, end, count)]
 
 
 def _arrange(heads: Mapping[str, Head], places: Mapping[str, Piece]) -> tuple[list[Piece], dict[str, tuple[int, int]]]:
