@@ -20,6 +20,7 @@ from engine.train import checkpoint as checkpoints
 from engine.train.adversarial import Adversary, pseudo_label_loss, tap
 from engine.train.distil import Teacher
 from engine.train.evaluate import evaluate
+from engine.train.layout import layout_of
 from engine.train.recipe import Recipe, sgd
 
 CHECKPOINT_SECONDS = 2.0  # at most one checkpoint in this time: tiny networks would spend theirs waiting for the disk
@@ -148,7 +149,8 @@ def _training(
     if len(data.train) < 2:
         raise WorkError(f"training needs at least two images; {data.name} has {len(data.train)} for training")
     device = torch.device(device)
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = layout_of(module, device)
+    module.to(device=device, memory_format=layout)  # type: ignore[call-overload]
     if teacher:
         teacher.module.to(device)
     trained, features = module, None
@@ -158,9 +160,8 @@ def _training(
             trained = nn.ModuleDict({"network": module, "adaptation": adversary.adaptation.to(device)})
             features = stack.enter_context(tap(module, adversary.head))
         try:
-            yield _Training(
-                module, trained, sgd(trained, recipe), data, recipe, device, seed, rate, teacher, adversary, features
-            )
+            optimizer, beside = sgd(trained, recipe), (teacher, adversary, features)
+            yield _Training(module, trained, optimizer, data, recipe, device, seed, rate, *beside, layout)
         finally:
             module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             module.eval()
@@ -197,6 +198,7 @@ class _Training:
     teacher: Teacher | None
     adversary: Adversary | None
     features: Callable[[], Tensor] | None
+    layout: torch.memory_format
 
     def run_epoch(self, epoch: int, on_batch: OnBatch | None = None) -> EpochResult:
         """Trains for the epoch with this index, from 0, and evaluates on the validation split."""
@@ -253,7 +255,7 @@ class _Training:
         self, images: Tensor, labels: Tensor, other: tuple[Tensor, Tensor] | None, lr: float, moment: float
     ) -> tuple[Tensor, Tensor]:
         bfloat16 = self.device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        images = images.contiguous(memory_format=torch.channels_last)
+        images = images.contiguous(memory_format=self.layout)
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=bfloat16):
@@ -279,7 +281,7 @@ class _Training:
         """The loss of a batch of each domain, and the source's logits: labels, pseudo-labels, and the adversary's."""
         assert self.adversary is not None and self.features is not None
         size, (targets, named) = len(images), other
-        logits = self.module(torch.cat([images, targets]).contiguous(memory_format=torch.channels_last))
+        logits = self.module(torch.cat([images, targets]).contiguous(memory_format=self.layout))
         features = self.features()
         loss = self._loss(logits[:size], images, labels)
         certain = pseudo_label_loss(logits[size:], named)

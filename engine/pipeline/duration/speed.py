@@ -15,6 +15,7 @@ from engine.measure.uncompiled import uncompiled
 from engine.pipeline.duration.estimate import Speed, declared_counts
 from engine.spec import catalog
 from engine.spec.run import RunSpec
+from engine.train.layout import layout_of
 from engine.train.recipe import Recipe, sgd
 from engine.zoo.build import build
 from engine.zoo.makers import made_for
@@ -31,8 +32,9 @@ def measure(spec: RunSpec) -> Speed:
     module = build(spec.model, classes, image, "none", spec.seed).module
     macs = count(module, image).macs
     size = max(_FEWEST_IMAGES, min(_MOST_IMAGES, int(_MACS / max(macs, 1))))
-    module.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randn(size, *image, device=device).contiguous(memory_format=torch.channels_last)
+    layout = layout_of(module, device)
+    module.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    images = torch.randn(size, *image, device=device).contiguous(memory_format=layout)
     labels = torch.zeros(size, dtype=torch.long, device=device)
     with uncompiled(torch.optim.Optimizer):
         train = _repeat(_training_step(module, spec, images, labels), device) / size
