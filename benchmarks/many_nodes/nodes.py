@@ -5,7 +5,6 @@ does (`engine.jobs.child`), and says when that has ended.
 """
 
 import multiprocessing
-import os
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -23,7 +22,6 @@ from engine.storage.records.event import EndEvent, PhaseEvent, PointEvent, Start
 from engine.storage.store import Store
 
 _LOOK_SECONDS = 0.1  # between two questions whether to go on
-_NICENESS = 10  # nodes are computers of their own: here they give way to the driver, and to whoever looks
 _ENV = {"cpu": "a simulated node", "threads": 1}
 
 
@@ -109,7 +107,6 @@ def _hear(nodes: Sequence[_Node], workload: Workload) -> None:
 
 def _work(way: Connection, root: Path) -> None:
     """The life of a node."""
-    os.nice(_NICENESS)
     store, began = Store(root), time.process_time()
     while True:
         try:
