@@ -160,8 +160,10 @@ def _training(
             trained = nn.ModuleDict({"network": module, "adaptation": adversary.adaptation.to(device)})
             features = stack.enter_context(tap(module, adversary.head))
         try:
-            optimizer, beside = sgd(trained, recipe), (teacher, adversary, features)
-            yield _Training(module, trained, optimizer, data, recipe, device, seed, rate, *beside, layout)
+            optimizer = sgd(trained, recipe)
+            yield _Training(
+                module, trained, optimizer, data, recipe, device, layout, seed, rate, teacher, adversary, features
+            )
         finally:
             module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
             module.eval()
@@ -193,12 +195,12 @@ class _Training:
     data: Data
     recipe: Recipe
     device: torch.device
+    layout: torch.memory_format
     seed: int
     rate: Callable[[float], float]
     teacher: Teacher | None
     adversary: Adversary | None
     features: Callable[[], Tensor] | None
-    layout: torch.memory_format
 
     def run_epoch(self, epoch: int, on_batch: OnBatch | None = None) -> EpochResult:
         """Trains for the epoch with this index, from 0, and evaluates on the validation split."""

@@ -11,25 +11,16 @@ from typing import Any
 import pytest
 
 from engine.errors import WorkError
-from engine.storage.indexing import filling
 from engine.storage.indexing import index as index_module
-from engine.storage.indexing.head import FolderState
-from engine.storage.indexing.rows import Row, layout
+from engine.storage.indexing.rows import layout
 from engine.storage.store import Store
 from tests.support.stores import filled
 
 
-def test_only_folders_that_changed_are_read_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_folders_that_changed_are_read_again(store: Store, read: list[str]) -> None:
     runs = [filled(store, seed) for seed in range(5)]
     store.runs()
-    read: list[str] = []
-    row = filling.index_row
-
-    def noted(run_id: str, folder: FolderState) -> Row:
-        read.append(run_id)
-        return row(run_id, folder)
-
-    monkeypatch.setattr(filling, "index_row", noted)
+    read.clear()
     store.points()
     assert read == []
     runs[2].update(message="on its way")

@@ -8,9 +8,7 @@ import pytest
 
 from engine.storage.folders import journal
 from engine.storage.folders.run import Run
-from engine.storage.indexing import filling, known, watch
-from engine.storage.indexing.head import FolderState
-from engine.storage.indexing.rows import Row
+from engine.storage.indexing import known, watch
 from engine.storage.store import Store
 from tests.support import runs
 from tests.support.stores import filled, point
@@ -136,19 +134,14 @@ def test_a_journal_begins_anew_before_it_is_large(store: Store, monkeypatch: pyt
     assert told.since(told.since(position)[0])[1] == frozenset(), "a line that is not whole yet is left for later"
 
 
-def test_a_folder_that_may_only_be_read_is_read_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_only_be_read_is_read_once(
+    store: Store, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = [filled(store, seed) for seed in range(3)]
     known._KNOWN.clear()
     real = os.access
     monkeypatch.setattr(os, "access", lambda path, mode: not mode & os.W_OK and real(path, mode))
-    read: list[str] = []
-    row = filling.index_row
-
-    def noted(run_id: str, folder: FolderState) -> Row:
-        read.append(run_id)
-        return row(run_id, folder)
-
-    monkeypatch.setattr(filling, "index_row", noted)
+    read.clear()
     for _ in range(3):
         store = Store(store.root, gallery=store.gallery)
         assert len(store.points()) == 9

@@ -1,6 +1,6 @@
 """The time and the memory that it takes to make the index anew.
 
-`python -m benchmarks.indexing [--runs 300] [--points 1000]`
+`python -m benchmarks.dashboard.indexing [--runs 300] [--points 1000]`
 """
 
 import argparse

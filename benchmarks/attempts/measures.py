@@ -1,6 +1,6 @@
 """Attempts judged by reconstruction beside raced ones: what the steps of a run take, and where the run ends.
 
-    python -m benchmarks.measures --weights FILE --data npz:FILE --dir DIR
+    python -m benchmarks.attempts.measures --weights FILE --data npz:FILE --dir DIR
                                 [--model resnet20] [--seeds 0,1,2] [--only PART]
 
 Progressive channels by l1 to 0.6× and direct blocks to 0.65× of the MACs, refitted after each step, nothing trained;
@@ -47,7 +47,7 @@ class Outcome:
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.measures", allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attempts.measures", allow_abbrev=False)
     parser.add_argument("--weights", required=True)
     parser.add_argument("--data", required=True)
     parser.add_argument("--dir", type=Path, required=True, help="a results folder for the runs")

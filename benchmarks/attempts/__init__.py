@@ -1,0 +1,1 @@
+"""What it takes to try removals out: each exactly, and a run's by reconstruction beside raced ones."""
