@@ -1,6 +1,7 @@
 """Streamlit's frontend from memory, and the script that makes charts' code ready."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def answer(app: ASGIApp, path: str, **scope: Any) -> tuple[int, dict[str, str], 
         await asyncio.Event().wait()  # the browser says no more
 
     asked = {"type": "http", "method": "GET", "path": path, "headers": [], **scope}
-    asyncio.run(app(asked, receive, send))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(1) as thread:  # this one's loop is Playwright's, where tests in a browser came before
+        thread.submit(asyncio.run, app(asked, receive, send)).result()  # type: ignore[arg-type]
     start, *bodies = sent
     headers = {name.decode(): value.decode() for name, value in start["headers"]}
     return start["status"], headers, b"".join(body["body"] for body in bodies)
