@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from engine.errors import WorkError
 from engine.jobs.sweep import inventory
 from engine.search import study
 from engine.search.outcome import Measured, Outcome
-from engine.search.study import DIGEST, SPEC, Studies
+from engine.search.study import DIGEST, MADE_UP, SPEC, Studies
 from engine.spec import run as run_spec
 from engine.spec.run import RunSpec
 from engine.spec.search import space
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 TRIAL, RUN, TEST = "trial", "run", "test"  # attributes: which network, RUN:POINT, the share of test images
+_LEAST_LOSS = 0.01  # what a few hundred images hardly tell from chance
 
 
 def choose(outcomes: Sequence[Outcome], count: int, costs: Sequence[Cost], untouched: Measured) -> list[Outcome]:
@@ -36,11 +39,20 @@ def choose(outcomes: Sequence[Outcome], count: int, costs: Sequence[Cost], untou
     return [able[row] for row in rows]
 
 
-def begin(studies: Studies, base: Mapping[str, Any], untouched: Measured) -> None:
-    """Asks the study of recoveries for as many as are wanted: the chosen networks, with settings of training beside.
+@dataclass(frozen=True)
+class Counts:
+    """How many recoveries are behind, and how many have not begun."""
 
-    What a process that was killed had chosen is taken up.
-    """
+    done: int
+    failed: int
+    later: int
+
+
+NOTHING = Counts(0, 0, 0)
+
+
+def choose_networks(studies: Studies, untouched: Measured) -> None:
+    """Puts as many networks as are to be trained on into the study of recoveries, where they wait."""
     document, recovered = studies.document, studies.recovered
     taken = {trial.user_attrs[TRIAL] for trial in recovered.get_trials(deepcopy=False)}
     starts = {} if taken else {each.name: each.start() for each in document.recovery_space()}
@@ -48,14 +60,23 @@ def begin(studies: Studies, base: Mapping[str, Any], untouched: Measured) -> Non
     for each in choose(open_trials, document.recover - len(taken), document.costs, untouched):
         recovered.enqueue_trial({**each.params, **starts}, {TRIAL: each.number})
         starts = {}  # the first one has what the lists begin with
+
+
+def begin(studies: Studies, base: Mapping[str, Any], count: int) -> bool:
+    """Gives the next networks settings of training, `count` at a time: those after them go by what came of these.
+
+    What a process that was killed had begun is taken up. False where nothing is left.
+    """
+    recovered = studies.recovered
     half_begun = [
         study.resumed(recovered, trial) for trial in study.unfinished(recovered) if SPEC not in trial.user_attrs
     ]
-    for trial in (*half_begun, *study.waiting(recovered)):
-        values = study.suggest(trial, document.space)
+    for trial in (*half_begun, *islice(study.waiting(recovered), count)):
+        values = study.suggest(trial, studies.document.space)
         spec = space.parse(base, values)
         trial.set_user_attr(DIGEST, spec.digest())
         trial.set_user_attr(SPEC, json.dumps(space.request(base, values)))
+    return bool(study.unfinished(recovered))
 
 
 def specs(studies: Studies) -> list[RunSpec]:
@@ -67,13 +88,21 @@ def specs(studies: Studies) -> list[RunSpec]:
     ]
 
 
-def tell(studies: Studies, store: Store) -> None:
+def counts(studies: Studies) -> Counts:
+    """How far the recoveries are beside those that are under way."""
+    failed, waiting = (len(study.in_state(studies.recovered, state)) for state in ("FAIL", "WAITING"))
+    return Counts(len(study.complete(studies.recovered)), failed, waiting)
+
+
+def tell(studies: Studies, store: Store, untouched: Measured) -> None:
     """What the runs that have ended since came to; those that failed are told as such."""
+    before = {each.number: each.accuracy for each in studies.outcomes()}
     left = {trial.user_attrs.get(DIGEST): trial for trial in study.unfinished(studies.recovered)}
     for entry in inventory.entries(store, studies.document.name, specs(studies)):
         trial = study.resumed(studies.recovered, left[entry.spec.digest()])
         if entry.standing == "done" and entry.run_id is not None:
-            _tell(studies, trial, store.run(entry.run_id))
+            run = store.run(entry.run_id)
+            _tell(studies, trial, run, untouched.accuracy, before[trial.user_attrs[TRIAL]])
         elif entry.standing == "failed":
             trial.set_user_attr(RUN, entry.run_id)
             study.fail(studies.recovered, trial, entry.error or "its run failed")
@@ -95,7 +124,13 @@ def measured(point: Point) -> Measured:
     return Measured(point.val_top1, point.val_total or 0, costs, point.blocks_removed, (), point.seconds)
 
 
-def _tell(studies: Studies, trial: "Trial", run: Run) -> None:
+def made_up(after: float, before: float, untouched: float) -> float:
+    """Which share of the accuracy that was lost training brought back; of what is next to nothing it says little."""
+    return (after - before) / max(untouched - before, _LEAST_LOSS)
+
+
+def _tell(studies: Studies, trial: "Trial", run: Run, untouched: float, before: float) -> None:
     point = final_point(run)
-    notes = {RUN: f"{run.id}:{point.point}", "test accuracy": f"{point.top1:.1%}", TEST: point.top1}
+    share = made_up(point.val_top1, before, untouched)
+    notes = {RUN: f"{run.id}:{point.point}", "test accuracy": f"{point.top1:.1%}", TEST: point.top1, MADE_UP: share}
     study.tell(studies.recovered, trial, studies.document, measured(point), notes)

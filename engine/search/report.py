@@ -26,7 +26,7 @@ def report(studies: Studies, untouched: Measured | None, *, stopped: bool) -> di
     document = studies.document
     outcomes, recoveries = studies.outcomes(), studies.recoveries()
     failures = [trial for trial in studies.recovered.get_trials(deepcopy=False) if ERROR in trial.user_attrs]
-    left = len(study.unfinished(studies.recovered))
+    left = study.unfinished(studies.recovered) or study.in_state(studies.recovered, "WAITING")
     found = front(recoveries or outcomes, document.costs)
     return {
         "name": document.name,

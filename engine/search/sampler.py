@@ -12,7 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.samplers import TPESampler
+from optuna.samplers import RandomSampler, TPESampler
+from optuna.search_space import intersection_search_space
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -44,6 +45,33 @@ class FrontSampler(TPESampler):
         return super().sample_relative(study, trial, search_space)
 
 
+class TrainingSampler(RandomSampler):
+    """Settings of training at random, then those that made up most of a network's loss, with changes.
+
+    `names` are these settings, `made_up` is the attribute of a trial that says which share it was.
+    """
+
+    def __init__(self, seed: int, names: Sequence[str], made_up: str) -> None:
+        super().__init__(seed)
+        self._draw, self._names, self._made_up = random.Random(seed), frozenset(names), made_up
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The settings of training, once there is a trial to go by."""
+        space = intersection_search_space(self._seen(study))
+        return {name: distribution for name, distribution in space.items() if name in self._names}
+
+    def sample_relative(self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]) -> Any:
+        """Settings for a trial, by name."""
+        if not search_space:
+            return {}
+        best = max(self._seen(study), key=lambda each: each.user_attrs[self._made_up])
+        return vary(best.params, best.params, search_space, self._draw)
+
+    def _seen(self, study: Study) -> list[FrozenTrial]:
+        trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        return [each for each in trials if self._made_up in each.user_attrs]
+
+
 @dataclass(frozen=True)
 class Member:
     """One of the front: its settings, and its objectives, all of which are to be low."""
@@ -70,14 +98,19 @@ def front_of(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirection]
 def cross(front: Sequence[Member], space: Space, draw: random.Random) -> dict[str, Any]:
     """A value for each setting, from two neighbours of the `front`, of which the farthest apart are drawn most often.
 
-    Each is one of theirs, or a number around those between them; one of all, in the mean, is any other.
+    Each is one of theirs, or a number around those between them, or any other, as `vary` has it.
     """
     pairs = list(pairwise(front))
     one, other = draw.choices(pairs, gaps(front))[0]
+    return vary(one.params, other.params, space, draw)
+
+
+def vary(one: Mapping[str, Any], other: Mapping[str, Any], space: Space, draw: random.Random) -> dict[str, Any]:
+    """A value for each setting from two that may be the same, except for one of all in the mean, which is any."""
     return {
         name: _any(distribution, draw)
         if draw.random() < 1 / len(space)
-        else _between(distribution, one.params[name], other.params[name], draw)
+        else _between(distribution, one[name], other[name], draw)
         for name, distribution in space.items()
     }
 

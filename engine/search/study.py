@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 RECOVERED = " · recovered"
 WARM_STARTS = 8  # trials that begin a search: the start of every setting, at this many ratios to keep
 SPEC, DIGEST, ERROR, SAME = "spec", "digest", "error", "same as trial"  # attributes of trials
+MADE_UP = "share of the loss made up"  # of those that were trained on
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]*")
 _DOCUMENT = "document"
 
@@ -60,11 +61,16 @@ class Studies:
 
 @contextmanager
 def open_studies(
-    store: Store, document: Document, sampler: "BaseSampler | None" = None, *, warm: bool = True
+    store: Store,
+    document: Document,
+    sampler: "BaseSampler | None" = None,
+    of_training: "BaseSampler | None" = None,
+    *,
+    warm: bool = True,
 ) -> Iterator[Studies]:
     """The studies of a search, made where there are none; its file is closed in the end.
 
-    Another `sampler`, and no `warm` starts, are for comparisons.
+    Other samplers, and no `warm` starts, are for comparisons.
 
     RequestError where the file is another search's; WorkError where it cannot be read or written, also inside.
     """
@@ -83,7 +89,7 @@ def open_studies(
                 document,
                 path,
                 _study(storage, document, document.name, sampler or _sampler(storage, document), warm=warm),
-                _study(storage, document, document.name + RECOVERED, optuna.samplers.RandomSampler(document.seed)),
+                _study(storage, document, document.name + RECOVERED, of_training or _of_training(storage, document)),
             )
         finally:
             storage.remove_session()
@@ -111,25 +117,26 @@ def storage_errors(path: Path) -> Iterator[None]:
         raise WorkError(sentence) from error
 
 
-def complete(study: "Study") -> "list[FrozenTrial]":
-    """The trials of a study that have values."""
+def in_state(study: "Study", state: Literal["COMPLETE", "RUNNING", "WAITING", "FAIL"]) -> "list[FrozenTrial]":
+    """The trials of a study in one of Optuna's states."""
     from optuna.trial import TrialState
 
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return study.get_trials(deepcopy=False, states=(TrialState[state],))
+
+
+def complete(study: "Study") -> "list[FrozenTrial]":
+    """Those that have values."""
+    return in_state(study, "COMPLETE")
 
 
 def unfinished(study: "Study") -> "list[FrozenTrial]":
     """Those that were begun and have neither values nor an error."""
-    from optuna.trial import TrialState
-
-    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    return in_state(study, "RUNNING")
 
 
 def waiting(study: "Study") -> "Iterator[Trial]":
     """Those that were enqueued, begun one after the other."""
-    from optuna.trial import TrialState
-
-    while study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
+    while in_state(study, "WAITING"):
         yield study.ask()
 
 
@@ -189,12 +196,23 @@ def warm_starts(dimensions: tuple[Dimension, ...]) -> Iterator[dict[str, Any]]:
 
 
 def _sampler(storage: Any, document: Document) -> "BaseSampler":
-    """A search's own; a search that goes on draws other numbers than it did before."""
+    """A search's own."""
     from engine.search.sampler import FrontSampler
 
+    return FrontSampler(document.seed + _begun(storage, document.name))
+
+
+def _of_training(storage: Any, document: Document) -> "BaseSampler":
+    from engine.search.sampler import TrainingSampler
+
+    names = [each.name for each in document.recovery_space()]
+    return TrainingSampler(document.seed + _begun(storage, document.name + RECOVERED), names, MADE_UP)
+
+
+def _begun(storage: Any, name: str) -> int:
+    """Trials of a study: one that goes on draws other numbers than it did before."""
     names = {study.study_name: study._study_id for study in storage.get_all_studies()}
-    begun = storage.get_n_trials(names[document.name]) if document.name in names else 0
-    return FrontSampler(document.seed + begun)
+    return storage.get_n_trials(names[name]) if name in names else 0
 
 
 def _study(storage: Any, document: Document, name: str, sampler: "BaseSampler", *, warm: bool = False) -> "Study":

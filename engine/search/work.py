@@ -8,7 +8,7 @@ from engine.errors import WorkError
 from engine.jobs.executors.executor import Executor
 from engine.jobs.sweep import inventory
 from engine.jobs.sweep.driver import Driver, Ended, Tally
-from engine.search import recovery, trials
+from engine.search import recovery, study, trials
 from engine.search.evaluation import Evaluator
 from engine.search.outcome import Measured
 from engine.search.study import Studies
@@ -56,9 +56,12 @@ class Search:
         if self.stopped():
             return
         trials.refuse_infeasible(self.studies.outcomes(), self.document)
-        recovery.begin(self.studies, base, self.untouched)
-        self._drive(recovery.specs(self.studies))
-        recovery.tell(self.studies, self.store)
+        recovery.choose_networks(self.studies, self.untouched)
+        while recovery.begin(self.studies, base, self.executor.places):
+            self._drive(recovery.specs(self.studies), recovery.counts(self.studies))
+            recovery.tell(self.studies, self.store, self.untouched)
+            if study.unfinished(self.studies.recovered):  # stopped, or cancelled by somebody else
+                return
 
     def _base(self) -> dict[str, Any] | None:
         """The fixed part of every spec, once the untouched network is there; None where that was stopped.
@@ -82,8 +85,8 @@ class Search:
             return None
         return {**fixed, "weights": f"{entry.run_id}:0"} if own_files else fixed
 
-    def _drive(self, specs: Sequence[RunSpec]) -> None:
-        """Works on runs until all have ended, or a signal to stop."""
+    def _drive(self, specs: Sequence[RunSpec], around: recovery.Counts = recovery.NOTHING) -> None:
+        """Works on runs until all have ended, or a signal to stop; what was before and comes later is counted."""
         from engine.jobs.sweep import forecast
 
         listed = inventory.entries(self.store, self.document.name, specs)
@@ -95,13 +98,14 @@ class Search:
             self.store,
             self.document.name,
             self.document.threads,
-            sum(entry.standing == "done" for entry in listed),
-            sum(entry.standing == "failed" for entry in listed),
+            sum(entry.standing == "done" for entry in listed) + around.done,
+            sum(entry.standing == "failed" for entry in listed) + around.failed,
             left,
             forecast.room_check(self.store.root, known),
             self.stopped,
             self.ended,
             self.tally,
+            around.later,
         )
         self.executor.execute(driver)
         self.failures += driver.failures

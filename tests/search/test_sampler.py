@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import StudyDirection
 
-from engine.search.sampler import FrontSampler, Member, Space, cross, front_of, gaps
+from engine.search.sampler import FrontSampler, Member, Space, TrainingSampler, cross, front_of, gaps
 from engine.statistics.hypervolume import hypervolume
 
 SPACE: Space = {
@@ -83,6 +83,21 @@ def test_it_finds_more_than_chance_on_a_trade_off_with_many_settings() -> None:
         return sum(hypervolume(found(make(seed), 40), [1.0, 1.0]) for seed in range(2)) / 2
 
     assert mean(FrontSampler) > 1.1 * mean(RandomSampler)
+
+
+def test_settings_of_training_draw_near_those_that_made_up_most_and_the_networks_own_are_left_alone() -> None:
+    study = optuna.create_study(sampler=TrainingSampler(1, ["epochs", "rate"], "made up"))
+    drawn = []
+    for number in range(40):
+        study.enqueue_trial({"keep": number / 40})
+        trial = study.ask()
+        epochs, rate = trial.suggest_int("epochs", 1, 9), trial.suggest_float("rate", 0.001, 0.1, log=True)
+        assert trial.suggest_float("keep", 0.0, 1.0) == number / 40
+        drawn.append(epochs)
+        if number % 5:  # what failed says nothing
+            trial.set_user_attr("made up", epochs - abs(rate - 0.01))
+            study.tell(trial, epochs)
+    assert sum(drawn[20:]) / 20 > 6.5 > sum(drawn[:2]) / 2  # at random it would be 5
 
 
 def found(sampler: BaseSampler, trials: int) -> list[tuple[float, float]]:

@@ -48,6 +48,22 @@ def test_a_search_ends_with_runs_of_one_experiment_that_are_as_its_study_says(st
     assert not again.begun, "something was done twice"
 
 
+def test_recoveries_are_begun_as_many_at_a_time_as_there_are_places(store: Store, weights: str) -> None:
+    asked, executor, seen = document(weights, trials=3, recover=3), InlineExecutor(pipeline.run, places=2), []
+
+    def look() -> None:
+        with study.open_studies(store, asked) as studies:
+            seen.append((len(study.unfinished(studies.recovered)), len(studies.recoveries())))
+
+    executor.meanwhile = look
+    totals = set()
+    with study.open_studies(store, asked) as studies, short_timing():
+        Search(store, studies, executor, tally=lambda tally: totals.add(tally.total)).work()
+        shares = [each.attributes[study.MADE_UP] for each in studies.recoveries()]
+    assert seen == [(2, 0), (2, 0), (1, 2)] and len(shares) == 3
+    assert totals == {3}, "how far the whole is counts what has not begun"
+
+
 def test_a_network_of_own_images_is_trained_first_and_trials_begin_with_what_came_of_it(
     store: Store, tmp_path: Path
 ) -> None:

@@ -69,6 +69,7 @@ class Driver:
     stopped: Callable[[], bool] = lambda: False
     tell: Callable[[Ended, Tally], None] = lambda ended, tally: None
     show: Callable[[Tally], None] = lambda tally: None
+    later: int = 0  # runs of the same whole that another driver gives out after this one
     problem: WorkError | RequestError | None = None
     counts: Counter[str] = field(default_factory=Counter)
     given: dict[str, None] = field(default_factory=dict)  # the ids of the runs that were given out, in that order
@@ -76,7 +77,7 @@ class Driver:
 
     def __post_init__(self) -> None:
         self._waiting = deque(self.left)
-        self._total = self.done + self.failed + len(self._waiting)
+        self._total = self.done + self.failed + len(self._waiting) + self.later
         self._begun: dict[str, _Begun] = {}
         self._began, self._looked = time.monotonic(), 0.0
         self._behind = 0.0  # runs that this process has brought to their end, those that had begun in part
@@ -161,7 +162,7 @@ class Driver:
         if passed <= 0:
             return None
         waiting = self._ahead if self._waiting else 0.0  # and not what rounding has left of it
-        ahead = waiting + sum(1 - begun.progress for begun in self._begun.values())
+        ahead = waiting + self.later + sum(1 - begun.progress for begun in self._begun.values())
         return ahead / passed * (time.monotonic() - self._began)
 
 
