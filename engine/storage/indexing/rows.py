@@ -24,6 +24,7 @@ from engine.storage.indexing.columns import (
     board_entry,
 )
 from engine.storage.indexing.head import FolderState, Head, Kind
+from engine.storage.indexing.point_lines import described_lines
 from engine.storage.indexing.request_values import RequestValues
 from engine.storage.indexing.requests import COLUMNS, VALUES, StoredRequest, stored_request
 from engine.storage.landscapes.job import Landscape
@@ -169,7 +170,7 @@ class _Points:
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
-        for point in run.described_one_by_one(request.phases):
+        for point in described_lines(run, request.phases):
             of_boards = timings[point.point].values() if point.point in timings else ()
             has_onnx = bool(model_files) and f"p{point.point}.onnx" in model_files
             columns.add(point, of_boards, onnx=has_onnx)
@@ -177,7 +178,7 @@ class _Points:
             self._note(point)
         self.columns = columns.columns() if self.count else NO_POINTS
 
-    def _note(self, point: Point) -> None:
+    def _note(self, point: Any) -> None:
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
         if point.final and point.top1 is not None and point.top1 >= (self.best_top1 or 0.0):
@@ -185,10 +186,10 @@ class _Points:
             self.best_cost = _share_kept(point)
 
 
-def _share_kept(point: Point) -> float | None:
+def _share_kept(point: Any) -> float | None:
     """What a point has of the baseline's cost, in what its target is stated in; None where that is not known."""
     metric = None if point.asked is None else point.asked.metric
-    return point.got.share(metric) if metric in _SHARES else None
+    return getattr(point.got, metric) if metric in _SHARES else None
 
 
 def layout() -> dict[str, Any]:
