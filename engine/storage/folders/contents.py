@@ -5,8 +5,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from engine.storage import files
 from engine.storage.atomic import as_work_error
@@ -21,11 +21,14 @@ _FILES = dict.fromkeys((
 _FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A job's folder that is held by its `descriptor`: the names of what was in it, and of what was odd about that."""
+class Held(NamedTuple):
+    """A job's folder that is held by its `descriptor`: its `state` before it was listed, and what was in it then.
+
+    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none.
+    """
 
     descriptor: int
+    state: os.stat_result
     names: frozenset[str]
     odd: frozenset[str]
 
@@ -46,12 +49,13 @@ def held(folder: Path) -> Iterator[Held | None]:
 
 def _listed(descriptor: int) -> Held | None:
     try:
+        state = os.fstat(descriptor)
         with os.scandir(descriptor) as entries:
             found = list(entries)
             odd = [entry.name for entry in found if _is_odd(entry)]
     except OSError:
         return None
-    return Held(descriptor, frozenset([entry.name for entry in found]), frozenset(odd))
+    return Held(descriptor, state, frozenset([entry.name for entry in found]), frozenset(odd))
 
 
 @contextmanager

@@ -75,12 +75,12 @@ class Job(ABC):
     # -- its files
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self) -> Iterator[Held | None]:
         """Its folder is opened and listed once for all that is read inside, which does not see what is new in it."""
         with held(self.path) as found:
             self._held = found
             try:
-                yield
+                yield found
             finally:
                 self._held = None
 

@@ -12,6 +12,7 @@ from engine.spec.messages import quote
 from engine.spec.settings import settings_of
 from engine.storage import files
 from engine.storage.folders.contents import time_in
+from engine.storage.folders.job import Job
 from engine.storage.folders.run import Run
 from engine.storage.housekeeping import annotations
 from engine.storage.indexing.columns import (
@@ -23,7 +24,8 @@ from engine.storage.indexing.columns import (
     as_json,
     board_entry,
 )
-from engine.storage.indexing.head import FolderState, Head, Kind
+from engine.storage.indexing.head import Head, Kind
+from engine.storage.indexing.places import Place
 from engine.storage.indexing.point_lines import described_lines
 from engine.storage.indexing.request_values import RequestValues
 from engine.storage.indexing.requests import COLUMNS, VALUES, StoredRequest, stored_request
@@ -53,25 +55,34 @@ class Row:
     columns: PointColumns = NO_POINTS
 
 
-def index_row(job_id: str, folder: FolderState) -> Row:
-    """What the index holds of a folder; one that cannot be read becomes a failed job that says so."""
-    job = folder.job()
-    try:
-        with job.held():
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A job's folder at one moment."""
+
+    kind: Kind
+    stamp: str
+
+
+def index_row(job_id: str, place: Place) -> Row:
+    """What the index holds of a job's folder; one that cannot be read becomes a failed job that says so."""
+    job = place.job(job_id)
+    with job.held() as held:
+        stamp = place.stamp(job_id) if held is None else place.stamp_of(job_id, held)  # before anything is read
+        try:
             for path, kind in job.odd_files():
                 raise WorkError(f"{path.name} is {kind}, which is not followed")
-            return _ROWS[folder.kind](job, folder)
-    except (RequestError, WorkError) as error:
-        reason = str(error)
-    except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
-        reason = f"its files brought about {type(error).__name__}: {error}"
-    noun = "run" if folder.kind == "gallery" else folder.kind
-    summary = _damaged_summary(job_id, folder, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
-    head = Head(job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
+            return _ROWS[place.kind](job, _Folder(place.kind, stamp))
+        except (RequestError, WorkError) as error:
+            reason = str(error)
+        except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
+            reason = f"its files brought about {type(error).__name__}: {error}"
+    noun = "run" if place.kind == "gallery" else place.kind
+    summary = _damaged_summary(job, place.kind, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
+    head = Head(job_id, stamp, place.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
     return Row(head, as_json(summary))
 
 
-def _run(run: Run, folder: FolderState) -> Row:
+def _run(run: Run, folder: _Folder) -> Row:
     status = run.status()
     request = stored_request(run.read("spec.json"), f"{run.path}/spec.json")
     points = _Points(run, request)
@@ -88,7 +99,7 @@ def _model_files(run: Run) -> frozenset[str]:
         return frozenset()  # there is none yet
 
 
-def _timing(timing: Timing, folder: FolderState) -> Row:
+def _timing(timing: Timing, folder: _Folder) -> Row:
     status, request = timing.status(), timing.spec()
     summary = {
         "job_id": timing.id,
@@ -105,7 +116,7 @@ def _timing(timing: Timing, folder: FolderState) -> Row:
     return Row(_head(timing.id, folder, f"device {request.device}", status, 0), as_json(summary))
 
 
-def _landscape(landscape: Landscape, folder: FolderState) -> Row:
+def _landscape(landscape: Landscape, folder: _Folder) -> Row:
     status, request = landscape.status(), landscape.request()
     asked = request.get("spec", {})
     if not isinstance(asked, Mapping):
@@ -129,7 +140,7 @@ def _landscape(landscape: Landscape, folder: FolderState) -> Row:
     return Row(_head(landscape.id, folder, CPU_LANE, status, 0), as_json(summary))
 
 
-_ROWS: Mapping[Kind, Callable[[Any, FolderState], Row]] = {
+_ROWS: Mapping[Kind, Callable[[Any, _Folder], Row]] = {
     "run": _run,
     "gallery": _run,
     "timing": _timing,
@@ -137,7 +148,7 @@ _ROWS: Mapping[Kind, Callable[[Any, FolderState], Row]] = {
 }
 
 
-def _head(job_id: str, folder: FolderState, lane: str, status: Status, points: int) -> Head:
+def _head(job_id: str, folder: _Folder, lane: str, status: Status, points: int) -> Head:
     times = status.times
     place = (job_id, folder.stamp, folder.kind, lane)
     return Head(*place, status.state, status.foreground, float(times.queued), float(times.created), points)
@@ -196,14 +207,14 @@ def layout() -> dict[str, Any]:
     """What a row is made of. Rows written under another layout say other things, so the index's version is its hash."""
     columns = {column: [field.name, field.default] for column, field in COLUMNS.items()}
     timing = {field.name: field.default for field in settings_of(TimingRequest)}
-    summary = _damaged_summary("", FolderState(Path(), "run", ""), "")
+    summary = _damaged_summary(Run(Path()), "run", "")
     # `writer` is another number where the same columns and summaries are written in other characters.
     return {
         "writer": 2,
         "columns": columns,
         "summary": sorted(summary),
         "timing": timing,
-        "landscape": sorted(_damaged_summary("", FolderState(Path(), "landscape", ""), "")),
+        "landscape": sorted(_damaged_summary(Landscape(Path()), "landscape", "")),
         "point": [field.name for field in fields(Point)],
         "timings": [field.name for kind in (Conditions, Latency, Measurement) for field in fields(kind)],
         "numbers": NUMBERS,
@@ -235,17 +246,17 @@ def _summary(run: Run, status: Status, points: _Points, request: StoredRequest) 
     }
 
 
-def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
-    created = time_in(job_id)
+def _damaged_summary(job: Job, kind: Kind, sentence: str) -> dict[str, Any]:
+    created = time_in(job.id)
     failure = {"state": "failed", "progress": 0.0, "created": created, "message": sentence, "error": sentence}
-    if folder.kind == "timing":
+    if kind == "timing":
         missing = (*TimingRequest.model_fields, "phase", "started", "finished")
-        return {**dict.fromkeys(missing), **failure, "job_id": job_id, "points": []}
-    if folder.kind == "landscape":
+        return {**dict.fromkeys(missing), **failure, "job_id": job.id, "points": []}
+    if kind == "landscape":
         missing = (*COLUMNS, *_OWN, "group", "host", "phase", "started", "finished")
-        return {**dict.fromkeys(missing), **failure, "run_id": job_id, "kind": folder.kind}
+        return {**dict.fromkeys(missing), **failure, "run_id": job.id, "kind": kind}
     names = ("group", "experiment", "host", "phase")
     missing = (*COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
-    run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0, "best_cost": None}
-    run_values |= annotations.document(folder.job())
+    run_values = {"run_id": job.id, "gallery": kind == "gallery", "points": 0, "best_cost": None}
+    run_values |= annotations.document(job)
     return {**dict.fromkeys(missing), **failure, **run_values}

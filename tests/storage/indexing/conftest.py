@@ -3,7 +3,7 @@
 import pytest
 
 from engine.storage.indexing import filling
-from engine.storage.indexing.head import FolderState
+from engine.storage.indexing.places import Place
 from engine.storage.indexing.rows import Row
 
 
@@ -13,9 +13,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids: list[str] = []
     row = filling.index_row
 
-    def noted(job_id: str, folder: FolderState) -> Row:
+    def noted(job_id: str, place: Place) -> Row:
         ids.append(job_id)
-        return row(job_id, folder)
+        return row(job_id, place)
 
     monkeypatch.setattr(filling, "index_row", noted)
     return ids
