@@ -16,6 +16,8 @@ from pathlib import Path
 
 MIB = 1 << 20
 _PIECE = 1 << 16  # bytes that are read at once; room for many more would take longer than most files
+# O_NONBLOCK: opening a named pipe would wait for its other end.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -78,15 +80,32 @@ def read_in(folder: int, name: str, most: int = MIB, *, links: bool = False) -> 
         size = _size_of_file(descriptor)
         if size > most:
             raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-        data, asked = b"", size + 1
-        while chunk := os.read(descriptor, min(most + 1 - len(data), asked)):
+        data = os.read(descriptor, size + 1)
+        if len(data) <= size:
+            return data  # as nearly always: nothing is behind it
+        while len(data) <= most and (chunk := os.read(descriptor, _PIECE)):
             data += chunk
-            if len(data) > most:
-                raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-            if len(chunk) < asked:
-                break  # nothing is behind it
-            asked = _PIECE
+        if len(data) > most:
+            raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
         return data
+    finally:
+        os.close(descriptor)
+
+
+def small_in(folder: int, name: str, most: int) -> tuple[os.stat_result, bytes] | None:
+    """A regular file's state and all that it held then, in one go; None for what takes another look, or is larger."""
+    try:
+        descriptor = os.open(name, _READ, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        state = os.fstat(descriptor)
+        if stat.S_IFMT(state.st_mode) != stat.S_IFREG or state.st_size > most:
+            return None
+        data = os.read(descriptor, state.st_size + 1)
+        return (state, data) if len(data) == state.st_size else None
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
 

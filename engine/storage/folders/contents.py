@@ -3,7 +3,7 @@
 import calendar
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from engine.storage.atomic import as_work_error
 LOCK = ".lock"  # who works on the job
 CANCEL_MARK = ".cancel"  # is there where the job is to be cancelled
 LOG = "log.txt"
+MOST_AT_ONCE = 1 << 16  # bytes of a file that is read together with others
 _FILES = dict.fromkeys((
     *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", LOG),
     *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, CANCEL_MARK),
@@ -24,38 +25,37 @@ _FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
 class Held(NamedTuple):
     """A job's folder that is held by its `descriptor`: its `state` before it was listed, and what was in it then.
 
-    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none.
+    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none. Of `small` files
+    the states are there, and all that they held then.
     """
 
     descriptor: int
     state: os.stat_result
-    names: frozenset[str]
+    names: Set[str]
     odd: frozenset[str]
+    small: Mapping[str, tuple[os.stat_result, bytes]]
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[Held | None]:
-    """A job's folder, opened and listed once; None of one that cannot be, as whoever reads a file of it is told."""
+def hold(folder: Path, at_once: Collection[str] = ()) -> Held | None:
+    """A job's folder, opened and listed for whoever closes it; None of one that cannot be.
+
+    Those of its files that are named and small are read `at_once`; whoever reads another one is told what is wrong.
+    """
     try:
         descriptor = files.open_folder(folder)
     except OSError:
-        yield None
-        return
-    try:
-        yield _listed(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _listed(descriptor: int) -> Held | None:
+        return None
     try:
         state = os.fstat(descriptor)
         with os.scandir(descriptor) as entries:
-            found = list(entries)
-            odd = [entry.name for entry in found if _is_odd(entry)]
+            found = {entry.name: entry for entry in entries}
+        odd = [name for name, entry in found.items() if _is_odd(entry)]
+        read = {name: files.small_in(descriptor, name, MOST_AT_ONCE) for name in at_once if name in found}
     except OSError:
+        os.close(descriptor)
         return None
-    return Held(descriptor, state, frozenset([entry.name for entry in found]), frozenset(odd))
+    small = {name: file for name, file in read.items() if file is not None}
+    return Held(descriptor, state, found.keys(), frozenset(odd), small)
 
 
 @contextmanager

@@ -45,10 +45,7 @@ class Place:
 
     def stamp_of(self, job_id: str, held: Held) -> str:
         """The same of a folder that is held and listed, which takes fewer looks."""
-        folder, names = held.descriptor, held.names
-        status = _look(_STATUS, folder) if _STATUS in names else None
-        states = [_look(name, folder) if name in names else None for name in self._names()]
-        return self._text(job_id, status, held.state, states)
+        return self._text(job_id, _state(_STATUS, held), held.state, [_state(name, held) for name in self._names()])
 
     def _names(self) -> tuple[str, ...]:
         return _OF_RUNS if self.kind in ("run", "gallery") else ()
@@ -71,6 +68,12 @@ def _look(path: str, folder: int | None = None) -> os.stat_result | None:
         return os.stat(path, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
+
+
+def _state(name: str, held: Held) -> os.stat_result | None:
+    if name in held.small:
+        return held.small[name][0]
+    return _look(name, held.descriptor) if name in held.names else None
 
 
 def _parts(states: Iterable[os.stat_result | None]) -> list[str]:

@@ -38,6 +38,7 @@ from engine.storage.timings.job import Timing
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
+_AT_ONCE = ("status.json", "spec.json", "points.jsonl", "env.json")
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
 SETTINGS = tuple(COLUMNS)
@@ -66,7 +67,7 @@ class _Folder:
 def index_row(job_id: str, place: Place) -> Row:
     """What the index holds of a job's folder; one that cannot be read becomes a failed job that says so."""
     job = place.job(job_id)
-    with job.held() as held:
+    with job.held(_AT_ONCE) as held:
         stamp = place.stamp(job_id) if held is None else place.stamp_of(job_id, held)  # before anything is read
         try:
             for path, kind in job.odd_files():
