@@ -1,6 +1,7 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -64,23 +65,39 @@ class _Folder:
     stamp: str
 
 
-def index_row(job_id: str, place: Place) -> Row:
-    """What the index holds of a job's folder; one that cannot be read becomes a failed job that says so."""
-    job = place.job(job_id)
-    with job.held(_AT_ONCE) as held:
-        stamp = place.stamp(job_id) if held is None else place.stamp_of(job_id, held)  # before anything is read
-        try:
-            for path, kind in job.odd_files():
-                raise WorkError(f"{path.name} is {kind}, which is not followed")
-            return _ROWS[place.kind](job, _Folder(place.kind, stamp))
-        except (RequestError, WorkError) as error:
-            reason = str(error)
-        except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
-            reason = f"its files brought about {type(error).__name__}: {error}"
-    noun = "run" if place.kind == "gallery" else place.kind
-    summary = _damaged_summary(job, place.kind, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
-    head = Head(job_id, stamp, place.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
+def index_rows(places: Mapping[str, Place]) -> list[Row]:
+    """What the index holds of a few jobs' folders; one that cannot be read becomes a failed job that says so.
+
+    All of them are read before rows are made: a processor does the same thing many times over sooner than two in turn.
+    """
+    with ExitStack() as stack:
+        jobs = []
+        for job_id, place in places.items():
+            job = place.job(job_id)
+            held = stack.enter_context(job.held(_AT_ONCE))
+            stamp = place.stamp(job_id) if held is None else place.stamp_of(job_id, held)
+            jobs.append((job, _Folder(place.kind, stamp)))
+        return [_row(job, folder) for job, folder in jobs]
+
+
+def _row(job: Run | Timing | Landscape, folder: _Folder) -> Row:
+    try:
+        for path, kind in job.odd_files():
+            raise WorkError(f"{path.name} is {kind}, which is not followed")
+        return _ROWS[folder.kind](job, folder)
+    except (RequestError, WorkError) as error:
+        reason = str(error)
+    except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
+        reason = f"its files brought about {type(error).__name__}: {error}"
+    noun = "run" if folder.kind == "gallery" else folder.kind
+    summary = _damaged_summary(job, folder.kind, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
+    head = Head(job.id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
     return Row(head, as_json(summary))
+
+
+def index_row(job_id: str, place: Place) -> Row:
+    """What the index holds of one job's folder."""
+    return index_rows({job_id: place})[0]
 
 
 def _run(run: Run, folder: _Folder) -> Row:
