@@ -92,12 +92,26 @@ def read_in(folder: int, name: str, most: int = MIB, *, links: bool = False) -> 
         os.close(descriptor)
 
 
-def small_in(folder: int, name: str, most: int) -> tuple[os.stat_result, bytes] | None:
-    """A regular file's state and all that it held then, in one go; None for what takes another look, or is larger."""
+def ask_for(folder: int, name: str) -> int | None:
+    """The descriptor of a file that is read a little later: a disk fetches it while others are asked for.
+
+    None for what takes another look.
+    """
     try:
         descriptor = os.open(name, _READ, dir_fd=folder)
     except OSError:
         return None
+    try:
+        if hasattr(os, "posix_fadvise"):  # macOS has none
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+    except OSError:  # of what is no regular file
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def read_small(descriptor: int, most: int) -> tuple[os.stat_result, bytes] | None:
+    """The state of a regular file and all that it held then, which is closed; None for another, or a larger one."""
     try:
         state = os.fstat(descriptor)
         if stat.S_IFMT(state.st_mode) != stat.S_IFREG or state.st_size > most:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from engine.storage import files
 from engine.storage.atomic import as_work_error
@@ -14,7 +13,7 @@ from engine.storage.atomic import as_work_error
 LOCK = ".lock"  # who works on the job
 CANCEL_MARK = ".cancel"  # is there where the job is to be cancelled
 LOG = "log.txt"
-MOST_AT_ONCE = 1 << 16  # bytes of a file that is read together with others
+_SMALL = 1 << 16  # bytes of a file that is read as a whole
 _FILES = dict.fromkeys((
     *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", LOG),
     *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, CANCEL_MARK),
@@ -22,40 +21,56 @@ _FILES = dict.fromkeys((
 _FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
 
 
-class Held(NamedTuple):
+class Held:
     """A job's folder that is held by its `descriptor`: its `state` before it was listed, and what was in it then.
 
-    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none. Of `small` files
-    the states are there, and all that they held then.
+    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none.
     """
 
-    descriptor: int
-    state: os.stat_result
-    names: Set[str]
-    odd: frozenset[str]
-    small: Mapping[str, tuple[os.stat_result, bytes]]
+    __slots__ = ("_asked", "_small", "descriptor", "names", "odd", "state")
+
+    def __init__(self, descriptor: int, ask_for: Collection[str]) -> None:
+        self.descriptor = descriptor
+        self.state = os.fstat(descriptor)
+        with os.scandir(descriptor) as entries:
+            found = {entry.name: entry for entry in entries}
+        self.names: Set[str] = found.keys()
+        self.odd = frozenset([name for name, entry in found.items() if _is_odd(entry)])
+        self._asked = {name: files.ask_for(descriptor, name) for name in ask_for if name in found}
+        self._small: dict[str, tuple[os.stat_result, bytes]] = {}
+
+    @property
+    def small(self) -> Mapping[str, tuple[os.stat_result, bytes]]:
+        """Of the files that were asked for and are small the state, and all that they held then."""
+        while self._asked:
+            name, file = self._asked.popitem()
+            found = None if file is None else files.read_small(file, _SMALL)
+            if found is not None:
+                self._small[name] = found
+        return self._small
+
+    def close(self) -> None:
+        """Lets go of it."""
+        for file in self._asked.values():
+            if file is not None:
+                os.close(file)
+        os.close(self.descriptor)
 
 
-def hold(folder: Path, at_once: Collection[str] = ()) -> Held | None:
-    """A job's folder, opened and listed for whoever closes it; None of one that cannot be.
+def hold(folder: Path, ask_for: Collection[str] = ()) -> Held | None:
+    """A job's folder, opened and listed, and some of its files asked for, for whoever closes it.
 
-    Those of its files that are named and small are read `at_once`; whoever reads another one is told what is wrong.
+    None of one that cannot be; whoever reads a file of it is told why.
     """
     try:
         descriptor = files.open_folder(folder)
     except OSError:
         return None
     try:
-        state = os.fstat(descriptor)
-        with os.scandir(descriptor) as entries:
-            found = {entry.name: entry for entry in entries}
-        odd = [name for name, entry in found.items() if _is_odd(entry)]
-        read = {name: files.small_in(descriptor, name, MOST_AT_ONCE) for name in at_once if name in found}
+        return Held(descriptor, ask_for)
     except OSError:
         os.close(descriptor)
         return None
-    small = {name: file for name, file in read.items() if file is not None}
-    return Held(descriptor, state, found.keys(), frozenset(odd), small)
 
 
 @contextmanager

@@ -75,18 +75,18 @@ class Job(ABC):
     # -- its files
 
     @contextmanager
-    def held(self, at_once: Collection[str] = ()) -> Iterator[Held | None]:
+    def held(self, ask_for: Collection[str] = ()) -> Iterator[Held | None]:
         """Its folder is opened and listed once for all that is read inside, which does not see what is new in it.
 
-        Files that are named are read `at_once`, if they are small, and never again.
+        Files that are asked for are read once, all together, if they are small.
         """
-        self._held = held = hold(self.path, at_once)
+        self._held = held = hold(self.path, ask_for)
         try:
             yield held
         finally:
             self._held = None
             if held is not None:
-                os.close(held.descriptor)
+                held.close()
 
     def odd_files(self) -> Iterable[tuple[Path, str]]:
         """What is in the place of one of its files and folders and is none, and what it is."""

@@ -12,7 +12,7 @@ from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.settings import settings_of
 from engine.storage import files
-from engine.storage.folders.contents import time_in
+from engine.storage.folders.contents import Held, time_in
 from engine.storage.folders.job import Job
 from engine.storage.folders.run import Run
 from engine.storage.housekeeping import annotations
@@ -39,7 +39,7 @@ from engine.storage.timings.job import Timing
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
-_AT_ONCE = ("status.json", "spec.json", "points.jsonl", "env.json")
+_NEEDED = ("status.json", "spec.json", "points.jsonl", "env.json")
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
 SETTINGS = tuple(COLUMNS)
@@ -68,16 +68,18 @@ class _Folder:
 def index_rows(places: Mapping[str, Place]) -> list[Row]:
     """What the index holds of a few jobs' folders; one that cannot be read becomes a failed job that says so.
 
-    All of them are read before rows are made: a processor does the same thing many times over sooner than two in turn.
+    All are asked for before any is read, so that a disk fetches many at a time, and all are read before rows are made:
+    a processor does the same thing many times over sooner than two in turn.
     """
     with ExitStack() as stack:
-        jobs = []
-        for job_id, place in places.items():
-            job = place.job(job_id)
-            held = stack.enter_context(job.held(_AT_ONCE))
-            stamp = place.stamp(job_id) if held is None else place.stamp_of(job_id, held)
-            jobs.append((job, _Folder(place.kind, stamp)))
-        return [_row(job, folder) for job, folder in jobs]
+        jobs = [place.job(job_id) for job_id, place in places.items()]
+        held = [stack.enter_context(job.held(_NEEDED)) for job in jobs]
+        folders = [_read(job_id, place, each) for (job_id, place), each in zip(places.items(), held, strict=True)]
+        return list(map(_row, jobs, folders))
+
+
+def _read(job_id: str, place: Place, held: Held | None) -> _Folder:
+    return _Folder(place.kind, place.stamp(job_id) if held is None else place.stamp_of(job_id, held))
 
 
 def _row(job: Run | Timing | Landscape, folder: _Folder) -> Row:
