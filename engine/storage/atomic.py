@@ -172,6 +172,11 @@ def blocks_in(folder: int, path: str) -> Iterator[bytes]:
     return _blocks(files.opened_in(folder, path.rpartition("/")[2]), path)
 
 
+def finished_lines(data: bytes) -> bytes:
+    """What a file of lines holds, without a torn last one."""
+    return data[: data.rfind(b"\n") + 1]
+
+
 def _blocks(opening: AbstractContextManager[int], path: Path | str) -> Iterator[bytes]:
     try:
         with opening as descriptor:
@@ -179,8 +184,7 @@ def _blocks(opening: AbstractContextManager[int], path: Path | str) -> Iterator[
             if size > MOST_LINES:
                 raise WorkError(f"{path} is damaged: it is larger than {MOST_LINES // files.MIB:,} MiB")
             if size <= _SMALL:
-                data = os.read(descriptor, size)
-                yield data[: data.rfind(b"\n") + 1]
+                yield finished_lines(os.read(descriptor, size))
             else:
                 with os.fdopen(os.dup(descriptor), "rb") as file:
                     yield from _blocks_of(file, path)

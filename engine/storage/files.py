@@ -16,6 +16,8 @@ from pathlib import Path
 
 MIB = 1 << 20
 _PIECE = 1 << 16  # bytes that are read at once; room for many more would take longer than most files
+# O_NONBLOCK: opening a named pipe would wait for its other end.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFLNK: "a link",
@@ -78,15 +80,46 @@ def read_in(folder: int, name: str, most: int = MIB, *, links: bool = False) -> 
         size = _size_of_file(descriptor)
         if size > most:
             raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-        data, asked = b"", size + 1
-        while chunk := os.read(descriptor, min(most + 1 - len(data), asked)):
+        data = os.read(descriptor, size + 1)
+        if len(data) <= size:
+            return data  # as nearly always: nothing is behind it
+        while len(data) <= most and (chunk := os.read(descriptor, _PIECE)):
             data += chunk
-            if len(data) > most:
-                raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
-            if len(chunk) < asked:
-                break  # nothing is behind it
-            asked = _PIECE
+        if len(data) > most:
+            raise OSError(errno.EFBIG, f"it is larger than {_megabytes(most)}")
         return data
+    finally:
+        os.close(descriptor)
+
+
+def ask_for(folder: int, name: str) -> int | None:
+    """The descriptor of a file that is read a little later: a disk fetches it while others are asked for.
+
+    None for what takes another look.
+    """
+    try:
+        descriptor = os.open(name, _READ, dir_fd=folder)
+    except OSError:
+        return None
+    try:
+        if hasattr(os, "posix_fadvise"):  # macOS has none
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_WILLNEED)
+    except OSError:  # of what is no regular file
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def read_small(descriptor: int, most: int) -> tuple[os.stat_result, bytes] | None:
+    """The state of a regular file and all that it held then, which is closed; None for another, or a larger one."""
+    try:
+        state = os.fstat(descriptor)
+        if stat.S_IFMT(state.st_mode) != stat.S_IFREG or state.st_size > most:
+            return None
+        data = os.read(descriptor, state.st_size + 1)
+        return (state, data) if len(data) == state.st_size else None
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
 

@@ -18,8 +18,8 @@ from engine.storage.indexing import rows
 from engine.storage.indexing.columns import PointColumns
 from engine.storage.indexing.head import Head, Kind, kind_of
 from engine.storage.indexing.index import Index
+from engine.storage.indexing.places import Place
 from engine.storage.indexing.rows import BESIDE, SETTINGS, index_row
-from engine.storage.indexing.watch import Place
 from engine.storage.landscapes.job import Landscape
 from engine.storage.results import GALLERY, ResultsFolder
 from engine.storage.timings.job import Timing
@@ -58,7 +58,7 @@ class Store(ResultsFolder):
         if not place.folder.is_dir():
             return []
         ids = sorted(filter(_ID.fullmatch, files.names_in(place.folder)), reverse=True)
-        return [from_json(index_row(job_id, place.state(job_id)).summary) for job_id in ids]
+        return [from_json(index_row(job_id, place).summary) for job_id in ids]
 
     def points(self) -> list[dict[str, Any]]:
         """Every point of every run as its line in points.jsonl, with the run's settings, id, group and state beside.
@@ -120,7 +120,7 @@ class Store(ResultsFolder):
 
     def note(self, job: Job) -> None:
         """Writes the index row of one job, so that a submission is in the queue when it returns."""
-        self.index.put(job.id, self._places[kind_of(job)].state(job.id))
+        self.index.put(job.id, self._places[kind_of(job)])
 
     def _summaries(self, *kinds: Kind, ids: Collection[str] | None = None) -> list[dict[str, Any]]:
         summaries: list[dict[str, Any]] = []

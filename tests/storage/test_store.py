@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from engine.errors import RequestError, WorkError
@@ -222,3 +223,21 @@ def test_a_folder_that_is_held_reads_as_any_other_and_is_opened_once(store: Stor
         assert not run.has("env.json")
         with pytest.raises(WorkError, match=r"cannot read .*spec\.json"):
             run.request()
+
+
+def test_small_files_that_are_asked_for_are_read_together_and_all_others_as_ever(store: Store) -> None:
+    run = filled(store)
+    asked = ("status.json", "spec.json", "env.json", "points.jsonl", "annotation.json")
+    points = run.path / "points.jsonl"
+    points.write_bytes(100 * points.read_bytes())
+    (run.path / "env.json").symlink_to(run.path / "spec.json")
+    count = psutil.Process().num_fds()
+    with run.held(asked) as held:
+        assert held is not None and held.small.keys() == {"status.json", "spec.json"}
+        (run.path / "status.json").unlink()  # it was read
+        assert run.status().state == "queued" and b"".join(run.read_blocks("points.jsonl")) == points.read_bytes()
+        with pytest.raises(WorkError, match=r"env\.json: it is a link"):
+            run.env()
+    with run.held(asked):
+        pass  # nothing is read
+    assert psutil.Process().num_fds() == count

@@ -3,9 +3,8 @@
 import calendar
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping, Set
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from engine.storage import files
@@ -14,6 +13,7 @@ from engine.storage.atomic import as_work_error
 LOCK = ".lock"  # who works on the job
 CANCEL_MARK = ".cancel"  # is there where the job is to be cancelled
 LOG = "log.txt"
+_SMALL = 1 << 16  # bytes of a file that is read as a whole
 _FILES = dict.fromkeys((
     *("spec.json", "status.json", "env.json", "points.jsonl", "events.jsonl", "measurements.jsonl", LOG),
     *("test.json", "measured.json", "landscape.json", "annotation.json", LOCK, CANCEL_MARK),
@@ -21,37 +21,56 @@ _FILES = dict.fromkeys((
 _FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
 
 
-@dataclass(frozen=True, slots=True)
 class Held:
-    """A job's folder that is held by its `descriptor`: the names of what was in it, and of what was odd about that."""
+    """A job's folder that is held by its `descriptor`: its `state` before it was listed, and what was in it then.
 
-    descriptor: int
-    names: frozenset[str]
-    odd: frozenset[str]
+    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none.
+    """
+
+    __slots__ = ("_asked", "_small", "descriptor", "names", "odd", "state")
+
+    def __init__(self, descriptor: int, ask_for: Collection[str]) -> None:
+        self.descriptor = descriptor
+        self.state = os.fstat(descriptor)
+        with os.scandir(descriptor) as entries:
+            found = {entry.name: entry for entry in entries}
+        self.names: Set[str] = found.keys()
+        self.odd = frozenset([name for name, entry in found.items() if _is_odd(entry)])
+        self._asked = {name: files.ask_for(descriptor, name) for name in ask_for if name in found}
+        self._small: dict[str, tuple[os.stat_result, bytes]] = {}
+
+    @property
+    def small(self) -> Mapping[str, tuple[os.stat_result, bytes]]:
+        """Of the files that were asked for and are small the state, and all that they held then."""
+        while self._asked:
+            name, file = self._asked.popitem()
+            found = None if file is None else files.read_small(file, _SMALL)
+            if found is not None:
+                self._small[name] = found
+        return self._small
+
+    def close(self) -> None:
+        """Lets go of it."""
+        for file in self._asked.values():
+            if file is not None:
+                os.close(file)
+        os.close(self.descriptor)
 
 
-@contextmanager
-def held(folder: Path) -> Iterator[Held | None]:
-    """A job's folder, opened and listed once; None of one that cannot be, as whoever reads a file of it is told."""
+def hold(folder: Path, ask_for: Collection[str] = ()) -> Held | None:
+    """A job's folder, opened and listed, and some of its files asked for, for whoever closes it.
+
+    None of one that cannot be; whoever reads a file of it is told why.
+    """
     try:
         descriptor = files.open_folder(folder)
     except OSError:
-        yield None
-        return
-    try:
-        yield _listed(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _listed(descriptor: int) -> Held | None:
-    try:
-        with os.scandir(descriptor) as entries:
-            found = list(entries)
-            odd = [entry.name for entry in found if _is_odd(entry)]
-    except OSError:
         return None
-    return Held(descriptor, frozenset([entry.name for entry in found]), frozenset(odd))
+    try:
+        return Held(descriptor, ask_for)
+    except OSError:
+        os.close(descriptor)
+        return None
 
 
 @contextmanager

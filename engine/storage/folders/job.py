@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any, TypeVar, Unpack
 
 from engine.errors import WorkError
 from engine.storage import atomic, files
-from engine.storage.folders.contents import CANCEL_MARK, LOCK, LOG, Held, held, odd_files, opened_log, time_in
+from engine.storage.folders.contents import CANCEL_MARK, LOCK, LOG, Held, hold, odd_files, opened_log, time_in
 from engine.storage.folders.journal import Journal
 from engine.storage.locks import Lock
 from engine.storage.records import log_lines
@@ -75,14 +75,18 @@ class Job(ABC):
     # -- its files
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """Its folder is opened and listed once for all that is read inside, which does not see what is new in it."""
-        with held(self.path) as found:
-            self._held = found
-            try:
-                yield
-            finally:
-                self._held = None
+    def held(self, ask_for: Collection[str] = ()) -> Iterator[Held | None]:
+        """Its folder is opened and listed once for all that is read inside, which does not see what is new in it.
+
+        Files that are asked for are read once, all together, if they are small.
+        """
+        self._held = held = hold(self.path, ask_for)
+        try:
+            yield held
+        finally:
+            self._held = None
+            if held is not None:
+                held.close()
 
     def odd_files(self) -> Iterable[tuple[Path, str]]:
         """What is in the place of one of its files and folders and is none, and what it is."""
@@ -98,10 +102,13 @@ class Job(ABC):
 
     def read(self, name: str, most: int = MOST_SMALL) -> bytes:
         """All that one of its files holds, of at most so many bytes; WorkError when it cannot be read."""
+        held = self._held
+        if held is not None and name in held.small:
+            return held.small[name][1]
         try:
-            if self._held is None:
+            if held is None:
                 return files.read_bytes(self.path / name, most)
-            return files.read_in(self._held.descriptor, name, most)
+            return files.read_in(held.descriptor, name, most)
         except OSError as error:
             raise WorkError(f"cannot read {self.path}/{name}: {error.strerror or error}") from None
 
@@ -109,6 +116,8 @@ class Job(ABC):
         """The finished lines of one of its files, many at once (`atomic.blocks`)."""
         if self._held is None:
             return atomic.blocks(self.path / name)
+        if name in self._held.small:
+            return iter((atomic.finished_lines(self._held.small[name][1]),))
         return atomic.blocks_in(self._held.descriptor, f"{self.path}/{name}")
 
     # -- how it stands

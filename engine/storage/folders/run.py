@@ -95,29 +95,22 @@ class Run(Job):
         """The points, and with each what earlier versions did not write of it (`earlier.describe_points`)."""
         return earlier.describe_points(self.points(), self._phases())
 
-    def described_one_by_one(self, request: run_spec.RunSpec) -> Iterator[Point]:
-        """The same one after the other; `request` is the run's as far as its phases follow from it."""
-        return earlier.described(self._points_of_lines(), request)
+    def point_blocks(self) -> Iterator[bytes]:
+        """The finished lines of the points, many at once."""
+        return self.read_blocks(_POINTS)
 
-    def _points_of_lines(self) -> Iterator[Point]:
-        number = 0
-        for block in self.read_blocks(_POINTS):
-            points = Point.of_lines(block)
-            yield from self._points_of_block(block, number) if points is None else points
-            number += block.count(b"\n")
-
-    def _points_of_block(self, block: bytes, before: int) -> Iterator[Point]:
+    def points_of_block(self, block: bytes, before: int) -> Iterator[Point]:
         """The points of some lines, so many lines after the first, by the reader that says what is wrong with one."""
         for number, line in enumerate(io.BytesIO(block), before + 1):
             yield self._point_of_line(line, number)[0]
 
     def described_documents(self, request: Mapping[str, Any]) -> Iterator[tuple[Point, dict[str, Any]]]:
-        """The same, each with the JSON object of its line and of what is added to it."""
+        """The same one after the other, each with the JSON object of its line and of what is added to it."""
         for point, document, description in earlier.descriptions(self._point_documents(), phases.of_request(request)):
             yield (replace(point, **description), document | description) if description else (point, document)
 
     def _point_documents(self) -> Iterator[tuple[Point, dict[str, Any]]]:
-        lines = chain.from_iterable(map(io.BytesIO, self.read_blocks(_POINTS)))
+        lines = chain.from_iterable(map(io.BytesIO, self.point_blocks()))
         for number, line in enumerate(lines, 1):
             yield self._point_of_line(line, number)
 

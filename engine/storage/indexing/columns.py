@@ -4,17 +4,17 @@ Reading them takes no parsing of a point: the numbers of many runs are one matri
 """
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from math import nan
 from operator import attrgetter
+from struct import Struct
 from typing import Any, Final
 
 import msgspec
 from pydantic_core import to_json
 
 from engine.storage.records.measurement import Latency, Measurement
-from engine.storage.records.point import Point
 
 # The columns of the matrix, a row a point: shares in 0..1, counts, bytes, seconds; 0 or 1 for what is a flag, and NaN
 # for what is not known. `depth_share` is the point's own; `onnx` says that its ONNX file is there.
@@ -31,6 +31,8 @@ WIDTH_CODE: Final = "q"  # whole numbers up to 2⁶³
 # `HOST_TIMING` on a host, and on a board an object as in measurements.jsonl.
 WORDS: Final = ("stage", "phase", "note", "trajectory", "criterion", "blocks", "layout", "timings")
 _NUMBERS_OF = attrgetter(*NUMBERS[:-1])
+_WORDS_OF = attrgetter("stage", "phase", "note", "trajectory", "criterion", "blocks_removed")
+_PACK = Struct(f"{len(NUMBERS)}{NUMBER_CODE}").pack
 _TIMING_OF = attrgetter(*HOST_TIMING)
 _ENCODER = msgspec.json.Encoder()
 
@@ -53,31 +55,42 @@ class PointColumns:
 NO_POINTS: Final = PointColumns()
 
 
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Of a point's layers: the `layout` is a JSON list of each with its original width, `kept` has them as they are."""
+
+    layout: str
+    kept: bytes
+
+    @classmethod
+    def of(cls, widths: Mapping[str, tuple[int, int]]) -> "Widths":
+        layout = as_json([(name, original) for name, (original, _) in widths.items()])
+        return cls(layout, array(WIDTH_CODE, [kept for _, kept in widths.values()]).tobytes())
+
+
 class ColumnBuilder:
     """Takes points one after the other."""
 
     def __init__(self) -> None:
-        self._numbers = array(NUMBER_CODE)
-        self._kept = array(WIDTH_CODE)
+        self._numbers: list[bytes] = []
+        self._kept: list[bytes] = []
         self._words: list[list[Any]] = []
-        self._layouts: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}  # names, and original widths
+        self._layouts: dict[str, int] = {}
 
-    def add(self, point: Point, timings: Iterable[Measurement], *, onnx: bool) -> None:
-        """The next point, with what boards measured of it."""
-        self._numbers.extend([nan if value is None else value for value in _NUMBERS_OF(point)])
-        self._numbers.append(onnx)
-        original, kept = zip(*point.widths.values(), strict=True) if point.widths else ((), ())
-        place = self._layouts.setdefault((tuple(point.widths), original), len(self._layouts))
-        self._kept.extend(kept)
-        entries: list[Any] = [_TIMING_OF(entry) for entry in point.latency]
+    def add(self, line: Any, timings: Iterable[Measurement], *, onnx: bool) -> None:
+        """The next point, as a line of it has it, with what boards measured of it."""
+        self._numbers.append(_PACK(*[nan if value is None else value for value in _NUMBERS_OF(line)], onnx))
+        widths = line.widths
+        self._kept.append(widths.kept)
+        place = self._layouts.setdefault(widths.layout, len(self._layouts))
+        entries: list[Any] = [_TIMING_OF(entry) for entry in line.latency]
         entries += map(board_entry, timings)
-        words = (point.stage, point.phase, point.note, point.trajectory, point.criterion, point.blocks_removed)
-        self._words.append([*words, place, entries])
+        self._words.append([*_WORDS_OF(line), place, entries])
 
     def columns(self) -> PointColumns:
         """Everything that was added."""
-        layouts = [list(zip(names, original, strict=True)) for names, original in self._layouts]
-        return PointColumns(self._numbers.tobytes(), as_json(self._words), as_json(layouts), self._kept.tobytes())
+        layouts = f"[{','.join(self._layouts)}]"
+        return PointColumns(b"".join(self._numbers), as_json(self._words), layouts, b"".join(self._kept))
 
 
 def board_entry(measurement: Measurement) -> dict[str, Any]:

@@ -20,11 +20,11 @@ from engine.storage import atomic, files
 from engine.storage.folders.journal import Journal
 from engine.storage.indexing import filling, tables
 from engine.storage.indexing.columns import NO_POINTS, PointColumns
-from engine.storage.indexing.head import FolderState, Head
+from engine.storage.indexing.head import Head
 from engine.storage.indexing.known import Known, age_order, known_of
+from engine.storage.indexing.places import Place
 from engine.storage.indexing.rows import index_row
 from engine.storage.indexing.tables import VERSION, DamageError, StaleError
-from engine.storage.indexing.watch import Place
 from engine.storage.locks import Lock
 
 T = TypeVar("T")
@@ -99,9 +99,9 @@ class Index:
 
         return self._connect(select)
 
-    def put(self, job_id: str, folder: FolderState) -> None:
+    def put(self, job_id: str, place: Place) -> None:
         """Takes over one folder, without looking at the others."""
-        self._connect(lambda connection, _: tables.write(connection, [index_row(job_id, folder)], ()), looks=False)
+        self._connect(lambda connection, _: tables.write(connection, [index_row(job_id, place)], ()), looks=False)
 
     def rebuild(self) -> int:
         """Makes the index anew from the folders; how many runs it holds then."""
@@ -119,7 +119,7 @@ class Index:
             heads = list(self._refresh(connection, known).values())
             texts, columns = tables.summaries_of(connection, heads), tables.columns_of(connection, heads)
             for job_id, place in known.watch.jobs().items():
-                row = index_row(job_id, place.state(job_id))
+                row = index_row(job_id, place)
                 if (texts.get(job_id), columns.get(job_id, NO_POINTS)) != (row.summary, row.columns):
                     return True
             return False

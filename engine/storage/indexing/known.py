@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.storage.folders.journal import Journal
 from engine.storage.indexing import tables
 from engine.storage.indexing.head import Head
-from engine.storage.indexing.watch import Place, Watch
+from engine.storage.indexing.places import Place
+from engine.storage.indexing.watch import Watch
 
 _MOST_KEPT = 8  # results folders
 _TOKENS = 1 << 64

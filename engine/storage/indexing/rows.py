@@ -1,6 +1,7 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,8 @@ from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.settings import settings_of
 from engine.storage import files
-from engine.storage.folders.contents import time_in
+from engine.storage.folders.contents import Held, time_in
+from engine.storage.folders.job import Job
 from engine.storage.folders.run import Run
 from engine.storage.housekeeping import annotations
 from engine.storage.indexing.columns import (
@@ -23,7 +25,9 @@ from engine.storage.indexing.columns import (
     as_json,
     board_entry,
 )
-from engine.storage.indexing.head import FolderState, Head, Kind
+from engine.storage.indexing.head import Head, Kind
+from engine.storage.indexing.places import Place
+from engine.storage.indexing.point_lines import described_lines
 from engine.storage.indexing.request_values import RequestValues
 from engine.storage.indexing.requests import COLUMNS, VALUES, StoredRequest, stored_request
 from engine.storage.landscapes.job import Landscape
@@ -35,6 +39,7 @@ from engine.storage.timings.job import Timing
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
+_NEEDED = ("status.json", "spec.json", "points.jsonl", "env.json")
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
 SETTINGS = tuple(COLUMNS)
@@ -52,25 +57,52 @@ class Row:
     columns: PointColumns = NO_POINTS
 
 
-def index_row(job_id: str, folder: FolderState) -> Row:
-    """What the index holds of a folder; one that cannot be read becomes a failed job that says so."""
-    job = folder.job()
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """A job's folder at one moment."""
+
+    kind: Kind
+    stamp: str
+
+
+def index_rows(places: Mapping[str, Place]) -> list[Row]:
+    """What the index holds of a few jobs' folders; one that cannot be read becomes a failed job that says so.
+
+    All are asked for before any is read, so that a disk fetches many at a time, and all are read before rows are made:
+    a processor does the same thing many times over sooner than two in turn.
+    """
+    with ExitStack() as stack:
+        jobs = [place.job(job_id) for job_id, place in places.items()]
+        held = [stack.enter_context(job.held(_NEEDED)) for job in jobs]
+        folders = [_read(job_id, place, each) for (job_id, place), each in zip(places.items(), held, strict=True)]
+        return list(map(_row, jobs, folders))
+
+
+def _read(job_id: str, place: Place, held: Held | None) -> _Folder:
+    return _Folder(place.kind, place.stamp(job_id) if held is None else place.stamp_of(job_id, held))
+
+
+def _row(job: Run | Timing | Landscape, folder: _Folder) -> Row:
     try:
-        with job.held():
-            for path, kind in job.odd_files():
-                raise WorkError(f"{path.name} is {kind}, which is not followed")
-            return _ROWS[folder.kind](job, folder)
+        for path, kind in job.odd_files():
+            raise WorkError(f"{path.name} is {kind}, which is not followed")
+        return _ROWS[folder.kind](job, folder)
     except (RequestError, WorkError) as error:
         reason = str(error)
     except Exception as error:  # whatever a stranger's file brings about: the others are to be seen
         reason = f"its files brought about {type(error).__name__}: {error}"
     noun = "run" if folder.kind == "gallery" else folder.kind
-    summary = _damaged_summary(job_id, folder, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
-    head = Head(job_id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
+    summary = _damaged_summary(job, folder.kind, f"this {noun} {DAMAGED}{reason[:_LONGEST]}")
+    head = Head(job.id, folder.stamp, folder.kind, CPU_LANE, "failed", False, 0.0, summary["created"], 0)
     return Row(head, as_json(summary))
 
 
-def _run(run: Run, folder: FolderState) -> Row:
+def index_row(job_id: str, place: Place) -> Row:
+    """What the index holds of one job's folder."""
+    return index_rows({job_id: place})[0]
+
+
+def _run(run: Run, folder: _Folder) -> Row:
     status = run.status()
     request = stored_request(run.read("spec.json"), f"{run.path}/spec.json")
     points = _Points(run, request)
@@ -87,7 +119,7 @@ def _model_files(run: Run) -> frozenset[str]:
         return frozenset()  # there is none yet
 
 
-def _timing(timing: Timing, folder: FolderState) -> Row:
+def _timing(timing: Timing, folder: _Folder) -> Row:
     status, request = timing.status(), timing.spec()
     summary = {
         "job_id": timing.id,
@@ -104,7 +136,7 @@ def _timing(timing: Timing, folder: FolderState) -> Row:
     return Row(_head(timing.id, folder, f"device {request.device}", status, 0), as_json(summary))
 
 
-def _landscape(landscape: Landscape, folder: FolderState) -> Row:
+def _landscape(landscape: Landscape, folder: _Folder) -> Row:
     status, request = landscape.status(), landscape.request()
     asked = request.get("spec", {})
     if not isinstance(asked, Mapping):
@@ -128,7 +160,7 @@ def _landscape(landscape: Landscape, folder: FolderState) -> Row:
     return Row(_head(landscape.id, folder, CPU_LANE, status, 0), as_json(summary))
 
 
-_ROWS: Mapping[Kind, Callable[[Any, FolderState], Row]] = {
+_ROWS: Mapping[Kind, Callable[[Any, _Folder], Row]] = {
     "run": _run,
     "gallery": _run,
     "timing": _timing,
@@ -136,7 +168,7 @@ _ROWS: Mapping[Kind, Callable[[Any, FolderState], Row]] = {
 }
 
 
-def _head(job_id: str, folder: FolderState, lane: str, status: Status, points: int) -> Head:
+def _head(job_id: str, folder: _Folder, lane: str, status: Status, points: int) -> Head:
     times = status.times
     place = (job_id, folder.stamp, folder.kind, lane)
     return Head(*place, status.state, status.foreground, float(times.queued), float(times.created), points)
@@ -169,7 +201,7 @@ class _Points:
         self.baseline_top1: float | None = None
         self.best_top1: float | None = None
         self.best_cost: float | None = None  # of that point, a share of the baseline's in what its target is stated in
-        for point in run.described_one_by_one(request.phases):
+        for point in described_lines(run, request.phases):
             of_boards = timings[point.point].values() if point.point in timings else ()
             has_onnx = bool(model_files) and f"p{point.point}.onnx" in model_files
             columns.add(point, of_boards, onnx=has_onnx)
@@ -177,7 +209,7 @@ class _Points:
             self._note(point)
         self.columns = columns.columns() if self.count else NO_POINTS
 
-    def _note(self, point: Point) -> None:
+    def _note(self, point: Any) -> None:
         if point.stage == "baseline" and self.baseline_top1 is None:
             self.baseline_top1 = point.top1
         if point.final and point.top1 is not None and point.top1 >= (self.best_top1 or 0.0):
@@ -185,24 +217,24 @@ class _Points:
             self.best_cost = _share_kept(point)
 
 
-def _share_kept(point: Point) -> float | None:
+def _share_kept(point: Any) -> float | None:
     """What a point has of the baseline's cost, in what its target is stated in; None where that is not known."""
     metric = None if point.asked is None else point.asked.metric
-    return point.got.share(metric) if metric in _SHARES else None
+    return getattr(point.got, metric) if metric in _SHARES else None
 
 
 def layout() -> dict[str, Any]:
     """What a row is made of. Rows written under another layout say other things, so the index's version is its hash."""
     columns = {column: [field.name, field.default] for column, field in COLUMNS.items()}
     timing = {field.name: field.default for field in settings_of(TimingRequest)}
-    summary = _damaged_summary("", FolderState(Path(), "run", ""), "")
+    summary = _damaged_summary(Run(Path()), "run", "")
     # `writer` is another number where the same columns and summaries are written in other characters.
     return {
         "writer": 2,
         "columns": columns,
         "summary": sorted(summary),
         "timing": timing,
-        "landscape": sorted(_damaged_summary("", FolderState(Path(), "landscape", ""), "")),
+        "landscape": sorted(_damaged_summary(Landscape(Path()), "landscape", "")),
         "point": [field.name for field in fields(Point)],
         "timings": [field.name for kind in (Conditions, Latency, Measurement) for field in fields(kind)],
         "numbers": NUMBERS,
@@ -234,17 +266,17 @@ def _summary(run: Run, status: Status, points: _Points, request: StoredRequest) 
     }
 
 
-def _damaged_summary(job_id: str, folder: FolderState, sentence: str) -> dict[str, Any]:
-    created = time_in(job_id)
+def _damaged_summary(job: Job, kind: Kind, sentence: str) -> dict[str, Any]:
+    created = time_in(job.id)
     failure = {"state": "failed", "progress": 0.0, "created": created, "message": sentence, "error": sentence}
-    if folder.kind == "timing":
+    if kind == "timing":
         missing = (*TimingRequest.model_fields, "phase", "started", "finished")
-        return {**dict.fromkeys(missing), **failure, "job_id": job_id, "points": []}
-    if folder.kind == "landscape":
+        return {**dict.fromkeys(missing), **failure, "job_id": job.id, "points": []}
+    if kind == "landscape":
         missing = (*COLUMNS, *_OWN, "group", "host", "phase", "started", "finished")
-        return {**dict.fromkeys(missing), **failure, "run_id": job_id, "kind": folder.kind}
+        return {**dict.fromkeys(missing), **failure, "run_id": job.id, "kind": kind}
     names = ("group", "experiment", "host", "phase")
     missing = (*COLUMNS, *names, "keep", "started", "finished", "baseline_top1", "best_top1")
-    run_values = {"run_id": job_id, "gallery": folder.kind == "gallery", "points": 0, "best_cost": None}
-    run_values |= annotations.document(folder.job())
+    run_values = {"run_id": job.id, "gallery": kind == "gallery", "points": 0, "best_cost": None}
+    run_values |= annotations.document(job)
     return {**dict.fromkeys(missing), **failure, **run_values}

@@ -16,7 +16,8 @@ from engine.errors import WorkError
 from engine.spec.ids import RUN_ID
 from engine.storage import files
 from engine.storage.folders.journal import Journal, Position
-from engine.storage.indexing.head import FolderState, Head, Kind, stamp
+from engine.storage.indexing.head import Head
+from engine.storage.indexing.places import Place
 
 FEW_JOBS = 200  # of which all are looked at each time
 ROUND_SECONDS = 60.0  # after which a change is seen that nobody told of
@@ -25,41 +26,10 @@ _ID = re.compile(RUN_ID)
 
 
 @dataclass(frozen=True)
-class Place:
-    """A folder of jobs of one kind; timings of a gallery run's points are in the folder `measurements`."""
-
-    folder: Path
-    kind: Kind
-    measurements: Path | None = None
-
-    def measurements_file(self, job_id: str) -> Path | None:
-        """Where timings of a run's points on boards are; None of a job that is no run."""
-        if self.measurements is not None:
-            return self.measurements / f"{job_id}.jsonl"
-        return self.folder / job_id / "measurements.jsonl" if self.kind == "run" else None
-
-    def stamp(self, job_id: str) -> str:
-        """What tells one state of a job's folder from the next."""
-        path = f"{self.folder}/{job_id}"
-        grows: tuple[str, ...] = ()
-        if self.kind in ("run", "gallery"):
-            elsewhere = self.measurements is not None
-            timings = f"{self.measurements}/{job_id}.jsonl" if elsewhere else f"{path}/measurements.jsonl"
-            grows = (f"{path}/spec.json", f"{path}/points.jsonl", timings, f"{path}/models")
-        return f"{self.kind}.{stamp(path, grows)}"
-
-    def state(self, job_id: str, stamp: str | None = None) -> FolderState:
-        """A job's folder as it is now, or was when it had the `stamp`."""
-        stamp = self.stamp(job_id) if stamp is None else stamp
-        elsewhere = None if self.measurements is None else self.measurements_file(job_id)
-        return FolderState(self.folder / job_id, self.kind, stamp, elsewhere)
-
-
-@dataclass(frozen=True)
 class Changes:
     """What a look has found; `blind` says that there is no journal to go by, `at` when it was, for the next look."""
 
-    changed: Mapping[str, FolderState]
+    changed: Mapping[str, Place]
     removed: Collection[str]
     blind: bool
     at: tuple[Position | None, float]
@@ -104,9 +74,9 @@ class Watch:
             ids = {*told, *also, *new, *self._next_turns(now)} & jobs.keys()
         changed = {}
         for job_id in ids:
-            stamp, head = jobs[job_id].stamp(job_id), heads.get(job_id)
-            if head is None or head.stamp != stamp:
-                changed[job_id] = jobs[job_id].state(job_id, stamp)
+            head, place = heads.get(job_id), jobs[job_id]
+            if head is None or head.stamp != place.stamp(job_id):
+                changed[job_id] = place
         blind = position is None and len(jobs) > FEW_JOBS
         removed: Collection[str] = () if is_same else heads.keys() - jobs.keys()
         return Changes(changed, removed, blind, (position, now))

@@ -6,7 +6,7 @@ of the lines; what is there is left as it is.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, pairwise
 from typing import Any, TypeVar
@@ -16,6 +16,7 @@ from engine.spec.run import RunSpec
 from engine.storage.records.event import Attempts
 from engine.storage.records.point import Point
 
+P = TypeVar("P", bound=Point)
 T = TypeVar("T")
 
 
@@ -24,17 +25,17 @@ def describe_points(points: Sequence[Point], spec: RunSpec) -> list[Point]:
     return list(described(points, spec))
 
 
-def described(points: Iterable[Point], spec: RunSpec) -> Iterator[Point]:
-    """The same one after the other."""
+def described(points: Iterable[P], spec: RunSpec, change: Callable[..., P] = replace) -> Iterator[P]:
+    """The same one after the other, also of what has a point's fields; `change` is as `dataclasses.replace`."""
     places: Counter[str] = Counter()
-    entries: Iterator[Point | None] = chain(points, (None,))
+    entries: Iterator[P | None] = chain(points, (None,))
     for point, later in pairwise(entries):
         assert point is not None
         if point.step is None and point.before_recovery is not None:
             yield point  # as most, and here many go by
         else:
             description = _describe_point(point, later, spec, places)
-            yield replace(point, **description) if description else point
+            yield change(point, **description) if description else point
 
 
 def descriptions(points: Iterable[tuple[Point, T]], spec: RunSpec) -> Iterator[tuple[Point, T, dict[str, Any]]]:

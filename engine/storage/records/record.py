@@ -81,15 +81,6 @@ class Record:
         return record
 
     @classmethod
-    def of_lines(cls, text: bytes) -> list[Self] | None:
-        """The records in lines of JSON, by the same reader; None where one of them is not as it should be."""
-        try:
-            records: list[Self] = _decoder(cls).decode_lines(text)
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        return records if len(records) == text.count(b"\n") else None  # an empty line is none
-
-    @classmethod
     def from_json(cls, document: Mapping[str, Any], source: str = "a record") -> Self:
         """The record in `document`; keys of later versions are passed over.
 

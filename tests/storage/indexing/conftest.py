@@ -1,9 +1,11 @@
 """Which folders are read for the index."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from engine.storage.indexing import filling
-from engine.storage.indexing.head import FolderState
+from engine.storage.indexing.places import Place
 from engine.storage.indexing.rows import Row
 
 
@@ -11,11 +13,11 @@ from engine.storage.indexing.rows import Row
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The ids of the jobs whose folders are read from now on, in that order."""
     ids: list[str] = []
-    row = filling.index_row
+    rows = filling.index_rows
 
-    def noted(job_id: str, folder: FolderState) -> Row:
-        ids.append(job_id)
-        return row(job_id, folder)
+    def noted(places: Mapping[str, Place]) -> list[Row]:
+        ids.extend(places)
+        return rows(places)
 
-    monkeypatch.setattr(filling, "index_row", noted)
+    monkeypatch.setattr(filling, "index_rows", noted)
     return ids
