@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 # Rooms and files that take a process of the tests longest, so that no other waits for them in the end.
 LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py", "pipeline/")
-_MADE_AT_ONCE = ("hardly_timed", "python", "oldest")  # fixtures that cost nothing to make again
+_MADE_AT_ONCE = ("hardly_timed", "five_blocks", "python", "oldest")  # fixtures that cost nothing to make again
 SHARED = ROOT.parent / "shared"
 NO_MOUNT = "a small disk cannot be mounted here: "  # a container may not, root or not
 NO_USER = "nobody else can be acted for here: "  # nor become another user
