@@ -82,7 +82,8 @@ def test_the_plan_of_a_run_from_a_point_replays_on_the_untouched_network(progres
 
 def test_the_run_says_where_it_starts_and_measures_against_that(progressive: Run, continued: Run) -> None:
     notes = next(line["notes"] for line in continued.event_lines() if line["kind"] == "start")
-    assert f"starts from {progressive.id}:1 (1 cut of a {residual.NAME}), which is this run's baseline" in " ".join(notes)
+    start = f"starts from {progressive.id}:1 (1 cut of a {residual.NAME}), which is this run's baseline"
+    assert start in " ".join(notes)
     baseline, final = continued.points()[0], continued.points()[-1]
     assert baseline.macs == progressive.points()[1].macs and baseline.got.macs == 1
     assert final.got.macs == final.macs / baseline.macs
