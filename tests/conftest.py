@@ -11,6 +11,8 @@ import pytest
 from _pytest.fixtures import FuncFixtureInfo
 from _pytest.nodeid import coerce_node_id
 
+from tests.support.places import ROOT, WHOLE_ZOO
+
 # One thread a process: the tests run side by side, and threads of several processes would wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test loads ONNX Runtime before anything of ours
@@ -19,14 +21,13 @@ _SETTINGS = tempfile.TemporaryDirectory(prefix="espalier-settings-")  # goes wit
 os.environ["ESPALIER_CONFIG"] = _SETTINGS.name
 
 # Other tests, and other people's programs, take the processor in between: a slow example is no failure.
-hypothesis.settings.register_profile("side by side", deadline=None)
+hypothesis.settings.register_profile("side by side", deadline=None, max_examples=100 if WHOLE_ZOO else 50)
 hypothesis.settings.load_profile("side by side")
 
-ROOT = Path(__file__).parents[1]
 TESTS = ROOT / "tests"
 # Rooms and files that take a process of the tests longest, so that no other waits for them in the end.
 LONGEST = ("browser/", "jobs/executors/ray/test_cluster.py", "jobs/test_kill_real.py", "pipeline/")
-_MADE_AT_ONCE = ("hardly_timed", "python", "oldest")  # fixtures that cost nothing to make again
+_MADE_AT_ONCE = ("hardly_timed", "five_blocks", "python", "oldest")  # fixtures that cost nothing to make again
 SHARED = ROOT.parent / "shared"
 NO_MOUNT = "a small disk cannot be mounted here: "  # a container may not, root or not
 NO_USER = "nobody else can be acted for here: "  # nor become another user

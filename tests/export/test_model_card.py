@@ -3,7 +3,7 @@
 import ast
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,6 @@ from torch import nn
 import engine
 from engine.errors import RequestError
 from engine.export.onnx import check_versions
-from engine.latency import host_timing
 from engine.pipeline import single_steps
 from engine.pipeline.run import run
 from engine.spec.run import parse
@@ -27,7 +26,9 @@ from engine.storage.store import Store
 from engine.surgery import serialization
 from engine.surgery.model_card import KEY, ModelCard
 from engine.surgery.plan import Plan
+from tests.support import residual
 from tests.support.places import ROOT
+from tests.support.timing import short_timing
 
 SIDE = 20  # px
 ORIENTATION = 0x0112  # EXIF's tag
@@ -53,14 +54,12 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     """A run on them, with a mean and deviation that nobody would guess."""
-    with pytest.MonkeyPatch.context() as patch:
-        usual = host_timing.time_onnx
-        patch.setattr(host_timing, "time_onnx", lambda *args, **more: usual(*args, **more, seconds=0.0))
+    with short_timing(), residual.declared():
         spec = parse(
             {
-                "model": "resnet20",
+                "model": residual.NAME,
                 "data": {"name": f"folder:{photos}", "normalize": [[0.4, 0.3, 0.2], [0.2, 0.3, 0.4]]},
                 "train": {"epochs": 8, "batch_size": 8, "lr": 0.02},
                 "target": {"keep": [0.5]},
@@ -71,7 +70,7 @@ def finished(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
         )
         folder = Store(tmp_path_factory.mktemp("results")).create(spec)
         run(spec, folder)
-    return folder
+        yield folder
 
 
 def documented(path: Path) -> Callable[[Path], str]:

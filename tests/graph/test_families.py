@@ -24,9 +24,14 @@ from tests.support.places import WHOLE_ZOO
 SMALL = ("resnet20", "resnet20-a", "vgg16_bn", "mobilenet_v2")
 CLASSES = 10
 NETWORKS = (*SMALL, *(f"torchvision/{family}" for family in TORCHVISION_FAMILIES))
-# Twice the width of ResNet-50, the RegNet without squeeze-and-excitation, and what the smaller images have, too.
+# Twice the width of ResNet-50, the RegNet without squeeze-and-excitation, what the smaller images have, too, and what
+# consists of blocks that smaller ones have: those of EfficientNet-B0, and the grouped ones of a RegNet.
 REPEATED = {
-    f"torchvision/{family}" for family in ("wide_resnet50_2", "resnet50", "regnet_x_400mf", "vgg16_bn", "mobilenet_v2")
+    f"torchvision/{family}"
+    for family in (
+        *("wide_resnet50_2", "resnet50", "regnet_x_400mf", "vgg16_bn", "mobilenet_v2"),
+        *("efficientnet_v2_s", "resnext50_32x4d"),
+    )
 }
 
 

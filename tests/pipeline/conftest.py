@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import residual
 from tests.support.timing import short_timing
 
 
@@ -11,4 +12,11 @@ from tests.support.timing import short_timing
 def hardly_timed() -> Iterator[None]:
     """Latencies are measured in no time."""
     with short_timing():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="package")
+def five_blocks() -> Iterator[None]:
+    """A small residual network is in the catalogue."""
+    with residual.declared():
         yield

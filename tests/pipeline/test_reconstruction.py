@@ -11,9 +11,10 @@ from engine.spec.parts import usual_images
 from engine.spec.run import parse
 from engine.storage.folders.run import Run
 from engine.storage.store import Store
+from tests.support import residual
 
 SMALL: dict[str, Any] = {
-    "model": "resnet20",
+    "model": residual.NAME,
     "data": {"name": "digits", "limit": 120},
     "train": {"epochs": 1, "batch_size": 32},
     "criterion": "obs",

@@ -15,7 +15,7 @@ from engine.storage.folders.run import Run
 from engine.storage.records.event import Event
 from engine.storage.store import Store
 from engine.train.pseudo_labels import NOBODY
-from tests.support import tiny
+from tests.support import residual, tiny
 
 PROGRESSIVE = {
     "order": "channels",
@@ -49,7 +49,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def settings(pair: str, **changes: Any) -> dict[str, Any]:
-    usual = {"model": "resnet20", "data": {"name": pair}, "train": {"epochs": 3, "batch_size": 32}}
+    usual = {"model": residual.NAME, "data": {"name": pair}, "train": {"epochs": 3, "batch_size": 32}}
     return {**usual, "device": "cpu", **changes}
 
 
@@ -93,8 +93,8 @@ def test_what_goes_along_with_a_network_is_no_part_of_it(finished: Run) -> None:
     last = finished.points()[-1].point
     adaptation = transfer.read(finished.model_file(last, transfer.SUFFIX))
     assert adaptation is not None
-    assert adaptation.reading.weight.shape[1] == 64
-    assert len(adaptation.places) == finished.points()[-1].widths["layer3.2.conv2"][1]
+    assert adaptation.reading.weight.shape[1] == 32
+    assert len(adaptation.places) == finished.points()[-1].widths["layer2.1.conv2"][1]
     assert (adaptation.labels != NOBODY).any()
 
 
@@ -103,8 +103,8 @@ def test_what_goes_along_reads_the_features_that_a_cut_left(pair: str, tmp_path:
     folder = run(tmp_path, pair, train={"epochs": 1, "batch_size": 32}, transfer={"pseudo_labels": False}, **cut)
     last = folder.points()[-1]
     adaptation = transfer.read(folder.model_file(last.point, transfer.SUFFIX))
-    assert adaptation is not None and adaptation.reading.weight.shape[1] == 64
-    assert len(adaptation.places) == last.widths["layer3.2.conv2"][1] < 64
+    assert adaptation is not None and adaptation.reading.weight.shape[1] == 32
+    assert len(adaptation.places) == last.widths["layer2.1.conv2"][1] < 32
 
 
 def test_shuffled_labels_of_the_target_change_no_decision(finished: Run, pair: str, tmp_path: Path) -> None:
@@ -139,7 +139,7 @@ def test_a_run_stopped_at_any_moment_resumes_to_the_same_points(
 
     monkeypatch.setattr(Run, "append_event", stop_at_limit)
     while True:
-        limit = 11
+        limit = 16
         try:
             pipeline.run(folder.spec(), folder)
             break

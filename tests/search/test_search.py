@@ -3,10 +3,12 @@
 import json
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.torch import save_file
 
 from engine.cli.main import main
 from engine.pipeline import run as pipeline
@@ -14,10 +16,29 @@ from engine.search import report, study
 from engine.search.work import Search
 from engine.spec.search import document as documents
 from engine.storage.store import Store
+from engine.zoo.build import build
+from tests.support import residual
 from tests.support.searches import document, raw
 from tests.support.storm import started, wait_for
 from tests.support.sweeps import InlineExecutor
 from tests.support.timing import short_timing
+
+ESPALIER = (sys.executable, "-m", "tests.support.residual")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def five_blocks() -> Iterator[None]:
+    """A small residual network is in the catalogue."""
+    with residual.declared():
+        yield
+
+
+@pytest.fixture(scope="module")
+def weights(five_blocks: None, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Of that network, which nobody trained."""
+    file = tmp_path_factory.mktemp("weights") / f"{residual.NAME}.safetensors"
+    save_file(build(residual.NAME, 10, (3, 16, 16), "none", 3).module.state_dict(), file)
+    return str(file)
 
 
 def test_a_search_ends_with_runs_of_one_experiment_that_are_as_its_study_says(store: Store, weights: str) -> None:
@@ -71,7 +92,7 @@ def test_a_network_of_own_images_is_trained_first_and_trials_begin_with_what_cam
     images = {f"{part}_images": random.integers(0, 255, (32, 16, 16), np.uint8) for part in ("train", "val", "test")}
     labels = {f"{part}_labels": np.arange(32)[:, None] % 4 for part in ("train", "val", "test")}
     np.savez(tmp_path / "own.npz", **images, **labels)
-    spec = {"data": {"name": f"npz:{tmp_path / 'own.npz'}"}, "train": {"epochs": 0}}
+    spec = {"model": residual.NAME, "data": {"name": f"npz:{tmp_path / 'own.npz'}"}, "train": {"epochs": 0}}
     spec |= {"order": "channels", "recover": {"epochs": 0}}
     space = {"target": {"keep": [0.5, 0.7]}, "criterion": ["l1"], "recover": {"calibration_images": [16]}}
     asked = documents.read({"name": "own", "spec": spec, "space": space, "trials": 2, "recover": 1}, "search.yaml")
@@ -92,7 +113,7 @@ def test_a_search_that_is_killed_goes_on_and_loses_one_trial_at_most(
     file = tmp_path / "search.yaml"
     file.write_text(json.dumps(raw(weights, trials=8, recover=0)))
     arguments = ["search", str(file), "--results", str(store.root), "--json"]
-    driver = started([sys.executable, "-m", "engine", *arguments])
+    driver = started([*ESPALIER, *arguments])
     path = study.path_of(store, "small")
     wait_for(lambda: _complete(path) >= 2)
     driver.kill()
@@ -114,7 +135,7 @@ def test_cancelling_stops_a_search_elsewhere_and_it_keeps_what_it_has(
     file = tmp_path / "search.yaml"
     file.write_text(json.dumps(raw(weights, trials=500, recover=0)))
     arguments = ["search", str(file), "--results", str(store.root)]
-    driver = started([sys.executable, "-m", "engine", *arguments, "--json"])
+    driver = started([*ESPALIER, *arguments, "--json"])
     wait_for(lambda: _complete(study.path_of(store, "small")) >= 1)
     assert main(arguments) == 2 and "works on the search small already" in capsys.readouterr().err
     assert main([*arguments, "--cancel"]) == 0 and "small stopped; 0 runs cancelled" in capsys.readouterr().out

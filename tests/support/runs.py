@@ -1,15 +1,19 @@
 """Builds run folders for tests: a small residual network's points, made up but consistent. Test-only."""
 
-import json
-from typing import Any
+from __future__ import annotations
 
-from engine.boards.agent.probe import Probe, parse
+import json
+from typing import TYPE_CHECKING, Any
+
 from engine.spec.run import RunSpec
 from engine.storage.folders.run import Run
 from engine.storage.records.event import Attempts, Epoch, PseudoLabelAnswers, PseudoLabels
 from engine.storage.records.measurement import Measurement
 from engine.storage.records.point import Point
 from engine.storage.store import Store
+
+if TYPE_CHECKING:
+    from engine.boards.agent.probe import Probe
 
 WIDTHS = {"conv1": 16} | {
     f"layer{stage}.{block}.conv{conv}": 8 * 2**stage for stage in (1, 2, 3) for block in (0, 1, 2) for conv in (1, 2)
@@ -199,6 +203,8 @@ def spec(**more: Any) -> RunSpec:
 
 def probe(**more: Any) -> Probe:
     """A TX2's probe; `more` replaces fields."""
+    from engine.boards.agent.probe import parse  # a tenth of what a stand-in of a run imports otherwise
+
     document = {
         "model": "quill", "compatible": ["nvidia,tegra186"], "jetson": "tx2", "l4t": "32.7.1", "jetpack": "4.6.1",
         "tensorrt": "8.2.1", "trtexec": "/usr/src/tensorrt/bin/trtexec", "onnxruntime": None, "providers": [],

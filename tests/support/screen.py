@@ -41,7 +41,6 @@ def app(page: str = "explore", **query: str | list[str]) -> AppTest:
     for key, value in query.items():
         at.query_params[key] = value
     if page != "explore":
-        at.run()
         at.switch_page(f"../pages/{page}.py")
     at.run()
     assert not at.exception, at.exception

@@ -1,5 +1,6 @@
-"""Searches of a ResNet-20 that nobody trained, over what takes seconds to try."""
+"""Searches of a network that nobody trained, over what takes seconds to try."""
 
+from pathlib import Path
 from typing import Any
 
 from engine.spec.search import document as documents
@@ -14,9 +15,9 @@ SPACE = {
 
 
 def raw(weights: str, **changes: Any) -> dict[str, Any]:
-    """What a search's file says; `changes` replace parts of it."""
+    """What a search's file says of the network that the file of weights is called after; `changes` replace parts."""
     spec = {
-        "model": "resnet20",
+        "model": Path(weights).stem,
         "weights": weights,
         "data": {"name": "digits", "limit": 48},
         "recover": {"epochs": 1},

@@ -37,7 +37,7 @@ def wait_for(what: Callable[[], Any], seconds: float = 180.0) -> Any:
         if result := what():
             return result
         assert time.monotonic() < end, f"waited {seconds} s in vain"
-        time.sleep(max(0.01, 4 * (time.monotonic() - begun)))
+        time.sleep(max(0.02, 9 * (time.monotonic() - begun)))
 
 
 def started(command: list[str], **options: Any) -> subprocess.Popen[bytes]:

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.boards.agent import documents, session
@@ -103,7 +103,6 @@ def test_a_document_with_one_odd_value_is_read_or_refused(kind: type[object], go
                 assert str(refused).isprintable() and len(str(refused)) < 500
 
 
-@settings(deadline=None, max_examples=100)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -15,11 +15,12 @@ from engine.pipeline.preview.work import Previewer
 from engine.spec.run import parse
 from engine.storage.store import Store
 from engine.zoo.build import build
+from tests.support import residual
 from tests.support.previews import without_times
 from tests.support.timing import short_timing
 
 SMALL: dict[str, Any] = {
-    "model": "resnet20",
+    "model": residual.NAME,
     "data": {"name": "digits", "limit": 64},
     "criterion": "l1",
     "order": "channels",
@@ -33,8 +34,8 @@ NOWHERE = Path("/nowhere")  # results that nobody looks for
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Weights that nobody trained, in a file."""
-    file = tmp_path_factory.mktemp("weights") / "resnet20.safetensors"
-    save_file(build("resnet20", 10, (3, 16, 16), "none", 3).module.state_dict(), file)
+    file = tmp_path_factory.mktemp("weights") / "net.safetensors"
+    save_file(build(residual.NAME, 10, (3, 16, 16), "none", 3).module.state_dict(), file)
     return str(file)
 
 

@@ -19,6 +19,7 @@ from engine.storage.folders.run import Run
 from engine.surgery import plan, serialization
 from engine.zoo.build import build
 from tests.pipeline.test_methods import PROGRESSIVE, run
+from tests.support import residual
 
 KEEP = 0.5
 FEW: dict[str, Any] = {"data": {"name": "digits", "limit": 120}}
@@ -81,7 +82,8 @@ def test_the_plan_of_a_run_from_a_point_replays_on_the_untouched_network(progres
 
 def test_the_run_says_where_it_starts_and_measures_against_that(progressive: Run, continued: Run) -> None:
     notes = next(line["notes"] for line in continued.event_lines() if line["kind"] == "start")
-    assert f"starts from {progressive.id}:1 (1 cut of a resnet20), which is this run's baseline" in " ".join(notes)
+    start = f"starts from {progressive.id}:1 (1 cut of a {residual.NAME}), which is this run's baseline"
+    assert start in " ".join(notes)
     baseline, final = continued.points()[0], continued.points()[-1]
     assert baseline.macs == progressive.points()[1].macs and baseline.got.macs == 1
     assert final.got.macs == final.macs / baseline.macs
@@ -91,14 +93,14 @@ def test_the_run_says_where_it_starts_and_measures_against_that(progressive: Run
 def test_a_preview_of_it_is_of_the_pruned_network_and_kept(progressive: Run) -> None:
     results, spec = progressive.path.parents[1], progressive.spec()
     name = f"{progressive.id}:1"
-    assert summary_of("resnet20", name, spec.data, results).macs == progressive.points()[1].macs
+    assert summary_of(residual.NAME, name, spec.data, results).macs == progressive.points()[1].macs
     assert [file.stem for file in (results / "sheets").glob(f"*{progressive.id}-1*")]
-    with pytest.raises(RequestError, match=r"is a pruned resnet20, and the model asked for is resnet56"):
+    with pytest.raises(RequestError, match=rf"is a pruned {residual.NAME}, and the model asked for is resnet56"):
         summary_of("resnet56", name, spec.data, results)
     with pytest.raises(RequestError, match="has no point 99"):
-        summary_of("resnet20", f"{progressive.id}:99", spec.data, results)
+        summary_of(residual.NAME, f"{progressive.id}:99", spec.data, results)
     with pytest.raises(RequestError, match="there is no run 20000101-000000-00000000"):
-        summary_of("resnet20", "20000101-000000-00000000:1", spec.data, results)
+        summary_of(residual.NAME, "20000101-000000-00000000:1", spec.data, results)
 
 
 def test_a_network_of_the_gallery_is_gone_on_from_though_its_run_comes_without_the_baseline(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_a_file_that_carries_its_plan_is_the_pruned_network_by_itself(progressiv
 def test_a_pruned_network_takes_data_of_other_classes_with_a_fresh_head(progressive: Run) -> None:
     start = pruned_start.find(f"{progressive.id}:1", progressive.path.parents[1])
     assert start is not None
-    model, whole = pruned_start.load(start, "resnet20", 4, (3, 24, 24), seed=1)
+    model, whole = pruned_start.load(start, residual.NAME, 4, (3, 24, 24), seed=1)
     assert not model.pretrained and "head replaced: 10 → 4 classes" in model.notes
     assert (whole.classes, whole.image) == (4, (3, 24, 24))
     assert model.module(torch.zeros(2, 3, 24, 24)).shape == (2, 4)
@@ -148,7 +150,7 @@ DAMAGED: dict[str, Callable[[dict[str, Any]], object]] = {
 def test_a_file_with_a_damaged_plan_is_refused_in_one_sentence(name: str, progressive: Run, tmp_path: Path) -> None:
     raw = json.loads(progressive.model_file(1, "plan.json").read_text())
     save_file(load_file(weights(progressive, 1)), tmp_path / "w", {"plan": str(DAMAGED[name](raw))})
-    request = {"model": "resnet20", "weights": str(tmp_path / "w"), "data": {"name": "digits", "limit": 60}}
+    request = {"model": residual.NAME, "weights": str(tmp_path / "w"), "data": {"name": "digits", "limit": 60}}
     with pytest.raises(RequestError) as caught:
         load_network(parse(request))
     assert "\n" not in str(caught.value)
