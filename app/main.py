@@ -26,8 +26,7 @@ page = st.navigation(
     position="top",
 )
 actions.show_toasts()
-with error_boundary():
-    token = store.settled_token()
+with error_boundary(), store.one_token() as token:
     endings.show(token, page.title)
     health.show(token)
     page.run()
