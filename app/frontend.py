@@ -30,7 +30,7 @@ new PerformanceObserver((seen, observer) => {
   import("%s");
 }).observe({ type: "paint", buffered: true });
 </script>"""
-_LINK = '<link rel="modulepreload" crossorigin fetchpriority="low" href="%s">'
+_LINK = '<link rel="modulepreload" crossorigin fetchpriority="high" href="%s">'
 # By this comment Chromium compiles all of a script beside the page's own thread, which else does so bit by bit as it
 # runs it: of Plotly that is most of running it. Other browsers pass over it, as over any comment.
 _COMPILE_AHEAD = b"//# allFunctionsCalledOnLoad\n"

@@ -116,11 +116,16 @@ def slowdown(frame: pd.DataFrame) -> pd.Series:
     return ratio.where(ratio > remarks.SLOWER)
 
 
+def place_of(frame: pd.DataFrame, point: str) -> int:
+    """Which row is that of a point; IndexError where it is in none. A mask over all columns would copy each."""
+    return int(np.flatnonzero(frame["id"].to_numpy(object) == point)[0])
+
+
 def row_with_latency(
     frame: pd.DataFrame, point: str, conditions: Conditions | None
 ) -> tuple[dict[str, Any], str | None]:
     """The row of one point, and how its latency on a host was measured: under `conditions`, or else its first."""
-    (place,) = np.flatnonzero(frame["id"].to_numpy(object) == point)
+    place = place_of(frame, point)
     row = frame.iloc[[place]]
     entries = _host_latencies(row.iloc[0]["latencies"])
     entry = next((each for each in entries if each.conditions == conditions), next(iter(entries), None))

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from app.tables.points import SAME_IMAGES, SETTINGS
+from app.tables.points import SAME_IMAGES, SETTINGS, place_of
 from engine.statistics import fronts, intervals
 
 Better = Literal["high", "low"]
@@ -59,14 +59,9 @@ def with_baseline_key(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def row(frame: pd.DataFrame, point: str) -> dict[str, Any]:
-    """The row of a point that is in the table; a mask over all of it would copy each column."""
-    found: dict[str, Any] = frame.iloc[place(frame, point)].to_dict()
+    """The row of a point that is in the table."""
+    found: dict[str, Any] = frame.iloc[place_of(frame, point)].to_dict()
     return found
-
-
-def place(frame: pd.DataFrame, point: str) -> int:
-    """Which row is that of a point; IndexError where it is in none."""
-    return int(np.flatnonzero(frame["id"].to_numpy(object) == point)[0])
 
 
 def comparable(frame: pd.DataFrame, point: str | None) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.folders.run import Run
+from engine.storage.indexing.head import Head
 from engine.storage.store import Store
 from engine.zoo import source
 from engine.zoo.own import listing
@@ -116,25 +117,21 @@ def _timings(root: str, token: str) -> list[dict[str, Any]]:
 
 def active_runs(token: str) -> list[dict[str, Any]]:
     """The runs that still change, those that are worked on first, then in the order in which they will start."""
-    active = _active(str(results_root()), token)
+    active = {head.job_id for head in _open_heads(str(results_root()), token) if head.kind == "run"}
     # Mostly there are none, and then nobody needs to look at the others.
     return _by_start(run for run in runs(token) if run["run_id"] in active) if active else []
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _active(root: str, token: str) -> frozenset[str]:
-    return frozenset(head.job_id for head in open_store().open_heads() if head.kind == "run")
+def _open_heads(root: str, token: str) -> list[Head]:
+    return open_store().open_heads()
 
 
 def has_active(token: str) -> bool:
     """Whether there are runs or timings that still change."""
-    return _has_active(str(results_root()), token)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _has_active(root: str, token: str) -> bool:
     store = open_store()
-    return any(head.kind in ("run", "timing") and not store.is_lost(head) for head in store.open_heads())
+    heads = _open_heads(str(results_root()), token)
+    return any(head.kind in ("run", "timing") and not store.is_lost(head) for head in heads)
 
 
 def result_count(token: str) -> int:
@@ -144,8 +141,10 @@ def result_count(token: str) -> int:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _result_count(root: str, token: str) -> int:
-    timed = sum(len(timing["points"]) for timing in timings(token) if timing["state"] == "done")
-    return timed + sum(head.points for head in open_store().heads().values())
+    heads = open_store().heads().values()
+    has_timings = any(head.kind == "timing" for head in heads)
+    timed = [timing for timing in timings(token) if timing["state"] == "done"] if has_timings else []
+    return sum(head.points for head in heads) + sum(len(timing["points"]) for timing in timed)
 
 
 def active_timings(token: str) -> list[dict[str, Any]]:

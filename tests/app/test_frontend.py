@@ -46,7 +46,7 @@ def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_something_i
         assert status == 200 and len(body) == int(headers["content-length"])
         head, rest = body.decode().split("</script>", 1)
         assert head.startswith("<head>é<style") and f'import("{chart}")' in head and "first-contentful-paint" in head
-        links = re.findall('<link rel="modulepreload" crossorigin fetchpriority="low" href="([^"]+)">', head)
+        links = re.findall('<link rel="modulepreload" crossorigin fetchpriority="high" href="([^"]+)">', head)
         assert links[0] == chart and len(links) > 1
         for link in links[1:]:
             assert f'"./{Path(link).name}"' in (JS / Path(chart).name).read_text(), "the chart's code imports it"
