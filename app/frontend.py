@@ -35,7 +35,7 @@ _LINK = '<link rel="modulepreload" crossorigin fetchpriority="high" href="%s">'
 # runs it: of Plotly that is most of running it. Other browsers pass over it, as over any comment.
 _COMPILE_AHEAD = b"//# allFunctionsCalledOnLoad\n"
 _IMPORT = re.compile(r'(?:from|import)"\./([^"]+\.js)"')  # at the beginning of a script
-_END_OF_HEAD = b"</head>"
+_BEGIN_OF_HEAD = b"<head>"
 _OF_THE_FILE = frozenset((b"content-length", b"etag", b"last-modified"))  # headers that are not those of our page
 
 
@@ -72,7 +72,7 @@ class Frontend:
 
 
 class _Page:
-    """Sends an answer on, with more at the end of its head where it is a page."""
+    """Sends an answer on, with more at the beginning of its head where it is a page."""
 
     def __init__(self, send: Send, more: bytes) -> None:
         self._send, self._more = send, more
@@ -90,7 +90,7 @@ class _Page:
                 await self._end(self._start)
 
     async def _end(self, start: Message) -> None:
-        body = self._body.replace(_END_OF_HEAD, self._more + _END_OF_HEAD, 1)
+        body = self._body.replace(_BEGIN_OF_HEAD, _BEGIN_OF_HEAD + self._more, 1)
         headers = [(name, value) for name, value in start["headers"] if name.lower() not in _OF_THE_FILE]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
