@@ -1,10 +1,13 @@
 """Streamlit's frontend as a browser gets it sooner: from memory, and with charts' code made ready in good time.
 
 By itself the frontend asks for the code of a chart once the first one has come over the websocket: after its own
-scripts, a handshake and the page's run, and then there are megabytes to fetch, to compile and to run.
+scripts, a handshake and the page's run, and then there are megabytes to fetch, to compile and to run. Here a page says
+at once that it will need them: they are fetched and compiled beside all else, and run once something is painted.
+`app.components.frame.prepare_charts` has the frontend ask for them, too, before there is a chart to draw.
 """
 
 import mimetypes
+import re
 from functools import cache
 from pathlib import Path
 
@@ -17,15 +20,22 @@ CHART = "PlotlyChart"  # the frontend's name for what draws charts
 WITH_CHARTS = ("Explore", "Compare", "Landscape")  # pages that open with one
 _PATHS = ("/", *(f"/{page.lower()}" for page in WITH_CHARTS))
 _FOREVER = "public, immutable, max-age=31536000"  # as Streamlit has it: a file's name has a digest of what it holds
+UNSEEN = "charts_ready"  # the key of what is on such a page for its code alone
 # Not before the first paint, which it would put off; the browser has nothing to do then until the page's run answers.
-_SCRIPT = """<script type="module">
+_HEAD = """<style>[data-testid="stLayoutWrapper"]:has(> .st-key-%s) { display: none !important }</style>
+%s<script type="module">
 new PerformanceObserver((seen, observer) => {
   if (!seen.getEntriesByName("first-contentful-paint").length) return;
   observer.disconnect();
   import("%s");
 }).observe({ type: "paint", buffered: true });
 </script>"""
-_END_OF_HEAD = b"</head>"
+_LINK = '<link rel="modulepreload" crossorigin fetchpriority="high" href="%s">'
+# By this comment Chromium compiles all of a script beside the page's own thread, which else does so bit by bit as it
+# runs it: of Plotly that is most of running it. Other browsers pass over it, as over any comment.
+_COMPILE_AHEAD = b"//# allFunctionsCalledOnLoad\n"
+_IMPORT = re.compile(r'(?:from|import)"\./([^"]+\.js)"')  # at the beginning of a script
+_BEGIN_OF_HEAD = b"<head>"
 _OF_THE_FILE = frozenset((b"content-length", b"etag", b"last-modified"))  # headers that are not those of our page
 
 
@@ -39,7 +49,9 @@ class Frontend:
         self._app = app
         self._paths = {f"/{path.relative_to(static)}": path for path in (static / "static").rglob("*.*")}
         self._held: dict[str, Response] = {}
-        self._script = (_SCRIPT % script_of(CHART)).encode()
+        self._chart = script_of(CHART)
+        links = "".join(_LINK % path for path in (self._chart, *_imports(static, self._chart)))
+        self._head = (_HEAD % (UNSEEN, links, self._chart)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
@@ -47,23 +59,23 @@ class Frontend:
         elif scope["path"] in self._paths and "range" not in Headers(scope=scope):
             await self._file(scope["path"])(scope, receive, send)
         elif scope["path"] in _PATHS:
-            await self._app(scope, receive, _Page(send, self._script))
+            await self._app(scope, receive, _Page(send, self._head))
         else:
             await self._app(scope, receive, send)
 
     def _file(self, path: str) -> Response:
         if path not in self._held:
             kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-            body = self._paths[path].read_bytes()
+            body = (_COMPILE_AHEAD if path == self._chart else b"") + self._paths[path].read_bytes()
             self._held[path] = Response(body, headers={"cache-control": _FOREVER}, media_type=kind)
         return self._held[path]
 
 
 class _Page:
-    """Sends an answer on, with a script at the end of its head where it is a page."""
+    """Sends an answer on, with more at the beginning of its head where it is a page."""
 
-    def __init__(self, send: Send, script: bytes) -> None:
-        self._send, self._script = send, script
+    def __init__(self, send: Send, more: bytes) -> None:
+        self._send, self._more = send, more
         self._start: Message | None = None  # of a page, until all of it is there
         self._body = b""
 
@@ -78,7 +90,7 @@ class _Page:
                 await self._end(self._start)
 
     async def _end(self, start: Message) -> None:
-        body = self._body.replace(_END_OF_HEAD, self._script + _END_OF_HEAD, 1)
+        body = self._body.replace(_BEGIN_OF_HEAD, _BEGIN_OF_HEAD + self._more, 1)
         headers = [(name, value) for name, value in start["headers"] if name.lower() not in _OF_THE_FILE]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
@@ -89,6 +101,13 @@ def script_of(element: str) -> str:
     """Where a page finds the code of an element."""
     folder = Path(file_util.get_static_dir()) / "static" / "js"
     return f"/static/js/{next(folder.glob(f'{element}.*.js')).name}"
+
+
+def _imports(static: Path, script: str) -> list[str]:
+    """The scripts that one imports and no page has anyway; else they were asked for once that one is compiled."""
+    page = (static / "index.html").read_text(encoding="utf-8")
+    imports = (static / script.removeprefix("/")).read_text(encoding="utf-8").split(";var ", 1)[0]
+    return [path for name in _IMPORT.findall(imports) if (path := f"/static/js/{name}") not in page]
 
 
 def _is_page(message: Message) -> bool:

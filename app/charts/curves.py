@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from app.tables.selection import mean_over_seeds
+from app.tables.selection import alike, means_over_seeds
 
 
 @dataclass(frozen=True)
@@ -25,37 +26,40 @@ def curves(finals: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve per group with at least two targets; `finals` are final points, columns as in `points.tidy`."""
     if finals.empty:
         return []
-    costs, values = (mean_over_seeds(finals, column, ["group", "keep"]) for column in (x, y))
-    table = pd.DataFrame({"x": costs["mean"], "y": values["mean"], "half": values["half_width"]}).reset_index("group")
-    criteria = dict(zip(finals["group"].tolist(), finals["criterion"].tolist(), strict=True))
-    return [
-        _curve(str(criteria[group]), xs, ys, halves)
-        for group, (xs, ys, halves) in _split(table.sort_values("x", kind="stable"), "group", ["x", "y", "half"])
-        if len(xs) > 1
-    ]
+    cells = alike(finals["group"], finals["keep"])
+    _, first = np.unique(cells, return_index=True)
+    costs, values = (means_over_seeds(cells, finals["seed"], finals[column]) for column in (x, y))
+    order = np.argsort(costs["mean"], kind="stable")
+    groups, criteria = (finals[name].to_numpy(object)[first][order] for name in ("group", "criterion"))
+    columns = [criteria, *(each[order] for each in (costs["mean"], values["mean"], values["half_width"]))]
+    return [_curve(str(names[0]), xs, ys, halves) for names, xs, ys, halves in _split(groups, columns) if len(xs) > 1]
 
 
 def trajectories(points: pd.DataFrame, x: str, y: str) -> list[Curve]:
     """One curve for each iterative phase of each run, through its steps in order of x; columns as in `tidy`."""
-    steps = points[points["trajectory"].notna()].sort_values([x, "step"])
+    on_the_way = points["trajectory"].notna()
+    if not on_the_way.any():
+        return []
+    steps = points[on_the_way].sort_values([x, "step"])
+    columns = [steps[name].to_numpy() for name in (x, y, "criterion")]
     return [
         Curve(str(criteria[0]), tuple(xs), tuple(ys), None, None)
-        for _, (xs, ys, criteria) in _split(steps, "trajectory", [x, y, "criterion"])
+        for xs, ys, criteria in _split(steps["trajectory"].to_numpy(object), columns)
         if len(xs) > 1
     ]
 
 
-def _split(table: pd.DataFrame, key: str, columns: list[str]) -> Iterator[tuple[object, list[list[Any]]]]:
-    """Each value of a column with the other columns of its rows, which keep their order, as plain lists.
+def _split(key: NDArray[np.object_], columns: list[Any]) -> Iterator[list[list[Any]]]:
+    """The columns' rows of each value of a key, which keep their order, as plain lists.
 
     A data frame for each of thousands of groups would take seconds.
     """
-    codes, keys = pd.factorize(table[key])
+    codes = pd.factorize(key)[0]
     order = np.argsort(codes, kind="stable")
-    sizes = np.bincount(codes, minlength=len(keys))
-    lists = [table[column].to_numpy()[order].tolist() for column in columns]
-    for name, end, size in zip(keys, np.cumsum(sizes), sizes, strict=True):
-        yield name, [values[end - size : end] for values in lists]
+    sizes = np.bincount(codes)
+    lists = [np.asarray(column)[order].tolist() for column in columns]
+    for end, size in zip(np.cumsum(sizes), sizes, strict=True):
+        yield [values[end - size : end] for values in lists]
 
 
 def _curve(criterion: str, x: list[float], y: list[float], halves: list[float]) -> Curve:

@@ -129,7 +129,7 @@ def _add(fig: go.Figure, group: pd.DataFrame, symbol: str, colour: str, name: st
             "color": colour,
             "line": {"width": 0.8, "color": [colour if h else theme.EDGE for h in hollow]},
         },
-        customdata=group[["id", "hover"]],
+        hovertext=group["hover"],
         hovertemplate=hover.TEMPLATE,
         legendgroup=None if name == _NOT_PRUNED else str(group["criterion"].iloc[0]),
         showlegend=name == _NOT_PRUNED,

@@ -5,9 +5,9 @@ grey, as that is the colour of the random criterion, and none of them is that of
 """
 
 from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from app import escape, text, theme
 from engine.storage.records.remarks import NEAR_CHANCE
@@ -28,7 +28,14 @@ BELOW: dict[str, object] = {
 }
 
 
-def add_keys(fig: go.Figure, points: pd.DataFrame, ink: theme.Ink, hidden: Iterable[str] = ()) -> None:
+class Traces(Protocol):
+    """What traces are added to, Plotly's figure or ours."""
+
+    def add_traces(self, data: list[dict[str, Any]]) -> object:
+        """Adds traces, of the type scatter where none is named."""
+
+
+def add_keys(fig: Traces, points: pd.DataFrame, ink: theme.Ink, hidden: Iterable[str] = ()) -> None:
     """A key for each criterion, order, stage and kind of point among these; those of `hidden` criteria are off."""
     pruned = points[~points["baseline"]]
     for criterion in pruned["criterion"].unique().tolist():
@@ -59,5 +66,5 @@ def _shapes(points: pd.DataFrame, pruned: pd.DataFrame, ink: theme.Ink) -> Itera
         yield theme.CHANCE_SYMBOL, theme.ALARM, NEAR_CHANCE
 
 
-def _add(fig: go.Figure, name: str, **look: object) -> None:
+def _add(fig: Traces, name: str, **look: object) -> None:
     fig.add_traces([{"x": [None], "y": [None], "name": name, "hoverinfo": "skip", **look}])

@@ -12,10 +12,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import plotly.graph_objects as go
-
 from app import escape
 from app.charts import legend
+from app.charts.drawing import Drawing
 from app.theme import NEUTRAL, translucent
 
 KEY = "Filled: channels that are kept. Outline only: channels that are cut. Hatched: a removed block's."
@@ -93,19 +92,21 @@ def lines(bars: Sequence[Bar]) -> list[str]:
     return textwrap.wrap(letters, _LONGEST_LINE)
 
 
-def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
+def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> Drawing:
     """The skyline as a chart whose bars name their layer on hover, `height` px high, and below it what they mean."""
     at = [bar.at for bar in bars]
     hover = [_hover(bar) for bar in bars]
-    fig = go.Figure()
-    fig.add_bar(
+    fig = Drawing()
+    _add(
+        fig,
         x=at,
         y=[bar.height * bar.share for bar in bars],
         marker={"color": colour, "line": {"width": 0}},
         hoverinfo="skip",
         showlegend=False,
     )
-    fig.add_bar(
+    _add(
+        fig,
         x=at,
         y=[bar.height for bar in bars],
         marker={
@@ -122,7 +123,7 @@ def figure(bars: Sequence[Bar], colour: str, *, height: int = 110) -> go.Figure:
         _add_key(fig, "cut", _OUTLINE)
     if any(bar.removed for bar in bars):
         _add_key(fig, "block removed", _HATCHED)
-    fig.update_layout(
+    fig.lay_out(
         barmode="overlay",
         bargap=0.25,
         height=height + _KEY_PX,
@@ -166,8 +167,12 @@ def data_uri(picture: str) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(picture.encode()).decode()
 
 
-def _add_key(fig: go.Figure, name: str, marker: dict[str, Any]) -> None:
-    fig.add_bar(x=[None], y=[None], name=name, marker=marker, hoverinfo="skip")
+def _add_key(fig: Drawing, name: str, marker: dict[str, Any]) -> None:
+    _add(fig, x=[None], y=[None], name=name, marker=marker, hoverinfo="skip")
+
+
+def _add(fig: Drawing, **bars: Any) -> None:
+    fig.add_traces([{"type": "bar", **bars}])
 
 
 def _hover(bar: Bar) -> str:

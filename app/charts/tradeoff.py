@@ -1,13 +1,13 @@
-"""The trade-off chart as pure functions: a table of points in, a Plotly figure out. Nothing here touches the page."""
+"""The trade-off chart as pure functions: a table of points in, a drawing out. Nothing here touches the page."""
 
 import textwrap
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from app import escape, text, theme
 from app.charts import legend
 from app.charts.axes import Axis, change_label, value_label
+from app.charts.drawing import Drawing
 from app.charts.marks import baselines, hover, lines, thinning
 from app.charts.marks import points as dots
 from app.charts.marks.canvas import Canvas, Marks, place, positions, shown
@@ -33,7 +33,7 @@ def figure(
     marks: Marks = _NO_MARKS,
     note: str = "",
     height: int = _HEIGHT,
-) -> go.Figure:
+) -> Drawing:
     """Accuracy against cost: one symbol per model, one line per experiment, its baseline and the Pareto front.
 
     `points` has the columns of `points.tidy`; rows without a value on either axis are left out, and of thousands that
@@ -46,7 +46,7 @@ def figure(
     every = every.assign(on_front=every["id"].isin(marks.front))
     rows = thinning.thin(every, every["on_front"].to_numpy(), log=(log, log_y))
     rows = rows.assign(hover=hover.texts(rows, x, y))
-    c = Canvas(go.Figure(), x, y, ink, marks, (log, log_y), steps_back=not rows["gallery"].all())
+    c = Canvas(Drawing(), x, y, ink, marks, (log, log_y), steps_back=not rows["gallery"].all())
     sound = rows[~rows["at_chance"]]
     baselines.add(c, sound[sound["baseline"]])
     lines.add_trajectories(c, every)
@@ -99,8 +99,14 @@ def _best_at_half(rows: pd.DataFrame, x: Axis, y: Axis) -> str:
 
 
 def _lay_out(c: Canvas, rows: pd.DataFrame, note: str, height: int) -> None:
-    fig, (log, log_y) = c.fig, c.log
-    fig.update_layout(
+    log, log_y = c.log
+    along_x = {**_scale(c.x, rows["at_x"], note, log=log), "tickformat": c.x.tick}
+    if log:
+        along_x["nticks"] = _LOG_TICKS
+    elif c.x.of is None:
+        along_x["rangemode"] = "tozero"
+    along_y = {**_scale(c.y, rows["at_y"], "", log=log_y), "tickformat": "~g", "nticks": _LOG_TICKS if log_y else 8}
+    c.fig.lay_out(
         height=height,
         margin={"l": 0, "r": 8, "t": 30, "b": 0},
         dragmode="zoom",
@@ -109,14 +115,9 @@ def _lay_out(c: Canvas, rows: pd.DataFrame, note: str, height: int) -> None:
         clickmode="event+select",
         legend=legend.BELOW,
         uirevision=f"{c.x.key} {log} {c.y.key} {log_y}",  # a zoom on these axes is one on no others
+        xaxis=along_x,
+        yaxis=along_y,
     )
-    fig.update_xaxes(**_scale(c.x, rows["at_x"], note, log=log), tickformat=c.x.tick)
-    fig.update_yaxes(**_scale(c.y, rows["at_y"], "", log=log_y), tickformat="~g")
-    if log:
-        fig.update_xaxes(nticks=_LOG_TICKS)
-    elif c.x.of is None:
-        fig.update_xaxes(rangemode="tozero")
-    fig.update_yaxes(nticks=_LOG_TICKS if log_y else 8)
 
 
 def _scale(axis: Axis, at: pd.Series, note: str, *, log: bool) -> dict[str, object]:
@@ -126,4 +127,10 @@ def _scale(axis: Axis, at: pd.Series, note: str, *, log: bool) -> dict[str, obje
         what = "1 model at 0 or below is" if left_out == 1 else f"{left_out} models at 0 or below are"
         note = ", ".join(filter(None, [note, f"{what} not drawn"]))
     title = "<br>".join(map(escape.html, [axis.title, *textwrap.wrap(note, _LONGEST_NOTE)]))
-    return {"title": title, "type": "log" if log else "linear", "ticksuffix": axis.suffix, "automargin": True}
+    return {
+        "title": {"text": title},
+        "type": "log" if log else "linear",
+        "ticksuffix": axis.suffix,
+        "automargin": True,
+        "ticklabeloverflow": "allow",
+    }

@@ -41,7 +41,7 @@ function find(chart) {
   chart.clicked = null;
   plot.on("plotly_relayout", () => rememberZoom(plot));
   plot.on("plotly_selected", (event) => {
-    chart.clicked = event?.points?.[0]?.customdata?.[0] ?? null;
+    chart.clicked = event?.points?.[0]?.customdata ?? null;
     chart.several = (event?.points?.length ?? 0) > 1; // within a box or a lasso
   });
   plot.on("plotly_legendclick", ({ curveNumber }) => {

@@ -3,15 +3,12 @@
 //
 // A link to `#KEY` goes to the button of that key, with the focus, too: Streamlit's own links move the page alone. A
 // toast's link to a page opens it here, where Streamlit would open another tab.
-// The code of charts takes a good part of a second to be ready. It is made so while the page's own script still runs:
-// Streamlit would begin when the first chart has come, and finds the same module then.
 // Permission for such a notification is asked for in the click on its switch: some browsers allow it nowhere else.
 
 // Beside this module, which is loaded anew where Streamlit mounts it again.
 const held = (globalThis.espalierFrame ??= { page: null, told: 0, call: null });
 
 export default function ({ data, setStateValue }) {
-  data.scripts.forEach((script) => import(script));
   if (held.page !== null && held.page !== data.page) closeMenu();
   held.page = data.page;
   held.call?.abort();

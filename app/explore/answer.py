@@ -34,18 +34,18 @@ def answer(rows: pd.DataFrame, x: axes.Axis, y: axes.Axis, budget: Budget, chose
     Without a budget of the best at half the cost or less, or else of the smallest; with one of the best within it.
     `rows` have values on both axes.
     """
-    own = selection.comparable(rows, chosen)
+    own = selection.comparable(_narrow(rows, x, y, budget), chosen)
     pruned = own[~own["baseline"] & ~own["at_chance"]]
     if pruned.empty:
-        return _nothing_pruned(own, x, y)
-    smallest = str(pruned.sort_values(x.column).iloc[0]["id"])
+        return _nothing_pruned(rows, own, x, y)
+    smallest = str(pruned["id"].iloc[int(pruned[x.column].argmin())])
     point = _best(pruned, x, y, budget)
     if point is not None:
-        sentence = _capital(_within(budget, x, y) + _cost_of(_row(pruned, point), x, y))
+        sentence = _capital(_within(budget, x, y) + _cost_of(selection.row(rows, point), x, y))
     elif budget:
-        sentence = _nothing_within(pruned, x, y, budget)
+        sentence = _nothing_within(rows, pruned, x, y, budget)
     else:
-        row = _row(pruned, smallest)
+        row = selection.row(rows, smallest)
         point = smallest
         sentence = f"Nothing shown has half {noun(x)} or less; the smallest: {_cost_of(row, x, y)}"
     return Answer(sentence, _about(rows, own, point), point)
@@ -79,9 +79,10 @@ def _best(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis, budget: Budget) -> s
     )
 
 
-def _row(rows: pd.DataFrame, point: str) -> Row:
-    row: Row = rows[rows["id"] == point].iloc[0].to_dict()
-    return row
+def _narrow(rows: pd.DataFrame, x: axes.Axis, y: axes.Axis, budget: Budget) -> pd.DataFrame:
+    """The columns by which networks are compared: each selection of rows copies all there are."""
+    columns = ["id", "baseline", "at_chance", x.column, f"base_{x.column}", y.column, *budget.more_costs]
+    return rows[list(dict.fromkeys(columns))].assign(baseline_key=selection.baseline_key(rows))
 
 
 def _cost_of(row: Row, x: axes.Axis, y: axes.Axis) -> str:
@@ -132,7 +133,7 @@ def _bounds(budget: Budget, x: axes.Axis, y: axes.Axis) -> str:
     return " and ".join(parts)
 
 
-def _nothing_within(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis, budget: Budget) -> str:
+def _nothing_within(rows: pd.DataFrame, pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis, budget: Budget) -> str:
     """That nothing fits, and how near the networks come that keep one side of the budget."""
     sentence = f"No pruned model shown has {_bounds(budget, x, y)}"
     if budget.at_least is None:
@@ -140,16 +141,16 @@ def _nothing_within(pruned: pd.DataFrame, x: axes.Axis, y: axes.Axis, budget: Bu
     costs = Budget(at_most=budget.at_most, also=budget.also)
     nearest = _best(pruned, x, y, costs) if costs else None
     if nearest is not None:
-        return f"{sentence}; within that cost the best has {level(_row(pruned, nearest)[y.column], y)}."
+        return f"{sentence}; within that cost the best has {level(selection.row(rows, nearest)[y.column], y)}."
     nearest = _best(pruned, x, y, Budget(at_least=budget.at_least))
     if nearest is not None:
-        return f"{sentence}; at that quality the cheapest has {amount(_row(pruned, nearest)[x.column], x)}."
+        return f"{sentence}; at that quality the cheapest has {amount(selection.row(rows, nearest)[x.column], x)}."
     return sentence + "."
 
 
-def _nothing_pruned(own: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Answer:
+def _nothing_pruned(rows: pd.DataFrame, own: pd.DataFrame, x: axes.Axis, y: axes.Axis) -> Answer:
     """That there is no pruned network to speak of: none yet, or none that is better than guessing."""
-    row: Row = own.iloc[0].to_dict()
+    row = selection.row(rows, own["id"].iloc[0])
     if not own["baseline"].all():
         return Answer(f"No pruned model shown is better than chance at {y.label}.", where(row), None)
     sentence = f"Not pruned: {level(row[y.column], y)} with {amount(row[x.column], x)}. Nothing pruned is shown yet."
@@ -168,8 +169,8 @@ def _about(rows: pd.DataFrame, own: pd.DataFrame, point: str | None) -> str:
     others = selection.baseline_key(rows).nunique() - 1
     of_one = f"; {others} other {'baseline is' if others == 1 else 'baselines are'} shown, too" if others else ""
     if point is None:
-        return where(own.iloc[0].to_dict()) + of_one
-    row = _row(own, point)
+        return where(selection.row(rows, own["id"].iloc[0])) + of_one
+    row = selection.row(rows, point)
     made = f"{text.title(row)}, {text.method(row)}, {text.stage_label(row)}"
     return f"{where(row)}: {made}, {repeats.in_words(rows, point) or 'one seed'}{of_one}"
 

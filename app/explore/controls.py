@@ -160,9 +160,7 @@ def select_clicked() -> None:
 def _clicked_id(point: Mapping[str, Any]) -> str | None:
     """None for what is no measured point, as the ring around one."""
     data = point.get("customdata")
-    if not data:
-        return None
-    return str(data["0"] if isinstance(data, dict) else data[0])
+    return str(data) if data else None
 
 
 def select_in_table(point: str) -> None:

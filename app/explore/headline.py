@@ -10,7 +10,7 @@ from app.charts import axes
 from app.explore import controls
 from app.explore.answer import Answer
 from app.methods import tour
-from app.tables import store
+from app.tables import selection, store
 
 _UNDERSTOOD = "explore_understood"  # in the session: the explaining sentence was taken away
 
@@ -23,7 +23,7 @@ def show(answer: Answer, rows: pd.DataFrame, y: axes.Axis) -> None:
             st.caption(escape.markdown(answer.about, escape.LONGEST_SENTENCE))
         if answer.point is None:
             return
-        row = rows[rows["id"] == answer.point].iloc[0].to_dict()
+        row = selection.row(rows, answer.point)
         with st.container(horizontal=True, width="content", gap="xsmall"):  # together on one line, on a phone, too
             st.button(
                 f"{escape.markdown(text.title(row))}, {axes.value_label(row[y.column], y)}",

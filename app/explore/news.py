@@ -9,7 +9,7 @@ from app.tables import store
 
 def show(token: str) -> None:
     """While runs or timings are active: a button that brings in what they have measured since the page was drawn."""
-    if store.has_active():
+    if store.has_active(token):
         _refresh(store.result_count(token))
 
 

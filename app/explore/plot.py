@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app import escape, theme
 from app.charts import tradeoff
+from app.charts.drawing import Drawing
 from app.components import chart_view
 from app.explore import chosen, controls
 from app.explore.budget import Budget
@@ -22,7 +22,7 @@ _MOST_KEPT = 8  # charts, of some thousand points at most each
 class _Drawing:
     """The chart, and itself in one sentence."""
 
-    figure: go.Figure
+    figure: Drawing
     sentence: str
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
-import plotly.graph_objects as go
+from plotly.basedatatypes import BaseFigure
 
 from app import format, text, theme
 from app.charts import skyline
@@ -20,7 +20,7 @@ _NORMAL_95 = 1.96
 class Picture:
     """A figure with what it shows, for those who cannot see it, and a line below it."""
 
-    figure: go.Figure
+    figure: BaseFigure
     alt: str
     caption: str = ""
 

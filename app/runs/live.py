@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 import streamlit as st
 
 from app import escape, theme
 from app.charts import axes, tradeoff
+from app.charts.drawing import Drawing
 from app.components import actions, frame, job_panel
 from app.components.error_boundary import error_boundary
 from app.runs import bulk, details, facts
@@ -118,7 +118,7 @@ def _show_points(run: Mapping[str, Any], token: str) -> None:
 
 
 @st.cache_resource(max_entries=_MOST_KEPT, show_spinner=False)
-def _drawing(key: str, _rows: pd.DataFrame) -> tuple[go.Figure, str]:
+def _drawing(key: str, _rows: pd.DataFrame) -> tuple[Drawing, str]:
     """The chart of a run's points, and it in one sentence. A card is drawn anew far more often than a point comes, and
     the run goes without what that takes of the processor.
     """

@@ -85,12 +85,12 @@ def with_board(frame: pd.DataFrame, board: BoardConditions | None) -> pd.DataFra
 
 def board_result(frame: pd.DataFrame, point: str, board: BoardConditions | None) -> BoardResult | None:
     """A point's measurement under the selected conditions, or else its last one."""
-    row = frame[frame["id"] == point].iloc[0]
+    row = frame.iloc[points.place_of(frame, point)]
     last = max(board_measurements(row["latencies"]), key=lambda entry: entry.at or 0, default=None)
     entry = (None if board is None else _measurement(row["latencies"], board)) or last
     if entry is None:
         return None
-    base = frame[(frame["run_id"] == row["run_id"]) & frame["baseline"]]
+    base = frame[["run_id", "baseline", "latencies"]][(frame["run_id"] == row["run_id"]) & frame["baseline"]]
     same_conditions = BoardConditions(entry.conditions)
     return BoardResult(entry, None if base.empty else _measurement(base.iloc[0]["latencies"], same_conditions))
 

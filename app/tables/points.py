@@ -116,17 +116,24 @@ def slowdown(frame: pd.DataFrame) -> pd.Series:
     return ratio.where(ratio > remarks.SLOWER)
 
 
+def place_of(frame: pd.DataFrame, point: str) -> int:
+    """Which row is that of a point; IndexError where it is in none. A mask over all columns would copy each."""
+    return int(np.flatnonzero(frame["id"].to_numpy(object) == point)[0])
+
+
 def row_with_latency(
     frame: pd.DataFrame, point: str, conditions: Conditions | None
 ) -> tuple[dict[str, Any], str | None]:
     """The row of one point, and how its latency on a host was measured: under `conditions`, or else its first."""
-    row = frame[frame["id"] == point]
+    place = place_of(frame, point)
+    row = frame.iloc[[place]]
     entries = _host_latencies(row.iloc[0]["latencies"])
     entry = next((each for each in entries if each.conditions == conditions), next(iter(entries), None))
     if entry is None:
         return row.iloc[0].to_dict(), None
-    own_run = with_latency(frame[frame["run_id"] == row.iloc[0]["run_id"]], entry.conditions)
-    return own_run[own_run["id"] == point].iloc[0].to_dict(), text.describe_latency(entry)
+    (of_run,) = np.nonzero(frame["run_id"].array == frame["run_id"].iloc[place])
+    own_run = with_latency(frame.iloc[of_run], entry.conditions)
+    return own_run.iloc[int(np.flatnonzero(of_run == place)[0])].to_dict(), text.describe_latency(entry)
 
 
 def _host_latencies(entries: Sequence[Timed]) -> list[Latency]:

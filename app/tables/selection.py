@@ -5,8 +5,9 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from app.tables.points import SAME_IMAGES, SETTINGS
+from app.tables.points import SAME_IMAGES, SETTINGS, place_of
 from engine.statistics import fronts, intervals
 
 Better = Literal["high", "low"]
@@ -49,13 +50,18 @@ def baseline_key(frame: pd.DataFrame) -> pd.Series:
     if _KEY in frame:
         return frame[_KEY]
     alone = frame["run_id"].where(frame["base_macs"].isna())
-    keys = frame[_BASELINE].assign(alone=alone)
-    return keys.groupby(list(keys), dropna=False, sort=False).ngroup()
+    return pd.Series(alike(*(frame[name] for name in _BASELINE), alone), index=frame.index)
 
 
 def with_baseline_key(frame: pd.DataFrame) -> pd.DataFrame:
     """`frame` with its `baseline_key` as a column, for selections that follow one another."""
     return frame.assign(**{_KEY: baseline_key(frame)})
+
+
+def row(frame: pd.DataFrame, point: str) -> dict[str, Any]:
+    """The row of a point that is in the table."""
+    found: dict[str, Any] = frame.iloc[place_of(frame, point)].to_dict()
+    return found
 
 
 def comparable(frame: pd.DataFrame, point: str | None) -> pd.DataFrame:
@@ -123,26 +129,71 @@ def mean_over_seeds(frame: pd.DataFrame, column: str, keys: Sequence[str]) -> pd
     The index are the keys. Columns: `mean`; `half_width`, half of the mean's 95 % interval, NaN under
     `SEEDS_FOR_INTERVAL` seeds; `n`, the number of seeds.
     """
-    each = frame.groupby([*keys, "seed"], sort=False, observed=True)[column].mean()
-    seeds = each.groupby(level=list(keys), sort=False, observed=True)
-    table = pd.DataFrame({"mean": seeds.mean(), "half_width": np.nan, "n": seeds.count()})
-    enough = table["n"] >= SEEDS_FOR_INTERVAL
-    if enough.any():
-        deviations, counts = seeds.std(ddof=1)[enough].to_numpy(), table.loc[enough, "n"].to_numpy()
-        table.loc[enough, "half_width"] = intervals.half_width(deviations, counts)
-    return table
+    complete = frame[list(keys)].notna().all(axis=1)
+    frame = frame if complete.all() else frame[complete]
+    cells = alike(*(frame[key] for key in keys))
+    _, first = np.unique(cells, return_index=True)
+    of_cells = frame[list(keys)].iloc[first]
+    index = pd.Index(of_cells[keys[0]]) if len(keys) == 1 else pd.MultiIndex.from_frame(of_cells)
+    return pd.DataFrame(means_over_seeds(cells, frame["seed"], frame[column]), index=index)
 
 
 def repetition(frame: pd.DataFrame) -> pd.Series:
     """A number for each row: equal for those of one experiment, with whatever seed, at the same target and stage."""
-    return frame.groupby(REPETITION, dropna=False, sort=False, observed=True).ngroup()
+    return pd.Series(alike(*(frame[name] for name in REPETITION)), index=frame.index)
 
 
 def over_seeds(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """The mean over seeds for each row, of its repetitions."""
-    cells = repetition(frame)
-    table = mean_over_seeds(frame.assign(cell=cells), column, ["cell"])
-    return table.reindex(cells.to_numpy()).set_axis(frame.index).fillna({"n": 0}).astype({"n": int})
+    cells = repetition(frame).to_numpy()
+    means = means_over_seeds(cells, frame["seed"], frame[column])
+    return pd.DataFrame({name: values[cells] for name, values in means.items()}, index=frame.index)
+
+
+def alike(*columns: pd.Series) -> NDArray[np.intp]:
+    """A number for each row, shape (n,): equal where all columns are, and missing values are equal, too.
+
+    In the order in which they are first met. Grouping a table by as many columns takes several times as long.
+    """
+    together = np.zeros(len(columns[0]), dtype=np.intp)
+    for column in columns:
+        codes, count = _codes(column)
+        together = _dense(together * (count + 1) + codes + 1)
+    _, first, places = np.unique(together, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[places]
+
+
+def _codes(column: pd.Series) -> tuple[NDArray[np.intp], int]:
+    """A number for each value, -1 where it is missing, and how many there are."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.codes.to_numpy(np.intp), len(column.cat.categories)
+    codes, distinct = pd.factorize(column)
+    return codes, len(distinct)
+
+
+def _dense(numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Other numbers for the same groups, which are small enough to be multiplied again."""
+    return np.unique(numbers, return_inverse=True)[1] if len(numbers) and numbers.max() > len(numbers) else numbers
+
+
+def means_over_seeds(cells: NDArray[np.intp], seeds: pd.Series, column: pd.Series) -> dict[str, NDArray[Any]]:
+    """Of each cell, which are numbered from 0, what `mean_over_seeds` has of it."""
+    values = column.to_numpy(dtype=float)
+    known = ~np.isnan(values)
+    count = int(cells.max(initial=-1)) + 1
+    runs, places = np.unique(alike(pd.Series(cells), seeds.reset_index(drop=True))[known], return_inverse=True)
+    first = np.zeros(len(runs), dtype=np.intp)
+    first[places[::-1]] = np.flatnonzero(known)[::-1]
+    of_run = np.bincount(places, values[known], len(runs)) / np.bincount(places, minlength=len(runs))
+    of_cell = cells[first]
+    number = np.bincount(of_cell, minlength=count)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean = np.bincount(of_cell, of_run, count) / number
+        deviation = np.sqrt(np.bincount(of_cell, (of_run - mean[of_cell]) ** 2, count) / (number - 1))
+    half, enough = np.full(count, np.nan), number >= SEEDS_FOR_INTERVAL
+    if enough.any():
+        half[enough] = intervals.half_width(deviation[enough], number[enough])
+    return {"mean": mean, "half_width": half, "n": number}
 
 
 def differing_settings(frame: pd.DataFrame) -> list[str]:

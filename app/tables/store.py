@@ -6,7 +6,9 @@ Every cached read takes the store's token, which changes whenever anything was w
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +29,7 @@ from engine.spec.run import RunSpec
 from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.folders.run import Run
+from engine.storage.indexing.head import Head
 from engine.storage.store import Store
 from engine.zoo import source
 from engine.zoo.own import listing
@@ -36,6 +39,7 @@ ACTIVE = ("running", "queued")
 _SUMMARY_SECONDS = 300
 _FIELD = "field: "  # before the name of the field that an error of the child concerns
 Stamps = tuple[tuple[int, int] | None, ...]
+_of_this_run: ContextVar[str | None] = ContextVar("token", default=None)
 _COSTS_TIME = {column: field for column, field in columns_of(RunSpec).items() if field.setting.costs_time}
 
 
@@ -53,9 +57,22 @@ def settled_token() -> str:
 
     A page and what refreshes itself in it begin with this, so that no dead job is shown as running.
     """
+    held = _of_this_run.get()
+    if held is not None:
+        return held
     results = open_store()
     worker.replace_lost(results)
     return results.token()
+
+
+@contextmanager
+def one_token() -> Iterator[str]:
+    """Has all parts of one run of a page speak of the same state of the results: its token is asked for once."""
+    reset = _of_this_run.set(settled_token())
+    try:
+        yield settled_token()
+    finally:
+        _of_this_run.reset(reset)
 
 
 def queue() -> Queue:
@@ -100,21 +117,34 @@ def _timings(root: str, token: str) -> list[dict[str, Any]]:
 
 def active_runs(token: str) -> list[dict[str, Any]]:
     """The runs that still change, those that are worked on first, then in the order in which they will start."""
-    active = {head.job_id for head in open_store().open_heads() if head.kind == "run"}
+    active = {head.job_id for head in _open_heads(str(results_root()), token) if head.kind == "run"}
     # Mostly there are none, and then nobody needs to look at the others.
     return _by_start(run for run in runs(token) if run["run_id"] in active) if active else []
 
 
-def has_active() -> bool:
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _open_heads(root: str, token: str) -> list[Head]:
+    return open_store().open_heads()
+
+
+def has_active(token: str) -> bool:
     """Whether there are runs or timings that still change."""
     store = open_store()
-    return any(head.kind in ("run", "timing") and not store.is_lost(head) for head in store.open_heads())
+    heads = _open_heads(str(results_root()), token)
+    return any(head.kind in ("run", "timing") and not store.is_lost(head) for head in heads)
 
 
 def result_count(token: str) -> int:
     """How many points there are, and how many were timed on boards."""
-    timed = sum(len(timing["points"]) for timing in timings(token) if timing["state"] == "done")
-    return timed + sum(head.points for head in open_store().heads().values())
+    return _result_count(str(results_root()), token)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _result_count(root: str, token: str) -> int:
+    heads = open_store().heads().values()
+    has_timings = any(head.kind == "timing" for head in heads)
+    timed = [timing for timing in timings(token) if timing["state"] == "done"] if has_timings else []
+    return sum(head.points for head in heads) + sum(len(timing["points"]) for timing in timed)
 
 
 def active_timings(token: str) -> list[dict[str, Any]]:

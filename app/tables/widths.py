@@ -29,6 +29,15 @@ class Widths(Mapping[str, tuple[int, int]]):
     def __len__(self) -> int:
         return len(self._layout)
 
+    def __hash__(self) -> int:
+        return hash(self._kept)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Widths):
+            return Mapping.__eq__(self, other)
+        is_same_layout = self._layout is other._layout or self._layout == other._layout
+        return is_same_layout and self._kept == other._kept
+
     def __repr__(self) -> str:
         return f"Widths({dict(self)})"
 

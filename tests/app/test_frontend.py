@@ -1,6 +1,7 @@
 """Streamlit's frontend from memory, and the script that makes charts' code ready."""
 
 import asyncio
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -44,11 +45,24 @@ def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_something_i
         status, headers, body = answer(Frontend(page, STATIC), path)
         assert status == 200 and len(body) == int(headers["content-length"])
         head, rest = body.decode().split("</script>", 1)
-        assert head.startswith("<head>é<script") and f'import("{chart}")' in head and "first-contentful-paint" in head
-        assert rest == "</head><body></head>"
+        assert head.startswith("<head><style") and f'import("{chart}")' in head and "first-contentful-paint" in head
+        links = re.findall('<link rel="modulepreload" crossorigin fetchpriority="high" href="([^"]+)">', head)
+        assert links[0] == chart and len(links) > 1
+        for link in links[1:]:
+            assert f'"./{Path(link).name}"' in (JS / Path(chart).name).read_text(), "the chart's code imports it"
+            assert Path(link).name not in (STATIC / "index.html").read_text(), "and the page has it not yet"
+        assert rest == "é</head><body></head>"
     _, headers, body = answer(Frontend(theirs, STATIC), "/", root_path="")
     assert chart in body.decode() and b'<div id="root">' in body
     assert "etag" not in headers, "the file that it is of would be taken for it"
+
+
+def test_the_code_of_charts_is_to_be_compiled_ahead_and_is_the_same_otherwise() -> None:
+    path = script_of(CHART)
+    _, headers, body = answer(Frontend(StaticFiles(directory=STATIC), STATIC), path)
+    hint, code = body.split(b"\n", 1)
+    assert hint == b"//# allFunctionsCalledOnLoad" and code == (JS / Path(path).name).read_bytes()
+    assert int(headers["content-length"]) == len(body)
 
 
 def test_other_answers_are_left_as_they_are() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from app import escape, theme
-from app.charts.marks.canvas import Canvas
+from app.charts.marks.canvas import Canvas, Dots
 
 _LONGEST_NAME = 40  # characters
 _LEFT, _RIGHT = {"x": 0.005, "xanchor": "left"}, {"x": 0.995, "xanchor": "right"}
@@ -48,7 +48,7 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
             _add_line(c, line, where)
     edge = {"width": 1, "color": c.ink.paper}
     c.add_dots(
-        once,
+        Dots.of(once),
         marker={"symbol": theme.BASELINE_SYMBOL, "size": 11, "color": c.ink.line, "line": edge},
         name="baseline",
         showlegend=True,
@@ -57,7 +57,7 @@ def add(c: Canvas, baselines: pd.DataFrame) -> None:
 
 def _add_line(c: Canvas, line: Line, where: dict[str, object]) -> None:
     style = {"dash": "dash", "width": 1.2, "color": c.ink.line}
-    c.fig.add_hline(y=line.at_y, line=style, opacity=0.7)
+    c.add_line(y=line.at_y, line=style, opacity=0.7)
     c.fig.add_annotation(
         text=escape.html(line.name),
         font={"size": 11, "color": c.ink.line},

@@ -2,12 +2,15 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from app import theme
 from app.charts.axes import Axis
+from app.charts.drawing import Drawing
 from app.charts.marks import hover
 from app.tables import selection
 
@@ -37,10 +40,32 @@ class Marks:
 
 
 @dataclass(frozen=True)
+class Dots:
+    """Points as a trace has them: each one's id, by which a click finds it, its text under the pointer, its place."""
+
+    ids: NDArray[np.object_]
+    texts: NDArray[np.object_]
+    x: NDArray[np.float64]
+    y: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame) -> "Dots":
+        """Those of placed rows with their texts."""
+        words = (rows[name].to_numpy(object) for name in ("id", "hover"))
+        return cls(*words, *(rows[name].to_numpy(float) for name in ("at_x", "at_y")))
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __getitem__(self, places: NDArray[Any]) -> "Dots":
+        return Dots(self.ids[places], self.texts[places], self.x[places], self.y[places])
+
+
+@dataclass(frozen=True)
 class Canvas:
     """The figure that marks are added to, and what they look at."""
 
-    fig: go.Figure
+    fig: Drawing
     x: Axis
     y: Axis
     ink: theme.Ink
@@ -48,20 +73,23 @@ class Canvas:
     log: tuple[bool, bool] = (False, False)  # of x and y
     steps_back: bool = False  # the shipped runs, as there are others
 
-    def add_dots(self, rows: pd.DataFrame, **properties: object) -> None:
-        """Adds points as one trace, each with its id, by which a click finds it, and its text under the pointer.
-
-        A few are drawn as pictures, many by the graphics card.
-        """
-        kind = "scattergl" if len(rows) > SVG_POINTS else "scatter"
+    def add_dots(self, dots: Dots, **properties: object) -> None:
+        """Adds points as one trace: a few are drawn as pictures, many by the graphics card."""
+        kind = "scattergl" if len(dots) > SVG_POINTS else "scatter"
         shared = {"mode": "markers", "showlegend": False, **_SAME_WHEN_SELECTED}
-        shared |= {"customdata": rows[["id", "hover"]].to_numpy(object), "hovertemplate": hover.TEMPLATE}
-        at = {"x": rows["at_x"].to_numpy(), "y": rows["at_y"].to_numpy()}  # of a column Plotly takes a longer look
-        self.add(type=kind, **at, **{**shared, **properties})
+        shared |= {"customdata": dots.ids, "hovertext": dots.texts, "hovertemplate": hover.TEMPLATE}
+        self.add(type=kind, x=dots.x, y=dots.y, **{**shared, **properties})
 
     def add(self, **trace: object) -> None:
-        """Adds a trace, of the type scatter where none is named; of a trace of its own classes Plotly makes another."""
+        """Adds a trace, of the type scatter where none is named."""
         self.fig.add_traces([trace])
+
+    def add_line(self, *, x: float | None = None, y: float | None = None, **properties: object) -> None:
+        """Adds a line across the whole chart at a value of one axis."""
+        ends = {"x0": 0, "x1": 1, "xref": "x domain", "y0": y, "y1": y, "yref": "y"}
+        if x is not None:
+            ends = {"x0": x, "x1": x, "xref": "x", "y0": 0, "y1": 1, "yref": "y domain"}
+        self.fig.add_shape(type="line", **ends, **properties)
 
 
 def shown(points: pd.DataFrame, hidden: frozenset[str]) -> pd.DataFrame:

@@ -1,6 +1,7 @@
 """What a chart says of a point under the pointer: at most four short lines. Made for the points that are drawn only."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, cast
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from app import escape, format, text
 from app.charts.axes import X_AXES, Axis, change_label, value_label
+from app.tables import selection
 from engine.storage.records.remarks import NEAR_CHANCE
 
-TEMPLATE = "%{customdata[1]}: its card has more<extra></extra>"  # where `texts` are the second of a point's own data
+TEMPLATE = "%{hovertext}: its card has more<extra></extra>"  # where `texts` are that
 Texts = NDArray[np.object_]
 # Characters. A line of all of them together with its numbers fits a phone, and the card has the rest.
 _LONGEST_NAME, _LONGEST_STAGE = 24, 30
@@ -38,20 +40,17 @@ def _join(*parts: Texts | str) -> Texts:
 def _head(rows: pd.DataFrame) -> Texts:
     """`BN scale 0.50×, after recovery`, or `resnet20, not pruned`."""
     tried = rows["step"].notna() & rows["top1"].isna()
-    columns = [rows[name].fillna(-1).tolist() if name == "step" else rows[name].tolist() for name in _OF_HEAD]
-    heads: dict[tuple[Any, ...], str] = {}
-    found = []
-    for key in zip(*columns, tried.tolist(), strict=True):
-        if key not in heads:
-            heads[key] = _head_of(dict(zip((*_OF_HEAD, "tried"), key, strict=True)))
-        found.append(heads[key])
-    return np.array(found, dtype=object)
+    kinds = selection.alike(*(rows[name] for name in _OF_HEAD), tried)
+    _, first = np.unique(kinds, return_index=True)
+    told = rows[list(_OF_HEAD)].iloc[first].assign(tried=tried.iloc[first]).to_dict("records")
+    heads: Texts = np.array([*map(_head_of, told)], dtype=object)[kinds]
+    return heads
 
 
 def _head_of(row: dict[str, Any]) -> str:
     if row["baseline"]:
         return f"<b>{escape.html(row['model'], _LONGEST_NAME)}</b>, not pruned"
-    told = {"step": row["step"] if row["step"] >= 0 else None, "top1": None if row["tried"] else 0.0}
+    told = {"step": None if pd.isna(row["step"]) else row["step"], "top1": None if row["tried"] else 0.0}
     stage = text.stage_label(row | told)
     name = escape.html(text.criterion_label(row["criterion"]), _LONGEST_NAME)
     return f"<b>{name} {format.ratio(row['keep'])}</b>, {escape.html(stage, _LONGEST_STAGE)}"
@@ -79,8 +78,13 @@ def _cost(rows: pd.DataFrame, cost: Axis) -> Texts:
 def _origin(rows: pd.DataFrame) -> Texts:
     """`seed 0, run 234eed9a`."""
     kind = np.where(rows["gallery"], "gallery run ", "run ").astype(object)
-    names = _worded(rows["run_id"], lambda run: escape.html(str(run).rpartition("-")[2], _LONGEST_NAME))
+    names = _worded(rows["run_id"], _short)
     return _join(_worded(rows["seed"], lambda seed: f"seed {seed}, "), kind, names)
+
+
+@lru_cache(maxsize=100_000)
+def _short(run: object) -> str:
+    return escape.html(str(run).rpartition("-")[2], _LONGEST_NAME)
 
 
 def _worded(values: pd.Series, word: Callable[[Any], str]) -> Texts:

@@ -7,13 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app import escape, text, theme
-from app.charts.marks.canvas import Canvas
+from app.charts.marks.canvas import Canvas, Dots
+from app.tables import selection
 from engine.storage.records.remarks import NEAR_CHANCE
 
 FADED = 0.45  # opacity of a point that another one beats on both axes
 DIMMED = 0.22  # and of what is shipped, where there are others
 RING = "ring"  # the `meta` of the trace around the selected point, which the page moves without drawing anew
-_OF_DOTS = ["criterion", "gallery", "order", "on_front", "at_x", "at_y", "id", "hover"]
+_OF_LOOK = ("criterion", "order", "gallery")
 MOST_LOOKS = 60  # that have traces of their own
 _SIZE, _STEP_SIZE = 10, 6  # px, of a point that ends something and of one on the way
 
@@ -24,22 +25,33 @@ def add_points(c: Canvas, rows: pd.DataFrame) -> None:
     Shipped ones lie below the others, which step forward. Of very many looks one for each criterion: each trace takes
     milliseconds, whatever it holds.
     """
-    ends_nothing = (rows["trajectory"].notna() & ~rows["final"]).rename("on_the_way")
+    if rows.empty:
+        return
     rows = rows.sort_values("gallery", ascending=False, kind="stable") if c.steps_back else rows
-    rows = rows[_OF_DOTS].assign(symbol=_symbols(rows), on_the_way=ends_nothing)  # few columns are soon parted
-    groups = rows.groupby(["criterion", "gallery", "order", "symbol", "on_the_way"], sort=False, observed=True)
-    if groups.ngroups > MOST_LOOKS:
-        groups = rows.groupby(["criterion", "gallery"], sort=False, observed=True)
-    for (criterion, _, *order), group in groups:
-        name = [text.criterion_label(str(criterion)), *(text.order_label(str(each)) for each in order[:1])]
-        c.add_dots(group, marker=_marker(c, group), legendgroup=criterion, name=escape.html(", ".join(name)))
+    dots, symbols, on_front = Dots.of(rows), _symbols(rows), rows["on_front"].to_numpy()
+    on_the_way = (rows["trajectory"].notna() & ~rows["final"]).to_numpy()
+    looks = selection.alike(*(rows[name] for name in _OF_LOOK), pd.Series(symbols), pd.Series(on_the_way))
+    is_by_order = looks.max() < MOST_LOOKS
+    if not is_by_order:
+        looks = selection.alike(rows["criterion"], rows["gallery"])
+    criteria, orders, gallery = (rows[name].to_numpy(object) for name in _OF_LOOK)
+    for places in np.split(np.argsort(looks, kind="stable"), np.cumsum(np.bincount(looks))[:-1]):
+        criterion = str(criteria[places[0]])
+        name = [text.criterion_label(criterion), *([text.order_label(str(orders[places[0]]))] if is_by_order else ())]
+        shape = {"symbol": _once(symbols[places]), "size": _once(np.where(on_the_way[places], _STEP_SIZE, _SIZE))}
+        if c.steps_back and gallery[places[0]]:
+            look = _dimmed(criterion)
+        else:
+            colour, hollow = theme.criterion_colour(criterion), np.array(["open" in each for each in symbols[places]])
+            look = _colours(colour, hollow, on_front[places] if c.marks.front else None)
+        c.add_dots(dots[places], marker=shape | look, legendgroup=criterion, name=escape.html(", ".join(name)))
 
 
 def add_points_at_chance(c: Canvas, rows: pd.DataFrame) -> None:
     """What guessing may have given, baselines among it: in red, so that nobody takes it for a network that works."""
     if not rows.empty:
         c.add_dots(
-            rows,
+            Dots.of(rows),
             marker={"symbol": theme.CHANCE_SYMBOL, "size": _SIZE, "color": theme.ALARM, "line": {"width": 1.8}},
             name=NEAR_CHANCE,
         )
@@ -57,27 +69,23 @@ def add_budget(c: Canvas) -> None:
     """Dotted lines at the bounds, which are amounts: they have no place on axes that compare with baselines."""
     line = {"width": 1.2, "dash": "dot", "color": theme.translucent(c.ink.line, 0.6)}
     if c.marks.at_most is not None and c.x.of is None and (c.marks.at_most > 0 or not c.log[0]):
-        c.fig.add_vline(x=c.marks.at_most, line=line)
+        c.add_line(x=c.marks.at_most, line=line)
     if c.marks.at_least is not None and c.y.of is None and (c.marks.at_least > 0 or not c.log[1]):
-        c.fig.add_hline(y=c.marks.at_least, line=line)
+        c.add_line(y=c.marks.at_least, line=line)
 
 
-def _symbols(rows: pd.DataFrame) -> pd.Series:
-    shapes = rows["order"].astype(object).map(theme.ORDER_SYMBOLS).fillna(theme.OTHER_SYMBOL)
-    symbols = shapes + rows["stage"].astype(object).map(theme.STAGE_MARKS).fillna("")
-    return symbols.where(rows["stage"] != "quantized", theme.INT8_SYMBOL).rename("symbol")
+def _symbols(rows: pd.DataFrame) -> NDArray[np.object_]:
+    """The symbol of each point, made once for those of one order and stage."""
+    order, stage = rows["order"].to_numpy(object), rows["stage"].to_numpy(object)
+    kinds = selection.alike(rows["order"], rows["stage"])
+    _, first = np.unique(kinds, return_index=True)
+    found: NDArray[np.object_] = np.array([_symbol(order[place], stage[place]) for place in first], dtype=object)[kinds]
+    return found
 
 
-def _marker(c: Canvas, rows: pd.DataFrame) -> dict[str, Any]:
-    """How the points of one criterion look; what is the same for all of them is said once."""
-    size = np.where(rows["on_the_way"], _STEP_SIZE, _SIZE)
-    hollow = rows["symbol"].str.contains("open").to_numpy()
-    criterion = str(rows["criterion"].iloc[0])
-    shape = {"symbol": _once(rows["symbol"].to_numpy(object)), "size": _once(size)}
-    if c.steps_back and rows["gallery"].iloc[0]:
-        return shape | _dimmed(criterion)
-    colour = theme.criterion_colour(criterion)
-    return shape | _colours(colour, hollow, rows["on_front"].to_numpy() if c.marks.front else None)
+def _symbol(order: object, stage: object) -> str:
+    shape = theme.ORDER_SYMBOLS.get(str(order), theme.OTHER_SYMBOL)
+    return theme.INT8_SYMBOL if stage == "quantized" else shape + theme.STAGE_MARKS.get(str(stage), "")
 
 
 def _colours(colour: str, hollow: NDArray[np.bool_], on_front: NDArray[np.bool_] | None) -> dict[str, Any]:

@@ -1,7 +1,10 @@
 """The table beside the chart, with only the settings that differ, and its CSV."""
 
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -17,6 +20,7 @@ from engine.storage.records.remarks import NEAR_CHANCE
 
 HEIGHT = 420
 PAGE_ROWS = 100
+_MOST_PICTURES = 5_000
 _OF_STAGE = ["baseline", "stage", "phase", "final", "step", "top1", "int8"]  # what a stage is told by
 _PAGE, _ORDER, _SOUGHT = "table_page", "table_order", "table_sought"  # in the session
 
@@ -115,15 +119,17 @@ def display_rows(
 ) -> pd.DataFrame:
     """The tidy rows as the table shows them; with the settings in which those of the `whole` table differ."""
     whole = frame if whole is None else whole
-    table = pd.DataFrame({"point": frame["id"]})
+    table: dict[str, Any] = {"point": frame["id"]}  # a data frame takes long for each column that is added to it
     for key in selection.differing_settings(whole):
         table[points.SETTINGS[key]] = _in_words(frame, key)
     table["kept"] = frame["keep"]
-    told = frame[_OF_STAGE].to_dict("records")
-    table["measured"] = ["baseline" if row["baseline"] else text.stage_label(row) for row in told]
+    kinds = selection.alike(*(frame[name] for name in _OF_STAGE if name != "top1"), frame["top1"].isna())
+    _, first = np.unique(kinds, return_index=True)
+    told = frame[_OF_STAGE].iloc[first].to_dict("records")
+    table["measured"] = np.array([_measured(row) for row in told], dtype=object)[kinds]
     table["top-1"] = 100 * frame["top1"]
     table["change"] = 100 * (frame["top1"] - frame["base_top1"])
-    table = table.assign(**_repeated(frame, whole))
+    table |= _repeated(frame, whole)
     if frame["source_top1"].notna().any():
         table["source top-1"] = 100 * frame["source_top1"]
     if frame["top1"].isna().any():
@@ -142,11 +148,17 @@ def display_rows(
             if frame[axis.column].notna().any():
                 table[axis.label] = frame[axis.column]
     pictured = zip(frame["widths"], frame["blocks_removed"], frame["criterion"], strict=True)
-    table["skyline"] = [
-        skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
-        for widths, removed, criterion in pictured
-    ]
-    return table
+    table["skyline"] = [_picture(*each) for each in pictured]
+    return pd.DataFrame(table)
+
+
+@lru_cache(maxsize=_MOST_PICTURES)
+def _picture(widths: Mapping[str, tuple[int, int]], removed: tuple[str, ...], criterion: str) -> str:
+    return skyline.data_uri(skyline.svg(skyline.bars(widths, removed), theme.criterion_colour(criterion)))
+
+
+def _measured(row: Mapping[str, Any]) -> str:
+    return "baseline" if row["baseline"] else text.stage_label(row)
 
 
 def _in_words(frame: pd.DataFrame, key: str) -> pd.Series:

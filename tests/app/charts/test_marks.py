@@ -27,7 +27,7 @@ KEYS = ["group", "keep"]  # of a target of an experiment
 
 
 def draw(frame: pd.DataFrame, x: axes.Axis = X, y: axes.Axis = Y, **more: object) -> go.Figure:
-    return tradeoff.figure(frame, x, y, ink=theme.LIGHT, **more)  # type: ignore[arg-type]
+    return tradeoff.figure(frame, x, y, ink=theme.LIGHT, **more).checked()  # type: ignore[arg-type]
 
 
 def dashed(fig: go.Figure) -> list[float]:

@@ -62,7 +62,7 @@ def test_the_description_counts_layers_and_channels() -> None:
 
 def test_the_chart_draws_the_same_bars() -> None:
     bars = skyline.bars(runs.widths(0.5, ("layer1.1",)), ["layer1.1"])
-    filled, outline, *keys = skyline.figure(bars, "#009E73").data
+    filled, outline, *keys = skyline.figure(bars, "#009E73").checked().data
     assert [key.name for key in keys] == ["kept", "cut", "block removed"]
     assert list(outline.marker.pattern.shape).count("/") == 2
     assert [y / h for y, h in zip(filled.y, outline.y, strict=True)] == pytest.approx([bar.share for bar in bars])

@@ -37,8 +37,8 @@ def many(results: Store) -> pd.DataFrame:
 def test_a_chart_of_very_many_points_draws_those_that_can_be_told_apart_and_says_so(many: pd.DataFrame) -> None:
     front = selection.front(many, "macs", "top1", y_better="high")
     for log in (False, True):
-        fig = tradeoff.figure(many, X, Y, ink=theme.LIGHT, log=log, marks=tradeoff.Marks(front=front))
-        ids = [point for trace in fig.data if trace.customdata is not None for point, _ in trace.customdata]
+        fig = tradeoff.figure(many, X, Y, ink=theme.LIGHT, log=log, marks=tradeoff.Marks(front=front)).checked()
+        ids = [point for trace in fig.data if trace.customdata is not None for point in trace.customdata]
         assert 1000 < len(ids) == len(set(ids)) <= thinning.MOST and len(front & set(ids)) > 0.5 * len(front)
         assert f"{len(ids):,} of {len(many):,} drawn" in fig.layout.xaxis.title.text
         (line,) = (trace for trace in fig.data if trace.name == "Pareto front")
@@ -47,14 +47,14 @@ def test_a_chart_of_very_many_points_draws_those_that_can_be_told_apart_and_says
 
 def test_many_looks_share_a_trace_for_each_criterion_and_keep_their_marks(many: pd.DataFrame) -> None:
     front = frozenset(many["id"].iloc[1:2000])
-    fig = tradeoff.figure(many, X, Y, ink=theme.LIGHT, marks=tradeoff.Marks(front=front))
+    fig = tradeoff.figure(many, X, Y, ink=theme.LIGHT, marks=tradeoff.Marks(front=front)).checked()
     dots = [trace for trace in fig.data if trace.customdata is not None and trace.legendgroup]
     assert {trace.legendgroup for trace in dots} == set(many["criterion"].iloc[1:]) and len(dots) < MOST_LOOKS
     rows = many.set_index("id")
     for trace in dots:
-        shapes = [theme.ORDER_SYMBOLS[rows.loc[point, "order"]] for point, _ in trace.customdata]
+        shapes = [theme.ORDER_SYMBOLS[rows.loc[point, "order"]] for point in trace.customdata]
         assert [symbol.removesuffix("-open") for symbol in trace.marker.symbol] == shapes
-        assert [bool(colour) for colour in trace.marker.color] == [point in front for point, _ in trace.customdata]
+        assert [bool(colour) for colour in trace.marker.color] == [point in front for point in trace.customdata]
 
 
 def test_few_points_are_all_drawn(many: pd.DataFrame) -> None:

@@ -31,7 +31,7 @@ def drawn(fig: object, **properties: object) -> list[object]:
 
 
 def draw(frame: pd.DataFrame, **more: object) -> object:
-    return tradeoff.figure(frame, X, Y, ink=theme.LIGHT, **more)  # type: ignore[arg-type]
+    return tradeoff.figure(frame, X, Y, ink=theme.LIGHT, **more).checked()  # type: ignore[arg-type]
 
 
 def test_every_criterion_and_order_has_its_own_look() -> None:
@@ -57,7 +57,7 @@ def test_points_before_recovery_are_hollow(frame: pd.DataFrame) -> None:
     rows = selection.select(frame, before=True, steps=False)
     stages = rows.set_index("id")["stage"]
     for group in traces(draw(rows), name="L1 norm, channels → layers"):
-        for point, _ in group.customdata:
+        for point in group.customdata:
             assert group.marker.symbol.endswith("-open") == (stages[point] == "pruned")
 
 
@@ -77,7 +77,7 @@ def test_points_off_the_front_fade(frame: pd.DataFrame) -> None:
             assert (
                 faded == theme.translucent(full, tradeoff.FADED) and full == theme.CRITERION_COLOURS[group.legendgroup]
             )
-            for colour, (point, _) in zip(group.marker.color, group.customdata, strict=True):
+            for colour, point in zip(group.marker.color, group.customdata, strict=True):
                 assert colour == (1 if point in front else 0)
     (step,) = traces(fig, name="Pareto front")
     assert step.line.shape == "hv" and len(step.x) == len(front)
@@ -241,7 +241,7 @@ def test_a_point_at_chance_is_red_and_neither_a_baseline_nor_on_the_front(result
     (red,) = [t for t in traces(fig, name="no better than chance") if t.customdata is not None]  # type: ignore[attr-defined]
     assert red.marker.color == theme.ALARM and red.marker.symbol == theme.CHANCE_SYMBOL and len(red.x) == 2
     (sound,) = traces(fig, name="baseline")
-    assert [row[0] for row in sound.customdata] == [f"{run.id}.0"]  # type: ignore[attr-defined]
+    assert list(sound.customdata) == [f"{run.id}.0"]  # type: ignore[attr-defined]
     front = selection.front(frame, "macs", "top1", y_better="high")
     assert front and not any(point.startswith(weak.id) for point in front)
     assert "2 of them no better than chance" in tradeoff.describe(frame, X, Y, None)
