@@ -254,3 +254,19 @@ def test_the_chart_is_the_same_whatever_is_selected_as_another_one_would_lose_it
     second = charts(at)[0].proto
     assert at.metric[1].value != chosen
     assert (second.id, second.spec, second.alt) == (first.id, first.spec, first.alt)
+
+
+def test_all_parts_of_a_page_speak_of_one_state_of_the_results(results: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs.finished(results, specs.parse({}))
+    runs.underway(results, specs.parse({"criterion": "l1"}))
+    token, asked = Store.token, list[Store]()
+
+    def count(self: Store) -> str:
+        asked.append(self)
+        return token(self)
+
+    monkeypatch.setattr(Store, "token", count)
+    at = app()
+    assert len(asked) == 1 and any("No new results" in label for label in labels(at))
+    at.run()
+    assert len(asked) == 2, "and the next run asks anew"

@@ -171,3 +171,15 @@ def test_the_mean_over_seeds_counts_each_seed_of_a_target_once(results: Store) -
     assert several["half_width"].iloc[0] == pytest.approx(4.3027 * 0.002 / 3**0.5, rel=1e-3)
     one = table[table["criterion"] == "fpgm"]
     assert set(one["n"]) == {1} and one["half_width"].isna().all()
+
+
+def test_rows_are_alike_where_all_columns_are_missing_values_too() -> None:
+    draw = np.random.default_rng(0)
+    words = pd.Series(draw.choice(["a", "b", "c"], 200)).astype("category")
+    numbers = pd.Series(draw.choice([0.5, 1.0, np.nan], 200))
+    flags, many = pd.Series(draw.random(200) < 0.5), pd.Series(draw.integers(0, 50, 200))
+    columns = [words.where(words != "c"), numbers, flags, many]
+    together = pd.concat(columns, axis=1, keys=range(4))
+    expected = together.groupby(list(together), dropna=False, sort=False, observed=True).ngroup()
+    assert selection.alike(*columns).tolist() == expected.tolist()
+    assert not len(selection.alike(*(column.head(0) for column in columns)))
