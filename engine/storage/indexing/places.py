@@ -71,8 +71,9 @@ def _look(path: str, folder: int | None = None) -> os.stat_result | None:
 
 
 def _state(name: str, held: Held) -> os.stat_result | None:
-    if name in held.small:
-        return held.small[name][0]
+    found = held.small.get(name)
+    if found is not None:
+        return found[0]
     return _look(name, held.descriptor) if name in held.names else None
 
 
