@@ -76,8 +76,8 @@ def _row(asked: argparse.Namespace, raw: dict[str, Any], method: str, seed: int)
     store, started, cpu = Store(asked.results), time.monotonic(), time.process_time()
     compute_with(document.threads)
     by_chance = method in ("random", "plain")
-    of_training = _sampler("random", seed) if by_chance else None
-    with study.open_studies(store, document, _sampler(method, seed), of_training, warm=not by_chance) as studies:
+    training_sampler = _sampler("random", seed) if by_chance else None
+    with study.open_studies(store, document, _sampler(method, seed), training_sampler, warm=not by_chance) as studies:
         search = Search(store, studies, LocalExecutor(store, slots(document.threads, [])), show=_tell(name))
         search.work()
         untouched, outcomes, recoveries = search.untouched, studies.outcomes(), studies.recoveries()
@@ -106,9 +106,12 @@ def _sampler(method: str, seed: int) -> Any:
     """Random search's own; None for the one that a search has."""
     from optuna import samplers
 
+    def chance() -> Any:
+        return samplers.RandomSampler(seed)
+
     others: dict[str, Callable[[], Any]] = {
-        "random": lambda: samplers.RandomSampler(seed),
-        "plain": lambda: samplers.RandomSampler(seed),
+        "random": chance,
+        "plain": chance,
         "nsga2": lambda: samplers.NSGAIISampler(seed=seed, population_size=16),
         "gp": lambda: samplers.GPSampler(seed=seed, deterministic_objective=True),
     }

@@ -10,7 +10,7 @@ from engine.errors import WorkError
 from engine.jobs.sweep import inventory
 from engine.search import study
 from engine.search.outcome import Measured, Outcome
-from engine.search.study import DIGEST, MADE_UP, SPEC, Studies
+from engine.search.study import DIGEST, GAIN, SPEC, Studies
 from engine.spec import run as run_spec
 from engine.spec.run import RunSpec
 from engine.spec.search import space
@@ -124,13 +124,13 @@ def measured(point: Point) -> Measured:
     return Measured(point.val_top1, point.val_total or 0, costs, point.blocks_removed, (), point.seconds)
 
 
-def made_up(after: float, before: float, untouched: float) -> float:
+def gain(after: float, before: float, untouched: float) -> float:
     """Which share of the accuracy that was lost training brought back; of what is next to nothing it says little."""
     return (after - before) / max(untouched - before, _LEAST_LOSS)
 
 
 def _tell(studies: Studies, trial: "Trial", run: Run, untouched: float, before: float) -> None:
     point = final_point(run)
-    share = made_up(point.val_top1, before, untouched)
-    notes = {RUN: f"{run.id}:{point.point}", "test accuracy": f"{point.top1:.1%}", TEST: point.top1, MADE_UP: share}
+    share = gain(point.val_top1, before, untouched)
+    notes = {RUN: f"{run.id}:{point.point}", "test accuracy": f"{point.top1:.1%}", TEST: point.top1, GAIN: share}
     study.tell(studies.recovered, trial, studies.document, measured(point), notes)

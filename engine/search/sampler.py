@@ -46,14 +46,14 @@ class FrontSampler(TPESampler):
 
 
 class TrainingSampler(RandomSampler):
-    """Settings of training at random, then those that made up most of a network's loss, with changes.
+    """Settings of training at random, then those that brought back most of what a network had lost, with changes.
 
-    `names` are these settings, `made_up` is the attribute of a trial that says which share it was.
+    `names` are these settings, `gain` is the attribute of a trial that says which share it was.
     """
 
-    def __init__(self, seed: int, names: Sequence[str], made_up: str) -> None:
+    def __init__(self, seed: int, names: Sequence[str], gain: str) -> None:
         super().__init__(seed)
-        self._draw, self._names, self._made_up = random.Random(seed), frozenset(names), made_up
+        self._draw, self._names, self._gain = random.Random(seed), frozenset(names), gain
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The settings of training, once there is a trial to go by."""
@@ -64,12 +64,12 @@ class TrainingSampler(RandomSampler):
         """Settings for a trial, by name."""
         if not search_space:
             return {}
-        best = max(self._seen(study), key=lambda each: each.user_attrs[self._made_up])
+        best = max(self._seen(study), key=lambda each: each.user_attrs[self._gain])
         return vary(best.params, best.params, search_space, self._draw)
 
     def _seen(self, study: Study) -> list[FrozenTrial]:
         trials = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return [each for each in trials if self._made_up in each.user_attrs]
+        return [each for each in trials if self._gain in each.user_attrs]
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 RECOVERED = " · recovered"
 WARM_STARTS = 8  # trials that begin a search: the start of every setting, at this many ratios to keep
 SPEC, DIGEST, ERROR, SAME = "spec", "digest", "error", "same as trial"  # attributes of trials
-MADE_UP = "share of the loss made up"  # of those that were trained on
+GAIN = "share of the loss brought back"  # of those that were trained on
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. +-]*")
 _DOCUMENT = "document"
 
@@ -64,7 +64,7 @@ def open_studies(
     store: Store,
     document: Document,
     sampler: "BaseSampler | None" = None,
-    of_training: "BaseSampler | None" = None,
+    training_sampler: "BaseSampler | None" = None,
     *,
     warm: bool = True,
 ) -> Iterator[Studies]:
@@ -85,11 +85,13 @@ def open_studies(
     with storage_errors(path):
         storage = optuna.storages.RDBStorage(f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}})
         try:
+            of_trials = sampler or _sampler(storage, document)
+            of_training = training_sampler or _training_sampler(storage, document)
             yield Studies(
                 document,
                 path,
-                _study(storage, document, document.name, sampler or _sampler(storage, document), warm=warm),
-                _study(storage, document, document.name + RECOVERED, of_training or _of_training(storage, document)),
+                _study(storage, document, document.name, of_trials, warm=warm),
+                _study(storage, document, document.name + RECOVERED, of_training),
             )
         finally:
             storage.remove_session()
@@ -202,11 +204,11 @@ def _sampler(storage: Any, document: Document) -> "BaseSampler":
     return FrontSampler(document.seed + _begun(storage, document.name))
 
 
-def _of_training(storage: Any, document: Document) -> "BaseSampler":
+def _training_sampler(storage: Any, document: Document) -> "BaseSampler":
     from engine.search.sampler import TrainingSampler
 
     names = [each.name for each in document.recovery_space()]
-    return TrainingSampler(document.seed + _begun(storage, document.name + RECOVERED), names, MADE_UP)
+    return TrainingSampler(document.seed + _begun(storage, document.name + RECOVERED), names, GAIN)
 
 
 def _begun(storage: Any, name: str) -> int:

@@ -85,8 +85,8 @@ def test_it_finds_more_than_chance_on_a_trade_off_with_many_settings() -> None:
     assert mean(FrontSampler) > 1.1 * mean(RandomSampler)
 
 
-def test_settings_of_training_draw_near_those_that_made_up_most_and_the_networks_own_are_left_alone() -> None:
-    study = optuna.create_study(sampler=TrainingSampler(1, ["epochs", "rate"], "made up"))
+def test_settings_of_training_draw_near_those_that_brought_back_most_and_the_networks_own_are_left_alone() -> None:
+    study = optuna.create_study(sampler=TrainingSampler(1, ["epochs", "rate"], "gain"))
     drawn = []
     for number in range(40):
         study.enqueue_trial({"keep": number / 40})
@@ -95,7 +95,7 @@ def test_settings_of_training_draw_near_those_that_made_up_most_and_the_networks
         assert trial.suggest_float("keep", 0.0, 1.0) == number / 40
         drawn.append(epochs)
         if number % 5:  # what failed says nothing
-            trial.set_user_attr("made up", epochs - abs(rate - 0.01))
+            trial.set_user_attr("gain", epochs - abs(rate - 0.01))
             study.tell(trial, epochs)
     assert sum(drawn[20:]) / 20 > 6.5 > sum(drawn[:2]) / 2  # at random it would be 5
 

@@ -80,7 +80,7 @@ def test_recoveries_are_begun_as_many_at_a_time_as_there_are_places(store: Store
     totals = set()
     with study.open_studies(store, asked) as studies, short_timing():
         Search(store, studies, executor, tally=lambda tally: totals.add(tally.total)).work()
-        shares = [each.attributes[study.MADE_UP] for each in studies.recoveries()]
+        shares = [each.attributes[study.GAIN] for each in studies.recoveries()]
     assert seen == [(2, 0), (2, 0), (1, 2)] and len(shares) == 3
     assert totals == {3}, "how far the whole is counts what has not begun"
 
