@@ -22,6 +22,7 @@ def show(token: str, page: str) -> None:
 
 
 @error_boundary()
+@store.one_token()
 def _watch(page: str) -> None:
     ended = _ended(store.settled_token())
     for sentence in sentences(ended):

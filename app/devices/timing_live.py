@@ -36,6 +36,7 @@ def ids(timing: Mapping[str, Any]) -> list[str]:
 
 @st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
+@store.one_token()
 def _live_cards(states: frozenset[tuple[str, str]]) -> None:
     token = store.settled_token()
     timings = store.active_timings(token)

@@ -15,6 +15,7 @@ def show(token: str) -> None:
 
 @st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
+@store.one_token()
 def _refresh(shown_count: int) -> None:
     added = store.result_count(store.settled_token()) - shown_count
     label = f"{added} new result{'s' if added > 1 else ''}" if added > 0 else "No new results yet"

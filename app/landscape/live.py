@@ -26,6 +26,7 @@ def show(token: str) -> None:
 
 @st.fragment(run_every=job_panel.REFRESH_SECONDS)
 @error_boundary()
+@store.one_token()
 def _live_cards(states: _States, shown: str | None) -> None:
     jobs = landscapes.active(landscapes.landscapes(store.settled_token()))
     if _states(jobs, shown) != states:

@@ -58,6 +58,7 @@ def has_card(run_id: str) -> bool:
 
 
 @error_boundary()
+@store.one_token()
 def _live_cards(drawn: frozenset[tuple[str, str, bool]]) -> None:
     token = store.settled_token()
     runs = store.active_runs(token)

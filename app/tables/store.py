@@ -30,6 +30,7 @@ from engine.spec.settings import columns_of, value_at
 from engine.storage import directories
 from engine.storage.folders.run import Run
 from engine.storage.indexing.head import Head
+from engine.storage.look import one_look
 from engine.storage.store import Store
 from engine.zoo import source
 from engine.zoo.own import listing
@@ -57,22 +58,26 @@ def settled_token() -> str:
 
     A page and what refreshes itself in it begin with this, so that no dead job is shown as running.
     """
-    held = _of_this_run.get()
-    if held is not None:
-        return held
-    results = open_store()
-    worker.replace_lost(results)
-    return results.token()
+    with one_token() as token:
+        return token
 
 
 @contextmanager
 def one_token() -> Iterator[str]:
-    """Has all parts of one run of a page speak of the same state of the results: its token is asked for once."""
-    reset = _of_this_run.set(settled_token())
-    try:
-        yield settled_token()
-    finally:
-        _of_this_run.reset(reset)
+    """Has all that is asked inside speak of the same state of the results, which are looked at once; with its token."""
+    held = _of_this_run.get()
+    if held is not None:
+        yield held
+        return
+    results = open_store()
+    worker.replace_lost(results)
+    with one_look():
+        token = results.token()
+        reset = _of_this_run.set(token)
+        try:
+            yield token
+        finally:
+            _of_this_run.reset(reset)
 
 
 def queue() -> Queue:

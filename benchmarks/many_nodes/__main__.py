@@ -4,9 +4,11 @@
 
 A thousand settings with so many seeds each are driven as `espalier sweep` drives them: the same grid, inventory, driver
 and store, and an executor whose nodes write all that a run writes and compute nothing. Each node is a process of this
-machine. Beside them a process redraws the dashboard's pages. In the end the command itself is given once more,
+machine, with what the driver and the dashboard leave it of the processor. Beside them a process redraws the dashboard's
+pages. In the end the command itself is given once more,
 which has nothing to do any more. Printed is one JSON document; exit code 1 where a limit is missed: 50 runs a second,
-memory that grows by no more than a twentieth, redraws of one processor second, a second start of ten seconds.
+memory that grows by no more than a twentieth, redraws of one second by the clock, the middle one of each page, and a
+second start of ten seconds of the processor.
 """
 
 import argparse
@@ -37,7 +39,7 @@ ROOT = Path(__file__).parents[2]
 PART = 1_000  # runs between two looks at the driver's memory
 LEAST_RUNS_A_SECOND = 50.0
 MOST_GROWTH = 1.05  # of the driver's memory, from the first thousand runs to the last
-MOST_REDRAW_SECONDS = 1.0  # of the processor: a clock on the wall says of a busy machine what it likes
+MOST_REDRAW_SECONDS = 1.0  # by the clock, the middle one of each page
 MOST_START_SECONDS = 10.0  # of the processor, to find that nothing is left to do
 
 
@@ -92,7 +94,7 @@ def measure(root: Path, swept: dict[str, Any], nodes: int, *, look: bool, again:
 def missed(figures: dict[str, Any]) -> list[str]:
     """The names of the limits that some figures miss."""
     first, last = figures["pace"][0]["rss_mb"], figures["pace"][-1]["rss_mb"]
-    redraws = [page["processor_seconds"]["slowest"] for page in figures.get("dashboard", {}).values()]
+    redraws = [page["seconds"]["median"] for page in figures.get("dashboard", {}).values()]
     second = figures.get("second_start", {})
     holds = {
         "runs a second": figures["runs_a_second"] >= LEAST_RUNS_A_SECOND,

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, local_script_runner
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 
 PAGES = ("explore", "runs")
 PAUSE_SECONDS = 2.0  # between two redraws, as a page's own refresh waits
@@ -27,6 +28,7 @@ _MAIN = Path(__file__).parents[2] / "app" / "main.py"
 def main(root: str) -> None:
     os.environ["ESPALIER_RESULTS"] = root
     manifest_scanner.scan_component_manifests = functools.cache(manifest_scanner.scan_component_manifests)
+    local_script_runner.require_widgets_deltas = _wait
     page = AppTest.from_file(str(_MAIN), default_timeout=600)
     drawn: dict[str, list[tuple[float, float]]] = {name: [] for name in PAGES}
     _redraw(page)  # what a process draws first, it also imports
@@ -36,6 +38,13 @@ def main(root: str) -> None:
             page.switch_page(f"../pages/{name}.py")
             drawn[name].append(_redraw(page))
     print(json.dumps({name: _summary(times) for name, times in drawn.items()}))
+
+
+def _wait(runner: LocalScriptRunner, timeout: float = 0.0) -> None:
+    """Until the script has ended. Streamlit's own asks every millisecond, and takes the interpreter from it each time,
+    as no server does.
+    """
+    runner.join()
 
 
 def _redraw(page: AppTest) -> tuple[float, float]:

@@ -1,10 +1,13 @@
 """Nodes whose runs end at once: each writes what a run writes, through the store, and computes nothing.
 
 A node is a process of its own. It is told the ids of runs, one after the other, does what the child process of each
-does (`engine.jobs.child`), and says when that has ended.
+does (`engine.jobs.child`), and says when that has ended. Elsewhere it would have a processor of its own: here it has
+what the driver and the dashboard leave of theirs.
 """
 
 import multiprocessing
+import os
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -107,6 +110,8 @@ def _hear(nodes: Sequence[_Node], workload: Workload) -> None:
 
 def _work(way: Connection, root: Path) -> None:
     """The life of a node."""
+    if sys.platform == "linux":
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     store, began = Store(root), time.process_time()
     while True:
         try:

@@ -1,8 +1,8 @@
 """`results/index.sqlite`: a copy of what the job folders say, and so the queue in a form for queries. No torch.
 
-Every question first takes over the folders whose files changed since (`engine.storage.indexing.watch`), and then reads
-rows. Each has a check value. Deleted, damaged or from another version, the index is made anew: it holds nothing that
-the folders do not.
+Every question first takes over the folders whose files changed since (`engine.storage.indexing.watch`), but for those
+that follow the first one of a `look`, and then reads rows. Each has a check value. Deleted, damaged or from another
+version, the index is made anew: it holds nothing that the folders do not.
 
 A process keeps the heads of all jobs, as a look at a hundred thousand rows would take longer than all else. The index
 counts its changes, so that heads which other processes wrote meanwhile are read, and no others.
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from engine.errors import WorkError
-from engine.storage import atomic, files
+from engine.storage import atomic, files, look
 from engine.storage.folders.journal import Journal
 from engine.storage.indexing import filling, tables
 from engine.storage.indexing.columns import NO_POINTS, PointColumns
@@ -129,6 +129,8 @@ class Index:
     def _refresh(self, connection: sqlite3.Connection, known: Known) -> Mapping[str, Head]:
         # Known before looked: a run that appears in between is new next time, and never taken for a deleted one.
         written = known.catch_up(connection)
+        if look.is_done(self.path, known.epoch):
+            return known.heads
         changes = known.watch.look(known.heads, [*written, *known.busy])
         if changes.changed or changes.removed:
             if changes.removed:
@@ -140,6 +142,7 @@ class Index:
         known.watch.settle(changes)
         if changes.blind and self._is_writable():
             self._journal.prepare()
+        look.note(self.path, known.epoch)
         return known.heads
 
     def _connect(self, action: Callable[[sqlite3.Connection, Known], T], *, looks: bool = True) -> T:

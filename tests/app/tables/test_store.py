@@ -8,8 +8,10 @@ import pytest
 
 from app.tables import store
 from engine.spec import run as specs
+from engine.storage.indexing import watch
 from engine.storage.store import Store
 from tests.support import runs
+from tests.support.screen import app
 
 PAST = {
     "state": "done", "gallery": False, "started": 100.0, "finished": 190.0, "model": "resnet20", "weights": "none",
@@ -123,3 +125,16 @@ def test_the_server_process_imports_neither_torch_nor_what_only_boards_need() ->
         [sys.executable, "-c", _IMPORT_ALL], cwd=store.ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("page", ["explore", "runs", "launch", "landscape", "devices"])
+def test_a_page_is_drawn_after_one_look_at_the_results(
+    results: Store, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = runs.underway(results, runs.spec())
+    looks: list[bool] = []
+    look = watch.Watch.look
+    monkeypatch.setattr(watch.Watch, "look", lambda *a: looks.append(True) or look(*a))
+    with run.lock.holding():
+        app(page)
+    assert len(looks) == 1
