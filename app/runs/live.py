@@ -124,8 +124,9 @@ def _drawing(key: str, _rows: pd.DataFrame) -> tuple[Drawing, str]:
     the run goes without what that takes of the processor.
     """
     x, y = axes.X_AXES["macs"], axes.Y_AXES["top1"]
-    figure = tradeoff.figure(_rows, x, y, ink=theme.ink(), height=_POINTS_HEIGHT)
-    return figure, tradeoff.describe(_rows, x, y, None)
+    rows = selection.with_baseline_key(_rows)
+    figure = tradeoff.figure(rows, x, y, ink=theme.ink(), height=_POINTS_HEIGHT)
+    return figure, tradeoff.describe(rows, x, y, None)
 
 
 def _pace(run: Mapping[str, Any], folder: Run, token: str) -> str:

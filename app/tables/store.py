@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ _FIELD = "field: "  # before the name of the field that an error of the child co
 Stamps = tuple[tuple[int, int] | None, ...]
 _of_this_run: ContextVar[str | None] = ContextVar("token", default=None)
 _COSTS_TIME = {column: field for column, field in columns_of(RunSpec).items() if field.setting.costs_time}
+_costs_of = itemgetter(*_COSTS_TIME)  # ten thousand runs are looked through while one is shown
 
 
 def results_root() -> Path:
@@ -296,7 +298,7 @@ def expected_seconds(history: Sequence[Mapping[str, Any]], spec: RunSpec) -> flo
     Shipped runs are of another machine.
     """
     request = spec.model_dump(mode="json")
-    costs = {column: value_at(request, field.place) for column, field in _COSTS_TIME.items()}
+    costs = tuple(value_at(request, field.place) for field in _COSTS_TIME.values())
     durations = [
         run["finished"] - run["started"] for run in history if _has_duration(run) and _is_alike(run, spec, costs)
     ]
@@ -307,9 +309,9 @@ def _has_duration(run: Mapping[str, Any]) -> bool:
     return run["state"] == "done" and not run["gallery"] and bool(run["started"] and run["finished"])
 
 
-def _is_alike(run: Mapping[str, Any], spec: RunSpec, costs: Mapping[str, Any]) -> bool:
+def _is_alike(run: Mapping[str, Any], spec: RunSpec, costs: tuple[Any, ...]) -> bool:
     return (
-        all(run[column] == value for column, value in costs.items())
+        _costs_of(run) == costs
         and (run["order"] == "alternate") == (spec.order == "alternate")
         and len(run["keep"]) == len(spec.target.keep)
     )
