@@ -29,22 +29,7 @@ def of_request(request: Mapping[str, Any]) -> RunSpec:
     """
     if not isinstance(request, Mapping):
         raise WorkError("a stored request is damaged: it is no object")
-    parts = {key: request[key] for key in ("order", *_PARTS) if key in request}
-    try:
-        return _of_text(to_json(parts))
-    except ValueError:  # half of a character, or a number of thousands of digits
-        return _of_parts(parts)
-
-
-@lru_cache(maxsize=512)
-def _of_text(text: bytes) -> RunSpec:
-    """`_of_parts` of their JSON; thousands of runs have the same ones."""
-    return _of_parts(from_json(text))
-
-
-def _of_parts(parts: Mapping[str, Any]) -> RunSpec:
-    """The request as far as phases follow from these parts of it."""
-    request = with_earlier(parts, RunSpec)
+    request = with_earlier({key: request[key] for key in ("order", *_PARTS) if key in request}, RunSpec)
     order = request.get("order", RunSpec.model_fields["order"].default)
     if order not in ORDERS:
         raise WorkError(f"a stored request is damaged: its order is {quote(order)}")
@@ -62,7 +47,7 @@ def _known_part(name: str, values: Any) -> Any:
     """A part of a stored request; thousands of requests that differ have most of theirs in common."""
     try:
         return _part_of_text(name, to_json(values))
-    except ValueError:
+    except ValueError:  # half of a character, or a number of thousands of digits
         return _part(name, _PARTS[name], values)
 
 

@@ -233,7 +233,9 @@ def test_small_files_that_are_asked_for_are_read_together_and_all_others_as_ever
     (run.path / "env.json").symlink_to(run.path / "spec.json")
     count = psutil.Process().num_fds()
     with run.held(asked) as held:
-        assert held is not None and held.small.keys() == {"status.json", "spec.json"}
+        assert held is not None and not held.small
+        held.read_small()
+        assert held.small.keys() == {"status.json", "spec.json"}
         (run.path / "status.json").unlink()  # it was read
         assert run.status().state == "queued" and b"".join(run.read_blocks("points.jsonl")) == points.read_bytes()
         with pytest.raises(WorkError, match=r"env\.json: it is a link"):

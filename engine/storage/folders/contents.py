@@ -3,7 +3,7 @@
 import calendar
 import os
 import time
-from collections.abc import Collection, Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Set
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,10 +24,11 @@ _FOLDERS = dict.fromkeys(("models", "checkpoint", "samples", "layers"))
 class Held:
     """A job's folder that is held by its `descriptor`: its `state` before it was listed, and what was in it then.
 
-    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none.
+    `odd` are those of the `names` that are in the place of a file or folder of a job's and are none. Of the files that
+    were asked for and are small, `small` has the state once they were read, and all that they held then.
     """
 
-    __slots__ = ("_asked", "_small", "descriptor", "names", "odd", "state")
+    __slots__ = ("_asked", "descriptor", "names", "odd", "small", "state")
 
     def __init__(self, descriptor: int, ask_for: Collection[str]) -> None:
         self.descriptor = descriptor
@@ -37,17 +38,15 @@ class Held:
         self.names: Set[str] = found.keys()
         self.odd = frozenset([name for name, entry in found.items() if _is_odd(entry)])
         self._asked = {name: files.ask_for(descriptor, name) for name in ask_for if name in found}
-        self._small: dict[str, tuple[os.stat_result, bytes]] = {}
+        self.small: dict[str, tuple[os.stat_result, bytes]] = {}
 
-    @property
-    def small(self) -> Mapping[str, tuple[os.stat_result, bytes]]:
-        """Of the files that were asked for and are small the state, and all that they held then."""
+    def read_small(self) -> None:
+        """Reads the files that were asked for."""
         while self._asked:
             name, file = self._asked.popitem()
             found = None if file is None else files.read_small(file, _SMALL)
             if found is not None:
-                self._small[name] = found
-        return self._small
+                self.small[name] = found
 
     def close(self) -> None:
         """Lets go of it."""

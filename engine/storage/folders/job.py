@@ -74,19 +74,27 @@ class Job(ABC):
 
     # -- its files
 
+    def hold(self, ask_for: Collection[str] = ()) -> Held | None:
+        """Opens and lists its folder for all that is read until it is let go, which does not see what is new in it.
+
+        Files that are asked for are fetched meanwhile, for `Held.read_small`.
+        """
+        self._held = hold(self.path, ask_for)
+        return self._held
+
+    def let_go(self) -> None:
+        """Closes its folder, where that is held."""
+        held, self._held = self._held, None
+        if held is not None:
+            held.close()
+
     @contextmanager
     def held(self, ask_for: Collection[str] = ()) -> Iterator[Held | None]:
-        """Its folder is opened and listed once for all that is read inside, which does not see what is new in it.
-
-        Files that are asked for are read once, all together, if they are small.
-        """
-        self._held = held = hold(self.path, ask_for)
+        """The same for what is read inside."""
         try:
-            yield held
+            yield self.hold(ask_for)
         finally:
-            self._held = None
-            if held is not None:
-                held.close()
+            self.let_go()
 
     def odd_files(self) -> Iterable[tuple[Path, str]]:
         """What is in the place of one of its files and folders and is none, and what it is."""

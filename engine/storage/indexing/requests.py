@@ -18,7 +18,8 @@ from engine.storage.indexing.request_values import RequestValues
 COLUMNS = columns_of(RunSpec)
 VALUES = RequestValues(COLUMNS)
 _KEPT = RequestValues({"keep": next(field for field in settings_of(RunSpec) if field.name == "target.keep")})
-_SEED = re.compile(rb'"seed": ?(0|[1-9][0-9]{0,14})(?=[\s,}])')  # as it is written here
+_SEED = b'"seed":'
+_NUMBER = re.compile(rb" ?(0|[1-9][0-9]{0,14})(?=[\s,}])")  # as it is written here
 _ANY = 271_828_182_845_904  # stands for any seed
 _MOST_KEPT = 64
 
@@ -36,11 +37,13 @@ def stored_request(text: bytes, path: str) -> StoredRequest:
 
     Runs that differ in nothing but their seed come one after the other, and their texts are the same but for it.
     """
-    seeds = _SEED.findall(text)
-    alike = _of_any_seed(_SEED.sub(b'"seed": %d' % _ANY, text)) if len(seeds) == 1 else None
-    if alike is None:
-        return _of_document(atomic.parse_object(text, path, "it"))
-    return StoredRequest({**alike.settings, "seed": int(seeds[0])}, alike.phases)
+    before, _, after = text.partition(_SEED)
+    seed = _NUMBER.match(after)
+    if seed is not None and _SEED not in after:
+        alike = _of_any_seed(b"%b%b %d%b" % (before, _SEED, _ANY, after[seed.end() :]))
+        if alike is not None:
+            return StoredRequest({**alike.settings, "seed": int(seed[1])}, alike.phases)
+    return _of_document(atomic.parse_object(text, path, "it"))
 
 
 @lru_cache(maxsize=_MOST_KEPT)

@@ -1,8 +1,8 @@
 """What the index holds of one job folder: its state in the queue, its summary, and a run's points. No torch."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from engine.spec.board_timing import TimingRequest
 from engine.spec.landscape.request import LandscapeRequest
 from engine.spec.messages import quote
 from engine.spec.settings import settings_of
-from engine.storage import files
+from engine.storage import atomic, files
 from engine.storage.folders.contents import Held, time_in
 from engine.storage.folders.job import Job
 from engine.storage.folders.run import Run
@@ -39,6 +39,7 @@ from engine.storage.timings.job import Timing
 DAMAGED = "is damaged: "  # in the error of a job whose folder cannot be read
 CPU_LANE = "cpu"  # one job a lane at a time: this computer is one, every board another
 _LONGEST = 500  # characters of a sentence
+_MOST_KEPT = 64  # texts that say what a run was on
 _NEEDED = ("status.json", "spec.json", "points.jsonl", "env.json")
 _SHARES = {field.name for field in fields(Reached)}
 _OWN = {field.name: field for field in settings_of(LandscapeRequest) if field.place[0] != "spec"}  # a landscape's
@@ -71,15 +72,21 @@ def index_rows(places: Mapping[str, Place]) -> list[Row]:
     All are asked for before any is read, so that a disk fetches many at a time, and all are read before rows are made:
     a processor does the same thing many times over sooner than two in turn.
     """
-    with ExitStack() as stack:
-        jobs = [place.job(job_id) for job_id, place in places.items()]
-        held = [stack.enter_context(job.held(_NEEDED)) for job in jobs]
+    jobs = [place.job(job_id) for job_id, place in places.items()]
+    try:
+        held = [job.hold(_NEEDED) for job in jobs]
         folders = [_read(job_id, place, each) for (job_id, place), each in zip(places.items(), held, strict=True)]
         return list(map(_row, jobs, folders))
+    finally:
+        for job in jobs:
+            job.let_go()
 
 
 def _read(job_id: str, place: Place, held: Held | None) -> _Folder:
-    return _Folder(place.kind, place.stamp(job_id) if held is None else place.stamp_of(job_id, held))
+    if held is None:
+        return _Folder(place.kind, place.stamp(job_id))
+    held.read_small()
+    return _Folder(place.kind, place.stamp_of(job_id, held))
 
 
 def _row(job: Run | Timing | Landscape, folder: _Folder) -> Row:
@@ -217,6 +224,21 @@ class _Points:
             self.best_cost = _share_kept(point)
 
 
+def _host(run: Run) -> Any:
+    """The processor that a run says it was on; thousands of runs say the same of theirs."""
+    host = _host_in(run.read("env.json")) if run.has("env.json") else None
+    return run.env().get("cpu") if host is None else host
+
+
+@lru_cache(maxsize=_MOST_KEPT)
+def _host_in(text: bytes) -> Any:
+    """The processor in the text of an `env.json`; None where there is none, and where the text is damaged."""
+    try:
+        return atomic.parse_object(text, "", "it").get("cpu")
+    except WorkError:
+        return None
+
+
 def _share_kept(point: Any) -> float | None:
     """What a point has of the baseline's cost, in what its target is stated in; None where that is not known."""
     metric = None if point.asked is None else point.asked.metric
@@ -253,7 +275,7 @@ def _summary(run: Run, status: Status, points: _Points, request: StoredRequest) 
         "phase": status.phase,
         "message": status.message,
         "error": status.error,
-        "host": run.env().get("cpu"),
+        "host": _host(run),
         **request.settings,
         "created": status.times.created,
         "started": status.times.started,
