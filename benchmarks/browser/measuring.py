@@ -13,6 +13,7 @@ LIMITS = {PAINT: 2.0, CHART: 3.0, CARD: 0.4, MOVEMENT: 5.0}
 Figures = dict[str, float]
 _PATIENCE = 300_000  # ms
 _SECOND = 1000.0
+_WINDOW_OPENS = 2_000  # ms, in which Chromium loads a hundred scripts of its own for the box that takes addresses
 _SIZE = {"width": 1280, "height": 800}
 _NOW = "() => performance.now()"
 # Playwright has Chromium note where each Error was made. For the one that Plotly makes as it is loaded its megabytes
@@ -64,6 +65,7 @@ def new_page(browser: Browser) -> Page:
     context.add_init_script(_AS_UNWATCHED)
     page = context.new_page()
     page.set_default_timeout(_PATIENCE)
+    page.wait_for_timeout(_WINDOW_OPENS)
     return page
 
 
