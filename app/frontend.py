@@ -2,12 +2,14 @@
 
 By itself the frontend asks for the code of a chart once the first one has come over the websocket: after its own
 scripts, a handshake and the page's run, and then there are megabytes to fetch, to compile and to run. Here a page says
-at once that it will need them: they are fetched and compiled beside all else, and run once something is painted.
-`app.components.frame.prepare_charts` has the frontend ask for them, too, before there is a chart to draw.
+at once that it will need them: as far as pages do, they are fetched and compiled beside all else, and run while the
+server makes the page.
 """
 
+import hashlib
 import mimetypes
 import re
+from asyncio import to_thread
 from functools import cache
 from pathlib import Path
 
@@ -16,19 +18,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from streamlit import file_util
 
+from app import plotly_code
+
 CHART = "PlotlyChart"  # the frontend's name for what draws charts
 WITH_CHARTS = ("Explore", "Compare", "Landscape")  # pages that open with one
 _PATHS = ("/", *(f"/{page.lower()}" for page in WITH_CHARTS))
 _FOREVER = "public, immutable, max-age=31536000"  # as Streamlit has it: a file's name has a digest of what it holds
-UNSEEN = "charts_ready"  # the key of what is on such a page for its code alone
-# Not before the first paint, which it would put off; the browser has nothing to do then until the page's run answers.
-_HEAD = """<style>[data-testid="stLayoutWrapper"]:has(> .st-key-%s) { display: none !important }</style>
-%s<script type="module">
-new PerformanceObserver((seen, observer) => {
-  if (!seen.getEntriesByName("first-contentful-paint").length) return;
+# Once the frontend is there and has been painted: it has nothing to do then until the page's run answers. Grey places
+# stand still, as a browser without a graphics card else draws the whole page anew many times a second for them.
+_HEAD = """<style>[data-testid$="keleton"], [data-testid$="keleton"] * { animation: none !important }</style>
+%s<script>
+new MutationObserver((seen, observer) => {
+  if (!document.querySelector("[data-test-script-state]")) return;
   observer.disconnect();
-  import("%s");
-}).observe({ type: "paint", buffered: true });
+  requestAnimationFrame(() => setTimeout(() => import("%s")));
+}).observe(document, { subtree: true, childList: true });
 </script>"""
 _LINK = '<link rel="modulepreload" crossorigin fetchpriority="high" href="%s">'
 # By this comment Chromium compiles all of a script beside the page's own thread, which else does so bit by bit as it
@@ -51,13 +55,18 @@ class Frontend:
         self._held: dict[str, Response] = {}
         self._chart = script_of(CHART)
         links = "".join(_LINK % path for path in (self._chart, *_imports(static, self._chart)))
-        self._head = (_HEAD % (UNSEEN, links, self._chart)).encode()
+        self._head = (_HEAD % (links, self._chart)).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["method"] != "GET":
             await self._app(scope, receive, send)
         elif scope["path"] in self._paths and "range" not in Headers(scope=scope):
-            await self._file(scope["path"])(scope, receive, send)
+            held = self._held.get(scope["path"])
+            answer = held if held is not None else await to_thread(self._file, scope["path"])
+            known = Headers(scope=scope).get("if-none-match")
+            if known is not None and known == answer.headers.get("etag"):
+                answer = Response(status_code=304, headers={"etag": known})
+            await answer(scope, receive, send)
         elif scope["path"] in _PATHS:
             await self._app(scope, receive, _Page(send, self._head))
         else:
@@ -66,8 +75,12 @@ class Frontend:
     def _file(self, path: str) -> Response:
         if path not in self._held:
             kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
-            body = (_COMPILE_AHEAD if path == self._chart else b"") + self._paths[path].read_bytes()
-            self._held[path] = Response(body, headers={"cache-control": _FOREVER}, media_type=kind)
+            if path == self._chart:
+                body = code_of_charts(self._paths[path])
+                headers = {"cache-control": "no-cache", "etag": f'"{hashlib.sha256(body).hexdigest()}"'}
+            else:
+                body, headers = self._paths[path].read_bytes(), {"cache-control": _FOREVER}
+            self._held[path] = Response(body, headers=headers, media_type=kind)
         return self._held[path]
 
 
@@ -94,6 +107,16 @@ class _Page:
         headers = [(name, value) for name, value in start["headers"] if name.lower() not in _OF_THE_FILE]
         await self._send({**start, "headers": [*headers, (b"content-length", str(len(body)).encode())]})
         await self._send({"type": "http.response.body", "body": body})
+
+
+@cache
+def code_of_charts(file: Path) -> bytes:
+    """What a browser gets in the place of Streamlit's file.
+
+    It is to ask each time whether it is still so: another version of ours, or another application at the same address,
+    has something else under the same name.
+    """
+    return _COMPILE_AHEAD + plotly_code.with_few_kinds(file.read_text(encoding="utf-8")).encode()
 
 
 @cache

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app.components import actions, endings, frame, health
+from app.components import actions, endings, health
 from app.components.error_boundary import error_boundary
 from app.tables import store
 
@@ -26,7 +26,6 @@ page = st.navigation(
     position="top",
 )
 actions.show_toasts()
-frame.prepare_charts(page.title)
 with error_boundary(), store.one_token() as token:
     endings.show(token, page.title)
     health.show(token)

@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 from plotly.basedatatypes import BaseFigure
 
+from app.plotly_code import KINDS
+
 Trace = dict[str, Any]
 _MOST_WHOLE = 2**31
 
@@ -51,7 +53,10 @@ class Drawing(BaseFigure):  # type: ignore[misc]
         return self._document
 
     def checked(self) -> go.Figure:
-        """The same as a figure of Plotly's own; ValueError where a property is none."""
+        """The same as a figure of Plotly's own; ValueError where a property is none, or a browser could not draw it."""
+        others = {str(trace["type"]) for trace in self._traces} - {*KINDS}
+        if others:
+            raise ValueError(f"no page can draw {', '.join(sorted(others))}; KINDS has what they can")
         return go.Figure(data=self._traces, layout=self._look)
 
 

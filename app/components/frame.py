@@ -1,15 +1,10 @@
-"""What a browser does around every page: its notification of a run's end, the menu of a phone, a key in tables, and
-charts' code made ready.
-"""
+"""What a browser does around every page: its notification of a run's end, the menu of a phone, and a key in tables."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import streamlit as st
-
-from app import frontend
-from app.charts.drawing import Drawing
 
 _SWITCH = "tell_endings"  # the switch's key
 _BATCH = "told_endings"  # in the session: what was told last
@@ -40,30 +35,6 @@ def show(page: str, endings: Sequence[Ending]) -> None:
     said = [asdict(ending) for ending in told]
     data = {"page": page, "switch": _SWITCH, "batch": number, "endings": said}
     _frame(key=_KEY, data=data, height=1, on_permission_change=lambda: None)
-
-
-def prepare_charts(page: str) -> None:
-    """Has the frontend take in the code of charts on a page that opens with one, first of all on it.
-
-    The frontend asks for the code of an element when it first meets one, shows a grey place until it has it, and then
-    fills all such places of the page at once, behind whatever else has come. One that nobody sees is met before the
-    page's own.
-    """
-    if page in frontend.WITH_CHARTS:
-        with st.container(key=frontend.UNSEEN):
-            st.plotly_chart(
-                _nothing(),
-                key=f"{frontend.UNSEEN}_chart",
-                config={"staticPlot": True},
-                alt="No chart: what draws charts is made ready.",
-            )
-
-
-def _nothing() -> Drawing:
-    """A figure that is drawn at once."""
-    nothing = Drawing()
-    nothing.lay_out(xaxis={"visible": False}, yaxis={"visible": False}, height=10)
-    return nothing
 
 
 def show_switch() -> None:

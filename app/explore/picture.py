@@ -1,5 +1,6 @@
 """The chart and the card beside it. A click on a point draws these two at once, and the rest of the page after them."""
 
+import time
 from dataclasses import dataclass
 
 import pandas as pd
@@ -9,6 +10,8 @@ from app.components.error_boundary import error_boundary
 from app.components.layer_times import dialog
 from app.explore import card, chosen, controls, plot
 from app.explore.budget import Budget
+
+_UNTIL_DRAWN = 0.15  # seconds in which a browser draws the card: with what comes sooner it would begin anew
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ def _draw(picture: Picture, of_page: _Said) -> None:
     for draw in (draw_card, draw_chart) if plot.is_drawn() else (draw_chart, draw_card):
         draw()
     if said != of_page:
+        time.sleep(_UNTIL_DRAWN)
         st.rerun()
 
 

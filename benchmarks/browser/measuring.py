@@ -2,8 +2,9 @@
 
 import re
 import time
+from contextlib import suppress
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, TimeoutError
 
 from benchmarks.browser.serving import Dashboard
 
@@ -15,14 +16,29 @@ _PATIENCE = 300_000  # ms
 _SECOND = 1000.0
 _WINDOW_OPENS = 2_000  # ms, in which Chromium loads a hundred scripts of its own for the box that takes addresses
 _SIZE = {"width": 1280, "height": 800}
-_NOW = "() => performance.now()"
+_LOOKS = 100  # ms between two questions whether something is there
+_PAUSE, _TRY = 1_000, 5_000  # ms
 # Playwright has Chromium note where each Error was made. For the one that Plotly makes as it is loaded its megabytes
 # are parsed four times more, half of what loading it takes; no browser does so that nobody looks into.
 _AS_UNWATCHED = "delete Error.stackTraceLimit"
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
-_TITLE_IS_THERE = "() => document.querySelector('h1')"
-_CHART_IS_THERE = "() => document.querySelector('.js-plotly-plot path.point')"
-_CARD = "document.querySelector('[data-testid=stMetricValue]')?.innerText"
+# The page notes by itself when something is there, and when a card is another one than before a press: whoever asks it
+# again and again has it draw frames, and takes the processors from it.
+_NOTES = """
+const notes = window.notes = {};
+const places = { title: "h1", chart: ".js-plotly-plot path.point", card: "[data-testid=stMetricValue]" };
+const card = () => document.querySelector(places.card)?.innerText;
+let before;
+addEventListener("pointerdown", (press) => {
+  [before, notes.pressed, notes.changed] = [card(), press.timeStamp, undefined];
+}, true);
+new MutationObserver(() => {
+  for (const name in places) {
+    if (!(name in notes) && document.querySelector(places[name])) notes[name] = performance.now();
+  }
+  if (notes.pressed && !notes.changed && card() !== before) notes.changed = performance.now();
+}).observe(document, { subtree: true, childList: true, characterData: true });
+"""
 _AT_REST = "() => document.querySelector('[data-test-script-state=notRunning]')"
 _NETWORK_IS_THERE = "() => document.querySelector('[class*=st-key-points-] .js-plotly-plot')"
 _MOVES = "() => [...document.querySelectorAll('[role=progressbar]')].some((bar) => Number(bar.ariaValueNow) > 0)"
@@ -33,7 +49,8 @@ def explore(browser: Browser, dashboard: Dashboard) -> Figures:
     page = new_page(browser)
     used = dashboard.cpu_seconds()
     page.goto(dashboard.address, wait_until="commit")
-    figures = {TITLE: _until(page, _TITLE_IS_THERE), CHART: _until(page, _CHART_IS_THERE)}
+    _wait(page, "() => notes.title && notes.chart && notes.card")
+    figures = {TITLE: page.evaluate("notes.title") / _SECOND, CHART: page.evaluate("notes.chart") / _SECOND}
     figures[PAINT] = page.evaluate(_PAINTED) / _SECOND
     _wait(page, _AT_REST)
     figures[SERVER] = dashboard.cpu_seconds() - used
@@ -63,6 +80,7 @@ def new_page(browser: Browser) -> Page:
     """A page in a context of its own, which has nothing of the dashboard yet."""
     context = browser.new_context(viewport=_SIZE)  # type: ignore[arg-type]
     context.add_init_script(_AS_UNWATCHED)
+    context.add_init_script(_NOTES)
     page = context.new_page()
     page.set_default_timeout(_PATIENCE)
     page.wait_for_timeout(_WINDOW_OPENS)
@@ -79,25 +97,18 @@ def press(page: Page, name: str) -> float:
     return began
 
 
-def _wait(page: Page, condition: str, argument: str | None = None) -> None:
-    page.wait_for_function(condition, arg=argument, polling="raf")
-
-
-def _until(page: Page, condition: str) -> float:
-    _wait(page, condition)
-    return float(page.evaluate(_NOW)) / _SECOND
+def _wait(page: Page, condition: str) -> None:
+    page.wait_for_function(condition, polling=_LOOKS)
 
 
 def _click_another_point(page: Page) -> float:
     """From a click on a point, which is not the selected one, until its card is there."""
-    before = page.evaluate(f"() => {_CARD}")
+    page.wait_for_timeout(_PAUSE)  # as somebody who looks at the chart first
     points = page.locator(".js-plotly-plot path.point")
     boxes = [box for number in range(points.count()) if (box := points.nth(number).bounding_box())]
     for box in sorted(boxes, key=lambda box: box["y"], reverse=True):  # the lowest lie apart from each other
-        began = time.monotonic()
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-        while time.monotonic() - began < 20:
-            if page.evaluate(f"(before) => {_CARD} !== before", before):
-                return time.monotonic() - began
-            page.wait_for_timeout(5)
+        with suppress(TimeoutError):
+            page.wait_for_function("() => notes.changed", polling=_LOOKS, timeout=_TRY)
+            return float(page.evaluate("notes.changed - notes.pressed")) / _SECOND
     raise RuntimeError("no click on a point was taken")

@@ -12,6 +12,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 from streamlit import file_util
 
+from app import plotly_code
 from app.frontend import CHART, Frontend, script_of
 
 STATIC = Path(file_util.get_static_dir())
@@ -36,7 +37,7 @@ def answer(app: ASGIApp, path: str, **scope: Any) -> tuple[int, dict[str, str], 
     return start["status"], headers, b"".join(body["body"] for body in bodies)
 
 
-def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_something_is_painted() -> None:
+def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_the_frontend_is_there() -> None:
     chart = script_of(CHART)
     assert (STATIC / chart.removeprefix("/")).is_file()
     theirs = StaticFiles(directory=STATIC, html=True)
@@ -45,7 +46,7 @@ def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_something_i
         status, headers, body = answer(Frontend(page, STATIC), path)
         assert status == 200 and len(body) == int(headers["content-length"])
         head, rest = body.decode().split("</script>", 1)
-        assert head.startswith("<head><style") and f'import("{chart}")' in head and "first-contentful-paint" in head
+        assert head.startswith("<head><style") and f'import("{chart}")' in head and "[data-test-script-state]" in head
         links = re.findall('<link rel="modulepreload" crossorigin fetchpriority="high" href="([^"]+)">', head)
         assert links[0] == chart and len(links) > 1
         for link in links[1:]:
@@ -57,12 +58,17 @@ def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_something_i
     assert "etag" not in headers, "the file that it is of would be taken for it"
 
 
-def test_the_code_of_charts_is_to_be_compiled_ahead_and_is_the_same_otherwise() -> None:
+def test_the_code_of_charts_is_to_be_compiled_ahead_and_a_browser_asks_whether_it_is_still_the_same() -> None:
     path = script_of(CHART)
-    _, headers, body = answer(Frontend(StaticFiles(directory=STATIC), STATIC), path)
+    ours = Frontend(StaticFiles(directory=STATIC), STATIC)
+    _, headers, body = answer(ours, path)
     hint, code = body.split(b"\n", 1)
-    assert hint == b"//# allFunctionsCalledOnLoad" and code == (JS / Path(path).name).read_bytes()
-    assert int(headers["content-length"]) == len(body)
+    assert hint == b"//# allFunctionsCalledOnLoad"
+    assert code.decode() == plotly_code.with_few_kinds((JS / Path(path).name).read_text())
+    assert int(headers["content-length"]) == len(body) and headers["cache-control"] == "no-cache"
+    asked = [(b"if-none-match", headers["etag"].encode())]
+    assert answer(ours, path, headers=asked)[::2] == (304, b"")
+    assert answer(ours, path, headers=[(b"if-none-match", b'"another"')])[2] == body
 
 
 def test_other_answers_are_left_as_they_are() -> None:

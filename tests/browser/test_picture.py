@@ -4,10 +4,21 @@ import re
 
 from playwright.sync_api import Page, expect
 
+from app.plotly_code import KINDS
 from tests.support.browser import settle, visit
 
 _POINTS = ".st-key-tradeoff path.point"
 _TITLE = "[data-testid=stMetricValue]"
+_DRAW = """async (kinds) => {
+  const drawn = {};
+  for (const type of kinds) {
+    const place = document.body.appendChild(document.createElement("div"));
+    await Plotly.newPlot(place, [{ type, x: [1, 2], y: [3, 4], z: [[1, 2], [3, 4]], values: [1, 2] }]);
+    drawn[type] = place._fullData[0].type === type && place.calcdata[0].length > 0;
+    place.remove();
+  }
+  return drawn;
+}"""
 
 
 def test_a_click_shows_the_card_and_then_the_rest_of_the_page_follows(address: str, page: Page) -> None:
@@ -37,3 +48,10 @@ def test_a_click_shows_the_card_and_then_the_rest_of_the_page_follows(address: s
     expect(page.locator(_POINTS)).not_to_have_count(count)
     settle(page)
     expect(page.get_by_role("figure", name=re.compile(r"for 3\d models"))).to_be_visible()
+
+
+def test_a_browser_draws_every_kind_of_trace_that_charts_are_made_of_and_no_other(address: str, page: Page) -> None:
+    visit(page, address)
+    page.locator(_POINTS).first.wait_for()
+    drawn = page.evaluate(_DRAW, [*KINDS, "pie"])
+    assert drawn == {**dict.fromkeys(KINDS, True), "pie": False}

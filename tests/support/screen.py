@@ -9,7 +9,6 @@ import numpy as np
 from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
-from app import frontend
 from app.tables import store
 from engine.graph.cost import cost
 from engine.graph.summary import Block, ChannelGroup, Layer, ModelSummary
@@ -80,11 +79,6 @@ def labels(at: AppTest) -> list[str]:
 
 def chart(at: AppTest) -> Any:
     return json.loads(next(c.proto.spec for c in at.get("plotly_chart") if "tradeoff" in c.proto.id))
-
-
-def charts(at: AppTest) -> list[Any]:
-    """The charts that are seen."""
-    return [chart for chart in at.get("plotly_chart") if frontend.UNSEEN not in chart.proto.id]
 
 
 def captions(at: AppTest) -> str:

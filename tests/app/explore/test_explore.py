@@ -11,13 +11,13 @@ from engine.errors import WorkError
 from engine.spec import run as specs
 from engine.storage.store import Store
 from tests.support import runs
-from tests.support.screen import app, captions, chart, charts, errors, labels, point_count
+from tests.support.screen import app, captions, chart, errors, labels, point_count
 
 
 def test_explore_without_runs_says_what_will_be_here_and_leads_there(results: Store) -> None:
     at = app()
     assert labels(at) == ["Prune a network"]
-    assert not charts(at)
+    assert not at.get("plotly_chart")
 
 
 def test_the_first_visit_opens_on_the_gallery_with_a_button_to_try(results: Store, tmp_path: Path) -> None:
@@ -224,7 +224,7 @@ def test_the_first_screen_answers_and_hands_over_the_network_it_speaks_of(result
     next(button for button in at.button if button.label == "Understood").click().run()
     assert "Each point is one pruned network" not in captions(at)
     assert parse_qs(urlsplit(next(code.value for code in at.code)).query).keys() >= {"most_macs", "least_top1"}
-    assert run.id in str(charts(at)[0].proto.spec)
+    assert run.id in str(at.get("plotly_chart")[0].proto.spec)
 
 
 def test_a_link_with_something_unknown_says_so_in_one_line_and_shows_the_rest(results: Store) -> None:
@@ -247,11 +247,11 @@ def test_the_chart_is_the_same_whatever_is_selected_as_another_one_would_lose_it
     run = runs.finished(results, runs.spec())
     runs.finished(results, runs.spec(criterion="fpgm"))
     at = app()
-    first = charts(at)[0].proto
+    first = at.get("plotly_chart")[0].proto
     chosen = at.metric[1].value
     at.query_params["point"] = f"{run.id}.2"
     at.run()
-    second = charts(at)[0].proto
+    second = at.get("plotly_chart")[0].proto
     assert at.metric[1].value != chosen
     assert (second.id, second.spec, second.alt) == (first.id, first.spec, first.alt)
 

@@ -15,7 +15,7 @@ from engine.spec import run as specs
 from engine.spec.landscape.request import parse
 from engine.storage.store import Store
 from tests.support.landscapes import figures, stored
-from tests.support.screen import app, captions, charts, errors, labels
+from tests.support.screen import app, captions, errors, labels
 
 SPEC = {"data": {"name": "digits"}, "criterion": "l1"}
 REQUEST = parse({"grid": 5, "spec": SPEC})
@@ -48,7 +48,7 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_without_a_landscape_the_page_says_what_will_be_here_and_has_the_form(results: Store) -> None:
     at = app("landscape")
-    assert "dozens of networks" in words(at) and not charts(at)
+    assert "dozens of networks" in words(at) and not at.get("plotly_chart")
 
 
 def test_figures_are_read_without_an_engine_and_a_cell_can_be_chosen_and_launched(

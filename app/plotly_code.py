@@ -1,0 +1,109 @@
+"""Plotly's code with the kinds of traces that pages draw, and without all others: a third of it is left.
+
+Streamlit brings all of Plotly, of which maps and three dimensions are most. A browser compiles all that it is given,
+and runs what each kind declares, before it draws a first chart. Plotly's own partial bundles are made of the same
+parts; its `lib/index.js` names the kinds that there are.
+"""
+
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+KINDS = ("scatter", "scattergl", "bar", "heatmap")  # of traces, all that a browser is given the code of
+_CORE = "lib/core.js"  # has scatter
+# A part, behind its name: its path, and the function that is run when it is first asked for.
+_PART = re.compile(r'(?<==[_g]\(\{)"([^"]+)"\([^)]*\)(?=\{)')
+_NAME = re.compile(r"[\w$]+(?==[_g]\(\{$)")
+_LONGEST_NAME = 40
+_REGISTERED = re.compile(r"\.register\(\[((?:[A-Za-z_$][\w$]*\(\),?)+)\]\)")
+_CALL = re.compile(r"(?<![\w$.])([A-Za-z_$][\w$]*)\(\)")
+_END = re.compile(r"\}\}\)[,;]")
+_PATTERN = r"/(?![/*])(?:[^/\\\[\n]|\\.|\[(?:[^\]\\\n]|\\.)*\])+/"
+_TOKEN = re.compile(
+    r'"(?:[^"\\\n]|\\.)*"|' + r"'(?:[^'\\\n]|\\.)*'|/\*.*?\*/|[`{}]|"
+    rf"(?<=[=(,:\[!&|?{{}};+\-*%~^<>]){_PATTERN}|(?<=return){_PATTERN}",
+    re.DOTALL,
+)
+_IN_TEMPLATE = re.compile(r"\\.|`|\$\{", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A part of the script: the braces of its function begin and end here."""
+
+    name: str
+    path: str
+    begin: int
+    end: int
+
+
+def with_few_kinds(script: str) -> str:
+    """The script of charts with these kinds alone; itself where it is laid out in another way."""
+    try:
+        return _with_parts(script, [_CORE, *(f"lib/{kind}.js" for kind in KINDS if kind != "scatter")])
+    except (KeyError, IndexError, ValueError, AttributeError):
+        return script
+
+
+def _with_parts(script: str, paths: Collection[str]) -> str:
+    parts = list(_parts(script))
+    names = {part.path: part.name for part in parts}
+    asked = [names[path] for path in paths]
+    every = _REGISTERED.search(script, parts[-1].end)
+    if every is None:
+        raise ValueError("no kinds are named")
+    registered = ",".join(f"{names[path]}()" for path in paths if path != _CORE)
+    bodies = {part.name: script[part.begin : part.end] for part in parts}
+    pieces, end = [], 0
+    for part in parts:
+        pieces.append(script[end : part.begin])
+        end = part.end
+    pieces += [script[end : every.start(1)], script[every.end(1) :]]
+    roots = {name for piece in pieces for name in _CALL.findall(piece)}
+    needed = _reached({*asked, *(roots & bodies.keys())}, bodies)
+    kept = (bodies[part.name] if part.name in needed else "{}" for part in parts)
+    body = "".join(text for pair in zip(pieces, kept, strict=False) for text in pair)
+    return body + pieces[-2] + registered + pieces[-1]
+
+
+def _reached(names: Collection[str], bodies: dict[str, str]) -> set[str]:
+    """The parts that these ask for, and those that they do."""
+    reached: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name not in reached:
+            reached.add(name)
+            pending += {called for called in _CALL.findall(bodies[name]) if called in bodies}
+    return reached
+
+
+def _parts(script: str) -> Iterator[_Part]:
+    found = list(_PART.finditer(script))
+    for part, following in zip(found, [*found[1:], None], strict=True):
+        last = len(script) if following is None else following.start()
+        ends = _END.finditer(script, part.end(), last)
+        first = next(ends)
+        alone = first.end() == last  # as most are: there is nothing else before the next one
+        name = _NAME.search(script[max(0, part.start() - _LONGEST_NAME) : part.start()])
+        if name is None:
+            raise ValueError("a part has no name")
+        yield _Part(name[0], part[1], part.end(), first.start() + 1 if alone else _closed(script, part.end()))
+
+
+def _closed(script: str, place: int) -> int:
+    """Behind the brace that closes the one at a place. What a text or a pattern holds counts for nothing."""
+    stack: list[str] = []
+    while True:
+        inside = bool(stack) and stack[-1] == "`"
+        token = (_IN_TEMPLATE if inside else _TOKEN).search(script, place)
+        if token is None:
+            raise ValueError("a brace is not closed")
+        place = token.end()
+        mark = token.group()
+        if mark == "}" or (inside and mark == "`"):
+            stack.pop()
+            if not stack:
+                return place
+        elif mark in ("{", "`", "${"):
+            stack.append("`" if mark == "`" else "{")
