@@ -12,6 +12,7 @@ import re
 from asyncio import to_thread
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -41,6 +42,9 @@ _COMPILE_AHEAD = b"//# allFunctionsCalledOnLoad\n"
 _IMPORT = re.compile(r'(?:from|import)"\./([^"]+\.js)"')  # at the beginning of a script
 _BEGIN_OF_HEAD = b"<head>"
 _OF_THE_FILE = frozenset((b"content-length", b"etag", b"last-modified"))  # headers that are not those of our page
+
+
+_LOCK = Lock()  # of who makes the code of charts
 
 
 class Frontend:
@@ -109,13 +113,18 @@ class _Page:
         await self._send({"type": "http.response.body", "body": body})
 
 
-@cache
 def code_of_charts(file: Path) -> bytes:
-    """What a browser gets in the place of Streamlit's file.
+    """What a browser gets in the place of Streamlit's file; made once, which takes half a second.
 
     It is to ask each time whether it is still so: another version of ours, or another application at the same address,
     has something else under the same name.
     """
+    with _LOCK:
+        return _code_of_charts(file)
+
+
+@cache
+def _code_of_charts(file: Path) -> bytes:
     return _COMPILE_AHEAD + plotly_code.with_few_kinds(file.read_text(encoding="utf-8")).encode()
 
 

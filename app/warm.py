@@ -1,10 +1,16 @@
-"""What the first visitor would wait for, done as soon as the server is there: imports, the results read, one chart."""
+"""What the first visitor would wait for, done as soon as the server is there: the code of charts for the browser,
+imports, the results read, one chart.
+"""
 
 import pkgutil
 from importlib import import_module
+from pathlib import Path
 from threading import Thread
 
+from streamlit import file_util
+
 import app
+from app import frontend
 from engine.errors import RequestError, WorkError
 
 _FRAME = "app.main"  # is run for each page, and draws
@@ -21,6 +27,7 @@ def begin() -> Thread:
 
 
 def _warm() -> None:
+    frontend.code_of_charts(Path(file_util.get_static_dir()) / frontend.script_of(frontend.CHART).removeprefix("/"))
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if module.name != _FRAME:
             import_module(module.name)
