@@ -22,8 +22,7 @@ from streamlit import file_util
 from app import plotly_code
 
 CHART = "PlotlyChart"  # the frontend's name for what draws charts
-WITH_CHARTS = ("Explore", "Compare", "Landscape")  # pages that open with one
-_PATHS = ("/", *(f"/{page.lower()}" for page in WITH_CHARTS))
+_PATHS = ("/", "/explore", "/compare", "/landscape")  # of pages that open with one
 _FOREVER = "public, immutable, max-age=31536000"  # as Streamlit has it: a file's name has a digest of what it holds
 # Once the frontend is there and has been painted: it has nothing to do then until the page's run answers. Grey places
 # stand still, as a browser without a graphics card else draws the whole page anew many times a second for them.
@@ -42,8 +41,6 @@ _COMPILE_AHEAD = b"//# allFunctionsCalledOnLoad\n"
 _IMPORT = re.compile(r'(?:from|import)"\./([^"]+\.js)"')  # at the beginning of a script
 _BEGIN_OF_HEAD = b"<head>"
 _OF_THE_FILE = frozenset((b"content-length", b"etag", b"last-modified"))  # headers that are not those of our page
-
-
 _LOCK = Lock()  # of who makes the code of charts
 
 

@@ -41,7 +41,7 @@ def with_few_kinds(script: str) -> str:
     """The script of charts with these kinds alone; itself where it is laid out in another way."""
     try:
         return _with_parts(script, [_CORE, *(f"lib/{kind}.js" for kind in KINDS if kind != "scatter")])
-    except (KeyError, IndexError, ValueError, AttributeError):
+    except (KeyError, IndexError, ValueError):
         return script
 
 
@@ -79,16 +79,19 @@ def _reached(names: Collection[str], bodies: dict[str, str]) -> set[str]:
 
 
 def _parts(script: str) -> Iterator[_Part]:
-    found = list(_PART.finditer(script))
-    for part, following in zip(found, [*found[1:], None], strict=True):
-        last = len(script) if following is None else following.start()
-        ends = _END.finditer(script, part.end(), last)
-        first = next(ends)
-        alone = first.end() == last  # as most are: there is nothing else before the next one
-        name = _NAME.search(script[max(0, part.start() - _LONGEST_NAME) : part.start()])
-        if name is None:
-            raise ValueError("a part has no name")
-        yield _Part(name[0], part[1], part.end(), first.start() + 1 if alone else _closed(script, part.end()))
+    found = [(_name_before(script, part.start()), part) for part in _PART.finditer(script)]
+    for (name, part), (following, next_part) in zip(found, [*found[1:], ("", None)], strict=True):
+        last = len(script) if next_part is None else next_part.start() - len(following) - len("=_({")
+        end = _END.search(script, part.end(), last)
+        alone = end is not None and end.end() == last  # as most are: nothing else stands before the next one
+        yield _Part(name, part[1], part.end(), last - len("}),") if alone else _closed(script, part.end()))
+
+
+def _name_before(script: str, place: int) -> str:
+    name = _NAME.search(script[max(0, place - _LONGEST_NAME) : place])
+    if name is None:
+        raise ValueError("a part has no name")
+    return name[0]
 
 
 def _closed(script: str, place: int) -> int:

@@ -28,7 +28,14 @@ def test_a_part_that_nothing_of_what_is_drawn_asks_for_is_left_empty() -> None:
 
 
 @pytest.mark.parametrize(
-    "script", ["", "draw()", SMALL.replace("lib/bar", "lib/pie"), SMALL.replace("register", "add")]
+    "script",
+    [
+        "",
+        "draw()",
+        'a=_({"lib/core.js"(){',
+        SMALL.replace("lib/bar", "lib/pie"),
+        SMALL.replace("register", "add"),
+    ],
 )
 def test_a_script_that_is_laid_out_in_another_way_stays_as_it_is(script: str) -> None:
     assert with_few_kinds(script) == script
