@@ -7,7 +7,7 @@ BIN := .venv/bin
 help:
 	@echo "make setup    create .venv with everything, development tools included, and the command espalier in it"
 	@echo "make app      serve the dashboard on http://127.0.0.1:8501"
-	@echo "make test     run the test suite (some 19 minutes on two cores)"
+	@echo "make test     run the test suite (13 to 19 minutes on two cores)"
 	@echo "make test-whole  the same with every network of the zoo (about 10 minutes and 10 GiB of memory more)"
 	@echo "make lint     ruff and mypy"
 	@echo "make bench    measure every speed that docs/benchmarks.md claims; attempts and reconstruction, too, with WEIGHTS= and DATA="

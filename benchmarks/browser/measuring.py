@@ -36,7 +36,8 @@ new MutationObserver(() => {
   for (const name in places) {
     if (!(name in notes) && document.querySelector(places[name])) notes[name] = performance.now();
   }
-  if (notes.pressed && !notes.changed && card() !== before) notes.changed = performance.now();
+  const now = card();
+  if (notes.pressed && !notes.changed && now && now !== before) notes.changed = performance.now();
 }).observe(document, { subtree: true, childList: true, characterData: true });
 """
 _AT_REST = "() => document.querySelector('[data-test-script-state=notRunning]')"

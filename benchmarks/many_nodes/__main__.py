@@ -5,10 +5,9 @@
 A thousand settings with so many seeds each are driven as `espalier sweep` drives them: the same grid, inventory, driver
 and store, and an executor whose nodes write all that a run writes and compute nothing. Each node is a process of this
 machine, with what the driver and the dashboard leave it of the processor. Beside them a process redraws the dashboard's
-pages. In the end the command itself is given once more,
-which has nothing to do any more. Printed is one JSON document; exit code 1 where a limit is missed: 50 runs a second,
-memory that grows by no more than a twentieth, redraws of one second by the clock, the middle one of each page, and a
-second start of ten seconds of the processor.
+pages. In the end the command itself is given once more, which has nothing to do any more. Printed is one JSON document;
+exit code 1 where a limit is missed: 50 runs a second, memory that grows by no more than a twentieth, redraws of one
+second by the clock, the middle one of each page, and a second start of ten seconds of the processor.
 """
 
 import argparse
