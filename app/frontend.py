@@ -21,12 +21,11 @@ from streamlit import file_util
 
 from app import plotly_code
 
-CHART = "PlotlyChart"  # the frontend's name for what draws charts
 _PATHS = ("/", "/explore", "/compare", "/landscape")  # of pages that open with one
 _FOREVER = "public, immutable, max-age=31536000"  # as Streamlit has it: a file's name has a digest of what it holds
 # Once the frontend is there and has been painted: it has nothing to do then until the page's run answers. Grey places
 # stand still, as a browser without a graphics card else draws the whole page anew many times a second for them.
-_HEAD = """<style>[data-testid$="keleton"], [data-testid$="keleton"] * { animation: none !important }</style>
+_HEAD = """<style>[data-testid$="Skeleton"], [data-testid$="Skeleton"] * { animation: none !important }</style>
 %s<script>
 new MutationObserver((seen, observer) => {
   if (!document.querySelector("[data-test-script-state]")) return;
@@ -54,7 +53,7 @@ class Frontend:
         self._app = app
         self._paths = {f"/{path.relative_to(static)}": path for path in (static / "static").rglob("*.*")}
         self._held: dict[str, Response] = {}
-        self._chart = script_of(CHART)
+        self._chart = script_of_charts()
         links = "".join(_LINK % path for path in (self._chart, *_imports(static, self._chart)))
         self._head = (_HEAD % (links, self._chart)).encode()
 
@@ -77,7 +76,8 @@ class Frontend:
         if path not in self._held:
             kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
             if path == self._chart:
-                body = code_of_charts(self._paths[path])
+                # Another version of ours, or another application at this address, has other code under the same name.
+                body = code_of_charts()
                 headers = {"cache-control": "no-cache", "etag": f'"{hashlib.sha256(body).hexdigest()}"'}
             else:
                 body, headers = self._paths[path].read_bytes(), {"cache-control": _FOREVER}
@@ -110,26 +110,23 @@ class _Page:
         await self._send({"type": "http.response.body", "body": body})
 
 
-def code_of_charts(file: Path) -> bytes:
-    """What a browser gets in the place of Streamlit's file; made once, which takes half a second.
-
-    It is to ask each time whether it is still so: another version of ours, or another application at the same address,
-    has something else under the same name.
-    """
-    with _LOCK:
-        return _code_of_charts(file)
-
-
 @cache
-def _code_of_charts(file: Path) -> bytes:
-    return _COMPILE_AHEAD + plotly_code.with_few_kinds(file.read_text(encoding="utf-8")).encode()
-
-
-@cache
-def script_of(element: str) -> str:
-    """Where a page finds the code of an element."""
+def script_of_charts() -> str:
+    """Where a page finds the code that draws charts."""
     folder = Path(file_util.get_static_dir()) / "static" / "js"
-    return f"/static/js/{next(folder.glob(f'{element}.*.js')).name}"
+    return f"/static/js/{next(folder.glob('PlotlyChart.*.js')).name}"
+
+
+def code_of_charts() -> bytes:
+    """What a browser gets in the place of Streamlit's file; made once, which takes a third of a second."""
+    with _LOCK:
+        return _code_of_charts()
+
+
+@cache
+def _code_of_charts() -> bytes:
+    file = Path(file_util.get_static_dir()) / script_of_charts().removeprefix("/")
+    return _COMPILE_AHEAD + plotly_code.with_few_kinds(file.read_text(encoding="utf-8")).encode()
 
 
 def _imports(static: Path, script: str) -> list[str]:

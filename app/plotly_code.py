@@ -6,7 +6,7 @@ parts; its `lib/index.js` names the kinds that there are.
 """
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 KINDS = ("scatter", "scattergl", "bar", "heatmap")  # of traces, all that a browser is given the code of
@@ -40,30 +40,34 @@ class _Part:
 def with_few_kinds(script: str) -> str:
     """The script of charts with these kinds alone; itself where it is laid out in another way."""
     try:
-        return _with_parts(script, [_CORE, *(f"lib/{kind}.js" for kind in KINDS if kind != "scatter")])
-    except (KeyError, IndexError, ValueError):
+        return _with_parts(script, _CORE, [f"lib/{kind}.js" for kind in KINDS if kind != "scatter"])
+    except (KeyError, ValueError):
         return script
 
 
-def _with_parts(script: str, paths: Collection[str]) -> str:
+def _with_parts(script: str, core: str, kinds: Collection[str]) -> str:
+    """The script with these kinds registered, and with nothing in the parts that they and its core do without."""
     parts = list(_parts(script))
     names = {part.path: part.name for part in parts}
-    asked = [names[path] for path in paths]
-    every = _REGISTERED.search(script, parts[-1].end)
-    if every is None:
-        raise ValueError("no kinds are named")
-    registered = ",".join(f"{names[path]}()" for path in paths if path != _CORE)
     bodies = {part.name: script[part.begin : part.end] for part in parts}
-    pieces, end = [], 0
-    for part in parts:
-        pieces.append(script[end : part.begin])
-        end = part.end
-    pieces += [script[end : every.start(1)], script[every.end(1) :]]
-    roots = {name for piece in pieces for name in _CALL.findall(piece)}
-    needed = _reached({*asked, *(roots & bodies.keys())}, bodies)
-    kept = (bodies[part.name] if part.name in needed else "{}" for part in parts)
-    body = "".join(text for pair in zip(pieces, kept, strict=False) for text in pair)
-    return body + pieces[-2] + registered + pieces[-1]
+    registered = _REGISTERED.search(script, max((part.end for part in parts), default=0))
+    if registered is None:
+        raise ValueError("no kinds are registered")
+    place = registered.span(1)
+    outside = _replaced(script, [*((part.begin, part.end, "") for part in parts), (*place, "")])
+    called = bodies.keys() & set(_CALL.findall(outside))
+    needed = _reached({names[core], *(names[kind] for kind in kinds), *called}, bodies)
+    unneeded = [(part.begin, part.end, "{}") for part in parts if part.name not in needed]
+    return _replaced(script, [*unneeded, (*place, ",".join(f"{names[kind]}()" for kind in kinds))])
+
+
+def _replaced(script: str, changes: Sequence[tuple[int, int, str]]) -> str:
+    """The script with other texts in some places, which follow one another."""
+    pieces, done = [], 0
+    for begin, end, text in changes:
+        pieces += [script[done:begin], text]
+        done = end
+    return "".join([*pieces, script[done:]])
 
 
 def _reached(names: Collection[str], bodies: dict[str, str]) -> set[str]:

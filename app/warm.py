@@ -4,10 +4,7 @@ imports, the results read, one chart.
 
 import pkgutil
 from importlib import import_module
-from pathlib import Path
 from threading import Thread
-
-from streamlit import file_util
 
 import app
 from app import frontend
@@ -27,7 +24,7 @@ def begin() -> Thread:
 
 
 def _warm() -> None:
-    frontend.code_of_charts(Path(file_util.get_static_dir()) / frontend.script_of(frontend.CHART).removeprefix("/"))
+    frontend.code_of_charts()
     for module in pkgutil.walk_packages(app.__path__, "app."):
         if module.name != _FRAME:
             import_module(module.name)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 from playwright.sync_api import Browser, Page, TimeoutError
 
-from benchmarks.browser.serving import Dashboard
+from benchmarks.browser.serving import AS_UNWATCHED, Dashboard
 
 PAINT, CHART, CARD, MOVEMENT = "first paint", "chart", "click to card", "press to movement"
 TITLE, SERVER, NETWORK = "title", "processor of the server, a visit", "press to a first network"
@@ -17,10 +17,8 @@ _SECOND = 1000.0
 _WINDOW_OPENS = 2_000  # ms, in which Chromium loads a hundred scripts of its own for the box that takes addresses
 _SIZE = {"width": 1280, "height": 800}
 _LOOKS = 100  # ms between two questions whether something is there
-_PAUSE, _TRY = 1_000, 5_000  # ms
-# Playwright has Chromium note where each Error was made. For the one that Plotly makes as it is loaded its megabytes
-# are parsed four times more, half of what loading it takes; no browser does so that nobody looks into.
-_AS_UNWATCHED = "delete Error.stackTraceLimit"
+_PAUSE = 1_000  # ms before a click, as somebody takes who looks at the chart first
+_MOST_WAITED = 5_000  # ms for a card; what was clicked on then was no point
 _PAINTED = "() => performance.getEntriesByName('first-contentful-paint')[0].startTime"
 # The page notes by itself when something is there, and when a card is another one than before a press: whoever asks it
 # again and again has it draw frames, and takes the processors from it.
@@ -80,7 +78,7 @@ def launch(browser: Browser, dashboard: Dashboard) -> Figures:
 def new_page(browser: Browser) -> Page:
     """A page in a context of its own, which has nothing of the dashboard yet."""
     context = browser.new_context(viewport=_SIZE)  # type: ignore[arg-type]
-    context.add_init_script(_AS_UNWATCHED)
+    context.add_init_script(AS_UNWATCHED)
     context.add_init_script(_NOTES)
     page = context.new_page()
     page.set_default_timeout(_PATIENCE)
@@ -104,12 +102,12 @@ def _wait(page: Page, condition: str) -> None:
 
 def _click_another_point(page: Page) -> float:
     """From a click on a point, which is not the selected one, until its card is there."""
-    page.wait_for_timeout(_PAUSE)  # as somebody who looks at the chart first
+    page.wait_for_timeout(_PAUSE)
     points = page.locator(".js-plotly-plot path.point")
     boxes = [box for number in range(points.count()) if (box := points.nth(number).bounding_box())]
     for box in sorted(boxes, key=lambda box: box["y"], reverse=True):  # the lowest lie apart from each other
         page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         with suppress(TimeoutError):
-            page.wait_for_function("() => notes.changed", polling=_LOOKS, timeout=_TRY)
+            page.wait_for_function("() => notes.changed", polling=_LOOKS, timeout=_MOST_WAITED)
             return float(page.evaluate("notes.changed - notes.pressed")) / _SECOND
     raise RuntimeError("no click on a point was taken")

@@ -18,6 +18,9 @@ ROOT = Path(__file__).parents[2]
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
 _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 _PATIENCE = 180  # s
+# A page's first script. Playwright has Chromium note where each Error was made; for the one that Plotly makes as it is
+# loaded its code is parsed four times more, as no browser does that nobody looks into.
+AS_UNWATCHED = "delete Error.stackTraceLimit"
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 from streamlit import file_util
 
 from app import plotly_code
-from app.frontend import CHART, Frontend, script_of
+from app.frontend import Frontend, script_of_charts
 
 STATIC = Path(file_util.get_static_dir())
 JS = STATIC / "static" / "js"
@@ -38,7 +38,7 @@ def answer(app: ASGIApp, path: str, **scope: Any) -> tuple[int, dict[str, str], 
 
 
 def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_the_frontend_is_there() -> None:
-    chart = script_of(CHART)
+    chart = script_of_charts()
     assert (STATIC / chart.removeprefix("/")).is_file()
     theirs = StaticFiles(directory=STATIC, html=True)
     for path in ("/", "/compare", "/landscape"):
@@ -59,7 +59,7 @@ def test_a_page_that_opens_with_a_chart_has_its_code_made_ready_once_the_fronten
 
 
 def test_the_code_of_charts_is_to_be_compiled_ahead_and_a_browser_asks_whether_it_is_still_the_same() -> None:
-    path = script_of(CHART)
+    path = script_of_charts()
     ours = Frontend(StaticFiles(directory=STATIC), STATIC)
     _, headers, body = answer(ours, path)
     hint, code = body.split(b"\n", 1)

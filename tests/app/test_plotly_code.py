@@ -7,10 +7,10 @@ import pytest
 from streamlit import file_util
 
 from app.charts.drawing import Drawing
-from app.frontend import CHART, script_of
+from app.frontend import script_of_charts
 from app.plotly_code import KINDS, with_few_kinds
 
-WHOLE = Path(file_util.get_static_dir()) / script_of(CHART).removeprefix("/")
+WHOLE = Path(file_util.get_static_dir()) / script_of_charts().removeprefix("/")
 SMALL = """var a=1,core=_({"lib/core.js"(e,t){t.exports={register(){},s:scatter()}}}),scatter=_({"src/scatter.js"(e){
 e.x=`${"}"+`}`}`;if(/[}/]"/.test(e))return"}})," }}),bar=_({"lib/bar.js"(e,t){t.exports=shared()}}),
 shared=_({"src/shared.js"(){}}),heat=_({"lib/heatmap.js"(){shared();esm()}}),gl=_({"lib/scattergl.js"(){outside()}});

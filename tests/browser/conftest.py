@@ -21,10 +21,6 @@ from tests.support.browser import PATIENCE
 from tests.support.dropped_in import checkout
 from tests.support.places import ROOT
 
-# Of each Error that a page makes Playwright has Chromium note where; for Plotly's that parses its megabytes four times
-# more at every visit.
-_AS_UNWATCHED = "delete Error.stackTraceLimit"
-
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Browser]:
@@ -101,7 +97,7 @@ def address(served: Dashboard) -> str:
 def page(chromium: Browser) -> Iterator[Page]:
     """A page of a browser that has seen nothing yet."""
     with chromium.new_context(viewport={"width": 1280, "height": 800}, reduced_motion="reduce") as context:
-        context.add_init_script(_AS_UNWATCHED)
+        context.add_init_script(serving.AS_UNWATCHED)
         opened = context.new_page()
         opened.set_default_timeout(PATIENCE)
         expect.set_options(timeout=PATIENCE)
