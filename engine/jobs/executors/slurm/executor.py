@@ -17,7 +17,7 @@ from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 PLACES = 64  # jobs at once where nothing is said
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.05  # a run waits for it twice: before its child begins, and when that has ended
 RETRY_SECONDS = 30.0  # after which jobs that were refused while others went on are submitted once more
 _LEAVE_SECONDS = 60.0  # in which jobs end that are given up
 _TIDY_SECONDS = 10.0  # in which the last jobs leave the cluster
