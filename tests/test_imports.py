@@ -58,7 +58,7 @@ WITHOUT_TORCH = [
 ]
 # From the bottom up: a room may import what stands below it, and nothing beside it in its own line.
 LEVELS = (
-    "errors units texts words",
+    "errors units texts words exit",
     "statistics spec graph",
     "storage measure",
     "data zoo boards",

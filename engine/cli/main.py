@@ -16,6 +16,7 @@ from engine.cli.console import answers_only, complain, describe_bug
 from engine.cli.search import command as search
 from engine.cli.sweep import command as sweep
 from engine.errors import RequestError, WorkError
+from engine.exit import leave
 
 app = typer.Typer(add_completion=False, help="What does it cost to make this network smaller?")
 for commands in (
@@ -73,4 +74,4 @@ def _command() -> TyperGroup:
 
 def console() -> None:
     """What the command `espalier` runs."""
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

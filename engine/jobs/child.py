@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from engine.errors import RequestError, WorkError
+from engine.exit import leave
 from engine.jobs.signals import handle_signals
 from engine.measure.threads import compute_with
 from engine.pipeline.duration import length
@@ -152,4 +153,4 @@ def main(arguments: list[str], pipeline: Pipeline = _pipeline) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))
