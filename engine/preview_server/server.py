@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from engine.errors import RequestError, WorkError
+from engine.exit import leave
 from engine.pipeline.preview.answer import Preview
 from engine.pipeline.preview.request import PreviewRequest
 from engine.preview_server import place, wire
@@ -102,4 +103,4 @@ def main(arguments: list[str], make_previewer: Callable[[], Previewer] = _with_t
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    leave(main(sys.argv[1:]))

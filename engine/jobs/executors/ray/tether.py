@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 
+from engine.exit import leave
 from engine.jobs import child
 
 GRACE_SECONDS = 10.0  # from SIGTERM to SIGKILL
@@ -32,4 +33,4 @@ def _watch(grace: float) -> None:
 
 if __name__ == "__main__":
     tie()
-    sys.exit(child.main(sys.argv[1:]))
+    leave(child.main(sys.argv[1:]))

@@ -45,6 +45,7 @@ class Cluster(Protocol):
 
     name: str  # in sentences: "SLURM job"
     most: int  # jobs of one array
+    poll_seconds: float  # between two looks at the folders of runs under way
     look_seconds: float  # between two questions to the cluster
     report_seconds: float  # between two looks at what a job says of itself
     submit_seconds: float  # between two arrays

@@ -17,7 +17,6 @@ from engine.storage.folders.run import Run
 from engine.storage.store import Store
 
 PLACES = 64  # jobs at once where nothing is said
-POLL_SECONDS = 0.05  # a run waits for it twice: before its child begins, and when that has ended
 RETRY_SECONDS = 30.0  # after which jobs that were refused while others went on are submitted once more
 _LEAVE_SECONDS = 60.0  # in which jobs end that are given up
 _TIDY_SECONDS = 10.0  # in which the last jobs leave the cluster
@@ -52,7 +51,7 @@ class SubmititExecutor:
         self._find_left_behind()
         try:
             while self._work(workload):
-                time.sleep(POLL_SECONDS)
+                time.sleep(self._cluster.poll_seconds)
         except WorkError:
             self._give_up()
             raise
@@ -196,7 +195,7 @@ class SubmititExecutor:
                 if watched.is_gone:
                     watched.run.lock.release()
                     self._at_work.remove(watched)
-            time.sleep(POLL_SECONDS)
+            time.sleep(self._cluster.poll_seconds)
         self._waiting.clear()
 
     def _tidy(self) -> None:

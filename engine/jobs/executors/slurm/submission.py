@@ -31,6 +31,7 @@ class SlurmCluster:
     """The cluster that this computer submits to. RequestError where it is of none."""
 
     name = "SLURM job"
+    poll_seconds = 0.1
     look_seconds = 5.0
     report_seconds = 1.0
     submit_seconds = 2.0
@@ -91,6 +92,7 @@ class HereCluster:
 
     name = "job"
     most = 1  # a job is found again by the name of its array
+    poll_seconds = 0.05  # a run waits for it twice: before its child begins, and when that has ended
     look_seconds = 0.2
     report_seconds = 0.0
     submit_seconds = 0.0

@@ -24,7 +24,7 @@ from engine.storage.folders import contents
 from engine.storage.locks import Lock
 
 HANDOVER_SECONDS = 600.0  # in which whoever holds a run's lock lets go of it
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.05
 
 
 @dataclass
