@@ -17,7 +17,7 @@ from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, FEWEST_USUAL, RecoverSp
 from engine.storage.records.point import Reconstruction
 from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import check_images, refit
-from engine.surgery.reconstruction.samples import SAMPLES
+from engine.surgery.reconstruction.samples import samples_of
 
 MOST_PIXELS = 256 * 224 * 224  # of them all
 Note = Callable[[str], None]
@@ -38,15 +38,16 @@ class Reconstructor:
         cls,
         untouched: Network,
         images: Tensor,
-        ridge: float,
+        settings: RecoverSpec,
         seed: int,
         note: Note,
-        samples: int = SAMPLES,
         sharing: Sharing | None = None,
     ) -> Self:
         """With N×C×H×W images, normalised and on the device on which refits are made."""
+        outputs = sum(len(layer.outs) for layer in untouched.structure.trace.layers.values())
+        samples = samples_of(settings.calibration_images or 0, outputs)
         memory = None if sharing is None else SampleMemory.of(sharing, untouched, images, seed, samples)
-        return cls(untouched, Reference(untouched.structure, images, seed, samples, memory), ridge, note)
+        return cls(untouched, Reference(untouched.structure, images, seed, samples, memory), settings.ridge, note)
 
     def reconstruct(self, pruned: Network) -> Reconstruction | None:
         """Refit `pruned`, whose plan goes on from that of the untouched one, in place; None where nothing was cut.

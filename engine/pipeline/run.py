@@ -82,8 +82,7 @@ def run(spec: RunSpec, folder: Run, inputs: RunInputs | None = None) -> None:
     untouched = inputs.untouched or baseline
     reconstructor = None
     if images is not None:
-        ridge, seed = spec.recover.ridge, spec.seed
-        reconstructor = Reconstructor.of(untouched, images, ridge, seed, recorder.note, sharing=sharing)
+        reconstructor = Reconstructor.of(untouched, images, spec.recover, spec.seed, recorder.note, sharing)
     context = RunContext(
         recorder,
         select.describe_baseline(recorder, baseline, usual, None if reconstructor is None else reconstructor.reference),

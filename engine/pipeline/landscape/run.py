@@ -121,7 +121,7 @@ def _prepare_work(
     reconstructor = None
     if training is not None:
         origin = inputs.untouched or untouched
-        reconstructor = Reconstructor.of(origin, training, spec.recover.ridge, spec.seed, note)
+        reconstructor = Reconstructor.of(origin, training, spec.recover, spec.seed, note)
     conditions = Conditions(spec, data, inputs.device, metric, widths, unlabelled)
     levels = Levels(conditions, untouched, reconstructor, check_images(data))
     notes = (measured,) if table is not None else (_NO_TABLE, measured)

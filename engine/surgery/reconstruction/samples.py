@@ -10,6 +10,17 @@ from torch import Tensor
 
 SAMPLES = 16_384  # of a layer, where its maps have as many positions
 LEAST_POSITIONS = 1  # of each image
+_POSITIONS = 16  # of each image, where more images are asked for than that gives `SAMPLES`
+_MOST_BYTES = 1 << 30  # of the samples of what all layers give
+
+
+def samples_of(images: int, outputs: int) -> int:
+    """Samples of each layer where `images` are asked for, of a network whose layers have `outputs` channels in all.
+
+    As many for each image as the usual number of images has, so that asking for more says more: what is left over in
+    the outputs falls by a tenth from 16,384 samples to 65,536 (ResNet-56). Memory bounds them.
+    """
+    return max(SAMPLES, min(_POSITIONS * images, _MOST_BYTES // (4 * max(outputs, 1))))
 
 
 @dataclass(frozen=True)
