@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,10 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # where a test loads ONNX Runtime bef
 # Neither what this user has decided is read nor changed.
 _SETTINGS = tempfile.TemporaryDirectory(prefix="espalier-settings-")  # goes with this process
 os.environ["ESPALIER_CONFIG"] = _SETTINGS.name
+
+# A shell has what it starts in the background ignore Ctrl-C, and what the tests start would inherit that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Other tests, and other people's programs, take the processor in between: a slow example is no failure.
 hypothesis.settings.register_profile("side by side", deadline=None, max_examples=100 if WHOLE_ZOO else 50)
