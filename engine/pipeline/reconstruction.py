@@ -17,7 +17,7 @@ from engine.spec.parts import FEWEST_CALIBRATION_IMAGES, FEWEST_USUAL, RecoverSp
 from engine.storage.records.point import Reconstruction
 from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import check_images, refit
-from engine.surgery.reconstruction.samples import samples_of
+from engine.surgery.reconstruction.samples import SAMPLES, samples_of
 
 MOST_PIXELS = 256 * 224 * 224  # of them all
 Note = Callable[[str], None]
@@ -45,7 +45,8 @@ class Reconstructor:
     ) -> Self:
         """With N×C×H×W images, normalised and on the device on which refits are made."""
         outputs = sum(len(layer.outs) for layer in untouched.structure.trace.layers.values())
-        samples = samples_of(settings.calibration_images or 0, outputs)
+        # Those that are there, not those asked for: a landscape's cell names them to the run of its network.
+        samples = SAMPLES if settings.calibration_images is None else samples_of(len(images), outputs)
         memory = None if sharing is None else SampleMemory.of(sharing, untouched, images, seed, samples)
         return cls(untouched, Reference(untouched.structure, images, seed, samples, memory), settings.ridge, note)
 

@@ -4,14 +4,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from engine.pipeline import run as pipeline
 from engine.pipeline import select
-from engine.spec.parts import usual_images
+from engine.pipeline.network import Network
+from engine.pipeline.reconstruction import Reconstructor
+from engine.spec.parts import RecoverSpec, usual_images
 from engine.spec.run import parse
 from engine.storage.folders.run import Run
 from engine.storage.store import Store
-from tests.support import residual
+from engine.surgery.plan import Plan
+from engine.surgery.reconstruction.samples import SAMPLES
+from tests.support import residual, tiny
 
 SMALL: dict[str, Any] = {
     "model": residual.NAME,
@@ -33,6 +38,17 @@ def test_small_networks_are_refitted_on_more_images_and_none_on_fewer_than_usual
     counts = [usual_images(macs) for macs in (0, 10**6, 41 * 10**6, 126 * 10**6, 4 * 10**9)]
     assert counts[:2] == [4_096, 4_096] and 3_000 < counts[2] < 3_300 and 1_024 <= counts[3] < 1_100
     assert counts[4] == 1_024
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "samples"), [(None, 2_000, SAMPLES), (1_000_000, 64, SAMPLES), (2_000, 2_000, 32_000)]
+)
+def test_more_images_have_more_samples_where_they_are_asked_for_and_there(
+    asked: int | None, there: int, samples: int
+) -> None:
+    untouched = Network(tiny.network().eval(), Plan("tiny", 4, (3, 16, 16)))
+    images, settings = torch.zeros(there, 3, 16, 16), RecoverSpec(calibration_images=asked)
+    assert Reconstructor.of(untouched, images, settings, 0, lambda _: None).reference.count == samples
 
 
 @pytest.mark.parametrize(

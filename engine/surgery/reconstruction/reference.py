@@ -10,9 +10,7 @@ from torch import Tensor, fx
 from engine.graph.summarize import Structure
 from engine.surgery.reconstruction.activations import chunk_of
 from engine.surgery.reconstruction.execution import execute
-from engine.surgery.reconstruction.samples import SAMPLES, Places, output_samples, positions
-
-MOST_REMEMBERED = 1 << 30  # bytes of samples that stay for later cuts of the same network
+from engine.surgery.reconstruction.samples import MOST_REMEMBERED, SAMPLES, Places, output_samples, positions
 
 
 class Memory(Protocol):

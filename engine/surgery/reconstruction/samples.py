@@ -11,16 +11,16 @@ from torch import Tensor
 SAMPLES = 16_384  # of a layer, where its maps have as many positions
 LEAST_POSITIONS = 1  # of each image
 _POSITIONS = 16  # of each image, where more images are asked for than that gives `SAMPLES`
-_MOST_BYTES = 1 << 30  # of the samples of what all layers give
+MOST_REMEMBERED = 1 << 30  # bytes of samples that stay for later cuts of the same network
 
 
 def samples_of(images: int, outputs: int) -> int:
-    """Samples of each layer where `images` are asked for, of a network whose layers have `outputs` channels in all.
+    """Samples of each layer where `images` were asked for, of a network whose layers have `outputs` channels in all.
 
-    As many for each image as the usual number of images has, so that asking for more says more: ResNet-56's squared
-    error at the outputs falls by 12 % from 1,024 images to 4,136, and would by 7 % with `SAMPLES`. Memory bounds them.
+    As many of each image as the usual number of images has, so that more images say more; no more than can be
+    remembered of all layers, or `SAMPLES` where those are more.
     """
-    return max(SAMPLES, min(_POSITIONS * images, _MOST_BYTES // (4 * max(outputs, 1))))
+    return max(SAMPLES, min(_POSITIONS * images, MOST_REMEMBERED // (4 * max(outputs, 1))))
 
 
 @dataclass(frozen=True)
