@@ -8,12 +8,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, fx
 
 from engine.graph.channel_ids import Trace
 from engine.graph.patterns import layer_nodes
 from engine.surgery.reconstruction.execution import execute
+from engine.surgery.reconstruction.samples import join
 
 CHUNK_NUMBERS = 64 * 3 * 32 * 32  # of the images that pass through the nodes between two stored ones at a time
 MOST_STORED = 1 << 30  # bytes of one node's values for all images; larger ones are computed anew at each use
@@ -65,7 +65,7 @@ class Activations:
                 continue
             pending.pop()
             if last not in self._stored:
-                self._stored[last] = torch.cat([value for (value,) in self._chunks([last])])
+                self._stored[last] = join((value for (value,) in self._chunks([last])), len(self._images))
                 self._release(self._sources[last])
 
     def _release(self, nodes: Iterable[fx.Node]) -> None:

@@ -15,13 +15,13 @@ from torch import Tensor, fx
 from engine.graph.channel_ids import Layer, Trace
 from engine.graph.patterns import layer_nodes
 from engine.surgery.reconstruction.activations import chunk_of
+from engine.surgery.reconstruction.products import add_products, mirror
 from engine.surgery.reconstruction.reference import Collector, Reference
 from engine.surgery.reconstruction.samples import SAMPLES, Places, input_samples, output_samples, positions
 from engine.surgery.reconstruction.sites import Ending, endings
 
 LARGEST = 5_120  # columns of a matrix, 0.2 GB
 MATRICES = 2 * 2**30  # bytes of matrices that are held at a time
-STRIPS, NARROW = 4, 256  # a matrix is summed in so many strips of columns, one with fewer columns than this at once
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,6 @@ class _Covariance:
     def __init__(self, groups: int, columns: int, step: int) -> None:
         self._groups, self._columns = groups, columns
         self._step = step if columns > LARGEST else 0  # of the rows that are kept
-        self._strip = columns if columns < NARROW else -(-columns // STRIPS)
         self._rows: list[Tensor] = []
         self._others: list[Tensor] = []
         self._cross: Tensor | None = None  # with what was added beside
@@ -139,9 +138,7 @@ class _Covariance:
         deviations = rows - self._about
         self._count += len(samples)
         self._total += deviations.sum(1, keepdim=True)
-        for start in range(0, self._columns, self._strip):  # of a strip only what lies right of the ones before
-            part = slice(start, start + self._strip)
-            self._products[:, part, start:] += deviations[:, :, part].transpose(1, 2) @ deviations[:, :, start:]
+        add_products(self._products, deviations)
         if self._cross is not None and others is not None:
             self._cross += deviations[0].T @ others
             self._others_total += others.sum(0, dtype=torch.float64)
@@ -158,9 +155,7 @@ class _Covariance:
             return None, samples, samples[0].T @ (others - others.mean(0)) / len(others) ** 0.5
         mean, products = self._total / self._count, self._products
         del self._products
-        for end in range(self._strip, self._columns, self._strip):
-            part = slice(end - self._strip, end)
-            products[:, end:, part] = products[:, part, end:].transpose(1, 2)
+        mirror(products)
         matrix = products.div_(self._count).sub_(mean.transpose(1, 2) @ mean)
         if self._cross is None:
             return matrix, None, None

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from engine.surgery.reconstruction.products import add_products, mirror
+
 RIDGE = 1e-3  # of the mean of a matrix's diagonal, where nothing else is said
 MOST_ROWS = 8_192  # of a matrix that is solved: 512 MiB
 _OUTPUTS = 512  # of a layer whose weights are solved for at a time, where it has more inputs than there are samples
@@ -14,11 +16,17 @@ _SUMMED = 256  # samples whose sum is single precision
 
 @dataclass(frozen=True)
 class Solution:
-    """Weights (outputs × inputs) and biases, and how much of the outputs' variance is left over."""
+    """Weights (outputs × inputs) and biases, and how much of the outputs' variance is left over.
+
+    `mean` and `variance` are of what the weights give for the samples, without the biases; where no biases were solved
+    for, the means are zeros and the variances are about zero.
+    """
 
     weight: Tensor
     bias: Tensor
     residual: float
+    mean: Tensor
+    variance: Tensor
 
 
 @dataclass(frozen=True)
@@ -42,9 +50,10 @@ def moments(inputs: Tensor, outputs: Tensor, *, centred: bool = True) -> Moments
     squares = 0.0
     for rows, values in zip(torch.split(inputs, _ROWS), torch.split(outputs, _ROWS), strict=True):
         deviations, wanted = rows - mean_in.to(rows.dtype), values - mean_out.to(rows.dtype)
-        gram += deviations.T @ deviations
+        add_products(gram, deviations)
         cross += deviations.T @ wanted
         squares += float(wanted.square().sum(dtype=torch.float64))
+    mirror(gram)
     return Moments(mean_in, mean_out, gram / count, cross / count, squares / count)
 
 
@@ -76,8 +85,9 @@ def solve(inputs: Tensor, outputs: Tensor, weight: Tensor, ridge: float, *, with
     before = weight.to(m.gram.dtype).T
     factor = torch.linalg.cholesky(damped(m.gram, ridge))
     after = before + torch.cholesky_solve(m.cross - m.gram @ before, factor)
-    left = m.variance - 2 * float((after * m.cross).sum()) + float((after * (m.gram @ after)).sum())
-    return Solution(after.T, m.mean_out - m.mean_in @ after, left / max(m.variance, 1e-30))
+    mean, variance = m.mean_in @ after, (after * (m.gram @ after)).sum(0).clamp(min=0)
+    left = m.variance - 2 * float((after * m.cross).sum()) + float(variance.sum())
+    return Solution(after.T, m.mean_out - mean, left / max(m.variance, 1e-30), mean, variance)
 
 
 def _solve_by_samples(inputs: Tensor, outputs: Tensor, weight: Tensor, ridge: float, with_bias: bool) -> Solution:
@@ -89,14 +99,20 @@ def _solve_by_samples(inputs: Tensor, outputs: Tensor, weight: Tensor, ridge: fl
     damping = max(float(kernel.diagonal().sum()) / x.shape[1], torch.finfo(torch.float32).tiny) * ridge
     kernel.diagonal().add_(damping)
     factor = torch.linalg.cholesky(kernel)
-    weights, biases, left, total = [], [], 0.0, 0.0
+    left = total = 0.0
+    weights, biases, means, variances = [], [], [], []
     for values, part in zip(torch.split(outputs, _OUTPUTS, 1), torch.split(weight, _OUTPUTS), strict=True):
         y, before = values.double(), part.double().T
         mean_out = y.mean(0) if with_bias else torch.zeros_like(y[0])
         y -= mean_out
         after = before + x.T @ torch.cholesky_solve(y - x @ before, factor)
-        left += float((y - x @ after).square().sum())
+        given = x @ after
+        left += float((y - given).square().sum())
         total += float(y.square().sum())
         weights.append(after.T.to(weight.dtype))
-        biases.append(mean_out - mean_in @ after)
-    return Solution(torch.cat(weights), torch.cat(biases), left / max(total, 1e-30))
+        means.append(mean_in @ after)
+        variances.append(given.square().mean(0))
+        biases.append(mean_out - means[-1])
+    return Solution(
+        torch.cat(weights), torch.cat(biases), left / max(total, 1e-30), torch.cat(means), torch.cat(variances)
+    )

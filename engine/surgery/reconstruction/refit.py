@@ -5,7 +5,7 @@ cut, and for the layer before a removed block.
 """
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from engine.surgery.reconstruction.activations import Activations
 from engine.surgery.reconstruction.least_squares import RIDGE, solve
 from engine.surgery.reconstruction.numbering import Numbering
 from engine.surgery.reconstruction.reference import Reference, outputs_of
-from engine.surgery.reconstruction.samples import input_samples, output_samples, positions
+from engine.surgery.reconstruction.samples import input_samples, join, output_samples, positions
 from engine.surgery.reconstruction.sites import Site, ancestors, find_sites
 
 SCARCE = 10  # samples for each input; with fewer the ridge grows by the square of what is lacking
@@ -177,16 +177,19 @@ class _Refit:
         places = self.reference.places(positions(shape, is_linear))
         kept = self.numbering.kept(site.chain).to(self.images.device)
         wanted = self.reference.samples(site.target)[: self.fitted * places.each].index_select(1, kept)
-        inputs, start = [], 0
-        for ours in self.ours.read(site.reads):
-            at = places.of(start, len(ours[0]), self.images.device)
-            inputs.append(input_samples(layer, ours[0], shape[-1], *at))
-            if site.summed is not None:
-                first = start * places.each
-                added = output_samples(ours[1], is_linear, *at)
-                wanted[first : first + len(added)] -= added
-            start += len(ours[0])
-        return torch.cat(inputs), wanted
+
+        def inputs() -> Iterator[Tensor]:
+            start = 0
+            for ours in self.ours.read(site.reads):
+                at = places.of(start, len(ours[0]), self.images.device)
+                yield input_samples(layer, ours[0], shape[-1], *at)
+                if site.summed is not None:
+                    first = start * places.each
+                    added = output_samples(ours[1], is_linear, *at)
+                    wanted[first : first + len(added)] -= added
+                start += len(ours[0])
+
+        return join(inputs(), self.fitted * places.each), wanted
 
 
 def _upstream(node: fx.Node) -> list[fx.Node]:
@@ -210,9 +213,10 @@ def _solve_into(layer: Any, norm: Any, ids: Layer, inputs: Tensor, outputs: Tens
     pieces = zip(*(t.chunk(ids.groups, d) for t, d in ((inputs, 1), (outputs, 1), (before, 0))), strict=True)
     solutions = [solve(rows, values, part, ridge, with_bias=with_bias) for rows, values, part in pieces]
     weight = torch.cat([s.weight for s in solutions]).to(layer.weight.dtype)
-    bias = torch.cat([s.bias for s in solutions]).to(layer.weight.dtype)
+    bias = torch.cat([s.bias for s in solutions])
     if norm is not None:
-        _put_with_norm(layer, norm, inputs, weight, bias, ids.groups)
+        mean, variance = (torch.cat(parts) for parts in zip(*((s.mean, s.variance) for s in solutions), strict=True))
+        _put_with_norm(layer, norm, weight, bias, mean, variance * len(inputs) / (len(inputs) - 1))
     else:
         layer.weight.copy_(weight.reshape(layer.weight.shape))
         if layer.bias is not None:
@@ -220,21 +224,19 @@ def _solve_into(layer: Any, norm: Any, ids: Layer, inputs: Tensor, outputs: Tens
     return sum(s.residual for s in solutions) / len(solutions)
 
 
-def _put_with_norm(layer: Any, norm: Any, inputs: Tensor, weight: Tensor, bias: Tensor, groups: int) -> None:
+def _put_with_norm(layer: Any, norm: Any, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> None:
     """The layer and its batch norm together give `weight` and `bias`; the norm's statistics are those of the samples.
 
-    Each output's weights keep the length that they had, and the norm the rest: what training does to weights before a
-    batch norm depends on their length (van Laarhoven 2017), and short ones would be thrown far by the first step.
+    `mean` and `variance` are of what `weight` gives for them. Each output's weights keep the length that they had, and
+    the norm the rest: what training does to weights before a batch norm depends on their length (van Laarhoven 2017),
+    and short ones would be thrown far by the first step.
     """
     before, after = (w.flatten(1).norm(dim=1) for w in (layer.weight, weight))
     longer = torch.where((before > 0) & (after > 0), before / after, 1.0)
-    weight = weight * longer[:, None]
-    layer.weight.copy_(weight.reshape(layer.weight.shape))
+    layer.weight.copy_((weight * longer[:, None]).reshape(layer.weight.shape))
     if layer.bias is not None:
         layer.bias.zero_()
-    given = [rows @ part.T for rows, part in zip(inputs.chunk(groups, 1), weight.chunk(groups), strict=True)]
-    variance, mean = torch.var_mean(torch.cat(given, 1), 0)
-    norm.running_mean.copy_(mean)
-    norm.running_var.copy_(variance)
-    norm.weight.copy_(torch.sqrt(variance + norm.eps) / longer)
-    norm.bias.copy_(bias + mean / longer)
+    norm.running_mean.copy_(mean * longer)
+    norm.running_var.copy_(variance * longer.square())
+    norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps) / longer)
+    norm.bias.copy_(bias + mean)

@@ -1,5 +1,6 @@
 """Samples of what a layer reads and of what it should give, taken at some positions of each image."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil, prod
 from typing import Any
@@ -50,6 +51,19 @@ class Places:
         """Image numbers (as a column) and positions of a chunk of images that begins at `start`."""
         numbers = self.numbers[start : start + length].to(device)
         return torch.arange(length, device=device)[:, None], numbers
+
+
+def join(parts: Iterable[Tensor], rows: int) -> Tensor:
+    """What `torch.cat` makes of parts with so many rows together, which are never all there beside it."""
+    whole, start = torch.empty(0), 0
+    for part in parts:
+        if not start:
+            lies_last = part.dim() == 4 and part.is_contiguous(memory_format=torch.channels_last)
+            layout = torch.channels_last if lies_last else torch.contiguous_format
+            whole = torch.empty(rows, *part.shape[1:], dtype=part.dtype, device=part.device, memory_format=layout)
+        whole[start : start + len(part)] = part
+        start += len(part)
+    return whole
 
 
 def positions(shape: torch.Size, is_linear: bool) -> int:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from engine.graph.summarize import summarize
 from engine.graph.trace import trace
-from engine.surgery.reconstruction import grams, reference
+from engine.surgery.reconstruction import grams, products, reference
 from engine.surgery.reconstruction.grams import Gram, measure_grams
 from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.removal import Removal
@@ -113,7 +113,7 @@ def test_wide_matrices_that_are_summed_in_strips_are_the_same(
     network: Mixed, images: Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = measured(network, images)
-    monkeypatch.setattr(grams, "NARROW", 5)
+    monkeypatch.setattr(products, "NARROW", 5)
     in_strips = measured(network, images)
     for one, other in zip(at_once.values(), in_strips.values(), strict=True):
         assert one.matrix is not None and other.matrix is not None

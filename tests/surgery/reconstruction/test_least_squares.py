@@ -49,6 +49,11 @@ def test_solutions_are_those_of_the_whole_system_written_out(
     close = 2e-3 if ridge > 1e-4 else 2e-2
     torch.testing.assert_close(solution.weight.double(), after, rtol=close, atol=close)
     torch.testing.assert_close(solution.bias.double(), bias, rtol=close, atol=close)
+    given = x.double() @ solution.weight.double().T
+    centred = given - given.mean(0) if with_bias else given
+    torch.testing.assert_close(solution.variance, centred.square().mean(0), rtol=1e-4, atol=1e-5)
+    if with_bias:
+        torch.testing.assert_close(solution.mean, given.mean(0), rtol=1e-4, atol=1e-5)
 
 
 @settings(max_examples=15, deadline=None)
