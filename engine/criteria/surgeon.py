@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from engine.criteria.calibration import Calibration
 from engine.criteria.declare import block_criterion, channel_criterion
 from engine.errors import RequestError
 from engine.graph.summary import Block
+
+if TYPE_CHECKING:
+    from engine.surgery.reconstruction.grams import Gram
+    from engine.surgery.reconstruction.reference import Reference
 
 SAMPLES = 8_192  # of what a layer reads; those that a refit takes, twice as many, rank no better
 
@@ -25,7 +32,7 @@ def obs(calibration: Calibration) -> dict[int, float]:
     its output ends in (Hassibi & Stork 1993; for groups Frantar & Alistarh 2022, Kurtić et al. 2023). Scores are those
     of channels that go one after the other, the cheapest first: what a channel costs once those with lower scores that
     the same layers read are gone. A depthwise convolution hands the channel on to its readers. What nobody reads costs
-    nothing.
+    nothing. Where the network will be refitted, a cost counts by the rate at which it comes through to the outputs.
     """
     import numpy as np
 
@@ -45,9 +52,43 @@ def obs(calibration: Calibration) -> dict[int, float]:
         sentence = f"obs compares images and has {len(images):,}, all alike; give it several that differ, or choose l1"
         raise RequestError(sentence, field="criterion")
     count, reference = calibration.samples or SAMPLES, calibration.reference
+    rates = None if reference is None else _Rates(calibration, reference)
     for gram in measure_grams(trace, images, readers, calibration.seed, count=count, reference=reference):
         scores |= costs.take(gram)
-    return scores
+        if rates is not None:
+            rates.take(gram)
+    return scores if rates is None else rates.applied_to(scores)
+
+
+class _Rates:
+    """By how much what a channel's readers lose comes through to the outputs of a network that is refitted."""
+
+    def __init__(self, calibration: Calibration, reference: Reference) -> None:
+        from engine.criteria.reconstruction.trials import Trials
+        from engine.surgery.reconstruction.least_squares import RIDGE
+
+        self._grams: dict[str, Gram] = {}
+        self._members, self._layers = reference.structure.members, reference.structure.trace.layers
+        structure, module, images = reference.structure, calibration.module, reference.images
+        self._trials = Trials(structure, module, images, RIDGE, calibration.seed, lambda _: self._grams)
+        self._asked = self._trials.layers
+
+    def take(self, gram: Gram) -> None:
+        """Moments that a trial asks for are kept."""
+        if gram.layer in self._asked:
+            self._grams[gram.layer] = gram
+
+    def applied_to(self, scores: Mapping[int, float]) -> dict[int, float]:
+        """Each score times the rate of the layers that read the channel, the mean of several."""
+        import numpy as np
+
+        mixing = {name: layer for name, layer in self._layers.items() if layer.kind != "depthwise"}
+        rates = dict.fromkeys(scores, 1.0)
+        for members in self._members:
+            if int(members[0]) in scores:
+                found = [self._trials.rate(name) for name, x in mixing.items() if np.isin(x.ins, members).any()]
+                rates |= dict.fromkeys(members.tolist(), float(np.mean(found)) if found else 1.0)
+        return {i: score * rates[i] for i, score in scores.items()}
 
 
 @block_criterion("obs")

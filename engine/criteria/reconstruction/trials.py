@@ -54,6 +54,12 @@ class Trials:
         read = np.concatenate([layer.ins for layer in layers.values()])
         self._last = {name for name, layer in layers.items() if not np.isin(layer.outs, read, kind="table").any()}
 
+    @property
+    def layers(self) -> frozenset[str]:
+        """Those whose moments trials ask for."""
+        groups = {self._group(size) for size in set(self._sizes.values())} - {None}
+        return frozenset(name for group in groups if group is not None for name in self._readers(group))
+
     @torch.no_grad()
     def rate(self, layer: str) -> float:
         """Of a layer's errors: the mean squared error at the outputs, as a share of their variance, by its own share.
