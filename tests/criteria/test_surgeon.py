@@ -1,5 +1,6 @@
 """The optimal brain surgeon's scores belong to channels, and compare across layers as they are."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -8,11 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from engine.criteria.calibration import Calibration
+from engine.criteria.reconstruction.trials import Trials
 from engine.criteria.registry import score_blocks, score_channels, score_filters
 from engine.errors import RequestError, WorkError
 from engine.graph.summarize import Structure, summarize
 from engine.surgery.reconstruction.elimination import SEVERAL
 from engine.surgery.reconstruction.grams import measure_grams
+from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.removal import Removal
 
 IMAGE = (3, 8, 8)
@@ -92,6 +95,45 @@ def test_unlabelled_images_are_looked_at_where_there_are_some() -> None:
     )
     assert score_channels(with_more, "obs") != score_channels(plain, "obs")
     assert score_channels(with_more, "obs") == score_channels(calibration(network, structure, noise(32)), "obs")
+
+
+class Stages(nn.Module):
+    """Blocks at two sizes, the second of which adds more to the outputs than the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.a1, self.a2 = nn.Conv2d(8, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.b1, self.b2 = nn.Conv2d(8, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.stem(x))
+        x = F.avg_pool2d(F.relu(x + self.a2(F.relu(self.a1(x)))), 2)
+        x = F.relu(x + self.b2(F.relu(self.b1(x))))
+        return self.fc(x.mean((2, 3)))
+
+
+def test_where_the_network_will_be_refitted_a_loss_counts_as_it_comes_through_to_the_outputs() -> None:
+    torch.manual_seed(0)
+    network = Stages().eval()
+    structure = summarize(network, IMAGE)
+    images = noise(256) + torch.randn(256, 3, 1, 1, generator=torch.Generator().manual_seed(1))
+    trace, reference = structure.trace, Reference(structure, images, seed=0)
+    plain = score_channels(calibration(network, structure, images), "obs")
+    given = dataclasses.replace(calibration(network, structure, images), reference=reference)
+    refitted = score_channels(given, "obs")
+    grams = {gram.layer: gram for gram in measure_grams(trace, images, count=8_192)}
+    trials = Trials(structure, network, images, 1e-3, 0, lambda _: grams)
+    early, late = (trials.rate(reader) for reader in ("a2", "b2"))
+    assert late > 1.5 * early > 0
+    for layer, rate in (("a1", early), ("b1", late)):
+        for channel in trace.layers[layer].outs.tolist():
+            assert refitted[channel] == pytest.approx(rate * plain[channel], rel=1e-6)
+    several = torch.tensor([trials.rate(reader) for reader in ("a1", "b1", "fc")]).mean()
+    for channel in trace.layers["stem"].outs.tolist():
+        assert refitted[channel] == pytest.approx(float(several) * plain[channel], rel=1e-6)
+    assert not set(refitted) & trace.frozen and set(refitted) == set(plain)
 
 
 def test_images_that_are_all_alike_are_refused() -> None:
