@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from engine.surgery.reconstruction.reference import Reference
 
 SAMPLES = 8_192  # of what a layer reads; those that a refit takes, twice as many, rank no better
+MOST_MACS = 10**9  # of a network of which rates are measured: of smaller ones it takes seconds, of larger ones minutes
 
 
 @channel_criterion(
@@ -32,7 +33,8 @@ def obs(calibration: Calibration) -> dict[int, float]:
     its output ends in (Hassibi & Stork 1993; for groups Frantar & Alistarh 2022, Kurtić et al. 2023). Scores are those
     of channels that go one after the other, the cheapest first: what a channel costs once those with lower scores that
     the same layers read are gone. A depthwise convolution hands the channel on to its readers. What nobody reads costs
-    nothing. Where the network will be refitted, a cost counts by the rate at which it comes through to the outputs.
+    nothing. Where the network will be refitted, and has no more than `MOST_MACS`, a cost counts by the rate at which it
+    comes through to the outputs.
     """
     import numpy as np
 
@@ -52,7 +54,9 @@ def obs(calibration: Calibration) -> dict[int, float]:
         sentence = f"obs compares images and has {len(images):,}, all alike; give it several that differ, or choose l1"
         raise RequestError(sentence, field="criterion")
     count, reference = calibration.samples or SAMPLES, calibration.reference
-    rates = None if reference is None else _Rates(calibration, reference)
+    rates = (
+        None if reference is None or reference.structure.summary.macs > MOST_MACS else _Rates(calibration, reference)
+    )
     for gram in measure_grams(trace, images, readers, calibration.seed, count=count, reference=reference):
         scores |= costs.take(gram)
         if rates is not None:

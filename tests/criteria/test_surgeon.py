@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from engine.criteria import surgeon
 from engine.criteria.calibration import Calibration
 from engine.criteria.reconstruction.trials import Trials
 from engine.criteria.registry import score_blocks, score_channels, score_filters
@@ -134,6 +135,17 @@ def test_where_the_network_will_be_refitted_a_loss_counts_as_it_comes_through_to
     for channel in trace.layers["stem"].outs.tolist():
         assert refitted[channel] == pytest.approx(float(several) * plain[channel], rel=1e-6)
     assert not set(refitted) & trace.frozen and set(refitted) == set(plain)
+
+
+def test_of_a_large_network_losses_count_alike_as_trials_of_it_would_take_minutes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    network, structure = branches()
+    images = noise(64)
+    given = dataclasses.replace(calibration(network, structure, images), reference=Reference(structure, images, seed=0))
+    with_rates = score_channels(given, "obs")
+    monkeypatch.setattr(surgeon, "MOST_MACS", structure.summary.macs - 1)
+    assert score_channels(given, "obs") == score_channels(calibration(network, structure, images), "obs") != with_rates
 
 
 def test_images_that_are_all_alike_are_refused() -> None:
