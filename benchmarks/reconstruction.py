@@ -37,6 +37,7 @@ from engine.prune import width
 from engine.spec import run as run_spec
 from engine.surgery import plan
 from engine.surgery.reconstruction.least_squares import RIDGE
+from engine.surgery.reconstruction.reference import Reference
 from engine.surgery.reconstruction.refit import reconstruct
 from engine.train.evaluate import evaluate, reestimate_bn
 from engine.zoo.cifar import BasicBlock, CifarResNet
@@ -98,7 +99,7 @@ def _prepare(options: argparse.Namespace) -> tuple[Bench, dict[str, float]]:
         data,
         "cpu",
         0,
-        unlabelled=lambda: calibration_images(data, USUAL, "cpu", 0),
+        reference=Reference(structure, calibration_images(data, USUAL, "cpu", 0)),
     )
     scores, scoring = _timed(lambda: score_channels(calibration, options.criterion))
 

@@ -114,7 +114,10 @@ def prune(
     check_rules(baseline, request.keep_layers)
     _check_blocks(baseline, request)
     network = _Network(clone, structure, Plan(baseline.model, baseline.classes, request.image))
-    selection = _Selection(request, calibration_images, state.device, Metric(request.metric).of(CostModel(baseline)))
+    cost, reference = Metric(request.metric).of(CostModel(baseline)), None
+    if calibration_images is not None and _reconstructs(request, calibration_images.images):
+        reference = Reference(structure, calibration_images.images.to(state.device), request.seed)
+    selection = _Selection(request, calibration_images, state.device, cost, reference)
     untouched = network
     for phase in request.phases():
         network = selection.refit(selection.cut(network, phase), untouched)
@@ -132,12 +135,16 @@ class _Network:
 
 @dataclass(frozen=True)
 class _Selection:
-    """How much goes and which: the settings, what criteria look at, and what the original costs in the metric."""
+    """How much goes and which: the settings, what criteria look at, and what the original costs in the metric.
+
+    The `reference` is that of the original on the device, where what is left is refitted.
+    """
 
     settings: PruneSettings
     images: ImageTensor | None
     device: torch.device
     baseline: float
+    reference: Reference | None
 
     def cut(self, network: _Network, phase: str) -> _Network:
         """`network` after one phase, proven on images; itself where the target is met already."""
@@ -156,18 +163,13 @@ class _Selection:
 
     def refit(self, pruned: _Network, untouched: _Network) -> _Network:
         """`pruned`, what is left of it refitted in place where the settings have it so."""
-        if self.images is None or not self._reconstructs(self.images.images):
+        if self.reference is None:
             return pruned
         for network in (pruned, untouched):
             network.module.to(self.device).eval()
             network.structure.trace.graph.to(self.device)
-        reference = Reference(untouched.structure, self.images.images.to(self.device), self.settings.seed)
-        refit(pruned.structure, pruned.module, reference, pruned.plan.steps)
+        refit(pruned.structure, pruned.module, self.reference, pruned.plan.steps)
         return pruned
-
-    def _reconstructs(self, images: Tensor) -> bool:
-        """Whether a refit is asked for, or nothing is said of it and the images will do."""
-        return are_enough(images) if self.settings.reconstruct is None else self.settings.reconstruct
 
     def _step(self, module: nn.Module, structure: Structure, phase: str) -> Step:
         settings = self.settings
@@ -193,12 +195,26 @@ class _Selection:
         images = self.images.to(self.device)
         module.to(self.device).requires_grad_(True)
         structure.trace.graph.to(self.device)  # the constants of its forward, too
-        return Calibration(module, structure.trace, images.calibration_batches, self.device, seed, images)
+        is_original = self.reference is not None and self.reference.structure.trace is structure.trace
+        return Calibration(
+            module,
+            structure.trace,
+            images.calibration_batches,
+            self.device,
+            seed,
+            images,
+            reference=self.reference if is_original else None,
+        )
 
     def _check_images(self) -> Tensor:
         if self.images is not None:
             return self.images.images[:_CHECK_IMAGES]
         return torch.randn(_CHECK_IMAGES, *self.settings.image, generator=torch.Generator().manual_seed(0))
+
+
+def _reconstructs(settings: PruneSettings, images: Tensor) -> bool:
+    """Whether a refit is asked for, or nothing is said of it and the images will do."""
+    return are_enough(images) if settings.reconstruct is None else settings.reconstruct
 
 
 def _no_batches() -> Iterator[tuple[Tensor, Tensor]]:

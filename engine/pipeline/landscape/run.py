@@ -122,7 +122,8 @@ def _prepare_work(
     if training is not None:
         origin = inputs.untouched or untouched
         reconstructor = Reconstructor.of(origin, training, spec.recover, spec.seed, note)
-    conditions = Conditions(spec, data, inputs.device, metric, widths, unlabelled)
+    reference = None if reconstructor is None else reconstructor.reference
+    conditions = Conditions(spec, data, inputs.device, metric, widths, unlabelled, reference)
     levels = Levels(conditions, untouched, reconstructor, check_images(data))
     notes = (measured,) if table is not None else (_NO_TABLE, measured)
     return _Work(levels, Meter(conditions, images, predictor), table, notes)

@@ -17,6 +17,7 @@ from engine.prune.one_shot import OneShot
 from engine.prune.protection import Protection, protection
 from engine.spec.run import Phase, RunSpec
 from engine.surgery import plan
+from engine.surgery.reconstruction.reference import Reference
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Conditions:
     metric: Metric
     widths: dict[str, int]
     unlabelled: Callable[[], Tensor]  # training images for criteria that read no labels, N×C×H×W on the device
+    reference: Reference | None  # of the untouched network, where cuts are refitted
 
     def cost(self, network: Network) -> float:
         """What a network costs, in units of the metric."""
@@ -74,6 +76,14 @@ class Selection:
         return protection(summary, spec.keep_layers, spec.width.least_share, self.conditions.widths)
 
     def _calibration(self) -> Calibration:
-        data, spec, unlabelled = self.conditions.data, self.conditions.spec, self.conditions.unlabelled
-        module, trace, device = self.network.module, self.network.structure.trace, self.conditions.device
-        return prepare_calibration(module, trace, data.val, data, device, spec.seed, unlabelled)
+        given, module, trace = self.conditions, self.network.module, self.network.structure.trace
+        return prepare_calibration(
+            module,
+            trace,
+            given.data.val,
+            given.data,
+            given.device,
+            given.spec.seed,
+            given.unlabelled,
+            reference=given.reference,
+        )
