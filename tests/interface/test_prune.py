@@ -3,6 +3,7 @@
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 import engine
+from engine.criteria.reconstruction.trials import Trials
 from engine.errors import RequestError, WorkError
 from engine.graph.cost import CostModel
 
@@ -121,6 +123,18 @@ def test_batches_are_the_same_as_one_tensor(model: Residual) -> None:
         engine.prune(model, IMAGE, 0.6, criterion="activation", calibration=[images[:24], images[24:]]).plan
         == alone.plan
     )
+
+
+@pytest.mark.parametrize("reconstruct", [False, True])
+def test_where_a_refit_follows_obs_weighs_losses_by_how_they_come_through(
+    model: Residual, reconstruct: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trials, "rate", lambda self, layer: 1e-6 if layer.startswith("first.") else 1.0)
+    pruned: Any = engine.prune(
+        model, IMAGE, 0.7, criterion="obs", order="channels", calibration=pair(), reconstruct=reconstruct
+    ).module
+    assert pruned.first.conv1.out_channels < 16
+    assert (pruned.second.conv1.out_channels == 16) == reconstruct
 
 
 def test_images_that_the_criterion_does_not_need_are_what_the_cut_is_checked_on(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from engine.criteria.reconstruction.trials import Trials
 from engine.errors import RequestError
 from engine.jobs.child import execute
 from engine.jobs.queue import Queue
@@ -18,6 +19,7 @@ from engine.spec.landscape.request import parse
 from engine.storage.landscapes.grid import Cell, Grid
 from engine.storage.landscapes.job import Landscape
 from engine.storage.records.event import Note
+from engine.storage.records.point import Point
 from engine.storage.store import Store
 from engine.zoo.own import listing
 from tests.support.landscapes import measured, small_network, small_request
@@ -166,15 +168,28 @@ def test_a_landscape_whose_file_of_code_has_changed_does_not_go_on(model: str, t
 
 
 def test_the_run_of_a_cell_makes_the_very_network_of_the_cell(finished: Landscape) -> None:
-    grid = grid_of(finished)
-    cell = next(cell for cell in grid.cells if cell.blocks_removed and cell.asked.width < 1)
-    spec = run_of(grid, cell)
-    spec = spec.model_copy(update={"recover": spec.recover.model_copy(update={"epochs": 0})})
-    run = Store(finished.path.parents[1], gallery=finished.path / "none").create(spec, foreground=True)
-    assert execute(run, run_pipeline.run) == "done", run.log_tail()
-    point = run.points()[-1]
+    cell = next(cell for cell in grid_of(finished).cells if cell.blocks_removed and cell.asked.width < 1)
+    point = point_of(finished, cell)
     assert point.final and point.macs == cell.macs and point.widths == cell.widths
     assert tuple(point.blocks_removed) == cell.blocks_removed
+
+
+def test_a_cell_and_its_run_weigh_what_channels_cost_in_the_same_way(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Trials, "rate", lambda self, layer: 1e-6 if layer.startswith("5.") else 1.0)
+    landscape = measured(tmp_path, small_request(model, spec={"criterion": "obs", "order": "channels-layers"}))
+    cell = next(cell for cell in grid_of(landscape).cells if cell.asked.depth == 1 and cell.asked.width == 0.625)
+    assert point_of(landscape, cell).widths == cell.widths
+
+
+def point_of(landscape: Landscape, cell: Cell) -> Point:
+    """What the run of a cell comes to, nothing trained."""
+    spec = run_of(grid_of(landscape), cell)
+    spec = spec.model_copy(update={"recover": spec.recover.model_copy(update={"epochs": 0})})
+    run = Store(landscape.path.parents[1], gallery=landscape.path / "none").create(spec, foreground=True)
+    assert execute(run, run_pipeline.run) == "done", run.log_tail()
+    return run.points()[-1]
 
 
 def test_a_landscape_of_a_pruned_network_is_of_what_goes_from_there(finished: Landscape, tmp_path: Path) -> None:
