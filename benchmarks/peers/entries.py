@@ -131,9 +131,9 @@ def _reconstructed_blocks() -> Iterator[Method]:
     both: dict[str, Any] = {"order": "layers-channels", "criterion": "obs", "target": {"depth_share": 0.3}}
     yield "layers-channels, depth share 0.3", "obs", both
     yield "layers-channels, widths in 8s, depth share 0.3", "obs", {**both, "width": {"round_to": 8}}
-    for share in (0.5, 0.7):
-        target = {"keep": [0.42], "depth_share": share}
-        name = f"layers-channels, widths in 8s, depth share {share:g}, 0.42× MACs"
+    for share, keep in ((0.5, 0.42), (0.7, 0.42), (0.5, 0.4)):
+        target = {"keep": [keep], "depth_share": share}
+        name = f"layers-channels, widths in 8s, depth share {share:g}, {keep:g}× MACs"
         yield name, "obs", {**both, "width": {"round_to": 8}, "target": target}
 
 
