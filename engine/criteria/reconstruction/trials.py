@@ -57,7 +57,7 @@ class Trials:
     @property
     def layers(self) -> frozenset[str]:
         """Those whose moments trials ask for."""
-        groups = {self._group(size) for size in set(self._sizes.values())} - {None}
+        groups = map(self._group, set(self._sizes.values()))
         return frozenset(name for group in groups if group is not None for name in self._readers(group))
 
     @torch.no_grad()
